@@ -1,0 +1,1 @@
+"""Lowerings of a graph: what belongs to a backend as a whole (names, opset, initializers, files)."""

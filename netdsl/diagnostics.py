@@ -1,0 +1,131 @@
+"""Diagnostics: errors and warnings as data, and their rendering as text or JSON."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from netdsl.source import Span
+
+Severity = Literal["error", "warning"]
+
+
+@dataclass(frozen=True)
+class Diagnostic:
+    """One finding.
+
+    Attributes:
+        code: a stable code of `netdsl.codes.CODES`; ``E...`` is an error, ``W...`` a warning.
+        message: the invariant and the value received, in one lower-case line.
+        span: the text at fault; None where there is none (a missing file).
+        label: a few words put under the caret.
+        notes: further facts, such as the shapes involved.
+        help: the remedy.
+        stack: the calls that led here, innermost first: what was called, and where.
+    """
+
+    code: str
+    message: str
+    span: Span | None = None
+    label: str = ""
+    notes: tuple[str, ...] = ()
+    help: str | None = None
+    stack: tuple[tuple[str, Span], ...] = field(default=())
+
+    @property
+    def severity(self) -> Severity:
+        """``error`` or ``warning``, as the code's first letter says."""
+        return "warning" if self.code.startswith("W") else "error"
+
+    def as_json(self) -> dict[str, Any]:
+        """A JSON object with the same content; lines and columns count from 1."""
+        return {
+            "code": self.code,
+            "severity": self.severity,
+            "message": self.message,
+            "place": _json_place(self.span),
+            "label": self.label,
+            "notes": list(self.notes),
+            "help": self.help,
+            "stack": [{"call": call, "place": _json_place(span)} for call, span in self.stack],
+        }
+
+
+class NetdslError(Exception):
+    """What every operation of netdsl raises on bad input: one or more diagnostics."""
+
+    def __init__(self, diagnostics: Sequence[Diagnostic] | Diagnostic) -> None:
+        self.diagnostics = (diagnostics,) if isinstance(diagnostics, Diagnostic) else tuple(diagnostics)
+        super().__init__(self.diagnostics)
+
+    def __str__(self) -> str:
+        return "\n\n".join(render(d) for d in self.diagnostics)
+
+
+def fail(code: str, message: str, span: Span | None = None, *, label: str = "", notes: tuple[str, ...] = (),
+         help: str | None = None) -> NetdslError:  # noqa: A002 - the word that the rendered text shows
+    """An exception with one diagnostic, to be raised by the caller."""
+    return NetdslError(Diagnostic(code, message, span, label, notes, help))
+
+
+_COLOURS = {"error": "31;1", "warning": "33;1", "rule": "34;1", "help": "36"}
+
+
+def render(diagnostic: Diagnostic, *, colour: bool = False) -> str:
+    """The diagnostic as text: headline, place, source line with carets, notes, help and call stack."""
+
+    def paint(text: str, style: str) -> str:
+        return f"\x1b[{_COLOURS[style]}m{text}\x1b[0m" if colour else text
+
+    severity = diagnostic.severity
+    lines = [f"{paint(f'{severity}[{diagnostic.code}]', severity)}: {diagnostic.message}"]
+    gutter = "  "
+    if diagnostic.span is not None:
+        number, column = diagnostic.span.source.position(diagnostic.span.start)
+        gutter = " " * (len(str(number)) + 1)
+        source_line = diagnostic.span.source.line(number)
+        before, shown = _window(source_line, column - 1)
+        width = max(1, min(diagnostic.span.end - diagnostic.span.start, len(shown) - len(before)))
+        carets = paint("^" * width, severity)
+        bar = paint("|", "rule")
+        lines += [
+            f"{gutter[:-1]}{paint('-->', 'rule')} {diagnostic.span.place}",
+            f"{gutter}{bar}",
+            f"{paint(str(number), 'rule')} {bar} {shown}",
+            f"{gutter}{bar} {_blank(before)}{carets}{' ' + diagnostic.label if diagnostic.label else ''}",
+        ]
+    lines += [f"{gutter}{paint('=', 'rule')} {note}" for note in diagnostic.notes]
+    if diagnostic.help:
+        lines.append(f"{gutter}{paint('=', 'rule')} {paint('help', 'help')}: {diagnostic.help}")
+    lines += [f"{gutter}{paint('=', 'rule')} in `{call}`, called at {span.place}" for call, span in _short(diagnostic)]
+    return "\n".join(lines)
+
+
+def _window(line: str, column: int, width: int = 110) -> tuple[str, str]:
+    """The part of a long line around `column`: the text before the column, and all that is shown."""
+    if len(line) <= width:
+        return line[:column], line
+    start = max(0, column - width // 2)
+    return line[start:column], line[start : start + width]
+
+
+def _blank(text: str) -> str:
+    """Spaces as wide as `text`; tabs stay tabs, so that carets stand under what they mean."""
+    return "".join("\t" if character == "\t" else " " for character in text)
+
+
+def _short(diagnostic: Diagnostic) -> list[tuple[str, Span]]:
+    """The call stack, its middle left out where it is deeper than a screen can show."""
+    stack = list(diagnostic.stack)
+    return stack if len(stack) <= 8 else stack[:5] + stack[-3:]
+
+
+def _json_place(span: Span | None) -> dict[str, Any] | None:
+    if span is None:
+        return None
+    line, column = span.source.position(span.start)
+    end_line, end_column = span.source.position(span.end)
+    return {"file": span.source.name, "line": line, "column": column, "end_line": end_line, "end_column": end_column}

@@ -1,0 +1,1 @@
+"""The graph: types, values, scopes, parameters. This room knows no layer and no backend."""

@@ -1,0 +1,201 @@
+"""The graph: nodes in the order they were written, each of which defines one typed value.
+
+A node is its value: where other representations have a node with outputs, here every layer has exactly one result,
+so a node's inputs are nodes and its type is the type of its result.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from netdsl.ir.dim import Dim
+from netdsl.ir.types import DType, TensorType
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from netdsl.source import Span
+
+
+@dataclass(frozen=True, slots=True)
+class Init:
+    """How the initial values of a parameter are made.
+
+    Attributes:
+        kind: `weight` and `bias` are drawn by the scheme the user chose (PyTorch's default, He, Xavier, normal);
+            `constant` is `value` everywhere; `normal` is drawn with mean 0 and standard deviation `value`;
+            `table` are the numbers in `table`, row by row.
+        fan_in: inputs that one output element sees.
+        fan_out: outputs that one input element reaches.
+    """
+
+    kind: Literal["weight", "bias", "constant", "normal", "table"]
+    fan_in: int = 0
+    fan_out: int = 0
+    value: float = 0.0
+    table: tuple[float, ...] = ()
+
+    @staticmethod
+    def constant(value: float) -> Init:
+        """The same value everywhere."""
+        return Init("constant", value=value)
+
+
+@dataclass(frozen=True, slots=True)
+class ParamSpec:
+    """What a layer asks for: the shape of a parameter and its initial values.
+
+    `trainable` is false for running statistics and fixed tables (buffers, in PyTorch's words).
+    """
+
+    shape: tuple[int, ...]
+    init: Init
+    trainable: bool = True
+    dtype: DType = DType.FLOAT32
+
+    @property
+    def elements(self) -> int:
+        """The number of elements."""
+        count = 1
+        for size in self.shape:
+            count *= size
+        return count
+
+
+@dataclass(frozen=True, slots=True)
+class Param:
+    """A parameter of the graph; `name` is its key in a `state_dict`: the owner's path and its role.
+
+    `derived` is set by passes that compute a parameter from others when weights are read (batch norm folded into a
+    convolution): a callable object from arrays to an array, and the parameters it takes.
+    """
+
+    name: str
+    spec: ParamSpec
+    derived: Derived | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Derived:
+    """A parameter computed from others: `compute(*arrays)` gives the array."""
+
+    compute: Any
+    sources: tuple[Param, ...]
+
+
+class LayerLike(Protocol):
+    """What the graph needs to know of a layer; `netdsl.layer.Layer` is the real thing."""
+
+    kind: str
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        """The type of the result."""
+
+    def params(self, *inputs: TensorType) -> Mapping[str, ParamSpec]:
+        """The parameters by role (`weight`, `bias`)."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scope:
+    """A named place in the net: a labelled group, a block call, one turn of a labelled repeat; the root is the net.
+
+    Attributes:
+        name: the last step of the path; empty for the root.
+        block: the block that was called, or None for a group.
+        span: where it was called.
+        arguments: the call's arguments as text, for reports.
+    """
+
+    name: str
+    parent: Scope | None = None
+    block: str | None = None
+    span: Span | None = None
+    arguments: str = ""
+
+    @property
+    def path(self) -> str:
+        """The dotted path from the root."""
+        return ".".join(scope.name for scope in self.chain() if scope.name)
+
+    def chain(self) -> list[Scope]:
+        """All scopes from the root to this one."""
+        scopes = [self]
+        while (parent := scopes[-1].parent) is not None:
+            scopes.append(parent)
+        return scopes[::-1]
+
+    def stack(self) -> tuple[tuple[str, Span], ...]:
+        """The block calls that lead here, innermost first, as diagnostics show them."""
+        return tuple((s.block, s.span) for s in reversed(self.chain()) if s.block is not None and s.span is not None)
+
+
+@dataclass(slots=True, eq=False)
+class Node:
+    """One application of a layer; it defines one value, whose type is inferred when the node is made.
+
+    Attributes:
+        name: the full path, unique in the graph.
+        params: the layer's parameters by role. A second application with the same weights holds the same objects.
+        type: the type of the result.
+    """
+
+    name: str
+    layer: LayerLike
+    inputs: tuple[Node, ...]
+    scope: Scope
+    span: Span | None = None
+    params: dict[str, Param] = field(default_factory=dict)
+    type: TensorType = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.type = self.layer.infer(*self.input_types)
+
+    @property
+    def input_types(self) -> tuple[TensorType, ...]:
+        """The types of the inputs."""
+        return tuple(node.type for node in self.inputs)
+
+    def __repr__(self) -> str:
+        return f"<{self.name}: {self.layer.kind} -> {self.type}>"
+
+
+@dataclass(frozen=True, slots=True)
+class Constraint:
+    """A condition on symbolic sizes: `text` as it is shown, and `dim >= 0` as it is checked."""
+
+    text: str
+    dim: Dim
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Graph:
+    """A net: typed nodes in topological order.
+
+    Attributes:
+        name: the net's name.
+        nodes: all nodes, inputs included, each after what it reads.
+        outputs: the outputs by name.
+        aux: outputs of the training graph only, by name.
+        labels: names of the classes.
+        recipe: the checked `train` block.
+        constraints: conditions on symbolic sizes that running the net requires.
+    """
+
+    name: str
+    nodes: tuple[Node, ...]
+    outputs: Mapping[str, Node]
+    aux: Mapping[str, Node] = field(default_factory=dict)
+    labels: tuple[str, ...] = ()
+    recipe: Any = None
+    constraints: tuple[Constraint, ...] = ()
+
+    @property
+    def inputs(self) -> tuple[Node, ...]:
+        """The nodes that stand for the net's inputs."""
+        return tuple(node for node in self.nodes if node.layer.kind == "input")
+
+    @property
+    def params(self) -> dict[str, Param]:
+        """Every parameter once, by name, in order of first use."""
+        return {param.name: param for node in self.nodes for param in node.params.values()}

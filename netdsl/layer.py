@@ -1,0 +1,207 @@
+"""What a layer is: a frozen dataclass whose fields are its signature, and a few short methods.
+
+A layer knows the graph's types and, inside `to_onnx`, the vocabulary of ONNX; it knows nothing of sources, spans or
+names. An error it raises names the argument at fault, and the elaborator finds the place.
+"""
+
+from __future__ import annotations
+
+from dataclasses import MISSING, dataclass, fields
+from functools import cache
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
+
+from netdsl.ir.dim import Dim
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from netdsl.arguments import Kind
+    from netdsl.ir.graph import ParamSpec
+    from netdsl.ir.types import TensorType
+
+LAYERS: dict[str, type[Layer]] = {}
+"""Every layer of the language by its name; filled by `register` when `netdsl.layers` is imported."""
+
+
+class LayerError(Exception):
+    """What a layer cannot do with its arguments or inputs.
+
+    Attributes:
+        code: a code of `netdsl.codes.CODES`.
+        message: the invariant and the values received.
+        argument: the field at fault, or None where the input is.
+        help: the remedy.
+    """
+
+    def __init__(self, code: str, message: str, *, argument: str | None = None,
+                 help: str | None = None) -> None:  # noqa: A002 - as in Diagnostic
+        super().__init__(message)
+        self.code, self.message, self.argument, self.help = code, message, argument, help
+
+
+class Lowering(Protocol):
+    """One node's way into ONNX, handed to `Layer.to_onnx`.
+
+    Names of values are strings, as in ONNX. Values carry the batch as dimension 0, so that axis `a` of a layer is
+    axis `a + 1` of an operator.
+    """
+
+    opset: int
+    """The opset of the model; a layer falls back on a decomposition where an operator is not in it yet."""
+    training: bool
+    """Whether the training graph is being written."""
+    inputs: tuple[TensorType, ...]
+    output: TensorType
+
+    def op(self, op_type: str, *inputs: str | None, **attributes: Any) -> str:
+        """Add a node with one output and return the output's name; None is an input left out.
+
+        Attributes that are None are left out. The last node that `to_onnx` adds and returns takes the layer's path.
+        """
+
+    def param(self, role: str) -> str:
+        """The initializer that holds a parameter of the node."""
+
+    def const(self, value: Any, dtype: str | None = None) -> str:
+        """A constant: a number, a list or an array; `dtype` is a numpy name.
+
+        Without `dtype`, whole numbers are int64 and others take the element type of the node's output.
+        """
+
+    def batch(self) -> str:
+        """The number of samples, as an int64 tensor of shape [1]."""
+
+    def sizes(self, shape: tuple[Dim, ...]) -> str:
+        """`shape` with the batch before it, as an int64 tensor; constant if it can be, else computed at run time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What one output position sees of its input along each spatial dimension, for the receptive field.
+
+    `size` counts the positions from the first to the last seen, so a 3-wide kernel with dilation 2 has size 5.
+    A `stride` below 1 (as a fraction n/d is held by `stride` and `upscale`) belongs to layers that enlarge.
+    """
+
+    size: tuple[int, ...]
+    stride: tuple[int, ...]
+    upscale: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Base of all layers; see `netdsl.layers` for the families."""
+
+    kind: ClassVar[str]
+    """The layer's name in the language."""
+    arity: ClassVar[tuple[int, int | None]] = (1, 1)
+    """The least and the largest number of inputs; None is any number."""
+    training_only: ClassVar[bool] = False
+    """Whether it is the identity at inference (dropout)."""
+    activation: ClassVar[bool] = False
+    """Whether it is an elementwise non-linearity."""
+    opset: ClassVar[int] = 13
+    """The opset in which its best lowering is available; a smaller one may still be possible."""
+    global_view: ClassVar[bool] = False
+    """Whether every output sees the whole input (dense layers, global pools)."""
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        """The type of the result, or `LayerError`. The default keeps the input's type."""
+        return inputs[0]
+
+    def params(self, *inputs: TensorType) -> Mapping[str, ParamSpec]:  # noqa: ARG002 - part of the protocol
+        """Parameters by role, in the order of PyTorch's `state_dict`."""
+        return {}
+
+    def macs(self, output: TensorType, *inputs: TensorType) -> Dim:  # noqa: ARG002 - part of the protocol
+        """Multiply-accumulates for one sample. Only layers with weight matrices have any, as in the literature."""
+        return 0
+
+    def connections(self, output: TensorType, *inputs: TensorType) -> Dim:
+        """Connections in LeCun's sense: what each unit reads, its bias included (LeNet-5's C1 has 122,304)."""
+        biases = output.elements if "bias" in self.params(*inputs) else 0
+        return self.macs(output, *inputs) + biases
+
+    def window(self, *inputs: TensorType) -> Window | None:  # noqa: ARG002 - part of the protocol
+        """How far one output sees along the spatial dimensions; None for pointwise layers."""
+        return None
+
+    def to_onnx(self, o: Lowering, *inputs: str) -> str:
+        """Add the layer's ONNX nodes and return the name of the result. One of `inputs` may be returned as it is."""
+        raise NotImplementedError
+
+    def arguments(self) -> dict[str, Any]:
+        """The fields by name."""
+        return {f.name: getattr(self, f.name) for f in fields(self)}
+
+
+L = TypeVar("L", bound=type[Layer])
+
+
+def register(name: str) -> Callable[[L], L]:
+    """Class decorator: give the layer its name in the language."""
+
+    def add(cls: L) -> L:
+        if name in LAYERS:
+            raise ValueError(f"two layers are called {name}")
+        cls.kind = name
+        LAYERS[name] = cls
+        return cls
+
+    return add
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A parameter of a layer's signature. `default` is `MISSING` where an argument is required."""
+
+    name: str
+    kind: Kind
+    default: Any
+
+    @property
+    def required(self) -> bool:
+        """Whether an argument must be given."""
+        return self.default is MISSING
+
+
+@cache
+def signature(layer: type[Layer]) -> tuple[Field, ...]:
+    """The parameters of a layer, in order, read from its fields."""
+    return tuple(Field(f.name, f.type.__metadata__[0], f.default) for f in fields(layer))  # type: ignore[union-attr]
+
+
+# ------------------------------------------------------------------------------------------------ helpers of families
+
+
+def need_rank(layer: Layer, x: TensorType, least: int, most: int | None = None, what: str = "") -> None:
+    """Refuse an input with fewer than `least` or more than `most` dimensions (the batch not counted)."""
+    if x.rank < least or (most is not None and x.rank > most):
+        wanted = f"{least}" if least == most else f"{least} to {most}" if most is not None else f"at least {least}"
+        raise LayerError("E0401", f"`{layer.kind}` takes an input of {wanted} dimensions{what and f' ({what})'}, not {x}")
+
+
+def need_int(dim: Dim, what: str) -> int:
+    """A size that weights depend on, and so cannot be symbolic."""
+    if isinstance(dim, int):
+        return dim
+    raise LayerError("E0412", f"{what} must be known, and `{dim}` depends on symbolic sizes",
+                     help="fix the size in the `input`, or pool to a fixed size before this layer")
+
+
+def per_dimension(value: int | tuple[int, ...], rank: int, argument: str) -> tuple[int, ...]:
+    """One number for each of `rank` spatial dimensions."""
+    if isinstance(value, int):
+        return (value,) * rank
+    if len(value) != rank:
+        raise LayerError("E0401", f"`{argument}` has {len(value)} numbers, and the input has {rank} spatial dimensions",
+                         argument=argument)
+    return value
+
+
+def normalized_axis(axis: int, rank: int, argument: str = "axis") -> int:
+    """An axis counted from the front; negative ones count from the end, as in numpy."""
+    if not -rank <= axis < rank:
+        raise LayerError("E0411", f"axis {axis} is outside an input of {rank} dimensions (the batch is not counted)",
+                         argument=argument, help=f"axes go from 0 to {rank - 1}, or from -{rank} to -1")
+    return axis % rank

@@ -1,0 +1,402 @@
+"""The syntax tree: frozen dataclasses, each with the span of the text it came from.
+
+The tree says what was written, in the order it was written; nothing is resolved here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from netdsl.source import Source, Span
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """Base of all nodes of the tree."""
+
+    span: Span
+
+
+# ------------------------------------------------------------------------------------------------ expressions
+
+
+@dataclass(frozen=True, slots=True)
+class Constant(Tree):
+    """A number, a truth value (`yes`, `no`) or a string."""
+
+    value: int | float | bool | str
+
+
+@dataclass(frozen=True, slots=True)
+class Name(Tree):
+    """A parameter, a `let` name, a block, or a word an argument knows (`same`)."""
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class InAttribute(Tree):
+    """`in.channels` and its like: `attribute` is the word after the dot."""
+
+    attribute: str
+
+
+@dataclass(frozen=True, slots=True)
+class List(Tree):
+    """`[a, b]` or `(a, b)`."""
+
+    items: tuple[Expression, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Unary(Tree):
+    """`-x`, `+x` or `not x`."""
+
+    operator: Literal["-", "+", "not"]
+    operand: Expression
+
+
+@dataclass(frozen=True, slots=True)
+class Binary(Tree):
+    """Arithmetic, comparison, `and`, `or`; `in` is not an operator."""
+
+    operator: Literal["+", "-", "*", "/", "//", "%", "==", "!=", "<", "<=", ">", ">=", "and", "or"]
+    left: Expression
+    right: Expression
+
+
+@dataclass(frozen=True, slots=True)
+class Conditional(Tree):
+    """`then if condition else otherwise`."""
+
+    then: Expression
+    condition: Expression
+    otherwise: Expression
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionCall(Tree):
+    """`min(a, b)` and the other built-in functions."""
+
+    function: str
+    arguments: tuple[Expression, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ReferencePart(Tree):
+    """One step of a path: `layer1`, `0`, or `cell{i-1}` (name and computed index)."""
+
+    name: str
+    index: Expression | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reference(Tree):
+    """`@enc3`, `@layer1.0.conv1`, `@cell{i-1}`: the output of what carries that label."""
+
+    parts: tuple[ReferencePart, ...]
+
+
+Expression: TypeAlias = (
+    Constant | Name | InAttribute | List | Unary | Binary | Conditional | FunctionCall | Reference
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Argument(Tree):
+    """`64`, `k3` or `k=3`: `key` is None for a positional one; `value.span` is the value alone."""
+
+    key: str | None
+    value: Expression
+
+
+@dataclass(frozen=True, slots=True)
+class Shape(Tree):
+    """`3x224x224`, `3xHxW`, `784` or `[c, size, size]`, the batch not counted; a capital letter is a `Name`."""
+
+    dims: tuple[Expression, ...]
+
+
+# ------------------------------------------------------------------------------------------------ elements of a chain
+
+
+@dataclass(frozen=True, slots=True)
+class Label(Tree):
+    """`fc:` or `cell{i}:`."""
+
+    name: str
+    index: Expression | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Body(Tree):
+    """`{ ... }` (named members) or `[ ... ]` (numbered members)."""
+
+    style: Literal["{", "["]
+    statements: tuple[Statement, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Tree):
+    """A layer or a block with its arguments; `name_span` is the name alone."""
+
+    name: str
+    name_span: Span
+    arguments: tuple[Argument, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Group(Tree):
+    """A body that stands where a layer could."""
+
+    body: Body
+
+
+@dataclass(frozen=True, slots=True)
+class Join(Tree):
+    """`concat`, `add`, `mul`, `max` or `mean`: every chain of the body is a branch."""
+
+    kind: Literal["concat", "add", "mul", "max", "mean"]
+    arguments: tuple[Argument, ...]
+    body: Body
+
+
+@dataclass(frozen=True, slots=True)
+class Shortcut(Tree):
+    """`shortcut [if condition] body`: what stands in for the identity of a skip."""
+
+    condition: Expression | None
+    body: Body
+
+
+@dataclass(frozen=True, slots=True)
+class Skip(Tree):
+    """`skip [if condition] body [shortcut ...]`: the body's result is added to what reached it."""
+
+    condition: Expression | None
+    body: Body
+    shortcut: Shortcut | None
+
+
+@dataclass(frozen=True, slots=True)
+class Repeat(Tree):
+    """`repeat n body`: the body n times in a row, with fresh weights each time."""
+
+    count: Expression
+    body: Body
+
+
+@dataclass(frozen=True, slots=True)
+class CountingRange(Tree):
+    """`first..last` of a `for`, both included."""
+
+    first: Expression
+    last: Expression
+
+
+@dataclass(frozen=True, slots=True)
+class For(Tree):
+    """`for a, b in items body`."""
+
+    targets: tuple[Name, ...]
+    items: Expression | CountingRange
+    body: Body
+
+
+@dataclass(frozen=True, slots=True)
+class If(Tree):
+    """`if condition body [else body | else if ...]`."""
+
+    condition: Expression
+    body: Body
+    otherwise: Body | If | None
+
+
+@dataclass(frozen=True, slots=True)
+class Reuse(Tree):
+    """`reuse label`: the labelled layer or group again, with the same weights."""
+
+    target: Reference
+
+
+Item: TypeAlias = Call | Group | Join | Skip | Repeat | For | If | Reuse | Reference
+
+
+@dataclass(frozen=True, slots=True)
+class Element(Tree):
+    """`[label:] item`."""
+
+    label: Label | None
+    item: Item
+
+
+# ------------------------------------------------------------------------------------------------ statements
+
+
+@dataclass(frozen=True, slots=True)
+class Chain(Tree):
+    """`a -> b -> c`."""
+
+    elements: tuple[Element, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Let(Tree):
+    """`let x = e` or `let a, b = e`."""
+
+    targets: tuple[Name, ...]
+    value: Expression
+
+
+@dataclass(frozen=True, slots=True)
+class Default(Tree):
+    """`default conv bias=no`: arguments' defaults for what follows in the same file or body."""
+
+    name: str
+    name_span: Span
+    arguments: tuple[Argument, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Input(Tree):
+    """`input image: 3xHxW float32 where H % 32 == 0, W % 32 == 0`; `dtype` is None where unsaid."""
+
+    name: str
+    name_span: Span
+    shape: Shape
+    dtype: Name | None
+    constraints: tuple[Expression, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter(Tree):
+    """`param name: 1x768`: a learned tensor, seen afterwards as `@name`."""
+
+    name: str
+    name_span: Span
+    shape: Shape
+
+
+@dataclass(frozen=True, slots=True)
+class Output(Tree):
+    """`output name`: the current tensor is an output of the net."""
+
+    name: str
+    name_span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Aux(Tree):
+    """`aux name body`: a side branch, an output of the training graph only."""
+
+    name: str
+    name_span: Span
+    body: Body
+
+
+@dataclass(frozen=True, slots=True)
+class Expect(Tree):
+    """`expect 512x7x7`: the current shape must be this."""
+
+    shape: Shape
+
+
+@dataclass(frozen=True, slots=True)
+class Assert(Tree):
+    """`assert params == 61706`; `params`, `macs` and `layers` are known to it."""
+
+    condition: Expression
+
+
+@dataclass(frozen=True, slots=True)
+class ClassLabels(Tree):
+    """`labels ["plane", "car"]`."""
+
+    names: Expression
+
+
+@dataclass(frozen=True, slots=True)
+class TrainItem(Tree):
+    """One of the comma-separated items of a `train` entry: `sgd lr=0.01`, `crop 224`, `128`."""
+
+    arguments: tuple[Argument, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TrainEntry(Tree):
+    """`optimizer sgd lr=0.01` or `augment flip, crop 224`."""
+
+    key: str
+    key_span: Span
+    items: tuple[TrainItem, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Train(Tree):
+    """`train { ... }`: the recipe, which changes nothing in the compiled graph."""
+
+    entries: tuple[TrainEntry, ...]
+
+
+Statement: TypeAlias = (
+    Chain | Let | Default | Input | Parameter | Output | Aux | Expect | Assert | ClassLabels | Train
+)
+
+
+# ------------------------------------------------------------------------------------------------ declarations
+
+
+@dataclass(frozen=True, slots=True)
+class FormalParameter(Tree):
+    """A parameter of a block or net; `default` is None where an argument must be given."""
+
+    name: str
+    default: Expression | None
+
+
+@dataclass(frozen=True, slots=True)
+class Use(Tree):
+    """`use "other.net"`."""
+
+    path: str
+    path_span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class BlockDeclaration(Tree):
+    """`block name(params) body`; `net` is true for `net name(params) body`."""
+
+    name: str
+    name_span: Span
+    parameters: tuple[FormalParameter, ...]
+    body: Body
+    net: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Variant(Tree):
+    """`net name = base(arguments)`."""
+
+    name: str
+    name_span: Span
+    base: str
+    base_span: Span
+    arguments: tuple[Argument, ...]
+
+
+Declaration: TypeAlias = Use | BlockDeclaration | Variant | Default
+
+
+@dataclass(frozen=True, slots=True)
+class Comment(Tree):
+    """`# ...` to the end of its line; the text is the span's."""
+
+
+@dataclass(frozen=True, slots=True)
+class File(Tree):
+    """A whole file: its declarations in order, and its comments in order."""
+
+    source: Source
+    declarations: tuple[Declaration, ...]
+    comments: tuple[Comment, ...]
