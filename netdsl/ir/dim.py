@@ -10,7 +10,6 @@ which makes every later division exact without a solver.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import reduce
 from math import lcm, prod
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -116,7 +115,10 @@ def symbol(name: str, multiple: int = 1, minimum: int = 1) -> Symbolic:
 
 def product(dims: Iterable[Dim]) -> Dim:
     """The product of sizes; 1 for none."""
-    return reduce(lambda a, b: a * b, dims, 1)
+    result: Dim = 1
+    for dim in dims:
+        result = result * dim
+    return result
 
 
 def exact_quotient(numerator: Dim, divisor: Dim) -> Dim | None:

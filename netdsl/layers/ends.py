@@ -1,0 +1,72 @@
+"""Where a net's tensors come from: its inputs, and learned tensors that no input leads to."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated
+
+from netdsl.arguments import ArgumentError, Kind, ShapeArgument, describe
+from netdsl.ir.graph import Init, ParamSpec
+from netdsl.ir.types import DType, TensorType
+from netdsl.layer import Layer, LayerError, Lowering, need_int, register
+
+
+def _dtype(value: object) -> DType:
+    """The element type called by a bare word."""
+    if isinstance(value, str) and value in DTYPES:
+        return DType(value)
+    raise ArgumentError("E0305", f"one of {', '.join(f'`{name}`' for name in DTYPES)} is due, not {describe(value)}")
+
+
+DTYPES = tuple(dtype.value for dtype in DType)
+
+
+@register("input")
+@dataclass(frozen=True)
+class Input(Layer):
+    """An input of the net: a batch of tensors of `shape`, which may have symbolic sizes, and element type `dtype`.
+
+    Written as a statement (`input image: 3x224x224`), not as a layer of a chain. Source: the graph's inputs in ONNX.
+    """
+
+    arity = (0, 0)
+
+    shape: ShapeArgument
+    dtype: Annotated[DType, Kind("element type", _dtype, DTYPES)] = DType.FLOAT32
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        _need_all_sizes(self)
+        return TensorType(self.shape, self.dtype)
+
+
+@register("param")
+@dataclass(frozen=True)
+class Param(Layer):
+    """A learned tensor of `shape`, the same for every sample, drawn at first with mean 0 and deviation 0.02.
+
+    Written as a statement (`param cls: 1x768`) and read as `@cls`. Its one parameter has the empty role, so that its
+    key in a `state_dict` is the path alone, as for a torch.nn.Parameter. Source: ONNX operator Expand.
+    """
+
+    arity = (0, 0)
+
+    shape: ShapeArgument
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        _need_all_sizes(self)
+        return TensorType(self._sizes())
+
+    def params(self, *inputs: TensorType) -> Mapping[str, ParamSpec]:
+        return {"": ParamSpec(self._sizes(), Init("normal", value=0.02))}
+
+    def to_onnx(self, o: Lowering, *inputs: str) -> str:
+        return o.op("Expand", o.param(""), o.sizes(self.shape))
+
+    def _sizes(self) -> tuple[int, ...]:
+        return tuple(need_int(dim, "the size of a learned tensor") for dim in self.shape)
+
+
+def _need_all_sizes(layer: Input | Param) -> None:
+    if -1 in layer.shape:
+        raise LayerError(
+            "E0306", f"the shape of `{layer.kind}` must be given in full; -1 stands in `reshape` only", argument="shape"
+        )
