@@ -1,0 +1,139 @@
+"""One layer against ONNX's checker, ONNX's shape inference, onnxruntime and a reference in torch."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+from onnx import numpy_helper
+
+from netdsl.backends.onnx import lower, onnx_dtype
+from netdsl.ir.dim import evaluate
+from netdsl.ir.graph import Graph, Node, Param, ParamSpec, Scope
+from netdsl.ir.types import DType, TensorType
+from netdsl.layers.ends import Input
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from netdsl.layer import Layer
+
+
+def one_layer(layer: Layer, *types: TensorType) -> Graph:
+    """The net `x0, x1, ... -> layer -> y`; the layer's path is `it`, its parameters are `it.weight` and so on."""
+    root = Scope("")
+    inputs = tuple(Node(f"x{i}", Input(type_.shape, type_.dtype), (), root) for i, type_ in enumerate(types))
+    node = Node("it", layer, inputs, root)
+    node.params = {role: Param(f"it.{role}", spec) for role, spec in layer.params(*types).items()}
+    return Graph("test", (*inputs, node), {"y": node})
+
+
+def conform(  # noqa: PLR0913 - a table of cases gives each of them by name
+    layer: Layer,
+    *inputs: np.ndarray,
+    reference: Callable[..., torch.Tensor],
+    types: Sequence[TensorType] | None = None,
+    sizes: Mapping[str, int] | None = None,
+    params: Mapping[str, np.ndarray] | None = None,
+    module: torch.nn.Module | None = None,
+    opset: int | None = None,
+    rtol: float = 1e-4,
+    atol: float = 1e-5,
+) -> onnx.ModelProto:
+    """Hold a layer to what it says of itself and to PyTorch, at the batch size of `inputs` and at 1.
+
+    Args:
+        layer: the layer.
+        inputs: its inputs, batch included; 3 samples are a good batch.
+        reference: called with the inputs as tensors and the parameters as keywords (`weight=`, `bias=`).
+        types: the types the graph is built for, if they are not simply those of `inputs`: with symbolic sizes.
+        sizes: the values that symbolic sizes have in `inputs`.
+        params: values of parameters by role; all others are drawn at random.
+        module: a torch module that must have the same names, shapes and trainability of parameters and buffers.
+        opset: the opset to write; None is the lowest with the layer's best form.
+        rtol: relative tolerance of the comparison with `reference`.
+        atol: absolute tolerance of the comparison with `reference`.
+
+    Returns:
+        The model with its initializers, for further claims such as which operators it has.
+    """
+    if types is None:
+        types = [TensorType(array.shape[1:], DType(str(array.dtype))) for array in inputs]
+    graph = one_layer(layer, *types)
+    node = graph.nodes[-1]
+    if module is not None:
+        _same_state(layer.params(*types), module)
+
+    rng = np.random.default_rng(0)
+    values = {role: random_param(role, param.spec, rng) for role, param in node.params.items()} | dict(params or {})
+    lowered = lower(graph, opset=opset)
+    by_name = {param.name: values[role] for role, param in node.params.items()}
+    model = lowered.proto
+    model.graph.initializer.extend(numpy_helper.from_array(by_name[p.name], p.name) for p in lowered.params)
+    onnx.checker.check_model(model, full_check=True)
+    _onnx_infers(model, node.type)
+
+    shape = tuple(evaluate(dim, sizes or {}) for dim in node.type.shape)
+    session = _session(model)
+    for batch in sorted({1, inputs[0].shape[0]}):
+        arrays = [array[:batch] for array in inputs]
+        (got,) = session.run(None, {f"x{i}": array for i, array in enumerate(arrays)})
+        with torch.no_grad():
+            tensors = {role: torch.from_numpy(value.copy()) for role, value in values.items()}
+            want = reference(*(torch.from_numpy(array.copy()) for array in arrays), **tensors).numpy()
+        assert want.shape == (batch, *shape), f"inferred {shape}, torch gives {want.shape[1:]} for {layer}"
+        assert got.shape == (batch, *shape), f"inferred {shape}, onnxruntime gives {got.shape[1:]} for {layer}"
+        assert str(got.dtype) == node.type.dtype.value
+        np.testing.assert_allclose(got, want, rtol=rtol, atol=atol, err_msg=str(layer))
+    return model
+
+
+def random_param(role: str, spec: ParamSpec, rng: np.random.Generator) -> np.ndarray:
+    """Random values that a trained parameter could have: a variance is positive, a scale lies around 1."""
+    dtype = spec.dtype.value
+    if spec.init.kind == "table":
+        return np.asarray(spec.init.table, dtype).reshape(spec.shape)
+    if not spec.dtype.is_float:
+        return np.full(spec.shape, spec.init.value, dtype)
+    if spec.init.kind == "constant" and (spec.init.value or role == "running_var"):
+        return (spec.init.value * rng.uniform(0.5, 1.5, spec.shape)).astype(dtype)
+    return (0.5 * rng.standard_normal(spec.shape)).astype(dtype)
+
+
+def operators(model: onnx.ModelProto) -> list[str]:
+    """The operators of a model in order, without the Identity that names the output."""
+    return [node.op_type for node in model.graph.node if node.output[0] != "y"]
+
+
+def _same_state(specs: Mapping[str, ParamSpec], module: torch.nn.Module) -> None:
+    trainable = dict(module.named_parameters())
+    ours: dict[str, Any] = {role: (spec.shape, spec.trainable) for role, spec in specs.items()}
+    theirs = {name: (tuple(value.shape), name in trainable) for name, value in module.state_dict().items()}
+    assert list(ours.items()) == list(theirs.items())
+
+
+def _onnx_infers(model: onnx.ModelProto, expected: TensorType) -> None:
+    """ONNX's own shape inference, not told what we declare, must not contradict the inferred type."""
+    blank = onnx.ModelProto()
+    blank.CopyFrom(model)
+    blank.graph.output[0].type.tensor_type.ClearField("shape")
+    inferred = onnx.shape_inference.infer_shapes(blank, check_type=True, strict_mode=True, data_prop=True)
+    tensor = inferred.graph.output[0].type.tensor_type
+    assert tensor.elem_type == onnx_dtype(expected.dtype)
+    if not tensor.HasField("shape"):
+        return
+    dims = tensor.shape.dim
+    assert len(dims) == expected.rank + 1, f"ONNX infers {len(dims) - 1} dimensions, we infer {expected}"
+    for ours, theirs in zip(expected.shape, dims[1:], strict=True):
+        if theirs.HasField("dim_value") and isinstance(ours, int):
+            assert theirs.dim_value == ours, f"ONNX infers {[d.dim_value for d in dims]}, we infer {expected}"
+
+
+def _session(model: onnx.ModelProto) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
