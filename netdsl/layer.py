@@ -10,14 +10,14 @@ from dataclasses import MISSING, dataclass, fields
 from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 
-from netdsl.ir.dim import Dim
+from netdsl.ir.graph import Init, ParamSpec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from netdsl.arguments import Kind
-    from netdsl.ir.graph import ParamSpec
-    from netdsl.ir.types import TensorType
+    from netdsl.ir.dim import Dim
+    from netdsl.ir.types import DType, TensorType
 
 LAYERS: dict[str, type[Layer]] = {}
 """Every layer of the language by its name; filled by `register` when `netdsl.layers` is imported."""
@@ -83,8 +83,8 @@ class Window:
     A `stride` below 1 (as a fraction n/d is held by `stride` and `upscale`) belongs to layers that enlarge.
     """
 
-    size: tuple[int, ...]
-    stride: tuple[int, ...]
+    size: tuple[Dim, ...]
+    stride: tuple[Dim, ...]
     upscale: tuple[int, ...] = ()
 
 
@@ -205,3 +205,13 @@ def normalized_axis(axis: int, rank: int, argument: str = "axis") -> int:
         raise LayerError("E0411", f"axis {axis} is outside an input of {rank} dimensions (the batch is not counted)",
                          argument=argument, help=f"axes go from 0 to {rank - 1}, or from -{rank} to -1")
     return axis % rank
+
+
+def weight_and_bias(
+    shape: tuple[int, ...], out: int, fans: tuple[int, int], dtype: DType, *, bias: bool
+) -> dict[str, ParamSpec]:
+    """A weight of `shape` and, if there is a bias, one of `out` elements; `fans` are the fan-in and the fan-out."""
+    specs = {"weight": ParamSpec(shape, Init("weight", *fans), dtype=dtype)}
+    if bias:
+        specs["bias"] = ParamSpec((out,), Init("bias", *fans), dtype=dtype)
+    return specs
