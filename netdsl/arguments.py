@@ -168,6 +168,7 @@ Probability: TypeAlias = Annotated[float, Kind("number from 0 to 1", lambda valu
 Reals: TypeAlias = Annotated[tuple[float, ...], Kind("list of numbers", _reals)]
 Flag: TypeAlias = Annotated[bool, Kind("yes | no", truth)]
 Size: TypeAlias = Annotated[int | tuple[int, ...], Kind("size: n, or one for each dimension", _size(1))]
+OptionalSize: TypeAlias = Annotated[int | tuple[int, ...] | None, Kind("size: n, or one for each dimension", _size(1))]
 Padding: TypeAlias = Annotated[
     int | tuple[int, ...] | str, Kind("padding: n, one for each dimension or side, or same", _padding, ("same",))
 ]
