@@ -2,22 +2,33 @@
 
 A size is a plain `int`, or a `Symbolic`: a polynomial with integer coefficients over atoms, where an atom is a
 symbol (`H`) or a floor division (`floor((H+1)/2)`). The form is canonical, so that equal structure means equal
-value for every admissible assignment; the converse does not always hold, and `difference_constraint` then looks for
+value for every admissible assignment; the converse does not always hold, and `equality_constraint` then looks for
 the divisibility under which it does. A symbol known to be a multiple of 32 is stored as 32 times a fresh symbol,
-which makes every later division exact without a solver.
+which makes every later division exact without a solver. Within one net a name stands for one `Symbol`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import lcm, prod
+from fractions import Fraction
+from math import ceil, floor, gcd, lcm, prod
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 
-@dataclass(frozen=True, slots=True, order=True)
+MOST_ATOMS = 2000
+"""A size written with more atoms than this, those inside of floors included, helps nobody and costs time."""
+LARGEST = 2**63 - 1
+"""No coefficient or divisor is larger: ONNX computes sizes in int64."""
+
+
+class DimError(ArithmeticError):
+    """A size whose formula grows beyond `MOST_ATOMS` or `LARGEST`."""
+
+
+@dataclass(frozen=True, slots=True)
 class Symbol:
     """An unknown size `name` = `unit` * n, of which this atom stands for n; the size is at least `minimum`."""
 
@@ -44,26 +55,31 @@ Monomial: TypeAlias = tuple[Atom, ...]
 """A product of atoms in a fixed order; a power is a repetition, the empty product is 1."""
 
 
-def _order(atom: Atom) -> str:
-    return repr(atom)
-
-
 class Symbolic:
     """A size that depends on symbols; never a constant (arithmetic that yields one returns an `int`)."""
 
-    __slots__ = ("_hash", "terms")
+    __slots__ = ("_hash", "_text", "atoms", "terms")
 
     terms: dict[Monomial, int]
+    atoms: int
+    """How many atoms the formula has when it is written out."""
 
     def __init__(self, terms: dict[Monomial, int]) -> None:
         self.terms = terms
+        self.atoms = sum(1 if isinstance(atom, Symbol) else atom.numerator.atoms for atoms in terms for atom in atoms)
+        if self.atoms > MOST_ATOMS or any(abs(coefficient) > LARGEST for coefficient in terms.values()):
+            raise DimError("the formula of a size has become too long")
         self._hash = hash(frozenset(terms.items()))
+        self._text = ""
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Symbolic) and self.terms == other.terms
+        return isinstance(other, Symbolic) and self._hash == other._hash and self.terms == other.terms
 
     def __hash__(self) -> int:
         return self._hash
+
+    def __reduce__(self) -> tuple[type[Symbolic], tuple[dict[Monomial, int]]]:
+        return Symbolic, (self.terms,)  # the hash of a string is another one in another process
 
     def __add__(self, other: Dim) -> Dim:
         return _sum((self, other))
@@ -80,10 +96,13 @@ class Symbolic:
         return -1 * self + other
 
     def __mul__(self, other: Dim) -> Dim:
+        factor = _terms(other)
+        if len(self.terms) * len(factor) > MOST_ATOMS:
+            raise DimError("the formula of a size has become too long")
         terms: dict[Monomial, int] = {}
         for left, a in self.terms.items():
-            for right, b in _terms(other).items():
-                monomial = tuple(sorted(left + right, key=_order))
+            for right, b in factor.items():
+                monomial = tuple(sorted(left + right, key=_atom_order)) if left and right else left or right
                 terms[monomial] = terms.get(monomial, 0) + a * b
         return _canonical(terms)
 
@@ -100,9 +119,10 @@ class Symbolic:
         return f"Symbolic({self})"
 
     def __str__(self) -> str:
-        pieces = [_format(monomial, coefficient) for monomial, coefficient in self.terms.items() if monomial]
-        pieces += [f"{constant:+d}" for monomial, constant in self.terms.items() if not monomial]
-        return "".join(pieces).removeprefix("+")
+        if not self._text:
+            ordered = sorted(self.terms, key=_monomial_order)
+            self._text = "".join(_format(monomial, self.terms[monomial]) for monomial in ordered).removeprefix("+")
+        return self._text
 
 
 Dim: TypeAlias = int | Symbolic
@@ -124,23 +144,20 @@ def product(dims: Iterable[Dim]) -> Dim:
 def exact_quotient(numerator: Dim, divisor: Dim) -> Dim | None:
     """`numerator / divisor` if it is a whole size for every assignment, else None."""
     if isinstance(divisor, int):
-        if divisor == 0 or numerator % divisor != 0:
+        if divisor <= 0 or numerator % divisor != 0:
             return None
         return numerator // divisor
-    if len(divisor.terms) != 1:
-        return 1 if numerator == divisor else None
-    ((monomial, coefficient),) = divisor.terms.items()
-    terms: dict[Monomial, int] = {}
-    for other, value in _terms(numerator).items():
-        rest = list(other)
-        for atom in monomial:
-            if atom not in rest:
-                return None
-            rest.remove(atom)
-        if value % coefficient:
+    lead = min(divisor.terms, key=_monomial_order)
+    quotient: Dim = 0
+    while numerator != 0:  # long division: each step takes the leading term away
+        terms = _terms(numerator)
+        top = min(terms, key=_monomial_order)
+        rest = _without(top, lead)
+        if rest is None or terms[top] % divisor.terms[lead]:
             return None
-        terms[tuple(rest)] = value // coefficient
-    return _canonical(terms)
+        piece = _canonical({rest: terms[top] // divisor.terms[lead]})
+        quotient, numerator = quotient + piece, numerator - piece * divisor
+    return quotient
 
 
 def lower_bound(dim: Dim) -> int | None:
@@ -175,23 +192,46 @@ def symbols(dim: Dim) -> set[str]:
 def equality_constraint(left: Dim, right: Dim) -> str | None:
     """A condition such as ``H % 2 == 0`` under which two different sizes are equal for certain.
 
-    Tries the divisors that occur in the sizes, and their least common multiple, for one symbol after the other and
-    then for all together. None where none of these suffices.
+    Looks for the least divisor found in the sizes (or their least common multiple) that suffices if every symbol is a
+    multiple of it, and then asks of each symbol as little as possible. None where no such divisor suffices.
     """
     names = sorted(symbols(left) | symbols(right))
     divisors = sorted(_divisors(left) | _divisors(right))
-    if not names or not divisors:
-        return None
-    candidates = sorted({*divisors, lcm(*divisors), prod(divisors)})
-    for chosen in [[name] for name in names] + ([names] if len(names) > 1 else []):
-        for multiple in candidates:
-            units = dict.fromkeys(chosen, multiple)
-            if _with_units(left, units) == _with_units(right, units):
-                return ", ".join(f"{name} % {multiple} == 0" for name in chosen)
+    candidates = [1, *divisors, lcm(*divisors)]
+    for multiple in candidates:
+        multiples = dict.fromkeys(names, multiple)
+        if not _equal_under(multiples, left, right):
+            continue
+        for name in names:
+            enough = (n for n in candidates if n == multiple or _equal_under({**multiples, name: n}, left, right))
+            multiples[name] = next(enough)
+        return ", ".join(f"{name} % {multiple} == 0" for name, multiple in multiples.items() if multiple > 1)
     return None
 
 
 # ------------------------------------------------------------------------------------------------ how it is done
+
+
+def _atom_order(atom: Atom) -> tuple[bool, str, int]:
+    """The place of an atom in a product: symbols by name, then floors."""
+    if isinstance(atom, Symbol):
+        return False, atom.name, atom.unit
+    return True, str(atom.numerator), atom.divisor
+
+
+def _monomial_order(monomial: Monomial) -> tuple[int, list[tuple[bool, str, int]]]:
+    """Largest first: by degree, then by atoms. The order survives multiplication, as long division needs."""
+    return -len(monomial), [_atom_order(atom) for atom in monomial]
+
+
+def _without(monomial: Monomial, divisor: Monomial) -> Monomial | None:
+    """The quotient of two products of atoms, None if there is none."""
+    rest = list(monomial)
+    for atom in divisor:
+        if atom not in rest:
+            return None
+        rest.remove(atom)
+    return tuple(rest)
 
 
 def _terms(dim: Dim) -> dict[Monomial, int]:
@@ -218,7 +258,7 @@ def _sum(dims: Iterable[Dim]) -> Dim:
 
 
 def _floor(dim: Dim, divisor: int) -> Dim:
-    """Whole multiples of the divisor leave the floor; what stays is divided once, nested floors are merged."""
+    """Whole multiples of the divisor leave the floor, common factors cancel, and nested floors are merged."""
     if divisor <= 0:
         raise ValueError(f"a size is divided by {divisor}")
     if isinstance(dim, int):
@@ -229,15 +269,22 @@ def _floor(dim: Dim, divisor: int) -> Dim:
     inside: dict[Monomial, int] = {}
     for monomial, coefficient in dim.terms.items():
         outside[monomial], inside[monomial] = divmod(coefficient, divisor)
-    rest = _canonical(inside)
+    common = gcd(divisor, *(coefficient for monomial, coefficient in inside.items() if monomial))
+    rest = _canonical({monomial: coefficient // common for monomial, coefficient in inside.items()})
+    return _sum((_canonical(outside), _floor_of_rest(rest, divisor // common)))
+
+
+def _floor_of_rest(rest: Dim, divisor: int) -> Dim:
+    """The floor of a quotient that cannot be simplified, unless it is a floor of a floor."""
     if isinstance(rest, int):
-        return _sum((_canonical(outside), rest // divisor))
+        return rest // divisor
     nested = _single_floor(rest)
     if nested is not None:  # floor((floor(a/m) + c)/d) = floor((a + c m)/(d m))
         atom, constant = nested
-        merged = _floor(atom.numerator + constant * atom.divisor, divisor * atom.divisor)
-        return _sum((_canonical(outside), merged))
-    return _sum((_canonical(outside), Symbolic({(Floor(rest, divisor),): 1})))
+        return _floor(atom.numerator + constant * atom.divisor, divisor * atom.divisor)
+    if divisor > LARGEST:
+        raise DimError("a size is divided by too large a number")
+    return Symbolic({(Floor(rest, divisor),): 1})
 
 
 def _single_floor(dim: Symbolic) -> tuple[Floor, int] | None:
@@ -253,18 +300,42 @@ def _single_floor(dim: Symbolic) -> tuple[Floor, int] | None:
 
 
 def _bound(dim: Dim, *, upper: bool) -> int | None:
-    total = 0
-    for monomial, coefficient in _terms(dim).items():
-        if not monomial:
-            total += coefficient
-            continue
-        from_above = upper == (coefficient > 0)
-        bounds = [_atom_bound(atom, upper=from_above) for atom in monomial]
+    """The better of two bounds: each floor on its own, and each floor between its quotient and a little less."""
+    found = [_total(_terms(dim), upper=upper), _total(_without_floors(dim, upper=upper), upper=upper)]
+    known = [floor(bound) if upper else ceil(bound) for bound in found if bound is not None]
+    return (min(known) if upper else max(known)) if known else None
+
+
+def _total(terms: Mapping[Monomial, int | Fraction], *, upper: bool) -> int | Fraction | None:
+    """A bound of a sum from the bounds of its atoms."""
+    total: int | Fraction = 0
+    for monomial, coefficient in terms.items():
         lows = [_atom_bound(atom, upper=False) for atom in monomial]
+        bounds = lows if upper != (coefficient > 0) else [_atom_bound(atom, upper=True) for atom in monomial]
         if any(b is None for b in bounds) or any(low is None or low < 0 for low in lows):
             return None
         total += coefficient * prod(b for b in bounds if b is not None)
     return total
+
+
+def _without_floors(dim: Dim, *, upper: bool) -> dict[Monomial, int | Fraction]:
+    """A sum that bounds `dim`, from (a - d + 1)/d <= floor(a/d) <= a/d."""
+    terms: dict[Monomial, int | Fraction] = {}
+
+    def add(monomial: Monomial, value: int | Fraction) -> None:
+        terms[monomial] = terms.get(monomial, 0) + value
+
+    for monomial, coefficient in _terms(dim).items():
+        if len(monomial) != 1 or isinstance(monomial[0], Symbol):
+            add(monomial, coefficient)
+            continue
+        atom, above = monomial[0], upper == (coefficient > 0)
+        share = Fraction(coefficient, atom.divisor)
+        for inner, value in _without_floors(atom.numerator, upper=above).items():
+            add(inner, share * value)
+        if not above:
+            add((), -share * (atom.divisor - 1))
+    return {monomial: value for monomial, value in terms.items() if value}
 
 
 def _atom_bound(atom: Atom, *, upper: bool) -> int | None:
@@ -284,12 +355,26 @@ def _evaluate_atom(atom: Atom, sizes: Mapping[str, int]) -> int:
 
 
 def _divisors(dim: Dim) -> set[int]:
+    """Every divisor in `dim`, and for a floor within floors the product of theirs, in terms of the symbols' sizes."""
     found: set[int] = set()
     for monomial in _terms(dim):
         for atom in monomial:
             if isinstance(atom, Floor):
-                found |= {atom.divisor} | _divisors(atom.numerator)
+                inner = _divisors(atom.numerator)
+                found |= {atom.divisor * _denominator(atom.numerator), *inner, *(atom.divisor * n for n in inner)}
     return found
+
+
+def _denominator(dim: Symbolic) -> int:
+    """The number that `dim` must be multiplied by to have whole coefficients when it is written with symbols' names."""
+    return lcm(*(prod(atom.unit for atom in monomial if isinstance(atom, Symbol)) for monomial in dim.terms))
+
+
+def _equal_under(multiples: Mapping[str, int], left: Dim, right: Dim) -> bool:
+    try:
+        return _with_units(left, multiples) == _with_units(right, multiples)
+    except DimError:
+        return False
 
 
 def _with_units(dim: Dim, multiples: Mapping[str, int]) -> Dim:
@@ -309,16 +394,18 @@ def _with_units(dim: Dim, multiples: Mapping[str, int]) -> Dim:
 
 def _format(monomial: Monomial, coefficient: int) -> str:
     """A signed term, units resolved: 16 times the atom H/32 is written H/2."""
+    if not monomial:
+        return f"{coefficient:+d}"
     units = prod(atom.unit for atom in monomial if isinstance(atom, Symbol))
-    sign, size = ("-", -coefficient) if coefficient < 0 else ("+", coefficient)
-    shared = lcm(units, size) // size if size else 1
-    over, under = (size * shared // units, shared) if (size * shared) % units == 0 else (size, units)
-    names = "*".join(map(_format_atom, monomial))
-    return f"{sign}{'' if over == 1 else f'{over}*'}{names}{'' if under == 1 else f'/{under}'}"
+    common = gcd(units, coefficient)
+    over, under = abs(coefficient) // common, units // common
+    factor, divisor = "" if over == 1 else f"{over}*", "" if under == 1 else f"/{under}"
+    return f"{'-' if coefficient < 0 else '+'}{factor}{'*'.join(map(_format_atom, monomial))}{divisor}"
 
 
 def _format_atom(atom: Atom) -> str:
     if isinstance(atom, Symbol):
         return atom.name
-    numerator = str(atom.numerator)
-    return f"floor({numerator if numerator.isalnum() else f'({numerator})'}/{atom.divisor})"
+    scale = _denominator(atom.numerator)
+    numerator = str(atom.numerator * scale)
+    return f"floor({numerator if numerator.isalnum() else f'({numerator})'}/{atom.divisor * scale})"
