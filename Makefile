@@ -1,0 +1,22 @@
+# make demo   compile LeNet-5 and show it a digit
+# make test   every check: ruff, mypy, pytest
+
+PYTHON := $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+
+.PHONY: demo test
+
+demo: .venv/cpu
+	$(BIN)/netdsl compile nets/lenet5.net -o lenet5.onnx
+	$(BIN)/netdsl run lenet5.onnx docs/digit.png
+
+test: .venv/dev
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/pytest -n auto
+
+# One environment serves both: the stamps say which extras are in it.
+.venv/%: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet -c constraints.txt -e '.[$*]'
+	touch $@
