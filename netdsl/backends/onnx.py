@@ -1,26 +1,34 @@
 """From a graph to an ONNX model, directly: one pass over the nodes, no tracing.
 
-Every value is called by its node's path; what a layer needs on the way is called `path/Op`, `path/Op_1`, ...
-Initializers carry the names of the parameters. The model proto holds no weights: they are written past it
-(`netdsl.backends.onnx_file`), so that a net of any size costs one copy of its largest tensor.
+Every value is called by its node's path, or by the output's name if it is an output; what a layer needs on the way is
+called `path/Op`, `path/Op_1`, ... and what several nodes share `/Op`. Initializers carry the names of the parameters.
+The model proto holds no weights: they are written past it (`netdsl.backends.onnx_file`), so that a net of any size
+costs one copy of its largest tensor.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import json
+from collections import Counter
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper, numpy_helper
 
+from netdsl.backends.onnx_proto import onnx_dtype, set_attributes, set_value_info, tensor
+from netdsl.backends.onnx_sizes import Sizes
 from netdsl.diagnostics import fail
-from netdsl.ir.dim import Symbolic
+from netdsl.ir.graph import needed
+from netdsl.ir.types import DType
+from netdsl.layer import LayerError
+from netdsl.version import __version__
 
 if TYPE_CHECKING:
     from netdsl.ir.dim import Dim
-    from netdsl.ir.graph import Graph, Node, Param
-    from netdsl.ir.types import DType, TensorType
+    from netdsl.ir.graph import Graph, Node, Param, Scope
+
+__all__ = ["BATCH", "IR_VERSION", "OPSETS", "LoweredModel", "lower", "onnx_dtype"]
 
 IR_VERSION = 10
 """The oldest that has metadata on nodes; onnxruntime 1.18 and later load it."""
@@ -39,7 +47,7 @@ class LoweredModel:
 
 
 def lower(graph: Graph, *, opset: int | None = None, training: bool = False, batch: int | None = None) -> LoweredModel:
-    """Lower a graph to ONNX.
+    """Lower what the outputs of a graph depend on to ONNX.
 
     Args:
         graph: the graph, already optimized as wished.
@@ -50,63 +58,132 @@ def lower(graph: Graph, *, opset: int | None = None, training: bool = False, bat
     Raises:
         NetdslError: the opset is out of range (E0908) or a layer has no form in it (E0909).
     """
-    chosen = opset if opset is not None else max([OPSETS.start, *(node.layer.opset for node in graph.nodes)])
+    nodes = needed(graph, training=training)
+    chosen = opset if opset is not None else max([OPSETS.start, *(node.layer.opset for node in nodes)])
     if chosen not in OPSETS:
-        raise fail("E0908", f"opset {chosen} is not one that netdsl writes",
-                   help=f"take one from {OPSETS.start} to {OPSETS[-1]}")
-    builder = _Builder(graph, chosen, training, batch)
-    for node in graph.nodes:
+        raise fail(
+            "E0908",
+            f"opset {chosen} is not one that netdsl writes",
+            help=f"take one from {OPSETS.start} to {OPSETS[-1]}",
+        )
+    builder = _Builder(graph, chosen, training=training, batch=batch)
+    for node in nodes:
         builder.add(node)
     return builder.finish()
 
 
-def onnx_dtype(dtype: DType) -> int:
-    """The TensorProto element type."""
-    return int(getattr(TensorProto, {"float32": "FLOAT", "float64": "DOUBLE"}.get(dtype.value, dtype.value.upper())))
-
-
-@dataclass
 class _Builder:
     """The model while it grows."""
 
-    graph: Graph
-    opset: int
-    training: bool
-    fixed_batch: int | None
-    nodes: list[onnx.NodeProto] = field(default_factory=list)
-    constants: list[onnx.TensorProto] = field(default_factory=list)
-    names: dict[Node, str] = field(default_factory=dict)
-    params: dict[str, Param] = field(default_factory=dict)
-    batch_name: str | None = None
+    def __init__(self, graph: Graph, opset: int, *, training: bool, batch: int | None) -> None:
+        self.graph, self.opset, self.training, self.fixed_batch = graph, opset, training, batch
+        self.model = onnx.ModelProto()
+        self.proto = self.model.graph
+        self.outputs = {**graph.outputs, **(graph.aux if training else {})}
+        self.values = {node: node.name for node in graph.inputs}
+        self.params: dict[str, Param] = {}
+        self.taken: Counter[str] = Counter()
+        self.sizes = Sizes(graph.inputs, self._shared_op, self.constant)
+        self._reserved = {*self.outputs, *graph.params}
+        self._paths: dict[Scope, str] = {}
 
     def add(self, node: Node) -> None:
         """Lower one node."""
-        if node.layer.kind == "input":
-            self.names[node] = node.name
+        if node in self.values:
             return
         lowering = _NodeLowering(self, node)
-        result = node.layer.to_onnx(lowering, *(self.names[i] for i in node.inputs))
-        self.names[node] = lowering.named(result)
+        try:
+            result = node.layer.to_onnx(lowering, *(self.values[i] for i in node.inputs))
+        except LayerError as error:
+            raise fail(error.code, error.message, node.span, help=error.help) from error
+        self.values[node] = lowering.named(result)
 
     def finish(self) -> LoweredModel:
-        """The model: outputs under their names, constants as initializers."""
-        outputs = []
-        wanted = {**self.graph.outputs, **(self.graph.aux if self.training else {})}
-        for name, node in wanted.items():
-            self._name_output(name, node)
-            outputs.append(self.value_info(name, node.type))
-        inputs = [self.value_info(node.name, node.type) for node in self.graph.inputs]
-        graph = helper.make_graph(self.nodes, self.graph.name, inputs, outputs, initializer=self.constants)
-        proto = helper.make_model(graph, ir_version=IR_VERSION, opset_imports=[helper.make_opsetid("", self.opset)])
-        return LoweredModel(proto, list(self.params.values()))
+        """The model: outputs under their names, types of all values, metadata."""
+        self._name_outputs()
+        for node in self.graph.inputs:
+            self._set_info(self.proto.input.add(), node.name, node)
+        for name, node in self.outputs.items():
+            self._set_info(self.proto.output.add(), name, node)
+        inside = {value: node for node, value in self.values.items()}
+        for name in (*self.outputs, *(node.name for node in self.graph.inputs), *self.params):
+            inside.pop(name, None)
+        for name, node in inside.items():
+            self._set_info(self.proto.value_info.add(), name, node)
 
-    def _name_output(self, name: str, node: Node) -> None:
-        self.nodes.append(helper.make_node("Identity", [self.names[node]], [name], name=f"{name}/Identity"))
+        self.proto.name = self.graph.name
+        self.model.ir_version = IR_VERSION
+        self.model.producer_name, self.model.producer_version = "netdsl", __version__
+        self.model.opset_import.add(domain="", version=self.opset)
+        for key, value in self._metadata().items():
+            self.model.metadata_props.add(key=f"netdsl.{key}", value=value)
+        return LoweredModel(self.model, list(self.params.values()))
 
-    def value_info(self, name: str, type_: TensorType) -> onnx.ValueInfoProto:
-        """The type of a value, batch included."""
-        shape: list[int | str] = [self.fixed_batch or BATCH, *(d if isinstance(d, int) else str(d) for d in type_.shape)]
-        return helper.make_tensor_value_info(name, onnx_dtype(type_.dtype), shape)
+    def op(self, name: str, op_type: str, inputs: tuple[str | None, ...], attributes: dict[str, Any]) -> onnx.NodeProto:
+        """Add a node whose one output is called as the node itself."""
+        proto = self.proto.node.add(op_type=op_type, name=name, input=[i or "" for i in inputs], output=[name])
+        set_attributes(proto, attributes)
+        return proto
+
+    def constant(self, values: Any, dtype: DType = DType.INT64, owner: str = "") -> str:
+        """Add an initializer."""
+        name = self.fresh(f"{owner}/const")
+        self.proto.initializer.append(tensor(name, np.asarray(values), dtype))
+        return name
+
+    def fresh(self, name: str) -> str:
+        """`name`, or `name_1`, `name_2`, ... where it is taken."""
+        count = self.taken[name]
+        self.taken[name] += 1
+        return f"{name}_{count}" if count else name
+
+    def value_name(self, node: Node) -> str:
+        """What the result of a node is called: its path, unless a parameter or an output has that name."""
+        return f"{node.name}/value" if node.name in self._reserved else node.name
+
+    def path(self, node: Node) -> str:
+        """Where a node stands, with the blocks and the layer: `layer1:stage/0:bottleneck/conv1:conv`."""
+        scope = node.scope
+        if scope not in self._paths:
+            steps = [s.name + (f":{s.block}" if s.block else "") for s in scope.chain() if s.name]
+            self._paths[scope] = "".join(f"{step}/" for step in steps)
+        step = node.name.removeprefix(f"{scope.path}.")
+        return f"{self._paths[scope]}{step}:{node.layer.kind}"
+
+    def _shared_op(self, op_type: str, *inputs: str) -> str:
+        return self.op(self.fresh(f"/{op_type}"), op_type, inputs, {}).name
+
+    def _name_outputs(self) -> None:
+        """Rename the values that are outputs; what cannot be renamed, or not twice, is copied."""
+        made = {proto.output[0] for proto in self.proto.node}
+        renamed: dict[str, str] = {}
+        copied: dict[str, str] = {}
+        for name, node in self.outputs.items():
+            value = self.values[node]
+            if value in made and value not in renamed:
+                renamed[value] = name
+            elif value != name:
+                copied[name] = value
+        for proto in self.proto.node:
+            for names in (proto.input, proto.output):
+                for i, value in enumerate(names):
+                    if value in renamed:
+                        names[i] = renamed[value]
+        self.values = {node: renamed.get(value, value) for node, value in self.values.items()}
+        for name, value in copied.items():
+            self.op(name, "Identity", (renamed.get(value, value),), {}).name = f"{name}/Identity"
+
+    def _set_info(self, info: onnx.ValueInfoProto, name: str, node: Node) -> None:
+        sizes = (dim if isinstance(dim, int) else str(dim) for dim in node.type.shape)
+        set_value_info(info, name, node.type.dtype, (self.fixed_batch or BATCH, *sizes))
+
+    def _metadata(self) -> dict[str, str]:
+        data = {"net": self.graph.name, "version": __version__}
+        if self.graph.labels:
+            data["labels"] = json.dumps(self.graph.labels, ensure_ascii=False)
+        if self.graph.constraints:
+            data["constraints"] = json.dumps([constraint.text for constraint in self.graph.constraints])
+        return data
 
 
 class _NodeLowering:
@@ -116,18 +193,16 @@ class _NodeLowering:
         self.builder, self.node = builder, node
         self.opset, self.training = builder.opset, builder.training
         self.inputs, self.output = node.input_types, node.type
-        self._taken: dict[str, int] = {}
-        self._first = len(builder.nodes)
-
-    def _fresh(self, what: str) -> str:
-        count = self._taken.get(what, 0)
-        self._taken[what] = count + 1
-        return f"{self.node.name}/{what}" + (f"_{count}" if count else "")
+        self._path, self._place = builder.path(node), _place(node)
+        self._last: onnx.NodeProto | None = None
 
     def op(self, op_type: str, *inputs: str | None, **attributes: Any) -> str:
-        name = self._fresh(op_type)
-        given = {key: value for key, value in attributes.items() if value is not None}
-        self.builder.nodes.append(helper.make_node(op_type, [i or "" for i in inputs], [name], name=name, **given))
+        name = self.builder.fresh(f"{self.node.name}/{op_type}")
+        proto = self.builder.op(name, op_type, inputs, attributes)
+        proto.metadata_props.add(key="netdsl.path", value=self._path)
+        if self._place:
+            proto.metadata_props.add(key="netdsl.source", value=self._place)
+        self._last = proto
         return name
 
     def param(self, role: str) -> str:
@@ -139,32 +214,39 @@ class _NodeLowering:
         array = np.asarray(value)
         if dtype is None:
             dtype = "int64" if np.issubdtype(array.dtype, np.integer) else self.output.dtype.value
-        name = self._fresh("const")
-        self.builder.constants.append(numpy_helper.from_array(array.astype(dtype), name))
-        return name
+        return self.builder.constant(array, DType(dtype), self.node.name)
 
     def batch(self) -> str:
-        """The number of samples, read off the first input of the net."""
-        builder = self.builder
-        if builder.fixed_batch is not None:
-            return self.const([builder.fixed_batch])
-        if builder.batch_name is None:
-            source = builder.graph.inputs[0]
-            shape = self.op("Shape", builder.names[source])
-            builder.batch_name = self.op("Slice", shape, self.const([0]), self.const([1]))
-        return builder.batch_name
+        fixed = self.builder.fixed_batch
+        return self.builder.sizes.batch() if fixed is None else self.const([fixed])
 
     def sizes(self, shape: tuple[Dim, ...]) -> str:
-        if any(isinstance(dim, Symbolic) for dim in shape):
-            raise NotImplementedError  # computed at run time: to be written with symbolic sizes
-        if self.builder.fixed_batch is not None:
-            return self.const([self.builder.fixed_batch, *shape])
-        return self.op("Concat", self.batch(), self.const(list(shape)), axis=0) if shape else self.batch()
+        pieces: list[str] = []
+        known: list[int] = []
+        for dim in (self.builder.fixed_batch, *shape):
+            if isinstance(dim, int):
+                known.append(dim)
+                continue
+            if known:
+                pieces.append(self.const(known))
+                known = []
+            pieces.append(self.batch() if dim is None else self.builder.sizes.size(dim))
+        if known:
+            pieces.append(self.const(known))
+        return pieces[0] if len(pieces) == 1 else self.op("Concat", *pieces, axis=0)
 
     def named(self, result: str) -> str:
-        """Give the node that made `result` the layer's path, unless the layer returned one of its inputs."""
-        own = self.builder.nodes[self._first :]
-        if not own or own[-1].output[0] != result:
+        """Give the node that made `result` the layer's path, if it is the last one."""
+        if self._last is None or self._last.name != result:
             return result
-        own[-1].name = own[-1].output[0] = self.node.name
-        return self.node.name
+        self._last.name = self.node.name
+        self._last.output[0] = self.builder.value_name(self.node)
+        return self._last.output[0]
+
+
+def _place(node: Node) -> str | None:
+    """The file's name and the line; no directory, so that models do not depend on where they were made."""
+    if node.span is None:
+        return None
+    line, _ = node.span.source.position(node.span.start)
+    return f"{node.span.source.name.replace(chr(92), '/').rpartition('/')[2]}:{line}"

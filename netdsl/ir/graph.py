@@ -7,7 +7,7 @@ so a node's inputs are nodes and its type is the type of its result.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal
 
 from netdsl.ir.dim import Dim
 from netdsl.ir.types import DType, TensorType
@@ -15,6 +15,7 @@ from netdsl.ir.types import DType, TensorType
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from netdsl.layer import Layer
     from netdsl.source import Span
 
 
@@ -84,18 +85,6 @@ class Derived:
     sources: tuple[Param, ...]
 
 
-class LayerLike(Protocol):
-    """What the graph needs to know of a layer; `netdsl.layer.Layer` is the real thing."""
-
-    kind: str
-
-    def infer(self, *inputs: TensorType) -> TensorType:
-        """The type of the result."""
-
-    def params(self, *inputs: TensorType) -> Mapping[str, ParamSpec]:
-        """The parameters by role (`weight`, `bias`)."""
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Scope:
     """A named place in the net: a labelled group, a block call, one turn of a labelled repeat; the root is the net.
@@ -141,7 +130,7 @@ class Node:
     """
 
     name: str
-    layer: LayerLike
+    layer: Layer
     inputs: tuple[Node, ...]
     scope: Scope
     span: Span | None = None
@@ -199,3 +188,12 @@ class Graph:
     def params(self) -> dict[str, Param]:
         """Every parameter once, by name, in order of first use."""
         return {param.name: param for node in self.nodes for param in node.params.values()}
+
+
+def needed(graph: Graph, *, training: bool = False) -> tuple[Node, ...]:
+    """The inputs and all nodes that the outputs depend on, in order; `training` counts the aux outputs too."""
+    live = {*graph.inputs, *graph.outputs.values(), *(graph.aux.values() if training else ())}
+    for node in reversed(graph.nodes):
+        if node in live:
+            live.update(node.inputs)
+    return tuple(node for node in graph.nodes if node in live)
