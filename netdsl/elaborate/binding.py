@@ -1,0 +1,145 @@
+"""From the arguments of a call to the fields of a layer or the parameters of a block."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from netdsl.arguments import ArgumentError
+from netdsl.diagnostics import Diagnostic, NetdslError, fail
+from netdsl.elaborate.program import suggestion
+from netdsl.elaborate.values import UNKNOWN, BlockValue, LayerValue, Unknown, Value
+from netdsl.layer import Layer, signature
+from netdsl.syntax import tree
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from netdsl.arguments import Kind
+    from netdsl.elaborate.expressions import Evaluator
+    from netdsl.elaborate.program import BlockDefinition
+    from netdsl.source import Span
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A value given to an argument, and where it was given."""
+
+    value: Value
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Formal:
+    """A parameter that a call may fill. `kind` is None for a block's, which take any value."""
+
+    name: str
+    kind: Kind | None
+    required: bool
+
+
+def dataclass_formals(cls: type) -> tuple[Formal, ...]:
+    """The parameters of a layer, or of a word of a recipe."""
+    return tuple(Formal(field.name, field.kind, field.required) for field in signature(cls))
+
+
+def block_formals(declaration: tree.BlockDeclaration) -> tuple[Formal, ...]:
+    """The parameters of a block or net."""
+    return tuple(Formal(p.name, None, p.default is None) for p in declaration.parameters)
+
+
+def callable_formals(target: BlockDefinition | type[Layer]) -> tuple[Formal, ...]:
+    """The parameters of whatever a call names."""
+    return dataclass_formals(target) if isinstance(target, type) else block_formals(target.declaration)
+
+
+def match(name: str, formals: Sequence[Formal], arguments: Sequence[tree.Argument],
+          evaluator: Evaluator) -> dict[str, Bound]:
+    """Match arguments with parameters and evaluate them.
+
+    Raises:
+        NetdslError: every argument that is unknown, given twice, one too many or of the wrong kind, at once.
+    """
+    by_name = {formal.name: formal for formal in formals}
+    bound: dict[str, Bound] = {}
+    errors: list[Diagnostic] = []
+    position = 0
+    for argument in arguments:
+        try:
+            if argument.key is None:
+                if position >= len(formals):
+                    raise _too_many(name, formals, argument.span)
+                formal = formals[position]
+                position += 1
+            elif argument.key in by_name:
+                formal = by_name[argument.key]
+            else:
+                raise fail("E0301", f"`{name}` has no argument `{argument.key}`", argument.span,
+                           help=suggestion(argument.key, by_name) or usage(name, formals))
+            if formal.name in bound:
+                raise fail("E0304", f"`{formal.name}` of `{name}` is given twice", argument.span,
+                           notes=(f"the first stands at {bound[formal.name].span.place}",))
+            bound[formal.name] = Bound(_value(formal, argument, evaluator), argument.value.span)
+        except NetdslError as error:
+            errors += error.diagnostics
+    if errors:
+        raise NetdslError(errors)
+    return bound
+
+
+def require(name: str, formals: Sequence[Formal], given: Mapping[str, Any], span: Span | None) -> None:
+    """Refuse a call in which a required argument is missing."""
+    missing = [formal.name for formal in formals if formal.required and formal.name not in given]
+    if missing:
+        names = " and ".join(f"`{m}`" for m in missing)
+        raise fail("E0302", f"`{name}` needs {names}", span, help=usage(name, formals))
+
+
+def usage(name: str, formals: Sequence[Formal]) -> str:
+    """The signature in one line; optional arguments in brackets."""
+    if not formals:
+        return f"`{name}` takes no arguments"
+    return f"`{' '.join([name, *(f.name if f.required else f'[{f.name}]' for f in formals)])}`"
+
+
+def _too_many(name: str, formals: Sequence[Formal], span: Span) -> NetdslError:
+    return fail("E0303", f"`{name}` takes at most {len(formals)} arguments" if formals else f"`{name}` takes no arguments",
+                span, help=usage(name, formals) if formals else None)
+
+
+def _value(formal: Formal, argument: tree.Argument, evaluator: Evaluator) -> Value:
+    expression = argument.value
+    if (formal.kind is not None and isinstance(expression, tree.Name) and expression.id in formal.kind.words
+            and evaluator.environment.find(expression.id) is None):
+        return expression.id
+    value = evaluator.evaluate(expression)
+    return value if formal.kind is None or isinstance(value, Unknown) else _converted(formal.kind, value, expression.span)
+
+
+def _converted(kind: Kind, value: Value, span: Span) -> Any:
+    if isinstance(value, tuple) and any(isinstance(item, BlockValue | LayerValue) for item in value):
+        raise fail("E0305", f"{kind.name} is due, not a list of names", span)
+    try:
+        return kind.convert(value)
+    except ArgumentError as error:
+        raise fail(error.code, error.message, span, help=error.help) from None
+
+
+def make_layer(layer: type[Layer], bound: Mapping[str, Bound], span: Span,
+               locate: Callable[[Exception], NetdslError]) -> Layer | Unknown:
+    """The layer with its fields filled; `UNKNOWN` if a value is.
+
+    Args:
+        layer: the layer's class.
+        bound: the arguments given, defaults of the file included.
+        span: the call.
+        locate: turns a `LayerError` of the layer's own checks into a located error.
+    """
+    require(layer.kind, dataclass_formals(layer), bound, span)
+    values = {name: argument.value for name, argument in bound.items()}
+    if any(value is UNKNOWN for value in values.values()):
+        return UNKNOWN
+    try:
+        return layer(**values)
+    except Exception as error:
+        raise locate(error) from None

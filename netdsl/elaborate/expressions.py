@@ -1,0 +1,320 @@
+"""Evaluation of expressions: exact integers and fractions, symbolic sizes, lists, names of blocks and layers."""
+
+from __future__ import annotations
+
+import math
+import operator
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+from netdsl.arguments import ArgumentError, describe, integer, show
+from netdsl.diagnostics import NetdslError, fail
+from netdsl.elaborate.program import suggestion
+from netdsl.elaborate.values import UNKNOWN, BlockValue, LayerValue, TensorValue, Unknown, Value
+from netdsl.ir.dim import Symbolic, equality_constraint, exact_quotient, lower_bound, upper_bound
+from netdsl.layer import LAYERS
+from netdsl.syntax import tree
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from netdsl.elaborate.program import Module
+    from netdsl.elaborate.values import Environment
+    from netdsl.ir.dim import Dim
+    from netdsl.ir.graph import Node
+    from netdsl.source import Span
+
+LARGEST_NUMBER = 2**63
+LONGEST_LIST = 100_000
+IN_ATTRIBUTES = ("channels", "height", "width", "depth", "length", "shape", "rank", "elements")
+
+
+class Evaluator:
+    """Evaluates expressions at one place: names seen there, and the tensor that reaches it."""
+
+    def __init__(self, module: Module, environment: Environment, current: Node | Unknown | None = None,
+                 find_tensor: Callable[[tree.Reference], Node | Unknown] | None = None) -> None:
+        self.module, self.environment, self.current, self.find_tensor = module, environment, current, find_tensor
+
+    def evaluate(self, expression: tree.Expression) -> Value:
+        """The value, or `NetdslError` with the place at fault; `UNKNOWN` if it depends on an earlier error."""
+        value = self._dispatch(expression)
+        if isinstance(value, int | float | Fraction) and not isinstance(value, bool):
+            _check_magnitude(value, expression.span)
+        if isinstance(value, tuple) and len(value) > LONGEST_LIST:
+            raise fail("E0703", f"a list of {len(value)} elements is longer than {LONGEST_LIST}", expression.span)
+        return value
+
+    def whole(self, expression: tree.Expression, least: int) -> int | Unknown:
+        """A whole number of at least `least`."""
+        value = self.evaluate(expression)
+        if isinstance(value, Unknown):
+            return value
+        try:
+            return integer(value, least)
+        except ArgumentError as error:
+            raise fail(error.code, error.message, expression.span, help=error.help) from None
+
+    def size(self, expression: tree.Expression) -> Dim | Unknown:
+        """A size: a whole number of at least 1, or a symbolic one."""
+        value = self.evaluate(expression)
+        return value if isinstance(value, Symbolic) else self.whole(expression, 1)
+
+    def truth(self, expression: tree.Expression) -> bool | Unknown:
+        """`yes` or `no`."""
+        value = self.evaluate(expression)
+        if isinstance(value, bool | Unknown):
+            return value
+        raise fail("E0305", f"a condition is `yes` or `no`, not {describe(value)}", expression.span,
+                   help="compare it with something, as in `n > 0`")
+
+    def _dispatch(self, e: tree.Expression) -> Value:  # noqa: PLR0911 - one return for each form of expression
+        match e:
+            case tree.Constant(value=value):
+                return value
+            case tree.Name():
+                return self._name(e)
+            case tree.InAttribute():
+                return self._in(e)
+            case tree.List(items=items):
+                values = tuple(self.evaluate(item) for item in items)
+                return UNKNOWN if any(isinstance(v, Unknown) for v in values) else values
+            case tree.Unary():
+                return self._unary(e)
+            case tree.Binary():
+                return self._binary(e)
+            case tree.Conditional():
+                chosen = self.truth(e.condition)
+                if isinstance(chosen, Unknown):
+                    return chosen
+                return self.evaluate(e.then if chosen else e.otherwise)
+            case tree.FunctionCall():
+                return self._function(e)
+            case tree.Reference():
+                if self.find_tensor is None:
+                    raise fail("E0507", "a tensor cannot be named here", e.span)
+                node = self.find_tensor(e)
+                return node if isinstance(node, Unknown) else TensorValue(node)
+
+    def _name(self, e: tree.Name) -> Value:
+        value = self.environment.find(e.id)
+        if value is not None:
+            return value
+        if e.id in self.module.blocks:
+            return BlockValue(self.module.blocks[e.id])
+        if e.id in LAYERS:
+            return LayerValue(LAYERS[e.id])
+        known = {*self.environment.names(), *self.module.blocks, *LAYERS}
+        raise fail("E0202", f"there is no `{e.id}` here", e.span,
+                   help=suggestion(e.id, known) or "a name is a parameter, a `let`, a block or a layer")
+
+    def _in(self, e: tree.InAttribute) -> Value:
+        if isinstance(self.current, Unknown):
+            return UNKNOWN
+        if self.current is None:
+            raise fail("E0502", f"`in.{e.attribute}` stands where no tensor arrives", e.span,
+                       help="it can be used after an `input`")
+        type_ = self.current.type
+        axes = {"channels": 0, "length": -1, "height": -2, "width": -1, "depth": -3}
+        if e.attribute in axes:
+            axis = axes[e.attribute]
+            need = 1 if axis == 0 else 1 - axis
+            if type_.rank < need:
+                raise fail("E0401", f"a tensor of shape {type_} has no {e.attribute}", e.span)
+            return type_.shape[axis]
+        if e.attribute == "shape":
+            return type_.shape
+        if e.attribute == "rank":
+            return type_.rank
+        if e.attribute == "elements":
+            return type_.elements
+        raise fail("E0202", f"a tensor has no `{e.attribute}`", e.span,
+                   help=suggestion(e.attribute, IN_ATTRIBUTES) or f"it has {', '.join(IN_ATTRIBUTES)}")
+
+    def _unary(self, e: tree.Unary) -> Value:
+        if e.operator == "not":
+            value = self.truth(e.operand)
+            return value if isinstance(value, Unknown) else not value
+        operand = self.evaluate(e.operand)
+        if isinstance(operand, Unknown):
+            return operand
+        if not _is_number(operand):
+            raise fail("E0310", f"`{e.operator}` takes a number, not {describe(operand)}", e.span)
+        assert isinstance(operand, int | float | Fraction | Symbolic)  # noqa: S101 - what _is_number says
+        return -operand if e.operator == "-" else operand
+
+    def _binary(self, e: tree.Binary) -> Value:
+        if e.operator in ("and", "or"):
+            left_truth = self.truth(e.left)
+            if isinstance(left_truth, Unknown) or left_truth == (e.operator == "or"):
+                return left_truth
+            return self.truth(e.right)
+        left, right = self.evaluate(e.left), self.evaluate(e.right)
+        if isinstance(left, Unknown) or isinstance(right, Unknown):
+            return UNKNOWN
+        if e.operator in ("==", "!="):
+            return _equal(left, right, e.span) == (e.operator == "==")
+        if e.operator in ("<", "<=", ">", ">="):
+            return self._order(e, left, right)
+        if e.operator == "+" and isinstance(left, tuple) and isinstance(right, tuple):
+            return left + right
+        return arithmetic(e.operator, left, right, e)
+
+    def _order(self, e: tree.Binary, left: Any, right: Any) -> bool:
+        if not (_is_number(left) and _is_number(right)):
+            raise fail("E0310", f"`{e.operator}` compares numbers, not {describe(left)} and {describe(right)}", e.span)
+        if e.operator in (">", ">="):
+            left, right = right, left
+        strict = e.operator in ("<", ">")
+        if not isinstance(left, Symbolic) and not isinstance(right, Symbolic):
+            return bool(left < right) if strict else bool(left <= right)
+        gap = right - left
+        low, high = lower_bound(gap), upper_bound(gap)
+        if low is not None and low >= strict:
+            return True
+        if high is not None and high < strict:
+            return False
+        raise _undecided(left, right, e.span)
+
+    def _function(self, e: tree.FunctionCall) -> Value:
+        arguments = [self.evaluate(argument) for argument in e.arguments]
+        if any(isinstance(a, Unknown) for a in arguments):
+            return UNKNOWN
+        try:
+            return _call(e.function, arguments, e)
+        except NetdslError:
+            raise
+        except (TypeError, ValueError, OverflowError):
+            given = ", ".join(describe(a) for a in arguments)
+            raise fail("E0310", f"`{e.function}` cannot take {given or 'no arguments'}", e.span,
+                       help=_USAGE.get(e.function)) from None
+
+
+_OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
+    "+": operator.add, "-": operator.sub, "*": operator.mul, "//": operator.floordiv, "%": operator.mod,
+}
+
+_USAGE = {
+    "min": "min(a, b, ...) or min(list)", "max": "max(a, b, ...) or max(list)", "ceil": "ceil(number)",
+    "floor": "floor(number)", "round": "round(number)", "abs": "abs(number)", "sum": "sum(list of numbers)",
+    "len": "len(list)", "range": "range(stop), range(start, stop) or range(start, stop, step)",
+    "enumerate": "enumerate(list)", "zip": "zip(list, list, ...)",
+}
+FUNCTIONS = tuple(_USAGE)
+
+
+def arithmetic(symbol: str, left: Any, right: Any, e: tree.Binary) -> Value:
+    """`+ - * / // %` on numbers and symbolic sizes; `/` of whole numbers is exact."""
+    if not (_is_number(left) and _is_number(right)):
+        raise fail("E0310", f"`{symbol}` takes numbers, not {describe(left)} and {describe(right)}", e.span)
+    if symbol in ("/", "//", "%") and right == 0:
+        raise fail("E0308", f"`{show(left)} {symbol} 0` divides by zero", e.right.span)
+    if isinstance(left, Symbolic) or isinstance(right, Symbolic):
+        return _symbolic_arithmetic(symbol, left, right, e)
+    if symbol == "/":
+        if isinstance(left, float) or isinstance(right, float):
+            return float(left) / float(right)
+        return _whole_if_possible(Fraction(left) / Fraction(right))
+    return _whole_if_possible(_OPERATORS[symbol](left, right))
+
+
+def _symbolic_arithmetic(symbol: str, left: Any, right: Any, e: tree.Binary) -> Value:
+    if symbol in ("+", "-", "*") and isinstance(left, int | Symbolic) and isinstance(right, int | Symbolic):
+        result: Value = _OPERATORS[symbol](left, right)
+        return result
+    if symbol in ("//", "%") and isinstance(left, Symbolic) and isinstance(right, int) and right > 0:
+        result = _OPERATORS[symbol](left, right)
+        return result
+    if symbol == "/" and isinstance(left, int | Symbolic) and isinstance(right, int | Symbolic):
+        quotient = exact_quotient(left, right)
+        if quotient is not None:
+            return quotient
+        raise fail("E0307", f"`{left} / {right}` is not a whole number for every size", e.span,
+                   help="use `//`, or add a constraint such as `where H % 2 == 0` to the `input`")
+    raise fail("E0310", f"`{symbol}` cannot take the symbolic sizes `{show(left)}` and `{show(right)}`", e.span)
+
+
+def _whole_if_possible(value: Any) -> Value:
+    result: Value = int(value) if isinstance(value, Fraction) and value.denominator == 1 else value
+    return result
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float | Fraction | Symbolic) and not isinstance(value, bool)
+
+
+def _check_magnitude(value: float | Fraction, span: Span) -> None:
+    if isinstance(value, float) and not math.isfinite(value):
+        raise fail("E0703", "the result is too large for a number", span)
+    if abs(value) > LARGEST_NUMBER or (isinstance(value, Fraction) and value.denominator > LARGEST_NUMBER):
+        raise fail("E0703", f"the result is beyond {LARGEST_NUMBER:.1e}", span)
+
+
+def _equal(left: Value, right: Value, span: Span) -> bool:
+    if isinstance(left, tuple) and isinstance(right, tuple):
+        return len(left) == len(right) and all(_equal(a, b, span) for a, b in zip(left, right, strict=True))
+    if isinstance(left, Symbolic) or isinstance(right, Symbolic):
+        if not (isinstance(left, int | Symbolic) and isinstance(right, int | Symbolic)):
+            return False
+        if left == right:
+            return True
+        low, high = lower_bound(left - right), upper_bound(left - right)
+        if (low is not None and low > 0) or (high is not None and high < 0):
+            return False
+        raise _undecided(left, right, span)
+    return isinstance(left, bool) == isinstance(right, bool) and left == right
+
+
+def _undecided(left: Any, right: Any, span: Span) -> NetdslError:
+    constraint = equality_constraint(left, right)
+    return fail("E0311", f"whether `{left}` and `{right}` compare so depends on sizes that are not known", span,
+                help=f"add `where {constraint}` to the `input`" if constraint else "fix the size in the `input`")
+
+
+def _call(name: str, arguments: list[Any], e: tree.FunctionCall) -> Value:  # noqa: C901, PLR0911 - one for each function
+    match name:
+        case "min" | "max":
+            items = arguments[0] if len(arguments) == 1 and isinstance(arguments[0], tuple) else arguments
+            if any(isinstance(item, Symbolic) for item in items):
+                raise fail("E0311", f"`{name}` of symbolic sizes is not known", e.span, help="fix the size in the `input`")
+            chosen: Value = min(items) if name == "min" else max(items)
+            return chosen
+        case "ceil" | "floor" | "round":
+            (value,) = arguments
+            if isinstance(value, Symbolic):
+                return value
+            return math.ceil(value) if name == "ceil" else math.floor(value) if name == "floor" else round(value)
+        case "abs":
+            (value,) = arguments
+            size: Value = abs(value)
+            return size
+        case "sum":
+            (items,) = arguments
+            total: Any = 0
+            for item in items:
+                total = total + item
+            return _whole_if_possible(total)
+        case "len":
+            (items,) = arguments
+            if not isinstance(items, tuple):
+                raise TypeError
+            return len(items)
+        case "range":
+            numbers = range(*arguments)
+            if len(numbers) > LONGEST_LIST:
+                raise fail("E0703", f"a list of {len(numbers)} elements is longer than {LONGEST_LIST}", e.span)
+            return tuple(numbers)
+        case "enumerate":
+            (items,) = arguments
+            return tuple(enumerate(_as_list(items)))
+        case "zip":
+            return tuple(zip(*map(_as_list, arguments), strict=True))
+    raise fail("E0202", f"there is no function `{name}`", e.span, help=suggestion(name, FUNCTIONS))
+
+
+def _as_list(value: Any) -> tuple[Any, ...]:
+    if not isinstance(value, tuple):
+        raise TypeError
+    return value
+
+

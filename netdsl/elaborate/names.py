@@ -1,0 +1,138 @@
+"""Names: the path of every layer, and labels as they are seen from inside out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from netdsl.diagnostics import fail
+from netdsl.elaborate.program import suggestion
+from netdsl.ir.graph import Node, Scope
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from netdsl.elaborate.values import Unknown
+    from netdsl.source import Span
+
+
+@dataclass(slots=True, eq=False)
+class Member:
+    """Something that carries a name in a scope.
+
+    Attributes:
+        span: where it was named.
+        output: its result, once there is one.
+        inside: the scope it opened.
+        again: applies it once more, with the same weights, to a tensor in a scope under a name.
+        params: the path its parameters carry.
+    """
+
+    span: Span | None
+    output: Node | Unknown | None = None
+    inside: Names | None = None
+    again: Callable[[Names, str, Node | Unknown], Node | Unknown] | None = None
+
+
+@dataclass(slots=True, eq=False)
+class Names:
+    """An open scope: what its members are called.
+
+    `{}` scopes call an unlabelled member by its kind and ordinal, `[]` scopes by its position.
+
+    Attributes:
+        scope: the place in the net.
+        path: the dotted path of the scope, empty for the net itself.
+        weights: the path under which parameters are found; another one than `path` in a `reuse`.
+        style: the bracket of the body that opened it.
+        outer: the scope whose labels are seen from here; None for a block, which sees what it is given.
+    """
+
+    scope: Scope
+    path: str
+    weights: str
+    style: Literal["{", "["]
+    outer: Names | None
+    members: dict[str, Member] = field(default_factory=dict)
+    ordinals: dict[str, int] = field(default_factory=dict)
+    position: int = 0
+
+    @property
+    def reused(self) -> bool:
+        """Whether the weights here belong to an earlier application."""
+        return self.weights != self.path
+
+    def join(self, name: str) -> str:
+        """The path of a member."""
+        return f"{self.path}.{name}" if self.path else name
+
+    def weight_path(self, name: str) -> str:
+        """The path of a member's parameters."""
+        return f"{self.weights}.{name}" if self.weights else name
+
+    def enter(self, label: str | None, kind: str, span: Span | None, *, counted: bool) -> tuple[str, Member]:
+        """Name a new member.
+
+        Args:
+            label: the label, or None for an automatic name.
+            kind: the layer's or block's name.
+            span: where the member is written.
+            counted: whether it takes a number in a `[]` scope (layers, blocks and labelled things do).
+        """
+        position = self.position
+        self.position += counted
+        if label is not None:
+            name = label
+            if name in self.members:
+                raise _taken(name, self.members[name], span)
+        elif self.style == "[" and counted:
+            name = str(position)
+        else:
+            name = self._ordinal(kind)
+        member = self.members[name] = Member(span)
+        return name, member
+
+    def _ordinal(self, kind: str) -> str:
+        while True:
+            count = self.ordinals[kind] = self.ordinals.get(kind, 0) + 1
+            if (name := f"{kind}{count}") not in self.members:
+                return name
+
+    def open(self, name: str, style: Literal["{", "["], *, block: str | None = None, span: Span | None = None,
+             arguments: str = "", weights: str | None = None) -> Names:
+        """The scope of a member; a block's does not see the labels out here."""
+        scope = Scope(name, self.scope, block, span, arguments)
+        path = self.join(name)
+        return Names(scope, path, self.weight_path(name) if weights is None else weights, style,
+                     None if block is not None else self)
+
+    def find(self, steps: list[str], span: Span) -> Member:
+        """The member a dotted path names, seen from here outwards.
+
+        Raises:
+            NetdslError: there is none (E0203).
+        """
+        here: Names | None = self
+        while here is not None and steps[0] not in here.members:
+            here = here.outer
+        if here is None:
+            raise fail("E0203", f"nothing before this place is labelled `{steps[0]}`", span,
+                       help=suggestion(steps[0], self._visible()) or "a label is written before its layer: `name: conv 8 k3`")
+        member = here.members[steps[0]]
+        for step in steps[1:]:
+            inside = member.inside
+            if inside is None or step not in inside.members:
+                inner = inside.members if inside is not None else {}
+                raise fail("E0203", f"there is no `{step}` in `{steps[0]}`", span,
+                           help=suggestion(step, inner) or (f"it has {', '.join(list(inner)[:12])}" if inner else None))
+            member = inside.members[step]
+        return member
+
+    def _visible(self) -> set[str]:
+        return set(self.members) | (self.outer._visible() if self.outer else set())  # noqa: SLF001 - the same class
+
+
+def _taken(name: str, other: Member, span: Span | None) -> Exception:
+    first = (f"the first stands at {other.span.place}",) if other.span else ()
+    return fail("E0204", f"`{name}` is already the name of something in this scope", span, notes=first,
+                help="in a loop, label the loop or compute the label: `name{i}:`")

@@ -1,0 +1,271 @@
+"""Elaboration of a net: its inputs and outputs, its promises, and the arguments it is given from outside."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from netdsl.counts import count_macs, count_params
+from netdsl.diagnostics import NetdslError, fail
+from netdsl.elaborate.binding import Bound, block_formals, match, usage
+from netdsl.elaborate.bodies import BodyElaborator, Place, Stop
+from netdsl.elaborate.expressions import Evaluator
+from netdsl.elaborate.names import Names
+from netdsl.elaborate.program import BlockDefinition, Module, NetDefinition, VariantDefinition, suggestion
+from netdsl.elaborate.recipe import check_recipe
+from netdsl.elaborate.values import UNKNOWN, Environment, Unknown, Value
+from netdsl.ir.dim import Symbolic, symbol
+from netdsl.ir.graph import Constraint, Graph, Node, Scope
+from netdsl.ir.types import DType
+from netdsl.recipe import Recipe
+from netdsl.layer import signature
+from netdsl.layers.ends import Input
+from netdsl.syntax import tree
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from netdsl.elaborate.bodies import Tensor
+    from netdsl.source import Span
+
+
+def elaborate(module: Module, name: str, arguments: Mapping[str, object] | None = None) -> Graph:
+    """The graph of a net.
+
+    Args:
+        module: the program.
+        name: one of `module.nets`.
+        arguments: values for the net's parameters, in place of their defaults.
+
+    Raises:
+        NetdslError: all errors found, each once, with place and stack of block calls.
+    """
+    return NetElaborator(name).run(module, arguments or {})
+
+
+@dataclass(frozen=True, slots=True)
+class _Promise:
+    """An `assert` and the names it was written among."""
+
+    place: Place
+    statement: tree.Assert
+
+
+class NetElaborator(BodyElaborator):
+    """A `BodyElaborator` for a whole net; knows the statements that belong to nets alone."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.name = name
+        self.labels: tuple[str, ...] = ()
+        self._labels_span: Span | None = None
+        self.recipe: Recipe | None = None
+        self.constraints: list[Constraint] = []
+        self._promises: list[_Promise] = []
+        self._symbols: dict[str, Symbolic] = {}
+
+    def run(self, module: Module, arguments: Mapping[str, object]) -> Graph:
+        """Carry out the net's body and check what it promises."""
+        base, bound = self._resolve(module, module.nets[self.name])
+        declaration = base.declaration
+        values: dict[str, Value] = {key: b.value for key, b in bound.items()}
+        for key, value in arguments.items():
+            values[key] = self._outside(key, value, declaration)
+        names = Names(Scope(""), "", "", declaration.body.style, None)
+        result: Tensor = None
+        try:
+            place = self.block_place(base, values, names, 0, declaration.name_span)
+            result = self.body(place, declaration.body, None)
+            self._finish(result, declaration)
+        except Stop:
+            pass
+        except NetdslError as error:
+            self.report(error)
+        if self.errors:
+            raise NetdslError(self.errors)
+        graph = self._graph(result)
+        self._check_promises(graph)
+        return graph
+
+    def _resolve(self, module: Module, net: NetDefinition) -> tuple[BlockDefinition, dict[str, Bound]]:
+        """The net with a body behind a variant, and the arguments collected on the way; the outermost win."""
+        bound: dict[str, Bound] = {}
+        seen: list[NetDefinition] = []
+        pending: list[VariantDefinition] = []
+        while isinstance(net, VariantDefinition):
+            variant = net.declaration
+            if net in seen:
+                raise fail("E0211", f"`{variant.name}` is a variant of itself", variant.base_span)
+            seen.append(net)
+            pending.append(net)
+            known = net.module.nets
+            if variant.base not in known:
+                raise fail("E0206", f"there is no net `{variant.base}`", variant.base_span,
+                           help=suggestion(variant.base, known) or "a variant is made of a `net` of this file or a used one")
+            net = known[variant.base]
+        for definition in reversed(pending):
+            formals = block_formals(net.declaration)
+            evaluator = Evaluator(definition.module, Environment({}))
+            bound |= match(definition.declaration.base, formals, definition.declaration.arguments, evaluator)
+        return net, bound
+
+    def _outside(self, key: str, value: object, declaration: tree.BlockDeclaration) -> Value:
+        """An argument given by the command line or the API."""
+        formals = block_formals(declaration)
+        known = [formal.name for formal in formals]
+        if key not in known:
+            raise fail("E0301", f"the net `{self.name}` has no parameter `{key}`", declaration.name_span,
+                       help=suggestion(key, known) or usage(self.name, formals))
+        if isinstance(value, list | tuple):
+            return tuple(self._outside(key, item, declaration) for item in value)
+        if isinstance(value, int | float | str):
+            return value
+        raise fail("E0305", f"`{key}` takes a number, a truth value, a string or a list, not {type(value).__name__}")
+
+    # -------------------------------------------------------------------------------------------- statements of a net
+
+    def statement(self, place: Place, statement: tree.Statement, current: Tensor) -> Tensor:
+        if not isinstance(statement, tree.Input | tree.Assert | tree.ClassLabels | tree.Train):
+            return super().statement(place, statement, current)
+        if place.names.scope.stack():
+            return super().statement(place, statement, current)  # inside a block: refused there
+        match statement:
+            case tree.Input():
+                return self._input(place, statement)
+            case tree.Assert():
+                self._promises.append(_Promise(place, statement))
+            case tree.ClassLabels():
+                self._class_labels(place, statement)
+            case tree.Train():
+                if self.recipe is not None:
+                    raise fail("E0205", "a net has one `train` block, and this is the second", statement.span)
+                self.recipe = check_recipe(statement, self.evaluator(place, current))
+        return current
+
+    def _input(self, place: Place, statement: tree.Input) -> Tensor:
+        if place.names.path:
+            raise fail("E0507", "`input` belongs to the body of the net itself, not to a group in it", statement.span)
+        for expression in statement.shape.dims:
+            self._introduce(place, expression, statement.constraints)
+        evaluator = self.evaluator(place, None)
+        for constraint in statement.constraints:
+            self._check_constraint(constraint)
+        shape = [evaluator.size(dim) for dim in statement.shape.dims]
+        name, member = place.names.enter(statement.name, "input", statement.name_span, counted=False)
+        member.output = UNKNOWN
+        dtype = DType.FLOAT32 if statement.dtype is None else self._dtype(statement.dtype)
+        sizes = tuple(dim for dim in shape if not isinstance(dim, Unknown))
+        if len(sizes) == len(shape):
+            member.output = self._node(place, place.names, name, name, Input(sizes, dtype), (), statement.span, {})
+        return member.output
+
+    def _dtype(self, word: tree.Name) -> DType:
+        kind = signature(Input)[1].kind
+        if word.id not in kind.words:
+            raise fail("E0305", f"`{word.id}` is no element type", word.span,
+                       help=suggestion(word.id, kind.words) or f"it is one of {', '.join(kind.words)}")
+        return DType(word.id)
+
+    def _introduce(self, place: Place, expression: tree.Expression, constraints: tuple[tree.Expression, ...]) -> None:
+        """Make a symbol of a capital letter that is not known yet, with what `where` says of it."""
+        if not (isinstance(expression, tree.Name) and len(expression.id) == 1 and expression.id.isupper()):
+            return
+        if expression.id == "N":
+            raise fail("E0109", "`N` is the batch, which is always there and never written", expression.span)
+        if place.environment.find(expression.id) is not None:
+            return
+        multiple, minimum = 1, 1
+        for constraint in constraints:
+            known = _known_of(constraint, expression.id)
+            multiple, minimum = max(multiple, known[0]), max(minimum, known[1])
+        place.environment.values[expression.id] = symbol(expression.id, multiple, minimum)
+
+    def _check_constraint(self, constraint: tree.Expression) -> None:
+        symbolic = _symbol_of(constraint)
+        if symbolic is None:
+            raise fail("E0310", "a constraint has one of the forms `H % 32 == 0` and `H >= 33`", constraint.span)
+        multiple, minimum = _known_of(constraint, symbolic)
+        size = symbol(symbolic)
+        dim = size - minimum if multiple == 1 else 0 - size % multiple
+        self.constraints.append(Constraint(constraint.span.text, dim))
+
+    def _class_labels(self, place: Place, statement: tree.ClassLabels) -> None:
+        value = self.evaluator(place, None).evaluate(statement.names)
+        if isinstance(value, Unknown):
+            return
+        if not isinstance(value, tuple) or not all(isinstance(item, str) for item in value):
+            raise fail("E0305", "`labels` takes a list of strings", statement.names.span)
+        self.labels = tuple(str(item) for item in value)
+        self._labels_span = statement.names.span
+
+    # -------------------------------------------------------------------------------------------- the end
+
+    def _finish(self, result: Tensor, declaration: tree.BlockDeclaration) -> None:
+        span = declaration.name_span
+        if self.errors:
+            return
+        if not any(node.layer.kind == "input" for node in self.nodes):
+            raise fail("E0501", f"the net `{self.name}` has no input", span, help="begin its body with `input image: 3x224x224`")
+        if not self.outputs:
+            if isinstance(result, Node) and result.layer.kind == "input":
+                raise fail("E0503", f"the net `{self.name}` computes nothing", span)
+            self.outputs["output"] = result if isinstance(result, Node) else UNKNOWN
+        outputs = [node for node in self.outputs.values() if isinstance(node, Node)]
+        if self.labels and len(outputs) == 1 and outputs[0].type.shape not in ((len(self.labels),),):
+            raise fail("E0306", f"{len(self.labels)} labels do not fit an output of {outputs[0].type}", self._labels_span,
+                       help="give one label for each class")
+
+    def _graph(self, result: Tensor) -> Graph:
+        outputs = {name: node for name, node in self.outputs.items() if isinstance(node, Node)}
+        aux = {name: node for name, node in self.aux.items() if isinstance(node, Node)}
+        return Graph(self.name, tuple(self.nodes), outputs, aux, self.labels, self.recipe, tuple(self.constraints))
+
+    def _check_promises(self, graph: Graph) -> None:
+        if not self._promises:
+            return
+        facts: dict[str, Value] = {"params": count_params(graph), "macs": count_macs(graph),
+                                   "layers": len(graph.nodes) - len(graph.inputs)}
+        for promise in self._promises:
+            condition = promise.statement.condition
+            place = promise.place
+            evaluator = Evaluator(place.module, Environment(dict(facts), place.environment))
+            try:
+                if evaluator.truth(condition) is False:
+                    self.report(_broken(condition, evaluator))
+            except NetdslError as error:
+                self.report(error)
+        if self.errors:
+            raise NetdslError(self.errors)
+
+
+def _broken(condition: tree.Expression, evaluator: Evaluator) -> NetdslError:
+    """What a false assertion says: the value of each side of a comparison."""
+    if isinstance(condition, tree.Binary) and condition.operator not in ("and", "or"):
+        left, right = evaluator.evaluate(condition.left), evaluator.evaluate(condition.right)
+        wrong = f"`{condition.left.span.text}` is {left}, and `{condition.span.text}` was promised"
+        return fail("E0601", wrong, condition.span, label=f"{left} {condition.operator} {right} does not hold")
+    return fail("E0601", f"`{condition.span.text}` does not hold", condition.span)
+
+
+def _symbol_of(constraint: tree.Expression) -> str | None:
+    """The symbol that a constraint of a known form speaks of."""
+    match constraint:
+        case tree.Binary(operator="==", left=tree.Binary(operator="%", left=tree.Name(id=name), right=tree.Constant(value=int())),
+                         right=tree.Constant(value=0)):
+            return name
+        case tree.Binary(operator=">=", left=tree.Name(id=name), right=tree.Constant(value=int())):
+            return name
+    return None
+
+
+def _known_of(constraint: tree.Expression, name: str) -> tuple[int, int]:
+    """The divisor and the least value that a constraint gives a symbol; 1 and 1 where it speaks of another."""
+    if _symbol_of(constraint) != name or not isinstance(constraint, tree.Binary):
+        return 1, 1
+    if constraint.operator == "==" and isinstance(constraint.left, tree.Binary):
+        return _number(constraint.left.right), 1
+    return 1, _number(constraint.right)
+
+
+def _number(expression: tree.Expression) -> int:
+    return max(1, int(expression.value)) if isinstance(expression, tree.Constant) else 1

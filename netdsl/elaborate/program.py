@@ -1,0 +1,154 @@
+"""A program: a file and the files it uses, with their blocks and nets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+from netdsl.diagnostics import Diagnostic, NetdslError, fail
+from netdsl.layer import LAYERS
+from netdsl.syntax import tree
+from netdsl.syntax.parser import parse, read_source
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from netdsl.source import Source, Span
+
+Defaults: TypeAlias = tuple[tree.Default, ...]
+"""The `default` statements of a file that stand before a declaration."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BlockDefinition:
+    """A block or a net with a body, the module it stands in, and the defaults in force there."""
+
+    declaration: tree.BlockDeclaration
+    module: Module
+    defaults: Defaults
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class VariantDefinition:
+    """`net a = b(...)` and the module it stands in."""
+
+    declaration: tree.Variant
+    module: Module
+
+
+NetDefinition: TypeAlias = BlockDefinition | VariantDefinition
+
+
+@dataclass(slots=True, eq=False)
+class Module:
+    """One file: what it declares and what it sees through `use`."""
+
+    file: tree.File
+    blocks: dict[str, BlockDefinition] = field(default_factory=dict)
+    nets: dict[str, NetDefinition] = field(default_factory=dict)
+    own_nets: list[str] = field(default_factory=list)
+
+
+def load_program(source: Source, path: Path | None) -> Module:
+    """Parse a source and everything it uses.
+
+    Args:
+        source: the text.
+        path: its file, against which `use` is resolved; None resolves against the working directory.
+
+    Raises:
+        NetdslError: a syntax error in any of the files, a file that is missing, a cycle, a path outside the project,
+            a name declared twice.
+    """
+    home = (path.parent if path is not None else Path.cwd()).resolve()
+    loader = _Loader(_project_root(home))
+    return loader.load(source, home, path.resolve() if path is not None else None, ())
+
+
+def suggestion(name: str, known: Iterable[str]) -> str | None:
+    """A help line for a misspelt name."""
+    close = get_close_matches(name, list(known), 1, 0.6)
+    return f"did you mean `{close[0]}`?" if close else None
+
+
+def _project_root(directory: Path) -> Path:
+    """The nearest directory above that is a project (a repository or a Python package), else the directory itself."""
+    for candidate in (directory, *directory.parents):
+        if any((candidate / mark).exists() for mark in (".git", "pyproject.toml", "netdsl.toml")):
+            return candidate
+    return directory
+
+
+@dataclass
+class _Loader:
+    root: Path
+    done: dict[Path, Module] = field(default_factory=dict)
+
+    def load(self, source: Source, home: Path, path: Path | None, open_files: tuple[Path, ...]) -> Module:
+        module = Module(parse(source))
+        errors: list[Diagnostic] = []
+        defaults: Defaults = ()
+        for declaration in module.file.declarations:
+            try:
+                if isinstance(declaration, tree.Use):
+                    used = self._use(declaration, home, (*open_files, path) if path else open_files)
+                    for name, block in used.blocks.items():
+                        _declare(module, name, block, declaration.path_span)
+                    for name, net in used.nets.items():
+                        _declare(module, name, net, declaration.path_span)
+                elif isinstance(declaration, tree.Default):
+                    defaults = (*defaults, declaration)
+                elif isinstance(declaration, tree.Variant):
+                    _declare(module, declaration.name, VariantDefinition(declaration, module), declaration.name_span)
+                    module.own_nets.append(declaration.name)
+                else:
+                    definition = BlockDefinition(declaration, module, defaults)
+                    _declare(module, declaration.name, definition, declaration.name_span)
+                    if declaration.net:
+                        module.own_nets.append(declaration.name)
+            except NetdslError as error:
+                errors += error.diagnostics
+        if errors:
+            raise NetdslError(errors)
+        return module
+
+    def _use(self, use: tree.Use, home: Path, open_files: tuple[Path, ...]) -> Module:
+        target = (home / use.path).resolve()
+        if not target.is_relative_to(self.root):
+            raise fail("E0210", f"`{use.path}` lies outside the project", use.path_span,
+                       help="copy the file into the project; its root is the nearest directory with a .git, "
+                            "pyproject.toml or netdsl.toml")
+        if target in open_files:
+            cycle = " -> ".join(f.name for f in (*open_files[open_files.index(target):], target))
+            raise fail("E0209", f"files use each other in a cycle: {cycle}", use.path_span,
+                       help="move what they share into a file that uses neither")
+        if not target.is_file():
+            near = suggestion(target.name, (f.name for f in target.parent.glob("*.net"))) if target.parent.is_dir() else None
+            raise fail("E0208", f"there is no file `{use.path}` beside this one", use.path_span, help=near)
+        if target not in self.done:
+            self.done[target] = self.load(read_source(target, _shown(target)), target.parent, target, open_files)
+        return self.done[target]
+
+
+def _shown(path: Path) -> str:
+    """A path as messages show it: relative to the working directory where it lies below."""
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
+
+
+def _declare(module: Module, name: str, definition: NetDefinition, span: Span) -> None:
+    """Enter a block or net; the same definition may arrive by two ways, another of the same name may not."""
+    is_net = isinstance(definition, VariantDefinition) or definition.declaration.net
+    if name in LAYERS:
+        raise fail("E0205", f"`{name}` is the name of a layer", span, help="choose another name")
+    known = module.blocks.get(name) or module.nets.get(name)
+    if known is not None and known is not definition:
+        raise fail("E0205", f"`{name}` is declared twice", span,
+                   notes=(f"the first stands at {known.declaration.name_span.place}",))
+    if is_net:
+        module.nets[name] = definition
+    else:
+        assert isinstance(definition, BlockDefinition)  # noqa: S101 - tells the type checker what is_net says
+        module.blocks[name] = definition

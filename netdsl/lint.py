@@ -1,0 +1,122 @@
+"""Warnings: what is legal and suspicious. Each has a code of its own and can be turned off by it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import fields, is_dataclass
+from typing import TYPE_CHECKING, Any
+
+from netdsl.diagnostics import Diagnostic
+from netdsl.layers.windows import SIDES, Windowed
+from netdsl.recipe import CrossEntropy
+from netdsl.syntax import tree
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from netdsl.ir.graph import Graph, Node
+
+WEIGHTED = ("conv", "depthwise", "deconv", "dense")
+
+
+def lint(graph: Graph, file: tree.File) -> tuple[Diagnostic, ...]:
+    """The warnings of a net, each place in the text once; those of `file` cover all its declarations."""
+    found: dict[tuple[str, int, int], Diagnostic] = {}
+    for diagnostic in (*_of_graph(graph), *_unused(file)):
+        span = diagnostic.span
+        key = (diagnostic.code, id(span.source), span.start) if span else (diagnostic.code, 0, len(found))
+        found.setdefault(key, diagnostic)
+    return tuple(found.values())
+
+
+def _of_graph(graph: Graph) -> Iterator[Diagnostic]:
+    users: dict[Node, list[Node]] = defaultdict(list)
+    for node in graph.nodes:
+        for source in node.inputs:
+            users[source].append(node)
+    ends = {*graph.outputs.values(), *graph.aux.values()}
+    for node in graph.nodes:
+        yield from _unseen(node)
+        yield from _of_node(node, users[node], ends)
+    loss = graph.recipe.entries.get("loss", ()) if graph.recipe is not None else ()
+    for node in graph.outputs.values():
+        if node.layer.kind == "softmax" and any(isinstance(item, CrossEntropy) for item in loss):
+            yield _warning("W0107", "`cross_entropy` takes logits, and a softmax stands before it", node,
+                           "drop the `softmax`: the loss applies its own")
+
+
+def _of_node(node: Node, users: list[Node], ends: set[Node]) -> Iterator[Diagnostic]:
+    layer = node.layer
+    source = node.inputs[0] if node.inputs else None
+    if layer.activation and source is not None and source.layer.activation:
+        yield _warning("W0102", f"`{layer.kind}` follows `{source.layer.kind}`, with no layer between them", node,
+                       "drop one of the two")
+    if layer.kind in WEIGHTED and "bias" in node.params and users and all(u.layer.kind == "bn" for u in users):
+        yield _warning("W0103", f"the bias of this `{layer.kind}` has no effect: the batch norm after it subtracts it", node,
+                       "add `bias=no`, or `default conv bias=no` for the whole file")
+    if layer.training_only and node in ends:
+        yield _warning("W0104", f"`{layer.kind}` after the last layer makes the outputs themselves random in training",
+                       node, "move it before the last layer")
+    if layer.kind == "dense" and source is not None and source.type.rank == 3:
+        yield _warning("W0105", f"`dense` acts on the last axis of {source.type} alone, on each row by itself", node,
+                       "put `flatten` before it to see the whole image")
+
+
+def _unseen(node: Node) -> Iterator[Diagnostic]:
+    if not isinstance(node.layer, Windowed):
+        return
+    counts = node.layer.unseen(*node.input_types)
+    for count, side in zip(counts, SIDES[len(counts)], strict=True):
+        if count:
+            last = f"the last {count} {side} of {node.input_types[0]} are" if count > 1 else \
+                f"the last {side.removesuffix('s')} of {node.input_types[0]} is"
+            yield _warning("W0101", f"{last} never seen by this window", node,
+                           "pad, change the stride, or use `ceil=yes` in a pool")
+
+
+def _warning(code: str, message: str, node: Node, remedy: str) -> Diagnostic:
+    return Diagnostic(code, message, node.span, help=remedy, stack=node.scope.stack())
+
+
+def _unused(file: tree.File) -> Iterator[Diagnostic]:
+    """Parameters and `let` names that nothing in their body reads."""
+    for declaration in file.declarations:
+        if not isinstance(declaration, tree.BlockDeclaration):
+            continue
+        names = {n for n in _names(declaration)}
+        for parameter in declaration.parameters:
+            if parameter.name not in names:
+                yield Diagnostic("W0106", f"the parameter `{parameter.name}` is never used", parameter.span,
+                                 help="use it, or drop it and the arguments given for it")
+        for let in _lets(declaration):
+            for target in let.targets:
+                if target.id not in names and target.id != "_":
+                    yield Diagnostic("W0106", f"`{target.id}` is never used", target.span, help="drop it, or call it `_`")
+
+
+def _walk(item: Any) -> Iterator[tree.Tree]:
+    """All nodes of a tree."""
+    stack = [item]
+    while stack:
+        here = stack.pop()
+        if isinstance(here, tuple):
+            stack.extend(here)
+        elif isinstance(here, tree.Tree) and is_dataclass(here):
+            yield here
+            stack.extend(getattr(here, f.name) for f in fields(here) if f.name != "span")
+
+
+def _lets(declaration: tree.BlockDeclaration) -> Iterator[tree.Let]:
+    return (item for item in _walk(declaration.body) if isinstance(item, tree.Let))
+
+
+def _names(declaration: tree.BlockDeclaration) -> Iterator[str]:
+    """Every name that is read, as a value, as a layer or as a tensor; targets of `let` and `for` are not."""
+    targets = {id(t) for item in _walk(declaration) if isinstance(item, tree.Let | tree.For) for t in item.targets}
+    for item in _walk(declaration):
+        if isinstance(item, tree.Name) and id(item) not in targets:
+            yield item.id
+        elif isinstance(item, tree.Call):
+            yield item.name
+        elif isinstance(item, tree.Reference):
+            yield item.parts[0].name

@@ -1,0 +1,266 @@
+"""The vocabulary of `train` blocks: every word is a frozen dataclass whose fields are its arguments.
+
+Defaults are those of the PyTorch class that a word stands for; a rate without a default must be given.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from netdsl.arguments import Count, Flag, Integer, Natural, Positive, Probability, Real, Size
+
+
+@dataclass(frozen=True)
+class CrossEntropy:
+    """Softmax and negative log-likelihood of the right class (torch.nn.CrossEntropyLoss)."""
+
+    label_smoothing: Probability = 0.0
+
+
+@dataclass(frozen=True)
+class Quadratic:
+    """Mean squared difference to the one-hot target (torch.nn.MSELoss)."""
+
+
+@dataclass(frozen=True)
+class BinaryCrossEntropy:
+    """Independent yes-or-no outputs, given as logits (torch.nn.BCEWithLogitsLoss)."""
+
+
+@dataclass(frozen=True)
+class NegativeLogLikelihood:
+    """Negative log-likelihood of log-probabilities (torch.nn.NLLLoss)."""
+
+
+@dataclass(frozen=True)
+class Sgd:
+    """Stochastic gradient descent (torch.optim.SGD)."""
+
+    lr: Positive
+    momentum: Probability = 0.0
+    nesterov: Flag = False
+    weight_decay: Positive = 0.0
+
+
+@dataclass(frozen=True)
+class Adagrad:
+    """Adagrad (torch.optim.Adagrad)."""
+
+    lr: Positive = 0.01
+    eps: Positive = 1e-10
+    weight_decay: Positive = 0.0
+
+
+@dataclass(frozen=True)
+class Adadelta:
+    """Adadelta (torch.optim.Adadelta)."""
+
+    lr: Positive = 1.0
+    rho: Probability = 0.9
+    eps: Positive = 1e-6
+    weight_decay: Positive = 0.0
+
+
+@dataclass(frozen=True)
+class RmsProp:
+    """RMSprop (torch.optim.RMSprop)."""
+
+    lr: Positive = 0.01
+    alpha: Probability = 0.99
+    eps: Positive = 1e-8
+    momentum: Probability = 0.0
+    weight_decay: Positive = 0.0
+
+
+@dataclass(frozen=True)
+class Adam:
+    """Adam (torch.optim.Adam)."""
+
+    lr: Positive = 1e-3
+    beta1: Probability = 0.9
+    beta2: Probability = 0.999
+    eps: Positive = 1e-8
+    weight_decay: Positive = 0.0
+
+
+@dataclass(frozen=True)
+class AdamW:
+    """Adam with decoupled weight decay (torch.optim.AdamW)."""
+
+    lr: Positive = 1e-3
+    beta1: Probability = 0.9
+    beta2: Probability = 0.999
+    eps: Positive = 1e-8
+    weight_decay: Positive = 0.01
+
+
+@dataclass(frozen=True)
+class Constant:
+    """The rate stays as it is."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """The rate is multiplied by `factor` every `every` epochs (torch.optim.lr_scheduler.StepLR)."""
+
+    every: Count
+    factor: Positive = 0.1
+
+
+@dataclass(frozen=True)
+class Plateau:
+    """The rate is multiplied by `factor` after `patience` epochs without progress (ReduceLROnPlateau)."""
+
+    factor: Positive = 0.1
+    patience: Natural = 10
+
+
+@dataclass(frozen=True)
+class TimeDecay:
+    """rate / (1 + decay * epoch)."""
+
+    decay: Positive
+
+
+@dataclass(frozen=True)
+class Exponential:
+    """The rate is multiplied by `factor` every epoch (ExponentialLR)."""
+
+    factor: Positive
+
+
+@dataclass(frozen=True)
+class Cosine:
+    """The rate follows half a cosine down to `least` over the epochs of the recipe (CosineAnnealingLR)."""
+
+    least: Positive = 0.0
+
+
+@dataclass(frozen=True)
+class Flip:
+    """Mirror left and right with probability `p`."""
+
+    p: Probability = 0.5
+
+
+@dataclass(frozen=True)
+class Crop:
+    """Cut a random `size` out of the image, padded with `pad` zeros on every side first."""
+
+    size: Size
+    pad: Natural = 0
+
+
+@dataclass(frozen=True)
+class Rotate:
+    """Turn by up to `degrees` either way."""
+
+    degrees: Positive
+
+
+@dataclass(frozen=True)
+class Shift:
+    """Move by up to `fraction` of the side in either direction."""
+
+    fraction: Probability
+
+
+@dataclass(frozen=True)
+class Rescale:
+    """Zoom by a factor from 1 - `by` to 1 + `by`."""
+
+    by: Probability
+
+
+@dataclass(frozen=True)
+class Shear:
+    """Shear by up to `degrees` either way."""
+
+    degrees: Positive
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Change the aspect ratio by a factor from 1 - `by` to 1 + `by`."""
+
+    by: Probability
+
+
+@dataclass(frozen=True)
+class Colour:
+    """Change hue and saturation by up to `by`."""
+
+    by: Probability = 0.1
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """Change brightness and contrast by up to `by`."""
+
+    by: Probability = 0.1
+
+
+@dataclass(frozen=True)
+class PytorchInit:
+    """The initial values of PyTorch's layers."""
+
+
+@dataclass(frozen=True)
+class He:
+    """Normal with variance 2 / fan_in (He et al. 2015)."""
+
+
+@dataclass(frozen=True)
+class Xavier:
+    """Uniform with variance 2 / (fan_in + fan_out) (Glorot and Bengio 2010)."""
+
+
+@dataclass(frozen=True)
+class Normal:
+    """Normal with a fixed deviation."""
+
+    std: Positive = 0.01
+
+
+@dataclass(frozen=True)
+class Number:
+    """An entry that is a whole number of at least 1, such as `batch 128`."""
+
+    value: Count
+
+
+@dataclass(frozen=True)
+class Seed:
+    """An entry that is any whole number."""
+
+    value: Integer
+
+
+@dataclass(frozen=True)
+class Factor:
+    """An entry that is a number, such as `aux_weight 0.3`."""
+
+    value: Real
+
+
+WORDS: dict[str, dict[str, type]] = {
+    "loss": {"cross_entropy": CrossEntropy, "quadratic": Quadratic, "binary_cross_entropy": BinaryCrossEntropy,
+             "nll": NegativeLogLikelihood},
+    "optimizer": {"sgd": Sgd, "adagrad": Adagrad, "adadelta": Adadelta, "rmsprop": RmsProp, "adam": Adam, "adamw": AdamW},
+    "schedule": {"constant": Constant, "step": Step, "plateau": Plateau, "time_decay": TimeDecay,
+                 "exponential": Exponential, "cosine": Cosine},
+    "augment": {"flip": Flip, "crop": Crop, "rotate": Rotate, "shift": Shift, "rescale": Rescale, "shear": Shear,
+                "stretch": Stretch, "colour": Colour, "contrast": Contrast},
+    "init": {"pytorch": PytorchInit, "he": He, "xavier": Xavier, "normal": Normal},
+}
+"""Entries whose items begin with a word."""
+
+NUMBERS: dict[str, type] = {"batch": Number, "epochs": Number, "early_stop": Number, "accumulate": Number, "seed": Seed,
+                            "clip": Factor, "aux_weight": Factor}
+"""Entries that are one number."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A checked `train` block: the items of each entry, in the order written."""
+
+    entries: dict[str, tuple[Any, ...]] = field(default_factory=dict)
