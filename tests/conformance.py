@@ -119,6 +119,7 @@ def _onnx_infers(model: onnx.ModelProto, expected: TensorType) -> None:
     """ONNX's own shape inference, not told what we declare, must not contradict the inferred type."""
     blank = onnx.ModelProto()
     blank.CopyFrom(model)
+    del blank.graph.value_info[:]
     blank.graph.output[0].type.tensor_type.ClearField("shape")
     inferred = onnx.shape_inference.infer_shapes(blank, check_type=True, strict_mode=True, data_prop=True)
     tensor = inferred.graph.output[0].type.tensor_type

@@ -1,23 +1,119 @@
 """Convolutions in 1, 2 and 3 dimensions, whichever the input has."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
 
-from netdsl.arguments import Count, Flag, Padding, Size
+from netdsl.arguments import Count, Flag, Padding, Size, SymmetricPadding
 from netdsl.ir.dim import Dim, upper_bound
-from netdsl.ir.graph import Init, ParamSpec
+from netdsl.ir.graph import ParamSpec
 from netdsl.ir.types import TensorType
-from netdsl.layer import Layer, LayerError, Lowering, Window, need_int, need_rank, per_dimension, register
+from netdsl.layer import (
+    Layer,
+    LayerError,
+    Lowering,
+    Window,
+    need_divisible,
+    need_int,
+    per_dimension,
+    register,
+    weight_and_bias,
+)
+from netdsl.layers.windows import Slide, Windowed, need_image
+
+
+class _Convolution(Windowed):
+    """What `conv` and `depthwise` share; they differ in how `out` and `g` are come by."""
+
+    k: Size
+    s: Size
+    p: Padding
+    d: Size
+    bias: Flag
+
+    def maps(self, channels: int) -> tuple[int, int]:
+        """The number of output channels and of groups."""
+        raise NotImplementedError
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        (x,) = inputs
+        need_image(self, x)
+        out, groups = self.maps(_channels(x))
+        _need_groups(_channels(x), out, groups)
+        return self.slid(x, out)
+
+    def params(self, *inputs: TensorType) -> Mapping[str, ParamSpec]:
+        (x,) = inputs
+        channels = _channels(x)
+        out, groups = self.maps(channels)
+        kernel = per_dimension(self.k, x.rank - 1, "k")
+        fan_in, fan_out = channels // groups * prod(kernel), out // groups * prod(kernel)
+        shape = (out, channels // groups, *kernel)
+        return weight_and_bias(shape, out, (fan_in, fan_out), x.dtype, bias=self.bias)
+
+    def macs(self, output: TensorType, *inputs: TensorType) -> Dim:
+        return output.elements * prod(self.params(*inputs)["weight"].shape[1:])
+
+    def slides(self, x: TensorType) -> tuple[Slide, ...]:
+        rank = x.rank - 1
+        kernel, stride, spread = (per_dimension(getattr(self, name), rank, name) for name in "ksd")
+        before, after = self._pads(kernel, stride, spread)
+        return tuple(map(Slide, x.shape[1:], kernel, stride, spread, before, after))
+
+    def _pads(
+        self, kernel: tuple[int, ...], stride: tuple[int, ...], spread: tuple[int, ...]
+    ) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Padding before and after, for each dimension."""
+        rank = len(kernel)
+        if isinstance(self.p, str):
+            totals = [d * (k - 1) for k, d in zip(kernel, spread, strict=True)]
+            before, after = tuple(t // 2 for t in totals), tuple(t - t // 2 for t in totals)
+            if max(stride) > 1:
+                explicit = before[0] if {*before} == {*after} == {before[0]} else before + after
+                raise LayerError(
+                    "E0306",
+                    f"`p=same` keeps the size, and stride {max(stride)} does not",
+                    argument="p",
+                    help=f"use `p={explicit}` for a size of n/{max(stride)}, rounded up",
+                )
+            return before, after
+        if isinstance(self.p, tuple) and len(self.p) == 2 * rank:
+            return self.p[:rank], self.p[rank:]
+        if isinstance(self.p, tuple) and len(self.p) != rank:
+            raise LayerError(
+                "E0401",
+                f"`p` has {len(self.p)} numbers, and the input has {rank} spatial dimensions",
+                argument="p",
+                help=f"give 1, {rank} (one for each dimension) or {2 * rank} (all sides before, then all sides after)",
+            )
+        both = per_dimension(self.p, rank, "p")
+        return both, both
+
+    def to_onnx(self, o: Lowering, *inputs: str) -> str:
+        (x,) = o.inputs
+        slides = self.slides(x)
+        return o.op(
+            "Conv",
+            inputs[0],
+            o.param("weight"),
+            o.param("bias") if self.bias else None,
+            kernel_shape=[slide.kernel for slide in slides],
+            strides=[slide.stride for slide in slides],
+            dilations=[slide.dilation for slide in slides],
+            pads=[slide.before for slide in slides] + [slide.after for slide in slides],
+            group=self.maps(_channels(x))[1],
+        )
 
 
 @register("conv")
 @dataclass(frozen=True)
-class Conv(Layer):
+class Conv(_Convolution):
     """Convolution (cross-correlation): y[o] = bias[o] + sum over c, i of weight[o, c, i] * x[c, s*y + d*i - p].
 
     Input C x spatial, output `out` x spatial, each side floor((n + p_before + p_after - d*(k-1) - 1) / s) + 1.
     Parameters: weight out x C/g x k, bias out. `p=same` keeps the sides (stride 1 only; the odd column goes to the
-    end). Source: torch.nn.Conv2d; ONNX operator Conv.
+    end). Sides given one by one come in the order (top, left, bottom, right). Source: torch.nn.Conv2d; ONNX
+    operator Conv.
     """
 
     out: Count
@@ -28,4 +124,121 @@ class Conv(Layer):
     g: Count = 1
     bias: Flag = True
 
-    # ... infer, params, macs, window, to_onnx
+    def maps(self, channels: int) -> tuple[int, int]:
+        return self.out, self.g
+
+
+@register("depthwise")
+@dataclass(frozen=True)
+class Depthwise(_Convolution):
+    """Convolution of every channel by itself with `mult` kernels: `conv C*mult g=C`.
+
+    Input C x spatial, output C*mult x spatial, sides as for `conv`. Parameters: weight C*mult x 1 x k, bias C*mult.
+    Source: torch.nn.Conv2d with groups=in_channels; ONNX operator Conv.
+    """
+
+    k: Size
+    s: Size = 1
+    p: Padding = 0
+    d: Size = 1
+    mult: Count = 1
+    bias: Flag = True
+
+    def maps(self, channels: int) -> tuple[int, int]:
+        return channels * self.mult, channels
+
+
+@register("deconv")
+@dataclass(frozen=True)
+class Deconv(Layer):
+    """Transposed convolution: each input position adds its value times the kernel to the output, `s` apart.
+
+    Input C x spatial, output `out` x spatial, each side (n-1)*s - 2p + d*(k-1) + out_pad + 1; `out_pad` adds to the
+    end. Parameters: weight C x out/g x k, bias out. Source: torch.nn.ConvTranspose2d; ONNX operator ConvTranspose.
+    """
+
+    out: Count
+    k: Size
+    s: Size = 1
+    p: SymmetricPadding = 0
+    d: Size = 1
+    g: Count = 1
+    out_pad: SymmetricPadding = 0
+    bias: Flag = True
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        (x,) = inputs
+        need_image(self, x)
+        _need_groups(_channels(x), self.out, self.g)
+        kernel, stride, pad, spread, extra = self._sizes(x)
+        for e, s, d in zip(extra, stride, spread, strict=True):
+            if e >= max(s, d):
+                raise LayerError(
+                    "E0306",
+                    f"`out_pad` must be less than the stride or the dilation, and {e} is not less than {max(s, d)}",
+                    argument="out_pad",
+                )
+        sides = tuple(
+            (n - 1) * s - 2 * p + d * (k - 1) + e + 1
+            for n, k, s, p, d, e in zip(x.shape[1:], kernel, stride, pad, spread, extra, strict=True)
+        )
+        for side, p in zip(sides, pad, strict=True):
+            most = upper_bound(side)
+            if most is not None and most < 1:
+                raise LayerError(
+                    "E0415",
+                    f"the output must have a size of at least 1, and padding {p} leaves {side}",
+                    argument="p",
+                    help=f"use a padding of at most {p - (2 - most) // 2}",
+                )
+        return x.with_shape((self.out, *sides))
+
+    def params(self, *inputs: TensorType) -> Mapping[str, ParamSpec]:
+        (x,) = inputs
+        kernel = per_dimension(self.k, x.rank - 1, "k")
+        fan = self.out // self.g * prod(kernel)  # PyTorch takes the outputs of one input for the fan-in
+        shape = (_channels(x), self.out // self.g, *kernel)
+        return weight_and_bias(shape, self.out, (fan, fan), x.dtype, bias=self.bias)
+
+    def macs(self, output: TensorType, *inputs: TensorType) -> Dim:
+        return inputs[0].elements * prod(self.params(*inputs)["weight"].shape[1:])
+
+    def window(self, *inputs: TensorType) -> Window:
+        kernel, stride, _, spread, _ = self._sizes(inputs[0])
+        sizes = tuple(d * (k - 1) // s + 1 for k, s, d in zip(kernel, stride, spread, strict=True))
+        return Window(sizes, (1,) * len(sizes), upscale=stride)
+
+    def to_onnx(self, o: Lowering, *inputs: str) -> str:
+        kernel, stride, pad, spread, extra = self._sizes(o.inputs[0])
+        return o.op(
+            "ConvTranspose",
+            inputs[0],
+            o.param("weight"),
+            o.param("bias") if self.bias else None,
+            kernel_shape=kernel,
+            strides=stride,
+            pads=pad + pad,
+            dilations=spread,
+            output_padding=extra,
+            group=self.g,
+        )
+
+    def _sizes(self, x: TensorType) -> tuple[tuple[int, ...], ...]:
+        """Kernel, stride, padding, dilation and output padding, for each dimension."""
+        return tuple(per_dimension(getattr(self, name), x.rank - 1, name) for name in ("k", "s", "p", "d", "out_pad"))
+
+
+def _channels(x: TensorType) -> int:
+    return need_int(x.shape[0], "the number of channels")
+
+
+def _need_groups(channels: int, out: int, groups: int) -> None:
+    need_divisible(channels, groups, "g")
+    if out % groups:
+        below, above = out - out % groups, out - out % groups + groups
+        raise LayerError(
+            "E0405",
+            f"`out` must be divisible by the groups, and {out} by {groups} is not",
+            argument="out",
+            help=f"use {below} or {above}" if below else f"use {above}",
+        )

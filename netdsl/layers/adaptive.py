@@ -1,0 +1,162 @@
+"""Pools to a given size: global ones to a single position, adaptive ones to any number of bins."""
+
+from dataclasses import dataclass
+from math import gcd
+from typing import ClassVar
+
+from netdsl.arguments import Size
+from netdsl.ir.dim import Symbolic, equality_constraint
+from netdsl.ir.types import TensorType
+from netdsl.layer import Layer, LayerError, Lowering, Window, per_dimension, register
+from netdsl.layers.windows import need_image
+
+
+class _Global(Layer):
+    """A pool over all positions of a channel."""
+
+    global_view = True
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        (x,) = inputs
+        need_image(self, x)
+        return x.with_shape((x.shape[0], *(1 for _ in x.shape[1:])))
+
+
+@register("global_avgpool")
+@dataclass(frozen=True)
+class GlobalAvgPool(_Global):
+    """Mean of each channel.
+
+    Input C x spatial, output C x 1 x 1 (`flatten` makes it a vector). Source: torch.nn.AdaptiveAvgPool2d(1); ONNX
+    operator GlobalAveragePool.
+    """
+
+    def to_onnx(self, o: Lowering, *inputs: str) -> str:
+        return o.op("GlobalAveragePool", inputs[0])
+
+
+@register("global_maxpool")
+@dataclass(frozen=True)
+class GlobalMaxPool(_Global):
+    """Largest value of each channel.
+
+    Input C x spatial, output C x 1 x 1 (`flatten` makes it a vector). Source: torch.nn.AdaptiveMaxPool2d(1); ONNX
+    operator GlobalMaxPool.
+    """
+
+    def to_onnx(self, o: Lowering, *inputs: str) -> str:
+        return o.op("GlobalMaxPool", inputs[0])
+
+
+class _Adaptive(Layer):
+    """A pool whose windows are `out` bins along each dimension: bin i is [floor(i*n/out), ceil((i+1)*n/out)).
+
+    Bins of one size are a plain pool. Bins of two sizes, which overlap, are gathered first. Where the size of the
+    bins is symbolic (a multiple of `out` all the same), the input is reshaped to bins.
+    """
+
+    operator: ClassVar[str]
+    reduction: ClassVar[str]
+
+    out: Size
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        (x,) = inputs
+        need_image(self, x)
+        out = self._bins(x)
+        for size, bins in zip(x.shape[1:], out, strict=True):
+            if isinstance(size, Symbolic) and size % bins != 0:
+                constraint = equality_constraint(size % bins, 0)
+                raise LayerError(
+                    "E0412",
+                    f"a size must be known, or known to be a multiple of {bins}, to be pooled to {bins}, "
+                    f"and `{size}` is not",
+                    argument="out",
+                    help=f"add `where {constraint}` to the `input`" if constraint else "fix the size in the `input`",
+                )
+        return x.with_shape((x.shape[0], *out))
+
+    @property
+    def global_view(self) -> bool:  # type: ignore[override] # of one class of layers, here it depends on an argument
+        return self.out == 1 or (isinstance(self.out, tuple) and set(self.out) == {1})
+
+    def window(self, *inputs: TensorType) -> Window:
+        sizes = [size for size in inputs[0].shape[1:] if isinstance(size, int)]
+        if len(sizes) < inputs[0].rank - 1:
+            return Window((), ())
+        pairs = [(size, bins, gcd(size, bins)) for size, bins in zip(sizes, self._bins(inputs[0]), strict=True)]
+        return Window(
+            tuple(-(-(size + bins - shared) // bins) for size, bins, shared in pairs),
+            tuple(size // shared for size, _, shared in pairs),
+            tuple(bins // shared for _, bins, shared in pairs),
+        )
+
+    def to_onnx(self, o: Lowering, *inputs: str) -> str:
+        x, sizes, out = inputs[0], list(o.inputs[0].shape[1:]), self._bins(o.inputs[0])
+        if set(out) == {1}:
+            return o.op(f"Global{self.operator}", x)
+        for axis, (size, bins) in enumerate(zip(sizes, out, strict=True)):
+            if isinstance(size, int) and size % bins:
+                x = self._gathered(o, x, axis + 2, size)
+                sizes[axis] = bins
+        kernel = [size // bins for size, bins in zip(sizes, out, strict=True)]
+        if not any(isinstance(size, Symbolic) for size in kernel):
+            return x if set(kernel) == {1} else o.op(self.operator, x, kernel_shape=kernel, strides=kernel)
+        split = [dim for bins, size in zip(out, kernel, strict=True) for dim in (bins, size)]
+        x = o.op("Reshape", x, o.sizes((o.output.shape[0], *split)))
+        return _reduce(o, self.reduction, x, list(range(3, 2 * len(out) + 2, 2)))
+
+    def _gathered(self, o: Lowering, x: str, axis: int, size: int) -> str:
+        """`x` with its dimension `axis` of `size` reduced to bins."""
+        bins = self._bins(o.inputs[0])[axis - 2]
+        spans = [range(i * size // bins, -(-(i + 1) * size // bins)) for i in range(bins)]
+        longest = max(map(len, spans))
+        x = o.op("Gather", x, o.const([[*span, *[span[-1]] * (longest - len(span))] for span in spans]), axis=axis)
+        if self.reduction == "ReduceMax":
+            return _reduce(o, "ReduceMax", x, [axis + 1])
+        weights = [[1 / len(span) if i < len(span) else 0.0 for i in range(longest)] for span in spans]
+        rest = [1] * (o.inputs[0].rank - axis)  # the dimensions behind
+        shares = o.op("Reshape", o.const(weights), o.const([bins, longest, *rest]))
+        return o.op("ReduceSum", o.op("Mul", x, shares), o.const([axis + 1]), keepdims=0)
+
+    def _bins(self, x: TensorType) -> tuple[int, ...]:
+        return per_dimension(self.out, x.rank - 1, "out")
+
+
+@register("adaptive_avgpool")
+@dataclass(frozen=True)
+class AdaptiveAvgPool(_Adaptive):
+    """Mean of each bin, `out` bins along each dimension: bin i is [floor(i*n/out), ceil((i+1)*n/out)).
+
+    Input C x spatial, output C x `out`. A symbolic size must be a multiple of its number of bins. Source:
+    torch.nn.AdaptiveAvgPool2d; ONNX operators AveragePool or GlobalAveragePool, and for bins of unequal sizes Gather
+    and ReduceSum.
+    """
+
+    operator = "AveragePool"
+    reduction = "ReduceMean"
+
+    out: Size
+
+
+@register("adaptive_maxpool")
+@dataclass(frozen=True)
+class AdaptiveMaxPool(_Adaptive):
+    """Largest value of each bin, `out` bins along each dimension: bin i is [floor(i*n/out), ceil((i+1)*n/out)).
+
+    Input C x spatial, output C x `out`. A symbolic size must be a multiple of its number of bins. Source:
+    torch.nn.AdaptiveMaxPool2d; ONNX operators MaxPool or GlobalMaxPool, and for bins of unequal sizes Gather and
+    ReduceMax.
+    """
+
+    operator = "MaxPool"
+    reduction = "ReduceMax"
+
+    out: Size
+
+
+def _reduce(o: Lowering, op_type: str, x: str, axes: list[int]) -> str:
+    """A reduction that drops `axes`, which became an input with opset 18."""
+    if o.opset >= 18:
+        return o.op(op_type, x, o.const(axes), keepdims=0)
+    return o.op(op_type, x, axes=axes, keepdims=0)

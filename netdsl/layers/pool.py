@@ -1,0 +1,142 @@
+"""Pools in 1, 2 and 3 dimensions, whichever the input has."""
+
+from dataclasses import dataclass, replace
+from math import prod
+
+from netdsl.arguments import Flag, OptionalSize, Positive, Size, SymmetricPadding
+from netdsl.ir.types import TensorType
+from netdsl.layer import LayerError, Lowering, per_dimension, register
+from netdsl.layers.windows import Slide, Windowed, need_image
+
+
+class _Pool(Windowed):
+    """A pool with a kernel, whose stride is the kernel unless given, and whose last window may stand out.
+
+    With `ceil=yes` a further window is taken if it starts in the input or in the padding before it. Without that, it
+    is the same as an end padding of up to s - 1 more, which holds at any size, known or not; hence no lowering needs
+    ONNX's `ceil_mode`, whose meaning has changed from opset to opset.
+    """
+
+    k: Size
+    s: OptionalSize
+    ceil: Flag
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        (x,) = inputs
+        need_image(self, x)
+        for slide in self.slides(x):
+            if slide.before > slide.extent // 2:
+                raise LayerError(
+                    "E0413",
+                    f"padding must be at most half of the window, and {slide.before} is more than half of {slide.extent}",
+                    argument="p",
+                    help=f"use a padding of at most {slide.extent // 2}",
+                )
+        return self.slid(x, x.shape[0])
+
+    def slides(self, x: TensorType) -> tuple[Slide, ...]:
+        rank = x.rank - 1
+        kernel = per_dimension(self.k, rank, "k")
+        stride = kernel if self.s is None else per_dimension(self.s, rank, "s")
+        spread = per_dimension(getattr(self, "d", 1), rank, "d")
+        pads = per_dimension(getattr(self, "p", 0), rank, "p")
+        slides = tuple(map(Slide, x.shape[1:], kernel, stride, spread, pads, pads))
+        return tuple(map(_rounded_up, slides)) if self.ceil else slides
+
+
+def _rounded_up(slide: Slide) -> Slide:
+    """The window with the overhang that makes room for all windows which start before the end of the input."""
+    if (slide.size + slide.before + slide.after - slide.extent) % slide.stride == 0:
+        return slide
+    return replace(slide, overhang=min(slide.stride - 1, slide.extent - 1 - slide.after))
+
+
+@register("maxpool")
+@dataclass(frozen=True)
+class MaxPool(_Pool):
+    """Largest value of each window.
+
+    Input C x spatial, output C x spatial, each side floor((n + 2p - d*(k-1) - 1) / s) + 1, rounded up with
+    `ceil=yes`. Source: torch.nn.MaxPool2d; ONNX operator MaxPool.
+    """
+
+    k: Size
+    s: OptionalSize = None
+    p: SymmetricPadding = 0
+    d: Size = 1
+    ceil: Flag = False
+
+    def to_onnx(self, o: Lowering, *inputs: str) -> str:
+        slides = self.slides(o.inputs[0])
+        return o.op(
+            "MaxPool",
+            inputs[0],
+            kernel_shape=[slide.kernel for slide in slides],
+            strides=[slide.stride for slide in slides],
+            dilations=[slide.dilation for slide in slides],
+            pads=[slide.before for slide in slides] + [slide.after + slide.overhang for slide in slides],
+        )
+
+
+@register("avgpool")
+@dataclass(frozen=True)
+class AvgPool(_Pool):
+    """Mean of each window; the zeros of the padding count unless `count_pad=no`.
+
+    Input C x spatial, output C x spatial, each side floor((n + 2p - k) / s) + 1, rounded up with `ceil=yes`. What
+    stands out past the padding never counts. Source: torch.nn.AvgPool2d; ONNX operator AveragePool.
+    """
+
+    k: Size
+    s: OptionalSize = None
+    p: SymmetricPadding = 0
+    ceil: Flag = False
+    count_pad: Flag = True
+
+    def to_onnx(self, o: Lowering, *inputs: str) -> str:
+        return _average(o, inputs[0], self.slides(o.inputs[0]), count_pad=self.count_pad)
+
+
+@register("lppool")
+@dataclass(frozen=True)
+class LpPool(_Pool):
+    """Power mean of each window without the division: y = (sum of x^norm)^(1/norm), signs kept as they come.
+
+    With an odd `norm` a negative sum has no root and gives NaN, as in PyTorch. Input C x spatial, output C x
+    spatial, each side floor((n - k) / s) + 1, rounded up with `ceil=yes`; a window that stands out is scaled up to a
+    full one. Source: torch.nn.LPPool2d; ONNX operators Pow and AveragePool (LpPool takes absolute values).
+    """
+
+    k: Size
+    s: OptionalSize = None
+    norm: Positive = 2.0
+    ceil: Flag = False
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        if self.norm == 0:
+            raise LayerError("E0306", "the norm must be greater than 0", argument="norm")
+        return super().infer(*inputs)
+
+    def to_onnx(self, o: Lowering, *inputs: str) -> str:
+        slides = self.slides(o.inputs[0])
+        mean = _average(o, o.op("Pow", inputs[0], o.const(float(self.norm))), slides, count_pad=False)
+        total = o.op("Mul", mean, o.const(float(prod(slide.kernel for slide in slides))))
+        return o.op("Pow", total, o.const(1.0 / self.norm))
+
+
+def _average(o: Lowering, x: str, slides: tuple[Slide, ...], *, count_pad: bool) -> str:
+    """Mean over windows. Padding that counts beside an overhang that does not is made part of the input."""
+    before, after = [slide.before for slide in slides], [slide.after for slide in slides]
+    overhang = [slide.overhang for slide in slides]
+    if count_pad and any(before) and any(overhang):
+        x = o.op("Pad", x, o.const([0, 0, *before, 0, 0, *after]))
+        before = after = [0] * len(slides)
+        count_pad = False
+    return o.op(
+        "AveragePool",
+        x,
+        kernel_shape=[slide.kernel for slide in slides],
+        strides=[slide.stride for slide in slides],
+        pads=before + [a + h for a, h in zip(after, overhang, strict=True)],
+        count_include_pad=int(count_pad and any(before)),
+    )

@@ -1,0 +1,96 @@
+"""What convolutions and pools share: a window that slides along every spatial dimension."""
+
+from dataclasses import dataclass
+
+from netdsl.ir.dim import Dim, upper_bound
+from netdsl.ir.types import TensorType
+from netdsl.layer import Layer, LayerError, Window, need_float, need_rank
+
+SIDES = {1: ("columns",), 2: ("rows", "columns"), 3: ("planes", "rows", "columns")}
+"""What the positions along each dimension are called, by the number of spatial dimensions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slide:
+    """A window of `kernel` positions, `dilation` apart, that moves by steps of `stride` along one dimension.
+
+    Attributes:
+        size: the input's size.
+        before: padding before the first position.
+        after: padding after the last position.
+        overhang: how far the last window may reach past the padding (pools that round up).
+    """
+
+    size: Dim
+    kernel: int
+    stride: int
+    dilation: int = 1
+    before: int = 0
+    after: int = 0
+    overhang: int = 0
+
+    @property
+    def extent(self) -> int:
+        """Positions from the first to the last of a window."""
+        return self.dilation * (self.kernel - 1) + 1
+
+    @property
+    def outputs(self) -> Dim:
+        """How many windows there are."""
+        return (self.size + self.before + self.after + self.overhang - self.extent) // self.stride + 1
+
+    @property
+    def unseen(self) -> int:
+        """Input positions at the end that no window reaches, since a further window would stand out.
+
+        The gaps that a stride larger than its window leaves between windows are meant and do not count. 0 where a
+        symbolic size leaves it open.
+        """
+        seen = (self.outputs - 1) * self.stride + self.extent - self.before
+        rest = self.size - seen - max(0, self.stride - self.extent)
+        return max(0, rest) if isinstance(rest, int) else 0
+
+
+class Windowed(Layer):
+    """A layer whose outputs see a window of the input each."""
+
+    def slides(self, x: TensorType) -> tuple[Slide, ...]:
+        """The sliding window along each spatial dimension of `x`."""
+        raise NotImplementedError
+
+    def unseen(self, x: TensorType) -> tuple[int, ...]:
+        """Rows, columns, ... at the end of `x` that no window reaches; see `Slide.unseen`."""
+        return tuple(slide.unseen for slide in self.slides(x))
+
+    def window(self, *inputs: TensorType) -> Window:
+        slides = self.slides(inputs[0])
+        return Window(tuple(slide.extent for slide in slides), tuple(slide.stride for slide in slides))
+
+    def slid(self, x: TensorType, channels: Dim) -> TensorType:
+        """The type of `channels` maps with one position for each window, of which there must be one at least."""
+        slides = self.slides(x)
+        for slide, side in zip(slides, SIDES[len(slides)], strict=True):
+            self._need_fit(slide, side)
+        return x.with_shape((channels, *(slide.outputs for slide in slides)))
+
+    def _need_fit(self, slide: Slide, side: str) -> None:
+        most = upper_bound(slide.size)
+        needed = slide.extent - slide.overhang
+        if most is None or most + slide.before + slide.after >= needed:
+            return
+        spread = f" with dilation {slide.dilation}" if slide.dilation > 1 else ""
+        padding = f"2*{slide.before}" if slide.before == slide.after else f"{slide.before} + {slide.after}"
+        largest = (most + slide.before + slide.after + slide.overhang - 1) // slide.dilation + 1
+        pad = f"use `p={-(-(needed - most) // 2)}`, or " if "p" in self.arguments() else "use "
+        raise LayerError(
+            "E0402",
+            f"kernel {slide.kernel}{spread} needs at least {needed} {side}, and {slide.size} + {padding} are there",
+            argument="k",
+            help=f"{pad}a kernel of at most {largest}",
+        )
+
+
+def need_image(layer: Layer, x: TensorType) -> None:
+    """Refuse what is not channels and 1 to 3 spatial dimensions of an element type that ONNX has windows for."""
+    need_rank(layer, x, 2, 4, "channels and 1 to 3 spatial dimensions")
+    need_float(layer, x, bfloat16=False)
