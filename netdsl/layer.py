@@ -8,16 +8,19 @@ from __future__ import annotations
 
 from dataclasses import MISSING, dataclass, fields
 from functools import cache
+from math import isqrt
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 
+from netdsl.ir.dim import exact_quotient
 from netdsl.ir.graph import Init, ParamSpec
+from netdsl.ir.types import DType
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from netdsl.arguments import Kind
     from netdsl.ir.dim import Dim
-    from netdsl.ir.types import DType, TensorType
+    from netdsl.ir.types import TensorType
 
 LAYERS: dict[str, type[Layer]] = {}
 """Every layer of the language by its name; filled by `register` when `netdsl.layers` is imported."""
@@ -81,10 +84,11 @@ class Window:
 
     `size` counts the positions from the first to the last seen, so a 3-wide kernel with dilation 2 has size 5.
     A `stride` below 1 (as a fraction n/d is held by `stride` and `upscale`) belongs to layers that enlarge.
+    All are empty where a symbolic size decides what is seen.
     """
 
-    size: tuple[Dim, ...]
-    stride: tuple[Dim, ...]
+    size: tuple[int, ...]
+    stride: tuple[int, ...]
     upscale: tuple[int, ...] = ()
 
 
@@ -166,9 +170,9 @@ class Field:
 
 
 @cache
-def signature(layer: type[Layer]) -> tuple[Field, ...]:
-    """The parameters of a layer, in order, read from its fields."""
-    return tuple(Field(f.name, f.type.__metadata__[0], f.default) for f in fields(layer))  # type: ignore[union-attr]
+def signature(cls: type) -> tuple[Field, ...]:
+    """The parameters of a layer (or of any dataclass annotated with kinds), in order, read from its fields."""
+    return tuple(Field(f.name, f.type.__metadata__[0], f.default) for f in fields(cls))
 
 
 # ------------------------------------------------------------------------------------------------ helpers of families
@@ -179,6 +183,30 @@ def need_rank(layer: Layer, x: TensorType, least: int, most: int | None = None, 
     if x.rank < least or (most is not None and x.rank > most):
         wanted = f"{least}" if least == most else f"{least} to {most}" if most is not None else f"at least {least}"
         raise LayerError("E0401", f"`{layer.kind}` takes an input of {wanted} dimensions{what and f' ({what})'}, not {x}")
+
+
+def need_float(layer: Layer, x: TensorType, *, bfloat16: bool = True) -> None:
+    """Refuse what is no floating-point number, and bfloat16 where ONNX has no form of the layer for it."""
+    if x.dtype.is_float and (bfloat16 or x.dtype is not DType.BFLOAT16):
+        return
+    kinds = "float32, float16, bfloat16 or float64" if bfloat16 else "float32, float16 or float64"
+    raise LayerError("E0409", f"`{layer.kind}` takes {kinds}, not {x.dtype.value}",
+                     help="use float16" if x.dtype.is_float else "give the `input` the element type float32")
+
+
+def need_divisible(dim: Dim, divisor: int, argument: str) -> Dim:
+    """The channels `dim` divided by `divisor`, the value of `argument`, if that leaves no rest for any size."""
+    quotient = exact_quotient(dim, divisor)
+    if quotient is not None:
+        return quotient
+    remedy = f"promise it in the `input`: `where {dim} % {divisor} == 0`"
+    if isinstance(dim, int):
+        small = [d for d in range(1, isqrt(dim) + 1) if dim % d == 0]
+        divisors = sorted({*small, *(dim // d for d in small)})
+        nearest = sorted(sorted(divisors, key=lambda d: abs(d - divisor))[:12])
+        remedy = f"{dim} is divisible by {', '.join(map(str, nearest))}{'' if nearest == divisors else ', ...'}"
+    raise LayerError("E0405", f"the channels must be divisible by `{argument}`, and {dim} by {divisor} is not",
+                     argument=argument, help=remedy)
 
 
 def need_int(dim: Dim, what: str) -> int:
