@@ -28,7 +28,7 @@ class _Pool(Windowed):
             if slide.before > slide.extent // 2:
                 raise LayerError(
                     "E0413",
-                    f"padding must be at most half of the window, and {slide.before} is more than half of {slide.extent}",
+                    f"padding must be at most half of a window of {slide.extent}, and {slide.before} is more",
                     argument="p",
                     help=f"use a padding of at most {slide.extent // 2}",
                 )
