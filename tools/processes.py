@@ -1,0 +1,63 @@
+"""What a command costs as a whole process: wall time and peak memory, medians of interleaved runs."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+ROOT = Path(__file__).parents[1]
+
+_ENVIRONMENT = {
+    name: value
+    for name, value in os.environ.items()
+    if name not in ("PYTHONDONTWRITEBYTECODE", "OPENBLAS_CORETYPE")  # they make a user's second run look like the first
+}
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a process used: seconds of wall time, and its peak memory in MB of 10^6 bytes."""
+
+    seconds: float
+    megabytes: float
+
+
+def measure(command: Sequence[str]) -> Cost:
+    """Run a command to its end at the top of the checkout.
+
+    The peak memory of a process counts from its parent's at the time of the fork, so a caller must stay small: no
+    numpy, no torch.
+
+    Raises:
+        RuntimeError: the command failed; the message is what it printed.
+    """
+    with tempfile.TemporaryFile("w+") as printed:
+        start = perf_counter()
+        process = subprocess.Popen(command, cwd=ROOT, env=_ENVIRONMENT, stdout=printed, stderr=subprocess.STDOUT)
+        _, status, usage = os.wait4(process.pid, 0)
+        seconds = perf_counter() - start
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            printed.seek(0)
+            raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}:\n{printed.read()}")
+    return Cost(seconds, usage.ru_maxrss * 1024 / 1e6)
+
+
+def compare(commands: Mapping[str, Sequence[str]], repeat: int) -> dict[str, Cost]:
+    """The median cost of each command: one round to warm up, then `repeat` rounds of each command in turn."""
+    for command in commands.values():
+        measure(command)
+    rounds = [{name: measure(command) for name, command in commands.items()} for _ in range(repeat)]
+    return {
+        name: Cost(median(costs[name].seconds for costs in rounds), median(costs[name].megabytes for costs in rounds))
+        for name in commands
+    }
