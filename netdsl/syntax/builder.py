@@ -1,0 +1,302 @@
+"""From the grammar's rules to the nodes of the tree: one method for each rule, called as the parser reduces it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, cast
+
+from netdsl.source import Span
+from netdsl.syntax import tree
+from netdsl.syntax.scanner import Token
+
+_PRECEDENCE = {
+    "or": 1, "and": 2, "==": 4, "!=": 4, "<": 4, "<=": 4, ">": 4, ">=": 4, "+": 5, "-": 5, "*": 6, "/": 6, "//": 6,
+    "%": 6,
+}
+_NOT, _SIGN = 3, 7
+_COMPARISON = 4
+
+
+def _nodes(children: list[Any]) -> tuple[Any, ...]:
+    """The children that are nodes, without punctuation and what was left out."""
+    return tuple(child for child in children if isinstance(child, tree.Tree))
+
+
+def _whole(children: list[Any]) -> Span:
+    """From the first child to the last one that is there."""
+    last = next(child for child in reversed(children) if child is not None)
+    return cast(Span, children[0].span.to(last.span))
+
+
+class Builder:
+    """Makes the nodes; the names of the methods are those of the grammar's rules."""
+
+    # ---------------------------------------------------------------------------------------------- declarations
+
+    def file(self, children: list[Any]) -> tuple[tree.Declaration, ...]:
+        return tuple(children)
+
+    def use(self, children: list[Any]) -> tree.Use:
+        path: Token = children[1]
+        return tree.Use(_whole(children), path.text[1:-1], path.span)
+
+    def block(self, children: list[Any]) -> tree.BlockDeclaration:
+        keyword, name, parameters, body = children
+        return tree.BlockDeclaration(
+            _whole(children), name.text, name.span, parameters or (), body, net=keyword.text == "net"
+        )
+
+    net = block
+
+    def variant(self, children: list[Any]) -> tree.Variant:
+        _, name, _, base, _, *rest = children
+        arguments = tuple(
+            node if isinstance(node, tree.Argument) else tree.Argument(node.span, None, node) for node in _nodes(rest)
+        )
+        return tree.Variant(_whole(children), name.text, name.span, base.text, base.span, arguments)
+
+    def default(self, children: list[Any]) -> tree.Default:
+        name = children[1]
+        return tree.Default(_whole(children), name.text, name.span, _nodes(children))
+
+    def parameters(self, children: list[Any]) -> tuple[tree.FormalParameter, ...]:
+        return tuple(children)
+
+    def parameter(self, children: list[Any]) -> tree.FormalParameter:
+        name, default = children
+        return tree.FormalParameter(_whole(children), name.text, default)
+
+    # ---------------------------------------------------------------------------------------------- statements
+
+    def body(self, children: list[Any]) -> tree.Body:
+        return tree.Body(_whole(children), children[0].text, tuple(children[1:-1]))
+
+    def let(self, children: list[Any]) -> tree.Let:
+        return tree.Let(_whole(children), _targets(children), children[-1])
+
+    def input(self, children: list[Any]) -> tree.Input:
+        _, name, _, shape, dtype, where = children
+        word = dtype and tree.Name(dtype.span, dtype.text)
+        constraints = where or ()
+        span = _whole([*children[:-1], *constraints])
+        return tree.Input(span, name.text, name.span, shape, word, constraints)
+
+    def where(self, children: list[Any]) -> tuple[tree.Expression, ...]:
+        return _nodes(children)
+
+    def param(self, children: list[Any]) -> tree.Parameter:
+        _, name, _, shape = children
+        return tree.Parameter(_whole(children), name.text, name.span, shape)
+
+    def output(self, children: list[Any]) -> tree.Output:
+        return tree.Output(_whole(children), children[1].text, children[1].span)
+
+    def aux(self, children: list[Any]) -> tree.Aux:
+        _, name, body = children
+        return tree.Aux(_whole(children), name.text, name.span, body)
+
+    def expect(self, children: list[Any]) -> tree.Expect:
+        return tree.Expect(_whole(children), children[1])
+
+    def assert_(self, children: list[Any]) -> tree.Assert:
+        return tree.Assert(_whole(children), children[1])
+
+    def labels(self, children: list[Any]) -> tree.ClassLabels:
+        return tree.ClassLabels(_whole(children), children[1])
+
+    def train(self, children: list[Any]) -> tree.Train:
+        return tree.Train(_whole(children), _nodes(children))
+
+    def entry(self, children: list[Any]) -> tree.TrainEntry:
+        key, *items = children
+        return tree.TrainEntry(_whole(children), key.text, key.span, tuple(items))
+
+    def train_item(self, children: list[Any]) -> tree.TrainItem:
+        return tree.TrainItem(_whole(children), tuple(children))
+
+    def shape(self, children: list[Any]) -> tree.Shape:
+        dims = _nodes(children)
+        if isinstance(children[0], Token) and not dims:
+            dims = _dims(children[0])
+        return tree.Shape(_whole(children), dims)
+
+    # ---------------------------------------------------------------------------------------------- chains
+
+    def chain(self, children: list[Any]) -> tree.Chain:
+        return tree.Chain(_whole(children), tuple(children))
+
+    def element(self, children: list[Any]) -> tree.Element:
+        label, item = children
+        return tree.Element(_whole(children if label else [item]), label, item)
+
+    def label(self, children: list[Any]) -> tree.Label:
+        index = children[2] if len(children) > 2 else None
+        return tree.Label(_whole(children), children[0].text, index)
+
+    def call(self, children: list[Any]) -> tree.Call:
+        name, *arguments = children
+        return tree.Call(_whole(children), name.text, name.span, tuple(arguments))
+
+    def group(self, children: list[Any]) -> tree.Group:
+        return tree.Group(children[0].span, children[0])
+
+    def join(self, children: list[Any]) -> tree.Join:
+        kind, *arguments, body = children
+        return tree.Join(_whole(children), kind.text, tuple(arguments), body)
+
+    def skip(self, children: list[Any]) -> tree.Skip:
+        _, condition, body, shortcut = children
+        return tree.Skip(_whole(children), condition, body, shortcut)
+
+    def shortcut(self, children: list[Any]) -> tree.Shortcut:
+        _, condition, body = children
+        return tree.Shortcut(_whole(children), condition, body)
+
+    def condition(self, children: list[Any]) -> tree.Expression:
+        return cast(tree.Expression, children[0])
+
+    def repeat(self, children: list[Any]) -> tree.Repeat:
+        _, count, body = children
+        return tree.Repeat(_whole(children), count, body)
+
+    def for_(self, children: list[Any]) -> tree.For:
+        return tree.For(_whole(children), _targets(children), children[-2], children[-1])
+
+    def counting(self, children: list[Any]) -> tree.CountingRange:
+        first, last = children
+        return tree.CountingRange(_whole(children), first, last)
+
+    def if_(self, children: list[Any]) -> tree.If:
+        # if c b (else if c b)* (else b)?: nested from the last branch to the first.
+        otherwise: tree.Body | tree.If | None = None
+        end = children[-1]
+        if children[-2].type == "ELSE" if isinstance(children[-2], Token) else False:
+            otherwise = children.pop()
+            children.pop()
+        for start in range(len(children) - 3, -1, -4):
+            keyword, condition, body = children[start : start + 3]
+            otherwise = tree.If(keyword.span.to(end.span), condition, body, otherwise)
+        return cast(tree.If, otherwise)
+
+    def reuse(self, children: list[Any]) -> tree.Reuse:
+        return tree.Reuse(_whole(children), self.reference(children[1:]))
+
+    # ---------------------------------------------------------------------------------------------- arguments
+
+    def positional(self, children: list[Any]) -> tree.Argument:
+        return tree.Argument(children[0].span, None, children[0])
+
+    unsigned_positional = positional
+
+    def keyed(self, children: list[Any]) -> tree.Argument:
+        name, value = children
+        return tree.Argument(_whole(children), name.text, value)
+
+    def short(self, children: list[Any]) -> tree.Argument:
+        token: Token = children[0]
+        span = token.span
+        span_of_value = Span(span.source, span.start + 1, span.end)
+        numbers = _dims(Token("SHAPE", token.source, token.start + 1, token.end))
+        value = numbers[0] if len(numbers) == 1 else tree.List(span_of_value, numbers)
+        return tree.Argument(span, token.text[0], value)
+
+    # ---------------------------------------------------------------------------------------------- expressions
+
+    def operation(self, children: list[Any]) -> tree.Expression:
+        return _Operation(children).parse(0)
+
+    unsigned_operation = operation
+
+    def conditional(self, children: list[Any]) -> tree.Conditional:
+        then, condition, otherwise = children
+        return tree.Conditional(_whole(children), then, condition, otherwise)
+
+    unsigned_conditional = conditional
+
+    def constant(self, children: list[Any]) -> tree.Constant:
+        token: Token = children[0]
+        return tree.Constant(token.span, _CONSTANTS[token.type](token.text))
+
+    def name(self, children: list[Any]) -> tree.Name:
+        return tree.Name(children[0].span, children[0].text)
+
+    def in_attribute(self, children: list[Any]) -> tree.InAttribute:
+        return tree.InAttribute(children[0].span, children[0].text[3:])
+
+    def list(self, children: list[Any]) -> tree.List:
+        return tree.List(_whole(children), _nodes(children))
+
+    def parenthesised(self, children: list[Any]) -> tree.Expression:
+        return cast(tree.Expression, replace(children[1], span=_whole(children)))
+
+    def function(self, children: list[Any]) -> tree.FunctionCall:
+        return tree.FunctionCall(_whole(children), children[0].text, _nodes(children))
+
+    def reference(self, children: list[Any]) -> tree.Reference:
+        parts: list[tree.ReferencePart] = []
+        for child in children:
+            if isinstance(child, tree.Tree):
+                parts[-1] = replace(parts[-1], index=child)
+            elif child.text == "}":
+                parts[-1] = replace(parts[-1], span=parts[-1].span.to(child.span))
+            elif child.text != "{":
+                start = child.start
+                for piece in child.text.split("."):
+                    name = piece.strip("@{")
+                    at = start + piece.startswith("@")
+                    if name:
+                        parts.append(tree.ReferencePart(Span(child.source, at, at + len(name)), name))
+                    start += len(piece) + 1
+        return tree.Reference(_whole(children), tuple(parts))
+
+
+setattr(Builder, "assert", Builder.assert_)
+setattr(Builder, "for", Builder.for_)
+setattr(Builder, "if", Builder.if_)
+
+_CONSTANTS: dict[str, Any] = {
+    "INT": int, "FLOAT": float, "STRING": lambda text: text[1:-1], "YES": lambda _: True, "NO": lambda _: False,
+}
+
+
+def _targets(children: list[Any]) -> tuple[tree.Name, ...]:
+    return tuple(tree.Name(c.span, c.text) for c in children if isinstance(c, Token) and c.type == "NAME")
+
+
+def _dims(token: Token) -> tuple[Any, ...]:
+    """The sizes of `3xHxW`."""
+    dims: list[Any] = []
+    start = token.start
+    for piece in token.text.split("x"):
+        span = Span(token.source, start, start + len(piece))
+        dims.append(tree.Constant(span, int(piece)) if piece.isdigit() else tree.Name(span, piece))
+        start += len(piece) + 1
+    return tuple(dims)
+
+
+class _Operation:
+    """Groups a flat row of operands and operators by precedence."""
+
+    def __init__(self, row: list[Any]) -> None:
+        self.row, self.at = row, 0
+
+    def parse(self, least: int) -> Any:
+        """The operation from here on, up to an operator looser than `least`."""
+        left = self.operand()
+        while self.at < len(self.row):
+            operator = self.row[self.at].text
+            precedence = _PRECEDENCE[operator]
+            if precedence < least:
+                break
+            self.at += 1
+            right = self.parse(precedence + 1)
+            left = tree.Binary(left.span.to(right.span), operator, left, right)
+        return left
+
+    def operand(self) -> Any:
+        first = self.row[self.at]
+        self.at += 1
+        if not isinstance(first, Token):
+            return first
+        operand = self.parse(_NOT if first.text == "not" else _SIGN)
+        return tree.Unary(first.span.to(operand.span), cast(Any, first.text), operand)
