@@ -121,7 +121,9 @@ class _Builder:
 
     def op(self, name: str, op_type: str, inputs: tuple[str | None, ...], attributes: dict[str, Any]) -> onnx.NodeProto:
         """Add a node whose one output is called as the node itself."""
-        proto = self.proto.node.add(op_type=op_type, name=name, input=[i or "" for i in inputs], output=[name])
+        proto: onnx.NodeProto = self.proto.node.add(
+            op_type=op_type, name=name, input=[i or "" for i in inputs], output=[name]
+        )
         set_attributes(proto, attributes)
         return proto
 
@@ -240,8 +242,8 @@ class _NodeLowering:
         if self._last is None or self._last.name != result:
             return result
         self._last.name = self.node.name
-        self._last.output[0] = self.builder.value_name(self.node)
-        return self._last.output[0]
+        self._last.output[0] = value = self.builder.value_name(self.node)
+        return value
 
 
 def _place(node: Node) -> str | None:
