@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[1]
 
-_ENVIRONMENT = {
+ENVIRONMENT = {
     name: value
     for name, value in os.environ.items()
     if name not in ("PYTHONDONTWRITEBYTECODE", "OPENBLAS_CORETYPE")  # they make a user's second run look like the first
@@ -42,7 +42,7 @@ def measure(command: Sequence[str]) -> Cost:
     """
     with tempfile.TemporaryFile("w+") as printed:
         start = perf_counter()
-        process = subprocess.Popen(command, cwd=ROOT, env=_ENVIRONMENT, stdout=printed, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(command, cwd=ROOT, env=ENVIRONMENT, stdout=printed, stderr=subprocess.STDOUT)
         _, status, usage = os.wait4(process.pid, 0)
         seconds = perf_counter() - start
         process.returncode = os.waitstatus_to_exitcode(status)

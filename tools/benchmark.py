@@ -1,0 +1,185 @@
+"""What compiling costs: whole processes against PyTorch's exporters, stage by stage, and as nets grow.
+
+`python tools/benchmark.py` prints every table; `--markdown docs/benchmarks.md` writes the page of the documentation.
+Every process builds a net with its initial weights and writes it as ONNX with a free batch size.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING
+
+from figures import Figures, environment, write_page
+from processes import ENVIRONMENT, ROOT, compare
+
+from netdsl.table import Table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from processes import Cost
+
+NETS = ("lenet5", "resnet50", "resnet152", "vgg16", "googlenet")
+TIMES_FASTER = {net: 4 if net == "vgg16" else 10 for net in NETS}
+"""The aim against the dynamo exporter; VGG-16's time is mostly that of drawing and writing half a gigabyte."""
+CHECK_TO_IMPORT = 0.35 / 0.8
+"""The aim for checking ResNet-152 against importing torch."""
+GROWTH = 2.2
+"""The aim for twice the layers."""
+CHAIN = 10_000
+"""Layers of the shorter chain."""
+
+COMPILING = """\
+Seconds of wall time for `netdsl compile NET` and for `torch.onnx.export` of the same net in plain PyTorch
+(`tools/peers.py`), traced by dynamo and by TorchScript: whole processes, taken in turn, medians of {repeat}."""
+MEMORY = """\
+Resident MB at the peak of the same processes. The aim is 1.6 times the file that is written, and 150 MB."""
+CHECKING = """\
+Seconds of wall time for `netdsl check resnet152` and for `python -c "import torch"`, with which every tool built on
+PyTorch begins: whole processes, taken in turn, medians of {repeat}."""
+STAGES = """\
+Milliseconds of every stage of a compilation inside one process (`tools/stages.py`), medians of {repeat} processes.
+Drawing and writing are timed one after the other here; `netdsl compile` does them side by side."""
+GROWING = """\
+Seconds of wall time for a chain of convolutions and activations and for one twice as long, as a `repeat` and as text
+with a line for every two layers: whole processes, taken in turn, medians of {repeat}."""
+
+
+def compiling(repeat: int) -> list[Figures]:
+    """Compile time and peak memory beside PyTorch's two exporters."""
+    times, memory = [], []
+    for net in NETS:
+        with tempfile.TemporaryDirectory() as folder:
+            ours = Path(folder, "netdsl.onnx")
+            commands = {"netdsl": netdsl("compile", net, "-o", str(ours))}
+            for exporter in ("dynamo", "torchscript"):
+                theirs = f"{folder}/{exporter}.onnx"
+                commands[exporter] = [sys.executable, "tools/peers.py", net, theirs, "--exporter", exporter]
+            costs = compare(commands, repeat)
+            file = ours.stat().st_size / 1e6
+        times.append(time_row(net, costs))
+        memory.append(memory_row(net, costs, file))
+    return [
+        Figures("Compiling", COMPILING.format(repeat=repeat), Table(TIME_HEADINGS, times)),
+        Figures("Peak memory", MEMORY, Table(MEMORY_HEADINGS, memory)),
+    ]
+
+
+TIME_HEADINGS = ["net", ">netdsl", ">dynamo", ">times", ">aim", ">TorchScript", ">times"]
+MEMORY_HEADINGS = ["net", ">file", ">netdsl", ">aim", ">dynamo", ">TorchScript"]
+
+
+def time_row(net: str, costs: dict[str, Cost]) -> list[str]:
+    """A row under `TIME_HEADINGS`."""
+    ours, dynamo, script = (costs[name].seconds for name in ("netdsl", "dynamo", "torchscript"))
+    aim = TIMES_FASTER[net]
+    met = verdict(dynamo >= aim * ours)
+    return [net, f"{ours:.2f}", f"{dynamo:.2f}", f"{dynamo / ours:.1f}", f"{aim} {met}", f"{script:.2f}",
+            f"{script / ours:.1f}"]  # fmt: skip
+
+
+def memory_row(net: str, costs: dict[str, Cost], file: float) -> list[str]:
+    """A row under `MEMORY_HEADINGS`."""
+    ours, dynamo, script = (costs[name].megabytes for name in ("netdsl", "dynamo", "torchscript"))
+    aim = 1.6 * file + 150
+    return [net, f"{file:.1f}", f"{ours:.0f}", f"{aim:.0f} {verdict(ours <= aim)}", f"{dynamo:.0f}", f"{script:.0f}"]
+
+
+def checking(repeat: int) -> list[Figures]:
+    """A check of a large net beside the import of torch."""
+    commands = {"check": netdsl("check", "resnet152"), "import": [sys.executable, "-c", "import torch"]}
+    costs = compare(commands, repeat)
+    check, import_ = costs["check"].seconds, costs["import"].seconds
+    aim = f"{CHECK_TO_IMPORT:.2f} {verdict(check <= CHECK_TO_IMPORT * import_)}"
+    row = [f"{check:.2f}", f"{import_:.2f}", f"{check / import_:.2f}", aim]
+    return [Figures("Checking", CHECKING.format(repeat=repeat), Table([">check", ">import", ">ratio", ">aim"], [row]))]
+
+
+def stages(repeat: int) -> list[Figures]:
+    """Where the time of a compilation goes."""
+    rows = []
+    columns: list[str] = []
+    for net in NETS:
+        command = [sys.executable, "tools/stages.py", net]
+        printed = [subprocess.check_output(command, cwd=ROOT, env=ENVIRONMENT) for _ in range(repeat + 1)]
+        warm = [json.loads(text) for text in printed[1:]]
+        columns = list(warm[0])
+        rows.append([net, *(f"{1000 * median(run[column] for run in warm):.0f}" for column in columns)])
+    return [Figures("Stages", STAGES.format(repeat=repeat), Table(["net", *(f">{name}" for name in columns)], rows))]
+
+
+def growth(repeat: int) -> list[Figures]:
+    """How time grows with the number of layers."""
+    rows = []
+    for kind, chain in (("repeat", repeated_chain), ("written out", written_chain)):
+        with tempfile.TemporaryDirectory() as folder:
+            commands = {}
+            for layers in (CHAIN, 2 * CHAIN):
+                file = Path(folder, f"chain{layers}.net")
+                file.write_text(chain(layers), encoding="utf-8")
+                commands[f"check {layers}"] = netdsl("check", str(file))
+                commands[f"compile {layers}"] = netdsl("compile", str(file), "-o", f"{folder}/chain.onnx")
+            costs = compare(commands, repeat)
+        for action in ("check", "compile"):
+            short, long = (costs[f"{action} {layers}"].seconds for layers in (CHAIN, 2 * CHAIN))
+            aim = f"{GROWTH} {verdict(long <= GROWTH * short)}"
+            rows.append([f"{action}, {kind}", f"{short:.2f}", f"{long:.2f}", f"{long / short:.2f}", aim])
+    headings = ["chain", f">{CHAIN:,}", f">{2 * CHAIN:,}", ">ratio", ">aim"]
+    return [Figures("Growth", GROWING.format(repeat=repeat), Table(headings, rows))]
+
+
+def repeated_chain(layers: int) -> str:
+    """A net of `layers` layers in one statement."""
+    return f"net chain {{\n    input x: 4x8x8\n    repeat {layers // 2} {{ conv 4 k3 p1 -> relu }}\n}}\n"
+
+
+def written_chain(layers: int) -> str:
+    """The same net with every layer written."""
+    return "net chain {\n    input x: 4x8x8\n" + "    conv 4 k3 p1 -> relu\n" * (layers // 2) + "}\n"
+
+
+def netdsl(*arguments: str) -> list[str]:
+    """The command line of netdsl in this interpreter."""
+    return [sys.executable, "-m", "netdsl", *arguments]
+
+
+def verdict(met: bool) -> str:
+    """Whether an aim is met."""
+    return "met" if met else "missed"
+
+
+PARTS: dict[str, Callable[[int], list[Figures]]] = {
+    "compiling": compiling,
+    "checking": checking,
+    "stages": stages,
+    "growth": growth,
+}
+
+
+def main() -> None:
+    """Measure, print, and write the page."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS), help="the parts to measure")
+    parser.add_argument("--repeat", type=int, default=5, help="runs of every command (5)")
+    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the tables as a page of the documentation")
+    arguments = parser.parse_args()
+    facts = environment(["netdsl", "numpy", "onnx", "torch", "onnxscript"])
+    print(facts, end="\n\n")
+    sections = []
+    for part in arguments.only:
+        for section in PARTS[part](arguments.repeat):
+            print(section.text())
+            sections.append(section)
+    if arguments.markdown:
+        command = "python tools/benchmark.py --markdown docs/benchmarks.md"
+        write_page(arguments.markdown, "Benchmarks", command, facts, sections)
+
+
+if __name__ == "__main__":
+    main()
