@@ -154,7 +154,8 @@ class Deconv(Layer):
     """Transposed convolution: each input position adds its value times the kernel to the output, `s` apart.
 
     Input C x spatial, output `out` x spatial, each side (n-1)*s - 2p + d*(k-1) + out_pad + 1; `out_pad` adds to the
-    end. Parameters: weight C x out/g x k, bias out. Source: torch.nn.ConvTranspose2d; ONNX operator ConvTranspose.
+    end and is less than the stride (PyTorch allows more with dilation, onnxruntime does not). Parameters: weight
+    C x out/g x k, bias out. Source: torch.nn.ConvTranspose2d; ONNX operator ConvTranspose.
     """
 
     out: Count
@@ -171,12 +172,10 @@ class Deconv(Layer):
         need_image(self, x)
         _need_groups(_channels(x), self.out, self.g)
         kernel, stride, pad, spread, extra = self._sizes(x)
-        for e, s, d in zip(extra, stride, spread, strict=True):
-            if e >= max(s, d):
+        for e, s in zip(extra, stride, strict=True):
+            if e >= s:
                 raise LayerError(
-                    "E0306",
-                    f"`out_pad` must be less than the stride or the dilation, and {e} is not less than {max(s, d)}",
-                    argument="out_pad",
+                    "E0306", f"`out_pad` must be less than the stride, and {e} is not less than {s}", argument="out_pad"
                 )
         sides = tuple(
             (n - 1) * s - 2 * p + d * (k - 1) + e + 1
