@@ -1,5 +1,5 @@
 """The layers of the language, one family per file; importing this package fills `netdsl.layer.LAYERS`."""
 
-from netdsl.layers import adaptive, conv, ends, linear, pool
+from netdsl.layers import activation, adaptive, affine, conv, ends, linear, merge, norm, pool, regularise
 
-__all__ = ["adaptive", "conv", "ends", "linear", "pool"]
+__all__ = ["activation", "adaptive", "affine", "conv", "ends", "linear", "merge", "norm", "pool", "regularise"]

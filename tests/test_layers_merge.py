@@ -1,0 +1,219 @@
+"""The joins against torch, through ONNX and onnxruntime; and what they refuse."""
+
+from __future__ import annotations
+
+from functools import reduce
+from operator import add, mul
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import torch
+from conformance import conform, operators
+
+from netdsl.ir.dim import Dim, symbol
+from netdsl.ir.types import DType, TensorType
+from netdsl.layer import LayerError
+from netdsl.layers.merge import Add, Concat, Max, Mean, Mul
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from netdsl.layer import Layer
+
+OPSETS = [13, 18, 21]
+H, W = symbol("H"), symbol("W")
+
+
+def data(*shapes: tuple[int, ...], dtype: str = "float32") -> list[np.ndarray]:
+    rng = np.random.default_rng(1)
+    return [(5 * rng.standard_normal((3, *shape))).astype(dtype) for shape in shapes]
+
+
+def maximum(*inputs: torch.Tensor) -> torch.Tensor:
+    return reduce(torch.maximum, inputs)
+
+
+def mean(*inputs: torch.Tensor) -> torch.Tensor:
+    return torch.stack(inputs).mean(0)
+
+
+def added(*inputs: torch.Tensor) -> torch.Tensor:
+    return reduce(add, inputs)
+
+
+def multiplied(*inputs: torch.Tensor) -> torch.Tensor:
+    return reduce(mul, inputs)
+
+
+REFERENCES = [(Add(), added), (Mul(), multiplied), (Max(), maximum), (Mean(), mean)]
+
+
+@pytest.mark.parametrize("opset", OPSETS)
+@pytest.mark.parametrize("dtype", ["float32", "float16", "float64", "int64", "int32"])
+@pytest.mark.parametrize("branches", [1, 2, 3, 5])
+@pytest.mark.parametrize(("layer", "reference"), REFERENCES)
+def test_elementwise_joins(
+    layer: Layer, reference: Callable[..., torch.Tensor], branches: int, dtype: str, opset: int
+) -> None:
+    if dtype.startswith("int") and layer == Mean():
+        with pytest.raises(LayerError, match="`mean` takes float32, float16 or float64, not int"):
+            layer.infer(TensorType((4,), DType(dtype)))
+        return
+    inputs = data(*[(4, 3, 2)] * branches, dtype=dtype)
+    tolerance = 1e-2 if dtype == "float16" else 1e-6
+    model = conform(layer, *inputs, reference=reference, opset=opset, rtol=tolerance, atol=tolerance)
+    if branches == 1:
+        assert operators(model) == []
+
+
+@pytest.mark.parametrize("shape", [(), (5,), (4, 3), (2, 3, 4, 5)])
+@pytest.mark.parametrize(("layer", "reference"), REFERENCES)
+def test_joins_take_any_rank(layer: Layer, reference: Callable[..., torch.Tensor], shape: tuple[int, ...]) -> None:
+    conform(layer, *data(shape, shape), reference=reference)
+
+
+@pytest.mark.parametrize(
+    ("layer", "branches", "expected"),
+    [
+        (Add(), 2, ["Add"]),
+        (Add(), 3, ["Sum"]),
+        (Mul(), 3, ["Mul", "Mul"]),
+        (Max(), 3, ["Max"]),
+        (Mean(), 3, ["Sum", "Div"]),
+        (Concat(), 3, ["Concat"]),
+    ],
+)
+def test_operators(layer: Layer, branches: int, expected: list[str]) -> None:
+    references = {type(each): reference for each, reference in REFERENCES} | {Concat: lambda *x: torch.cat(x, 1)}
+    model = conform(layer, *data(*[(2, 3)] * branches), reference=references[type(layer)])
+    assert operators(model) == expected
+
+
+def test_max_keeps_what_is_not_a_number() -> None:
+    first, second, third = data((2, 3), (2, 3), (2, 3))
+    first[0, 0, 0] = second[1, 1, 1] = third[2, 0, 1] = np.nan
+    conform(Max(), first, second, third, reference=maximum)
+
+
+@pytest.mark.parametrize(
+    "shapes",
+    [
+        [(6, 1, 1), (6, 4, 5)],
+        [(6, 4, 5), (6, 1, 1)],
+        [(1, 4, 5), (6, 4, 5)],
+        [(6, 1, 1), (1, 4, 5)],
+        [(6, 4, 5), (6, 1, 1), (1, 4, 1)],
+        [(1,), (3,)],
+    ],
+)
+@pytest.mark.parametrize("opset", OPSETS)
+def test_mul_stretches_sizes_of_one(shapes: list[tuple[int, ...]], opset: int) -> None:
+    conform(Mul(), *data(*shapes), reference=multiplied, opset=opset)
+
+
+@pytest.mark.parametrize("dtype", [dtype.value for dtype in DType if dtype is not DType.BFLOAT16])
+@pytest.mark.parametrize("axis", [0, 1, 2, -1, -2, -3])
+def test_concat(axis: int, dtype: str) -> None:
+    shapes = [tuple(size + grown if i == axis % 3 else size for i, size in enumerate((2, 3, 4))) for grown in (0, 3, 1)]
+    for opset in OPSETS:
+        conform(
+            Concat(axis),
+            *data(*shapes, dtype=dtype),
+            reference=lambda *x: torch.cat(x, axis + 1 if axis >= 0 else axis),
+            opset=opset,
+        )
+
+
+def test_concat_of_one_branch_adds_nothing() -> None:
+    assert operators(conform(Concat(), *data((2, 3)), reference=lambda x: x)) == []
+
+
+SYMBOLIC = [
+    (Concat(), [(2, H, W), (3, H, W)], (5, H, W)),
+    (Concat(1), [(2, H, W), (2, H // 2, W)], (2, H + H // 2, W)),
+    (Concat(2), [(2, H, 1), (2, H, W)], (2, H, W + 1)),
+    (Add(), [(2, H // 2), (2, H // 2)], (2, H // 2)),
+    (Max(), [((H + 1) // 2,), ((H - 1) // 2 + 1,)], ((H + 1) // 2,)),
+    (Mul(), [(2, 1, 1), (2, H, W)], (2, H, W)),
+    (Mul(), [(2, H, 1), (2, 1, W)], (2, H, W)),
+]
+
+
+@pytest.mark.parametrize(("layer", "shapes", "result"), SYMBOLIC)
+def test_symbolic_sizes(layer: Layer, shapes: list[tuple[Dim, ...]], result: tuple[Dim, ...]) -> None:
+    assert layer.infer(*map(TensorType, shapes)).shape == result
+
+
+def test_symbolic_sizes_run() -> None:
+    types = [TensorType((2, H, W)), TensorType((3, H, W))]
+    inputs = data((2, 5, 4), (3, 5, 4))
+    conform(Concat(), *inputs, reference=lambda *x: torch.cat(x, 1), types=types, sizes={"H": 5, "W": 4})
+    types = [TensorType((2, 1, 1)), TensorType((2, H, W))]
+    conform(Mul(), *data((2, 1, 1), (2, 5, 4)), reference=multiplied, types=types, sizes={"H": 5, "W": 4})
+
+
+REFUSED = [
+    (Concat(), [(2, 5, 5), (2, 5, 5), (3, 4, 5)], "E0404",
+     "branch 3 is 3x4x5, and branch 1 is 2x5x5", "`pad (0, 0, 1, 0)` at the end of branch 3"),
+    (Concat(), [(64, 28, 28), (64, 56, 56)], "E0404",
+     "branch 2 is 64x56x56, and branch 1 is 64x28x28", "`upsample 2` at the end of branch 1"),
+    (Concat(), [(64, 28, 29), (64, 29, 28)], "E0404", "branch 2", None),
+    (Concat(1), [(2, 5, 5), (3, 4, 5)], "E0404", "except along axis 1; branch 2", None),
+    (Concat(), [(2, 5, 5), (2, 5)], "E0404", "branch 2 is 2x5, and branch 1 is 2x5x5", None),
+    (Concat(3), [(2, 5, 5), (2, 5, 5)], "E0411", "axis 3 is outside", "from 0 to 2"),
+    (Concat(), [(2, H, 5), (2, H + 1, 5)], "E0404", "branch 2", None),
+    (Concat(), [(2, 2 * (H // 2)), (2, H)], "E0408",
+     "branch 2, which is 2xH, to branch 1.*H = 2\\*floor\\(H/2\\)", "add `where H % 2 == 0` to the `input`"),
+    (Concat(), [(2, H), (2, W)], "E0408", "W = H", "the same letter"),
+    (Add(), [(256, 28, 28), (64, 56, 56)], "E0403",
+     "branch 1 is 256x28x28, branch 2 is 64x56x56", "bring branch 2 to 256x28x28: `shortcut { conv 256 k1 s2 }`"),
+    (Add(), [(64, 56, 56), (256, 28, 28)], "E0403",
+     "branch 1 is 64x56x56", "bring branch 1 to 256x28x28: `shortcut { conv 256 k1 s2 }`"),
+    (Add(), [(64, 56, 56), (32, 56, 56)], "E0403", "branch 1 is", "`shortcut { conv 64 k1 }`"),
+    (Add(), [(64, 7, 4), (32, 14, 13)], "E0403", "branch 1 is", "conv 64 k1 s2x4"),
+    (Add(), [(64, 20, 20), (64, 20, 20), (64, 20, 10)], "E0403", "branch 3 is 64x20x10", None),
+    (Add(), [(64, 20, 10), (64, 20, 10), (64, 20, 20)], "E0403", "branch 3 is 64x20x20",
+     "bring branch 3 to 64x20x10: `shortcut { conv 64 k1 s1x2 }`"),
+    (Add(), [(8, 5, 7), (8, 7, 5)], "E0403", "branch 1 is", None),
+    (Add(), [(10,), (20,)], "E0403", "branch 1 is", "`shortcut { dense 10 }`"),
+    (Add(), [(6, 1, 1), (6, 4, 5)], "E0403", "branch 1 is", None),
+    (Add(), [(6, 4), (6, 4, 5)], "E0403", "branch 1 is", None),
+    (Add(), [(64, 2 * (H // 2), W // 4 * 4), (64, H, W)], "E0408",
+     "H = 2\\*floor\\(H/2\\) and W = 4\\*floor\\(W/4\\)", "add `where H % 2 == 0, W % 4 == 0`"),
+    (Add(), [(64, 3, (H + 1) // 2), (32, 3, H // 2)], "E0403", "branch 1 is", None),
+    (Add(), [(64, (H + 1) // 2), (64, H)], "E0403", "branch 2 is 64xH", "`conv 64 k1 s2`"),
+    (Add(), [(64, (H + 1) // 2, W), (32, H, W)], "E0403", "branch 2 is 32xHxW", "`shortcut { conv 64 k1 s2x1 }`"),
+    (Add(), [(64, (H + 1) // 2, (W + 1) // 2), (64, H, W)], "E0403", "branch 2 is 64xHxW", "`conv 64 k1 s2`"),
+    (Mean(), [(64, H), (64, 8)], "E0408", "8 = H", "fix the sizes"),
+    (Mul(), [(6, 2, 1), (6, 4, 5)], "E0403", "branch 1 is 6x2x1", None),
+    (Mul(), [(6,), (6, 4, 5)], "E0403", "branch 1 is 6, branch 2 is 6x4x5", None),
+    (Mul(), [(6, H), (6, 2 * (H // 2))], "E0408", "branch 2", "H % 2 == 0"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("layer", "shapes", "code", "message", "remedy"), REFUSED)
+def test_what_is_refused(
+    layer: Layer, shapes: list[tuple[Dim, ...]], code: str, message: str, remedy: str | None
+) -> None:
+    with pytest.raises(LayerError, match=message) as caught:
+        layer.infer(*map(TensorType, shapes))
+    assert caught.value.code == code
+    if remedy is None:
+        assert caught.value.help is None
+    else:
+        assert remedy in (caught.value.help or "")
+
+
+@pytest.mark.parametrize("layer", [Concat(), Add(), Mul(), Max(), Mean()])
+def test_element_types_must_agree(layer: Layer) -> None:
+    with pytest.raises(LayerError, match="branch 3 is int64, and branch 1 is float32") as caught:
+        layer.infer(TensorType((2,)), TensorType((2,)), TensorType((2,), DType.INT64))
+    assert caught.value.code == "E0409"
+
+
+@pytest.mark.parametrize("layer", [Add(), Mul(), Max()])
+def test_truth_values_are_not_added(layer: Layer) -> None:
+    with pytest.raises(LayerError, match="takes float32, float16, float64, int64 or int32, not bool") as caught:
+        layer.infer(TensorType((2,), DType.BOOL))
+    assert caught.value.code == "E0409"
