@@ -9,12 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from netdsl.ir.dim import Dim
 from netdsl.ir.types import DType, TensorType
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from netdsl.ir.dim import Dim
     from netdsl.layer import Layer
     from netdsl.source import Span
 
