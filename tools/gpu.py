@@ -1,0 +1,212 @@
+"""The zoo on a GPU: does CUDA compute what the CPU does, and how fast is it beside PyTorch?
+
+On a machine with an NVIDIA GPU, after `pip install -e '.[gpu,train]'`, `python tools/gpu.py` prints every table;
+`--markdown docs/gpu.md` writes the page of the documentation. `--device cpu` is a rehearsal that needs no GPU.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from dataclasses import dataclass
+from math import inf, isfinite
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+import torch  # before onnxruntime, which then finds the CUDA libraries that torch has loaded
+from figures import Figures, environment, write_page
+from peers import PEERS, SHAPES
+
+import netdsl
+from netdsl.bench import Plan, bench, random_feeds
+from netdsl.diagnostics import NetdslError
+from netdsl.runtime import Session
+from netdsl.table import Table
+from netdsl.zoo import entries
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy as np
+
+    Arrays = dict[str, np.ndarray[Any, Any]]
+    Model = Callable[[torch.Tensor], Any]
+
+AGREEMENT = """\
+Every shipped net with its initial weights and a random batch of {batch}, on the CPU and on the device: the largest
+difference of any output, and the same divided by the output's largest value. TF32 lets CUDA multiply with ten bits of
+mantissa."""
+SPEED = """\
+Milliseconds at the median of {runs} runs, inputs and outputs kept on the device, TF32 allowed throughout. PyTorch runs
+the same net in plain PyTorch (`tools/peers.py`) with channels last. The last column is PyTorch's best by ours."""
+TOLERANCE = {False: 1e-4, True: 1e-2}
+"""The relative difference that is allowed without and with TF32: rounding over some hundred layers."""
+SMALLEST = 1e-30
+"""What a relative difference is taken of where an output is 0 throughout."""
+OPEN_SIZE = 64
+"""What a size that a net leaves open is given."""
+WARMUP = 10
+"""Runs before those that are timed."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What was asked for."""
+
+    device: str
+    nets: list[str]
+    batches: list[int]
+    runs: int
+    compiled: bool
+
+    @property
+    def on_gpu(self) -> bool:
+        """Whether this is more than a rehearsal."""
+        return self.device != "cpu"
+
+
+def difference(result: Arrays, reference: Arrays) -> tuple[float, float]:
+    """The largest difference of any output: as it is, and relative to that output's largest value.
+
+    A result that is not finite where the reference is differs infinitely.
+    """
+    absolute = relative = 0.0
+    for name, expected in reference.items():
+        apart = float(abs(result[name].astype("float64") - expected.astype("float64")).max())
+        apart = apart if isfinite(apart) else inf
+        absolute = max(absolute, apart)
+        relative = max(relative, apart / max(float(abs(expected).max()), SMALLEST))
+    return absolute, relative
+
+
+def agreement(job: Job, batch: int = 2) -> Figures:
+    """Compare the device with the CPU, net by net."""
+    rows = []
+    for net in job.nets:
+        with tempfile.TemporaryDirectory() as folder:
+            model = Path(folder, "net.onnx")
+            netdsl.compile(net, model)
+            cpu = Session(model)
+            sizes = {size: OPEN_SIZE for port in cpu.inputs for size in port.shape[1:] if isinstance(size, str)}
+            feeds = random_feeds(cpu, Plan(batch, sizes))
+            reference = cpu.run(feeds)
+            row = [net]
+            for tf32 in (False, True):
+                result = Session(model, job.device, tf32=tf32).run(feeds)
+                absolute, relative = difference(result, reference)
+                verdict = "met" if relative <= TOLERANCE[tf32] else "missed"
+                row += [f"{absolute:.1e}", f"{relative:.1e}", f"{TOLERANCE[tf32]:.0e} {verdict}"]
+        rows.append(row)
+        print(f"compared {net}", file=sys.stderr)
+    headings = ["net", ">float32", ">relative", ">aim", ">TF32", ">relative", ">aim"]
+    return Figures(f"CPU and {job.device}", AGREEMENT.format(batch=batch), Table(headings, rows))
+
+
+def speed(job: Job) -> Figures:
+    """Time the nets that have a peer in PyTorch."""
+    rows = []
+    for net in [net for net in job.nets if net in PEERS]:
+        for batch in job.batches:
+            ours = onnxruntime_times(job, net, batch)
+            theirs = torch_times(job, net, batch)
+            times = min(theirs.values()) / min(ours.values())
+            cells = [milliseconds({**ours, **theirs}.get(variant)) for variant in VARIANTS]
+            rows.append([net, str(batch), *cells, f"{times:.2f}"])
+            print(f"timed {net}, batch {batch}", file=sys.stderr)
+    headings = ["net", ">batch", *(f">{variant}" for variant in VARIANTS), ">times"]
+    return Figures(f"Speed on {job.device}", SPEED.format(runs=job.runs), Table(headings, rows))
+
+
+VARIANTS = ["onnxruntime", "with CUDA graph", "PyTorch", "torch.compile", "with CUDA graphs"]
+
+
+def onnxruntime_times(job: Job, net: str, batch: int) -> dict[str, float]:
+    """Median seconds by variant; a CUDA graph is recorded for one batch size, so the model is compiled for it."""
+    with tempfile.TemporaryDirectory() as folder:
+        model = Path(folder, "net.onnx")
+        netdsl.compile(net, model, batch=batch)
+        times = {}
+        for variant, graph in (("onnxruntime", False), ("with CUDA graph", True)):
+            if job.on_gpu or not graph:
+                plan = Plan(runs=job.runs, warmup=WARMUP, binding=True, cuda_graph=graph)
+                times[variant] = bench(model, job.device, plan).percentile(50)
+    return times
+
+
+def torch_times(job: Job, net: str, batch: int) -> dict[str, float]:
+    """Median seconds by variant."""
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
+    images = torch.rand(batch, *SHAPES[net]).to(job.device, memory_format=torch.channels_last)
+    eager = PEERS[net]().eval().to(job.device)
+    eager.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # torch documents it, its types lack it
+    variants: dict[str, Callable[[], Model]] = {"PyTorch": lambda: eager}
+    if job.compiled:
+        variants["torch.compile"] = lambda: torch.compile(eager)
+    if job.compiled and job.on_gpu:
+        variants["with CUDA graphs"] = lambda: torch.compile(eager, mode="reduce-overhead")
+    times = {}
+    for variant, prepare in variants.items():
+        torch.compiler.reset()
+        model = prepare()
+        with torch.inference_mode():
+            for _ in range(WARMUP):
+                seconds(model, images)
+            times[variant] = median(seconds(model, images) for _ in range(job.runs))
+    return times
+
+
+def seconds(model: Model, images: torch.Tensor) -> float:
+    """How long PyTorch takes for a batch, until the device has ended."""
+    start = perf_counter()
+    model(images)
+    if images.is_cuda:
+        torch.cuda.synchronize(images.device)
+    return perf_counter() - start
+
+
+def milliseconds(time: float | None) -> str:
+    """A time as a cell; a variant that the device does not have is a dash."""
+    return "-" if time is None else f"{1000 * time:.3f}"
+
+
+def device_facts(device: str) -> str:
+    """The device in a sentence, or why there is none (SystemExit)."""
+    if device == "cpu":
+        return "This is a rehearsal on the CPU: it says nothing about a GPU."
+    if not torch.cuda.is_available():
+        raise SystemExit(f"`{device}` was asked for, and PyTorch {torch.__version__} finds no CUDA device here; "
+                         "`--device cpu` rehearses without one")  # fmt: skip
+    return f"The device is {torch.cuda.get_device_name(device)} with CUDA {torch.version.cuda}."
+
+
+def main(words: list[str] | None = None) -> None:
+    """Compare, time, print, and write the page."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--device", default="cuda", help="`cuda`, `cuda:N`, or `cpu` for a rehearsal")
+    parser.add_argument("--nets", nargs="+", metavar="NET", help="shipped nets (all)")
+    parser.add_argument("--batch", nargs="+", type=int, default=[1, 16, 64], help="batch sizes to time (1 16 64)")
+    parser.add_argument("--runs", type=int, default=50, help="timed runs of each (50)")
+    parser.add_argument("--no-torch-compile", action="store_true", help="leave torch.compile out")
+    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the tables as a page of the documentation")
+    given = parser.parse_args(words)
+    device = device_facts(given.device)
+    facts = f"{environment(['netdsl', 'onnxruntime', 'onnxruntime-gpu', 'torch'])} {device}"
+    print(facts, end="\n\n")
+    nets = given.nets or [entry.name for entry in entries()]
+    job = Job(given.device, nets, given.batch, given.runs, not given.no_torch_compile)
+    sections = []
+    try:
+        for part in (agreement, speed):
+            sections.append(part(job))
+            print(sections[-1].text())
+    except NetdslError as error:
+        raise SystemExit(str(error)) from error
+    if given.markdown:
+        write_page(given.markdown, "On a GPU", "python tools/gpu.py --markdown docs/gpu.md", facts, sections)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,71 @@
+"""Where a compilation's time goes: `python tools/stages.py NET` prints seconds for every stage as JSON."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from netdsl.ir.graph import Param
+    from netdsl.weights import Array
+
+
+class Clock:
+    """Splits the time since it was made into named stages."""
+
+    def __init__(self) -> None:
+        self.stages: dict[str, float] = {}
+        self.last = perf_counter()
+
+    def done(self, stage: str) -> None:
+        """The stage that ran until now."""
+        now = perf_counter()
+        self.stages[stage] = now - self.last
+        self.last = now
+
+
+def compile_in_stages(spec: str, folder: Path) -> dict[str, float]:
+    """Compile a net as `netdsl compile` does, one stage after the other; seconds by stage."""
+    clock = Clock()
+    from netdsl.backends.onnx import lower
+    from netdsl.backends.onnx_file import write
+    from netdsl.compiler import load, locate
+    from netdsl.elaborate.net import elaborate
+    from netdsl.lint import lint
+    from netdsl.passes import optimize
+    from netdsl.weights import Initializer, materialize
+
+    clock.done("import")
+    path, name = locate(spec)
+    module = load(path)
+    clock.done("parse")
+    graph = elaborate(module, name or module.own_nets[0])
+    clock.done("elaborate")
+    lint(graph, module.file)
+    clock.done("lint")
+    optimized = optimize(graph, 1)
+    clock.done("optimize")
+    lowered = lower(optimized)
+    clock.done("emit")
+    draw = Initializer()
+    drawn: dict[str, Array] = {}
+
+    def remember(param: Param) -> Array:
+        drawn[param.name] = draw(param)
+        return drawn[param.name]
+
+    for param in lowered.params:
+        materialize(param, remember)
+    clock.done("draw")
+    write(lowered, folder / "net.onnx", lambda param: drawn[param.name])
+    clock.done("write")
+    return clock.stages
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as directory:
+        print(json.dumps(compile_in_stages(sys.argv[1], Path(directory))))
