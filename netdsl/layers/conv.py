@@ -19,7 +19,7 @@ from netdsl.layer import (
     register,
     weight_and_bias,
 )
-from netdsl.layers.windows import Slide, Windowed, need_image
+from netdsl.layers.windows import Slide, Windowed, need_image, per_side
 
 
 class _Convolution(Windowed):
@@ -64,7 +64,6 @@ class _Convolution(Windowed):
         self, kernel: tuple[int, ...], stride: tuple[int, ...], spread: tuple[int, ...]
     ) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """Padding before and after, for each dimension."""
-        rank = len(kernel)
         if isinstance(self.p, str):
             totals = [d * (k - 1) for k, d in zip(kernel, spread, strict=True)]
             before, after = tuple(t // 2 for t in totals), tuple(t - t // 2 for t in totals)
@@ -77,17 +76,7 @@ class _Convolution(Windowed):
                     help=f"use `p={explicit}` for a size of n/{max(stride)}, rounded up",
                 )
             return before, after
-        if isinstance(self.p, tuple) and len(self.p) == 2 * rank:
-            return self.p[:rank], self.p[rank:]
-        if isinstance(self.p, tuple) and len(self.p) != rank:
-            raise LayerError(
-                "E0401",
-                f"`p` has {len(self.p)} numbers, and the input has {rank} spatial dimensions",
-                argument="p",
-                help=f"give 1, {rank} (one for each dimension) or {2 * rank} (all sides before, then all sides after)",
-            )
-        both = per_dimension(self.p, rank, "p")
-        return both, both
+        return per_side(self.p, len(kernel))
 
     def to_onnx(self, o: Lowering, *inputs: str) -> str:
         (x,) = o.inputs

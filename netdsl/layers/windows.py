@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from netdsl.ir.dim import Dim, upper_bound
 from netdsl.ir.types import TensorType
-from netdsl.layer import Layer, LayerError, Window, need_float, need_rank
+from netdsl.layer import Layer, LayerError, Window, need_float, need_rank, per_dimension
 
 SIDES = {1: ("columns",), 2: ("rows", "columns"), 3: ("planes", "rows", "columns")}
 """What the positions along each dimension are called, by the number of spatial dimensions."""
@@ -94,3 +94,18 @@ def need_image(layer: Layer, x: TensorType) -> None:
     """Refuse what is not channels and 1 to 3 spatial dimensions of an element type that ONNX has windows for."""
     need_rank(layer, x, 2, 4, "channels and 1 to 3 spatial dimensions")
     need_float(layer, x, bfloat16=False)
+
+
+def per_side(p: int | tuple[int, ...], rank: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The margins before and after each of `rank` spatial dimensions."""
+    if isinstance(p, tuple) and len(p) == 2 * rank:
+        return p[:rank], p[rank:]
+    if isinstance(p, tuple) and len(p) != rank:
+        raise LayerError(
+            "E0401",
+            f"`p` has {len(p)} numbers, and the input has {rank} spatial dimensions",
+            argument="p",
+            help=f"give 1, {rank} (one for each dimension) or {2 * rank} (all sides before, then all sides after)",
+        )
+    both = per_dimension(p, rank, "p")
+    return both, both
