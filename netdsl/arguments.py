@@ -58,15 +58,19 @@ def show(value: object) -> str:
 def integer(value: object, least: int | None = None) -> int:
     """A whole number not less than `least`."""
     if isinstance(value, Fraction):
-        raise ArgumentError("E0307", f"a whole number is due, not {show(value)} = {float(value):g}",
-                            "use `//` for a division that rounds down")
+        raise ArgumentError(
+            "E0307",
+            f"a whole number is due, not {show(value)} = {float(value):g}",
+            "use `//` for a division that rounds down",
+        )
     if isinstance(value, float) and value.is_integer():
         raise ArgumentError("E0307", f"a whole number is due, not {value!r}", f"write {int(value)}")
     if isinstance(value, float):
         raise ArgumentError("E0307", f"a whole number is due, not {value!r}")
     if isinstance(value, Symbolic):
-        raise ArgumentError("E0412", f"a known number is due, and `{value}` depends on symbolic sizes",
-                            "fix the size in the `input`")
+        raise ArgumentError(
+            "E0412", f"a known number is due, and `{value}` depends on symbolic sizes", "fix the size in the `input`"
+        )
     if isinstance(value, bool) or not isinstance(value, int):
         raise ArgumentError("E0305", f"a whole number is due, not {describe(value)}")
     if least is not None and value < least:
@@ -110,7 +114,9 @@ def _size(least: int) -> Callable[[Any], int | tuple[int, ...]]:
     def convert(value: object) -> int | tuple[int, ...]:
         if isinstance(value, tuple):
             if not 1 <= len(value) <= 3:
-                raise ArgumentError("E0305", f"one number, or one for each of up to 3 dimensions, is due, not {show(value)}")
+                raise ArgumentError(
+                    "E0305", f"one number, or one for each of up to 3 dimensions, is due, not {show(value)}"
+                )
             return tuple(integer(item, least) for item in value)
         return integer(value, least)
 
@@ -124,10 +130,19 @@ def _padding(value: object) -> int | tuple[int, ...] | str:
         raise ArgumentError("E0305", f"a padding is a number, a list of numbers or `same`, not {show(value)}")
     if isinstance(value, tuple):
         if len(value) not in (1, 2, 3, 4, 6):
-            raise ArgumentError("E0305", "a padding has one number for all sides, one for each dimension, or one for each "
-                                f"side (top, left, bottom, right), not {len(value)} numbers")
+            raise ArgumentError(
+                "E0305",
+                "a padding has one number for all sides, one for each dimension, or one for each "
+                f"side (top, left, bottom, right), not {len(value)} numbers",
+            )
         return tuple(integer(item, 0) for item in value)
     return integer(value, 0)
+
+
+def _margins(value: object) -> int | tuple[int, ...] | str:
+    if isinstance(value, str):
+        raise ArgumentError("E0305", f"a number or a list of numbers is due, not {show(value)}")
+    return _padding(value)
 
 
 def _integers(value: object) -> tuple[int, ...]:
@@ -172,6 +187,9 @@ Size: TypeAlias = Annotated[int | tuple[int, ...], Kind("size: n, or one for eac
 OptionalSize: TypeAlias = Annotated[int | tuple[int, ...] | None, Kind("size: n, or one for each dimension", _size(1))]
 Padding: TypeAlias = Annotated[
     int | tuple[int, ...] | str, Kind("padding: n, one for each dimension or side, or same", _padding, ("same",))
+]
+Margins: TypeAlias = Annotated[
+    int | tuple[int, ...], Kind("margins: n, one for each dimension or one for each side", _margins)
 ]
 SymmetricPadding: TypeAlias = Annotated[int | tuple[int, ...], Kind("padding: n, or one for each dimension", _size(0))]
 ShapeArgument: TypeAlias = Annotated[tuple[Any, ...], Kind("shape: list of sizes, one may be -1", _shape)]

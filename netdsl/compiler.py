@@ -45,14 +45,16 @@ def check(spec: str, arguments: Mapping[str, object] | None = None) -> Checked:
     return _check(load(path), name, arguments)
 
 
-def check_text(text: str, name: str = "<string>", net: str | None = None,
-               arguments: Mapping[str, object] | None = None) -> Checked:
+def check_text(
+    text: str, name: str = "<string>", net: str | None = None, arguments: Mapping[str, object] | None = None
+) -> Checked:
     """Check a net in a string, shown under `name` in errors; `use` is resolved against the working directory."""
     return _check(load_program(Source(name, text), None), net, arguments)
 
 
-def compile_graph(graph: Graph, *, level: int = 1, training: bool = False, opset: int | None = None,
-                  batch: int | None = None) -> LoweredModel:
+def compile_graph(
+    graph: Graph, *, level: int = 1, training: bool = False, opset: int | None = None, batch: int | None = None
+) -> LoweredModel:
     """Optimize a graph and lower it to ONNX; a training graph is lowered as it was written.
 
     Args:
@@ -95,8 +97,11 @@ def locate(spec: str) -> tuple[Path, str | None]:
     nets = shipped()
     if spec in nets:
         return nets[spec], spec
-    raise fail("E0212", f"there is no file and no shipped net `{spec}`",
-               help=suggestion(spec, nets) or "`netdsl nets` lists the shipped ones; a file ends in `.net`")
+    raise fail(
+        "E0212",
+        f"there is no file and no shipped net `{spec}`",
+        help=suggestion(spec, nets) or "`netdsl nets` lists the shipped ones; a file ends in `.net`",
+    )
 
 
 def _check(module: Module, name: str | None, arguments: Mapping[str, object] | None) -> Checked:
@@ -109,13 +114,20 @@ def _chosen(module: Module, name: str | None) -> str:
     if name is not None:
         if name in module.nets:
             return name
-        raise fail("E0206", f"`{file}` has no net `{name}`", help=suggestion(name, module.nets) or _listed(module.own_nets))
+        raise fail(
+            "E0206", f"`{file}` has no net `{name}`", help=suggestion(name, module.nets) or _listed(module.own_nets)
+        )
     if len(module.own_nets) == 1:
         return module.own_nets[0]
     if not module.own_nets:
-        raise fail("E0206", f"`{file}` declares no net", help="add `net name { ... }`, or compile the file that uses this one")
-    raise fail("E0207", f"`{file}` has {len(module.own_nets)} nets, and one must be named",
-               help=f"write `{file}:{module.own_nets[0]}`; {_listed(module.own_nets)}")
+        raise fail(
+            "E0206", f"`{file}` declares no net", help="add `net name { ... }`, or compile the file that uses this one"
+        )
+    raise fail(
+        "E0207",
+        f"`{file}` has {len(module.own_nets)} nets, and one must be named",
+        help=f"write `{file}:{module.own_nets[0]}`; {_listed(module.own_nets)}",
+    )
 
 
 def _listed(nets: list[str]) -> str:

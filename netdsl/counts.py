@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from netdsl.ir.dim import Dim
-
 if TYPE_CHECKING:
+    from netdsl.ir.dim import Dim
     from netdsl.ir.graph import Graph, Node
 
 

@@ -65,8 +65,15 @@ class NetdslError(Exception):
         return "\n\n".join(render(d) for d in self.diagnostics)
 
 
-def fail(code: str, message: str, span: Span | None = None, *, label: str = "", notes: tuple[str, ...] = (),
-         help: str | None = None) -> NetdslError:  # noqa: A002 - the word that the rendered text shows
+def fail(
+    code: str,
+    message: str,
+    span: Span | None = None,
+    *,
+    label: str = "",
+    notes: tuple[str, ...] = (),
+    help: str | None = None,  # noqa: A002 - the word that the rendered text shows
+) -> NetdslError:
     """An exception with one diagnostic, to be raised by the caller."""
     return NetdslError(Diagnostic(code, message, span, label, notes, help))
 

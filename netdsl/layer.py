@@ -62,8 +62,14 @@ class Lowering(Protocol):
         Attributes that are None are left out. The last node that `to_onnx` adds and returns takes the layer's path.
         """
 
+    def ops(self, count: int, op_type: str, *inputs: str | None, **attributes: Any) -> tuple[str, ...]:
+        """Add a node with `count` outputs and return their names."""
+
     def param(self, role: str) -> str:
-        """The initializer that holds a parameter of the node."""
+        """The initializer that holds a parameter of the node, or what an earlier use of it has updated it to."""
+
+    def update(self, role: str, value: str) -> None:
+        """Give out `value` as what a parameter holds after a training step: an output called `name/next`."""
 
     def const(self, value: Any, dtype: str | None = None) -> str:
         """A constant: a number, a list or an array; `dtype` is a numpy name.
@@ -172,7 +178,8 @@ class Field:
 @cache
 def signature(cls: type) -> tuple[Field, ...]:
     """The parameters of a layer (or of any dataclass annotated with kinds), in order, read from its fields."""
-    return tuple(Field(f.name, f.type.__metadata__[0], f.default) for f in fields(cls))
+    kinds: list[Any] = [f.type for f in fields(cls)]
+    return tuple(Field(f.name, kind.__metadata__[0], f.default) for f, kind in zip(fields(cls), kinds, strict=True))
 
 
 # ------------------------------------------------------------------------------------------------ helpers of families

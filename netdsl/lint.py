@@ -41,25 +41,45 @@ def _of_graph(graph: Graph) -> Iterator[Diagnostic]:
     loss = graph.recipe.entries.get("loss", ()) if graph.recipe is not None else ()
     for node in graph.outputs.values():
         if node.layer.kind == "softmax" and any(isinstance(item, CrossEntropy) for item in loss):
-            yield _warning("W0107", "`cross_entropy` takes logits, and a softmax stands before it", node,
-                           "drop the `softmax`: the loss applies its own")
+            yield _warning(
+                "W0107",
+                "`cross_entropy` takes logits, and a softmax stands before it",
+                node,
+                "drop the `softmax`: the loss applies its own",
+            )
 
 
 def _of_node(node: Node, users: list[Node], ends: set[Node]) -> Iterator[Diagnostic]:
     layer = node.layer
     source = node.inputs[0] if node.inputs else None
     if layer.activation and source is not None and source.layer.activation:
-        yield _warning("W0102", f"`{layer.kind}` follows `{source.layer.kind}`, with no layer between them", node,
-                       "drop one of the two")
+        yield _warning(
+            "W0102",
+            f"`{layer.kind}` follows `{source.layer.kind}`, with no layer between them",
+            node,
+            "drop one of the two",
+        )
     if layer.kind in WEIGHTED and "bias" in node.params and users and all(u.layer.kind == "bn" for u in users):
-        yield _warning("W0103", f"the bias of this `{layer.kind}` has no effect: the batch norm after it subtracts it", node,
-                       "add `bias=no`, or `default conv bias=no` for the whole file")
+        yield _warning(
+            "W0103",
+            f"the batch norm after this `{layer.kind}` subtracts its bias, which has no effect",
+            node,
+            "add `bias=no`, or `default conv bias=no` for the whole file",
+        )
     if layer.training_only and node in ends:
-        yield _warning("W0104", f"`{layer.kind}` after the last layer makes the outputs themselves random in training",
-                       node, "move it before the last layer")
+        yield _warning(
+            "W0104",
+            f"`{layer.kind}` after the last layer makes the outputs themselves random in training",
+            node,
+            "move it before the last layer",
+        )
     if layer.kind == "dense" and source is not None and source.type.rank == 3:
-        yield _warning("W0105", f"`dense` acts on the last axis of {source.type} alone, on each row by itself", node,
-                       "put `flatten` before it to see the whole image")
+        yield _warning(
+            "W0105",
+            f"`dense` acts on the last axis of {source.type} alone, on each row by itself",
+            node,
+            "put `flatten` before it to see the whole image",
+        )
 
 
 def _unseen(node: Node) -> Iterator[Diagnostic]:
@@ -68,10 +88,17 @@ def _unseen(node: Node) -> Iterator[Diagnostic]:
     counts = node.layer.unseen(*node.input_types)
     for count, side in zip(counts, SIDES[len(counts)], strict=True):
         if count:
-            last = f"the last {count} {side} of {node.input_types[0]} are" if count > 1 else \
-                f"the last {side.removesuffix('s')} of {node.input_types[0]} is"
-            yield _warning("W0101", f"{last} never seen by this window", node,
-                           "pad, change the stride, or use `ceil=yes` in a pool")
+            last = (
+                f"the last {count} {side} of {node.input_types[0]} are"
+                if count > 1
+                else f"the last {side.removesuffix('s')} of {node.input_types[0]} is"
+            )
+            yield _warning(
+                "W0101",
+                f"{last} never seen by this window",
+                node,
+                "pad, change the stride, or use `ceil=yes` in a pool",
+            )
 
 
 def _warning(code: str, message: str, node: Node, remedy: str) -> Diagnostic:
@@ -83,15 +110,21 @@ def _unused(file: tree.File) -> Iterator[Diagnostic]:
     for declaration in file.declarations:
         if not isinstance(declaration, tree.BlockDeclaration):
             continue
-        names = {n for n in _names(declaration)}
+        names = set(_names(declaration))
         for parameter in declaration.parameters:
             if parameter.name not in names:
-                yield Diagnostic("W0106", f"the parameter `{parameter.name}` is never used", parameter.span,
-                                 help="use it, or drop it and the arguments given for it")
+                yield Diagnostic(
+                    "W0106",
+                    f"the parameter `{parameter.name}` is never used",
+                    parameter.span,
+                    help="use it, or drop it and the arguments given for it",
+                )
         for let in _lets(declaration):
             for target in let.targets:
                 if target.id not in names and target.id != "_":
-                    yield Diagnostic("W0106", f"`{target.id}` is never used", target.span, help="drop it, or call it `_`")
+                    yield Diagnostic(
+                        "W0106", f"`{target.id}` is never used", target.span, help="drop it, or call it `_`"
+                    )
 
 
 def _walk(item: Any) -> Iterator[tree.Tree]:

@@ -243,19 +243,52 @@ class Factor:
 
 
 WORDS: dict[str, dict[str, type]] = {
-    "loss": {"cross_entropy": CrossEntropy, "quadratic": Quadratic, "binary_cross_entropy": BinaryCrossEntropy,
-             "nll": NegativeLogLikelihood},
-    "optimizer": {"sgd": Sgd, "adagrad": Adagrad, "adadelta": Adadelta, "rmsprop": RmsProp, "adam": Adam, "adamw": AdamW},
-    "schedule": {"constant": Constant, "step": Step, "plateau": Plateau, "time_decay": TimeDecay,
-                 "exponential": Exponential, "cosine": Cosine},
-    "augment": {"flip": Flip, "crop": Crop, "rotate": Rotate, "shift": Shift, "rescale": Rescale, "shear": Shear,
-                "stretch": Stretch, "colour": Colour, "contrast": Contrast},
+    "loss": {
+        "cross_entropy": CrossEntropy,
+        "quadratic": Quadratic,
+        "binary_cross_entropy": BinaryCrossEntropy,
+        "nll": NegativeLogLikelihood,
+    },
+    "optimizer": {
+        "sgd": Sgd,
+        "adagrad": Adagrad,
+        "adadelta": Adadelta,
+        "rmsprop": RmsProp,
+        "adam": Adam,
+        "adamw": AdamW,
+    },
+    "schedule": {
+        "constant": Constant,
+        "step": Step,
+        "plateau": Plateau,
+        "time_decay": TimeDecay,
+        "exponential": Exponential,
+        "cosine": Cosine,
+    },
+    "augment": {
+        "flip": Flip,
+        "crop": Crop,
+        "rotate": Rotate,
+        "shift": Shift,
+        "rescale": Rescale,
+        "shear": Shear,
+        "stretch": Stretch,
+        "colour": Colour,
+        "contrast": Contrast,
+    },
     "init": {"pytorch": PytorchInit, "he": He, "xavier": Xavier, "normal": Normal},
 }
 """Entries whose items begin with a word."""
 
-NUMBERS: dict[str, type] = {"batch": Number, "epochs": Number, "early_stop": Number, "accumulate": Number, "seed": Seed,
-                            "clip": Factor, "aux_weight": Factor}
+NUMBERS: dict[str, type] = {
+    "batch": Number,
+    "epochs": Number,
+    "early_stop": Number,
+    "accumulate": Number,
+    "seed": Seed,
+    "clip": Factor,
+    "aux_weight": Factor,
+}
 """Entries that are one number."""
 
 

@@ -154,6 +154,17 @@ def test_sizes_that_differ_by_a_fold_of_the_stride_are_seen_as_such() -> None:
     assert y.shape[1] * 2 == x.shape[1]
 
 
+@pytest.mark.parametrize(
+    ("layer", "module"),
+    [(Conv(6, k=3), torch.nn.Conv2d(4, 6, 3)), (Deconv(6, k=3), torch.nn.ConvTranspose2d(4, 6, 3))],
+    ids=str,
+)
+def test_half_precision(layer: Layer, module: torch.nn.Module) -> None:
+    """The weights take the element type of the input."""
+    x = data(4, 5, 6, dtype="float16")
+    conform(layer, x, reference=called(module.half()), rtol=2e-2, atol=2e-2)
+
+
 # ------------------------------------------------------------------------------------------------------------ deconv
 
 DECONV_ARGUMENTS = [
@@ -410,7 +421,7 @@ ERRORS = [
      "the output must have a size of at least 1, and padding 3 leaves -2", "use a padding of at most 1")),
     (Dense(6), (3, H), ("E0412", None,
      "the size of the last axis must be known for the weights of `dense`, and `H` is symbolic",
-     "pool to a fixed size first (`global_avgpool -> flatten`, `adaptive_avgpool 7 -> flatten`), or fix the `input`")),
+     "pool to a fixed size first (`global_avgpool -> flatten`, `adaptive_avgpool 7 -> flatten`)")),
     (Dense(6), (), ("E0401", None, "`dense` takes an input of at least 1 dimensions, not []", None)),
     (Rbf(1), (1,), ("E0306", "out", "centres must differ, and the code of 1 places has 0 words for 1 of them",
      "use a wider input")),

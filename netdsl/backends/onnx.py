@@ -82,6 +82,7 @@ class _Builder:
         self.outputs = {**graph.outputs, **(graph.aux if training else {})}
         self.values = {node: node.name for node in graph.inputs}
         self.params: dict[str, Param] = {}
+        self.updates: dict[str, str] = {}
         self.taken: Counter[str] = Counter()
         self.sizes = Sizes(graph.inputs, self._shared_op, self.constant)
         self._reserved = {*self.outputs, *graph.params}
@@ -105,6 +106,10 @@ class _Builder:
             self._set_info(self.proto.input.add(), node.name, node)
         for name, node in self.outputs.items():
             self._set_info(self.proto.output.add(), name, node)
+        for name, value in self.updates.items():
+            self.op(f"{name}/next", "Identity", (value,), {})
+            spec = self.params[name].spec
+            set_value_info(self.proto.output.add(), f"{name}/next", spec.dtype, spec.shape)
         inside = {value: node for node, value in self.values.items()}
         for name in (*self.outputs, *(node.name for node in self.graph.inputs), *self.params):
             inside.pop(name, None)
@@ -121,9 +126,10 @@ class _Builder:
 
     def op(self, name: str, op_type: str, inputs: tuple[str | None, ...], attributes: dict[str, Any]) -> onnx.NodeProto:
         """Add a node whose one output is called as the node itself."""
-        proto: onnx.NodeProto = self.proto.node.add(
-            op_type=op_type, name=name, input=[i or "" for i in inputs], output=[name]
-        )
+        given = [i or "" for i in inputs]
+        while given and not given[-1]:  # onnxruntime's fusions take an empty name at the end for an input
+            given.pop()
+        proto: onnx.NodeProto = self.proto.node.add(op_type=op_type, name=name, input=given, output=[name])
         set_attributes(proto, attributes)
         return proto
 
@@ -199,18 +205,25 @@ class _NodeLowering:
         self._last: onnx.NodeProto | None = None
 
     def op(self, op_type: str, *inputs: str | None, **attributes: Any) -> str:
+        return self.ops(1, op_type, *inputs, **attributes)[0]
+
+    def ops(self, count: int, op_type: str, *inputs: str | None, **attributes: Any) -> tuple[str, ...]:
         name = self.builder.fresh(f"{self.node.name}/{op_type}")
         proto = self.builder.op(name, op_type, inputs, attributes)
+        proto.output.extend(f"{name}/{i}" for i in range(1, count))
         proto.metadata_props.add(key="netdsl.path", value=self._path)
         if self._place:
             proto.metadata_props.add(key="netdsl.source", value=self._place)
         self._last = proto
-        return name
+        return tuple(proto.output)
 
     def param(self, role: str) -> str:
         param = self.node.params[role]
         self.builder.params[param.name] = param
-        return param.name
+        return self.builder.updates.get(param.name, param.name)
+
+    def update(self, role: str, value: str) -> None:
+        self.builder.updates[self.node.params[role].name] = value
 
     def const(self, value: Any, dtype: str | None = None) -> str:
         array = np.asarray(value)

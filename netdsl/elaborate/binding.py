@@ -13,7 +13,7 @@ from netdsl.layer import Layer, signature
 from netdsl.syntax import tree
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from netdsl.arguments import Kind
     from netdsl.elaborate.expressions import Evaluator
@@ -53,8 +53,9 @@ def callable_formals(target: BlockDefinition | type[Layer]) -> tuple[Formal, ...
     return dataclass_formals(target) if isinstance(target, type) else block_formals(target.declaration)
 
 
-def match(name: str, formals: Sequence[Formal], arguments: Sequence[tree.Argument],
-          evaluator: Evaluator) -> dict[str, Bound]:
+def match(
+    name: str, formals: Sequence[Formal], arguments: Sequence[tree.Argument], evaluator: Evaluator
+) -> dict[str, Bound]:
     """Match arguments with parameters and evaluate them.
 
     Raises:
@@ -74,11 +75,19 @@ def match(name: str, formals: Sequence[Formal], arguments: Sequence[tree.Argumen
             elif argument.key in by_name:
                 formal = by_name[argument.key]
             else:
-                raise fail("E0301", f"`{name}` has no argument `{argument.key}`", argument.span,
-                           help=suggestion(argument.key, by_name) or usage(name, formals))
+                raise fail(
+                    "E0301",
+                    f"`{name}` has no argument `{argument.key}`",
+                    argument.span,
+                    help=suggestion(argument.key, by_name) or usage(name, formals),
+                )
             if formal.name in bound:
-                raise fail("E0304", f"`{formal.name}` of `{name}` is given twice", argument.span,
-                           notes=(f"the first stands at {bound[formal.name].span.place}",))
+                raise fail(
+                    "E0304",
+                    f"`{formal.name}` of `{name}` is given twice",
+                    argument.span,
+                    notes=(f"the first stands at {bound[formal.name].span.place}",),
+                )
             bound[formal.name] = Bound(_value(formal, argument, evaluator), argument.value.span)
         except NetdslError as error:
             errors += error.diagnostics
@@ -103,17 +112,24 @@ def usage(name: str, formals: Sequence[Formal]) -> str:
 
 
 def _too_many(name: str, formals: Sequence[Formal], span: Span) -> NetdslError:
-    return fail("E0303", f"`{name}` takes at most {len(formals)} arguments" if formals else f"`{name}` takes no arguments",
-                span, help=usage(name, formals) if formals else None)
+    if not formals:
+        return fail("E0303", f"`{name}` takes no arguments", span)
+    return fail("E0303", f"`{name}` takes at most {len(formals)} arguments", span, help=usage(name, formals))
 
 
 def _value(formal: Formal, argument: tree.Argument, evaluator: Evaluator) -> Value:
     expression = argument.value
-    if (formal.kind is not None and isinstance(expression, tree.Name) and expression.id in formal.kind.words
-            and evaluator.environment.find(expression.id) is None):
+    if (
+        formal.kind is not None
+        and isinstance(expression, tree.Name)
+        and expression.id in formal.kind.words
+        and evaluator.environment.find(expression.id) is None
+    ):
         return expression.id
     value = evaluator.evaluate(expression)
-    return value if formal.kind is None or isinstance(value, Unknown) else _converted(formal.kind, value, expression.span)
+    if formal.kind is None or isinstance(value, Unknown):
+        return value
+    return _converted(formal.kind, value, expression.span)
 
 
 def _converted(kind: Kind, value: Value, span: Span) -> Any:
@@ -125,21 +141,8 @@ def _converted(kind: Kind, value: Value, span: Span) -> Any:
         raise fail(error.code, error.message, span, help=error.help) from None
 
 
-def make_layer(layer: type[Layer], bound: Mapping[str, Bound], span: Span,
-               locate: Callable[[Exception], NetdslError]) -> Layer | Unknown:
-    """The layer with its fields filled; `UNKNOWN` if a value is.
-
-    Args:
-        layer: the layer's class.
-        bound: the arguments given, defaults of the file included.
-        span: the call.
-        locate: turns a `LayerError` of the layer's own checks into a located error.
-    """
+def make_layer(layer: type[Layer], bound: Mapping[str, Bound], span: Span) -> Layer | Unknown:
+    """The layer with its fields filled; `UNKNOWN` if a value is."""
     require(layer.kind, dataclass_formals(layer), bound, span)
     values = {name: argument.value for name, argument in bound.items()}
-    if any(value is UNKNOWN for value in values.values()):
-        return UNKNOWN
-    try:
-        return layer(**values)
-    except Exception as error:
-        raise locate(error) from None
+    return UNKNOWN if any(value is UNKNOWN for value in values.values()) else layer(**values)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from netdsl.arguments import ArgumentError, describe, integer, show
 from netdsl.diagnostics import NetdslError, fail
+from netdsl.elaborate.functions import FUNCTIONS, LONGEST_LIST, TooLong
 from netdsl.elaborate.program import suggestion
 from netdsl.elaborate.values import UNKNOWN, BlockValue, LayerValue, TensorValue, Unknown, Value
 from netdsl.ir.dim import Symbolic, equality_constraint, exact_quotient, lower_bound, upper_bound
@@ -25,15 +26,19 @@ if TYPE_CHECKING:
     from netdsl.source import Span
 
 LARGEST_NUMBER = 2**63
-LONGEST_LIST = 100_000
 IN_ATTRIBUTES = ("channels", "height", "width", "depth", "length", "shape", "rank", "elements")
 
 
 class Evaluator:
     """Evaluates expressions at one place: names seen there, and the tensor that reaches it."""
 
-    def __init__(self, module: Module, environment: Environment, current: Node | Unknown | None = None,
-                 find_tensor: Callable[[tree.Reference], Node | Unknown] | None = None) -> None:
+    def __init__(
+        self,
+        module: Module,
+        environment: Environment,
+        current: Node | Unknown | None = None,
+        find_tensor: Callable[[tree.Reference], Node | Unknown] | None = None,
+    ) -> None:
         self.module, self.environment, self.current, self.find_tensor = module, environment, current, find_tensor
 
     def evaluate(self, expression: tree.Expression) -> Value:
@@ -45,8 +50,8 @@ class Evaluator:
             raise fail("E0703", f"a list of {len(value)} elements is longer than {LONGEST_LIST}", expression.span)
         return value
 
-    def whole(self, expression: tree.Expression, least: int) -> int | Unknown:
-        """A whole number of at least `least`."""
+    def whole(self, expression: tree.Expression, least: int | None) -> int | Unknown:
+        """A whole number of at least `least`, or any where that is None."""
         value = self.evaluate(expression)
         if isinstance(value, Unknown):
             return value
@@ -65,10 +70,14 @@ class Evaluator:
         value = self.evaluate(expression)
         if isinstance(value, bool | Unknown):
             return value
-        raise fail("E0305", f"a condition is `yes` or `no`, not {describe(value)}", expression.span,
-                   help="compare it with something, as in `n > 0`")
+        raise fail(
+            "E0305",
+            f"a condition is `yes` or `no`, not {describe(value)}",
+            expression.span,
+            help="compare it with something, as in `n > 0`",
+        )
 
-    def _dispatch(self, e: tree.Expression) -> Value:  # noqa: PLR0911 - one return for each form of expression
+    def _dispatch(self, e: tree.Expression) -> Value:
         match e:
             case tree.Constant(value=value):
                 return value
@@ -105,15 +114,23 @@ class Evaluator:
         if e.id in LAYERS:
             return LayerValue(LAYERS[e.id])
         known = {*self.environment.names(), *self.module.blocks, *LAYERS}
-        raise fail("E0202", f"there is no `{e.id}` here", e.span,
-                   help=suggestion(e.id, known) or "a name is a parameter, a `let`, a block or a layer")
+        raise fail(
+            "E0202",
+            f"there is no `{e.id}` here",
+            e.span,
+            help=suggestion(e.id, known) or "a name is a parameter, a `let`, a block or a layer",
+        )
 
     def _in(self, e: tree.InAttribute) -> Value:
         if isinstance(self.current, Unknown):
             return UNKNOWN
         if self.current is None:
-            raise fail("E0502", f"`in.{e.attribute}` stands where no tensor arrives", e.span,
-                       help="it can be used after an `input`")
+            raise fail(
+                "E0502",
+                f"`in.{e.attribute}` stands where no tensor arrives",
+                e.span,
+                help="it can be used after an `input`",
+            )
         type_ = self.current.type
         axes = {"channels": 0, "length": -1, "height": -2, "width": -1, "depth": -3}
         if e.attribute in axes:
@@ -128,8 +145,12 @@ class Evaluator:
             return type_.rank
         if e.attribute == "elements":
             return type_.elements
-        raise fail("E0202", f"a tensor has no `{e.attribute}`", e.span,
-                   help=suggestion(e.attribute, IN_ATTRIBUTES) or f"it has {', '.join(IN_ATTRIBUTES)}")
+        raise fail(
+            "E0202",
+            f"a tensor has no `{e.attribute}`",
+            e.span,
+            help=suggestion(e.attribute, IN_ATTRIBUTES) or f"it has {', '.join(IN_ATTRIBUTES)}",
+        )
 
     def _unary(self, e: tree.Unary) -> Value:
         if e.operator == "not":
@@ -180,27 +201,24 @@ class Evaluator:
         arguments = [self.evaluate(argument) for argument in e.arguments]
         if any(isinstance(a, Unknown) for a in arguments):
             return UNKNOWN
+        compute, usage = FUNCTIONS[e.function]
         try:
-            return _call(e.function, arguments, e)
-        except NetdslError:
-            raise
+            result: Value = compute(*arguments)
+        except TooLong as error:
+            raise fail("E0703", str(error), e.span) from None
         except (TypeError, ValueError, OverflowError):
             given = ", ".join(describe(a) for a in arguments)
-            raise fail("E0310", f"`{e.function}` cannot take {given or 'no arguments'}", e.span,
-                       help=_USAGE.get(e.function)) from None
+            raise fail("E0310", f"`{e.function}` cannot take {given or 'no arguments'}", e.span, help=usage) from None
+        return whole_if_possible(result)
 
 
 _OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
-    "+": operator.add, "-": operator.sub, "*": operator.mul, "//": operator.floordiv, "%": operator.mod,
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
+    "//": operator.floordiv,
+    "%": operator.mod,
 }
-
-_USAGE = {
-    "min": "min(a, b, ...) or min(list)", "max": "max(a, b, ...) or max(list)", "ceil": "ceil(number)",
-    "floor": "floor(number)", "round": "round(number)", "abs": "abs(number)", "sum": "sum(list of numbers)",
-    "len": "len(list)", "range": "range(stop), range(start, stop) or range(start, stop, step)",
-    "enumerate": "enumerate(list)", "zip": "zip(list, list, ...)",
-}
-FUNCTIONS = tuple(_USAGE)
 
 
 def arithmetic(symbol: str, left: Any, right: Any, e: tree.Binary) -> Value:
@@ -214,8 +232,8 @@ def arithmetic(symbol: str, left: Any, right: Any, e: tree.Binary) -> Value:
     if symbol == "/":
         if isinstance(left, float) or isinstance(right, float):
             return float(left) / float(right)
-        return _whole_if_possible(Fraction(left) / Fraction(right))
-    return _whole_if_possible(_OPERATORS[symbol](left, right))
+        return whole_if_possible(Fraction(left) / Fraction(right))
+    return whole_if_possible(_OPERATORS[symbol](left, right))
 
 
 def _symbolic_arithmetic(symbol: str, left: Any, right: Any, e: tree.Binary) -> Value:
@@ -223,18 +241,22 @@ def _symbolic_arithmetic(symbol: str, left: Any, right: Any, e: tree.Binary) -> 
         result: Value = _OPERATORS[symbol](left, right)
         return result
     if symbol in ("//", "%") and isinstance(left, Symbolic) and isinstance(right, int) and right > 0:
-        result = _OPERATORS[symbol](left, right)
-        return result
+        return _OPERATORS[symbol](left, right)
     if symbol == "/" and isinstance(left, int | Symbolic) and isinstance(right, int | Symbolic):
         quotient = exact_quotient(left, right)
         if quotient is not None:
             return quotient
-        raise fail("E0307", f"`{left} / {right}` is not a whole number for every size", e.span,
-                   help="use `//`, or add a constraint such as `where H % 2 == 0` to the `input`")
+        raise fail(
+            "E0307",
+            f"`{left} / {right}` is not a whole number for every size",
+            e.span,
+            help="use `//`, or add a constraint such as `where H % 2 == 0` to the `input`",
+        )
     raise fail("E0310", f"`{symbol}` cannot take the symbolic sizes `{show(left)}` and `{show(right)}`", e.span)
 
 
-def _whole_if_possible(value: Any) -> Value:
+def whole_if_possible(value: Any) -> Value:
+    """A fraction that is a whole number becomes one."""
     result: Value = int(value) if isinstance(value, Fraction) and value.denominator == 1 else value
     return result
 
@@ -243,7 +265,7 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int | float | Fraction | Symbolic) and not isinstance(value, bool)
 
 
-def _check_magnitude(value: float | Fraction, span: Span) -> None:
+def _check_magnitude(value: Any, span: Span) -> None:
     if isinstance(value, float) and not math.isfinite(value):
         raise fail("E0703", "the result is too large for a number", span)
     if abs(value) > LARGEST_NUMBER or (isinstance(value, Fraction) and value.denominator > LARGEST_NUMBER):
@@ -262,59 +284,14 @@ def _equal(left: Value, right: Value, span: Span) -> bool:
         if (low is not None and low > 0) or (high is not None and high < 0):
             return False
         raise _undecided(left, right, span)
-    return isinstance(left, bool) == isinstance(right, bool) and left == right
+    return isinstance(left, bool) == isinstance(right, bool) and bool(left == right)
 
 
 def _undecided(left: Any, right: Any, span: Span) -> NetdslError:
     constraint = equality_constraint(left, right)
-    return fail("E0311", f"whether `{left}` and `{right}` compare so depends on sizes that are not known", span,
-                help=f"add `where {constraint}` to the `input`" if constraint else "fix the size in the `input`")
-
-
-def _call(name: str, arguments: list[Any], e: tree.FunctionCall) -> Value:  # noqa: C901, PLR0911 - one for each function
-    match name:
-        case "min" | "max":
-            items = arguments[0] if len(arguments) == 1 and isinstance(arguments[0], tuple) else arguments
-            if any(isinstance(item, Symbolic) for item in items):
-                raise fail("E0311", f"`{name}` of symbolic sizes is not known", e.span, help="fix the size in the `input`")
-            chosen: Value = min(items) if name == "min" else max(items)
-            return chosen
-        case "ceil" | "floor" | "round":
-            (value,) = arguments
-            if isinstance(value, Symbolic):
-                return value
-            return math.ceil(value) if name == "ceil" else math.floor(value) if name == "floor" else round(value)
-        case "abs":
-            (value,) = arguments
-            size: Value = abs(value)
-            return size
-        case "sum":
-            (items,) = arguments
-            total: Any = 0
-            for item in items:
-                total = total + item
-            return _whole_if_possible(total)
-        case "len":
-            (items,) = arguments
-            if not isinstance(items, tuple):
-                raise TypeError
-            return len(items)
-        case "range":
-            numbers = range(*arguments)
-            if len(numbers) > LONGEST_LIST:
-                raise fail("E0703", f"a list of {len(numbers)} elements is longer than {LONGEST_LIST}", e.span)
-            return tuple(numbers)
-        case "enumerate":
-            (items,) = arguments
-            return tuple(enumerate(_as_list(items)))
-        case "zip":
-            return tuple(zip(*map(_as_list, arguments), strict=True))
-    raise fail("E0202", f"there is no function `{name}`", e.span, help=suggestion(name, FUNCTIONS))
-
-
-def _as_list(value: Any) -> tuple[Any, ...]:
-    if not isinstance(value, tuple):
-        raise TypeError
-    return value
-
-
+    return fail(
+        "E0311",
+        f"whether `{left}` and `{right}` compare so depends on sizes that are not known",
+        span,
+        help=f"add `where {constraint}` to the `input`" if constraint else "fix the size in the `input`",
+    )

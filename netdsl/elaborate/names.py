@@ -98,13 +98,26 @@ class Names:
             if (name := f"{kind}{count}") not in self.members:
                 return name
 
-    def open(self, name: str, style: Literal["{", "["], *, block: str | None = None, span: Span | None = None,
-             arguments: str = "", weights: str | None = None) -> Names:
+    def open(
+        self,
+        name: str,
+        style: Literal["{", "["],
+        *,
+        block: str | None = None,
+        span: Span | None = None,
+        arguments: str = "",
+        weights: str | None = None,
+    ) -> Names:
         """The scope of a member; a block's does not see the labels out here."""
         scope = Scope(name, self.scope, block, span, arguments)
         path = self.join(name)
-        return Names(scope, path, self.weight_path(name) if weights is None else weights, style,
-                     None if block is not None else self)
+        return Names(
+            scope,
+            path,
+            self.weight_path(name) if weights is None else weights,
+            style,
+            None if block is not None else self,
+        )
 
     def find(self, steps: list[str], span: Span) -> Member:
         """The member a dotted path names, seen from here outwards.
@@ -116,15 +129,23 @@ class Names:
         while here is not None and steps[0] not in here.members:
             here = here.outer
         if here is None:
-            raise fail("E0203", f"nothing before this place is labelled `{steps[0]}`", span,
-                       help=suggestion(steps[0], self._visible()) or "a label is written before its layer: `name: conv 8 k3`")
+            raise fail(
+                "E0203",
+                f"nothing before this place is labelled `{steps[0]}`",
+                span,
+                help=suggestion(steps[0], self._visible()) or "a label stands before its layer: `name: conv 8 k3`",
+            )
         member = here.members[steps[0]]
         for step in steps[1:]:
             inside = member.inside
             if inside is None or step not in inside.members:
                 inner = inside.members if inside is not None else {}
-                raise fail("E0203", f"there is no `{step}` in `{steps[0]}`", span,
-                           help=suggestion(step, inner) or (f"it has {', '.join(list(inner)[:12])}" if inner else None))
+                raise fail(
+                    "E0203",
+                    f"there is no `{step}` in `{steps[0]}`",
+                    span,
+                    help=suggestion(step, inner) or (f"it has {', '.join(list(inner)[:12])}" if inner else None),
+                )
             member = inside.members[step]
         return member
 
@@ -134,5 +155,10 @@ class Names:
 
 def _taken(name: str, other: Member, span: Span | None) -> Exception:
     first = (f"the first stands at {other.span.place}",) if other.span else ()
-    return fail("E0204", f"`{name}` is already the name of something in this scope", span, notes=first,
-                help="in a loop, label the loop or compute the label: `name{i}:`")
+    return fail(
+        "E0204",
+        f"`{name}` is already the name of something in this scope",
+        span,
+        notes=first,
+        help="in a loop, label the loop or compute the label: `name{i}:`",
+    )

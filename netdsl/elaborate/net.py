@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING
 from netdsl.counts import count_macs, count_params
 from netdsl.diagnostics import NetdslError, fail
 from netdsl.elaborate.binding import Bound, block_formals, match, usage
-from netdsl.elaborate.bodies import BodyElaborator, Place, Stop
+from netdsl.elaborate.bodies import BodyElaborator, Place
+from netdsl.elaborate.errors import Stop
 from netdsl.elaborate.expressions import Evaluator
 from netdsl.elaborate.names import Names
+from netdsl.elaborate.nodes import Spot
 from netdsl.elaborate.program import BlockDefinition, Module, NetDefinition, VariantDefinition, suggestion
 from netdsl.elaborate.recipe import check_recipe
 from netdsl.elaborate.values import UNKNOWN, Environment, Unknown, Value
 from netdsl.ir.dim import Symbolic, symbol
 from netdsl.ir.graph import Constraint, Graph, Node, Scope
 from netdsl.ir.types import DType
-from netdsl.recipe import Recipe
 from netdsl.layer import signature
 from netdsl.layers.ends import Input
 from netdsl.syntax import tree
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from netdsl.elaborate.bodies import Tensor
+    from netdsl.recipe import Recipe
     from netdsl.source import Span
 
 
@@ -66,7 +68,7 @@ class NetElaborator(BodyElaborator):
 
     def run(self, module: Module, arguments: Mapping[str, object]) -> Graph:
         """Carry out the net's body and check what it promises."""
-        base, bound = self._resolve(module, module.nets[self.name])
+        base, bound = self._resolve(module.nets[self.name])
         declaration = base.declaration
         values: dict[str, Value] = {key: b.value for key, b in bound.items()}
         for key, value in arguments.items():
@@ -80,14 +82,14 @@ class NetElaborator(BodyElaborator):
         except Stop:
             pass
         except NetdslError as error:
-            self.report(error)
-        if self.errors:
-            raise NetdslError(self.errors)
-        graph = self._graph(result)
+            self.errors.report(error)
+        if self.errors.found:
+            raise NetdslError(self.errors.found)
+        graph = self._graph()
         self._check_promises(graph)
         return graph
 
-    def _resolve(self, module: Module, net: NetDefinition) -> tuple[BlockDefinition, dict[str, Bound]]:
+    def _resolve(self, net: NetDefinition) -> tuple[BlockDefinition, dict[str, Bound]]:
         """The net with a body behind a variant, and the arguments collected on the way; the outermost win."""
         bound: dict[str, Bound] = {}
         seen: list[NetDefinition] = []
@@ -100,8 +102,12 @@ class NetElaborator(BodyElaborator):
             pending.append(net)
             known = net.module.nets
             if variant.base not in known:
-                raise fail("E0206", f"there is no net `{variant.base}`", variant.base_span,
-                           help=suggestion(variant.base, known) or "a variant is made of a `net` of this file or a used one")
+                raise fail(
+                    "E0206",
+                    f"there is no net `{variant.base}`",
+                    variant.base_span,
+                    help=suggestion(variant.base, known) or "a variant is made of a `net` seen from here",
+                )
             net = known[variant.base]
         for definition in reversed(pending):
             formals = block_formals(net.declaration)
@@ -114,8 +120,12 @@ class NetElaborator(BodyElaborator):
         formals = block_formals(declaration)
         known = [formal.name for formal in formals]
         if key not in known:
-            raise fail("E0301", f"the net `{self.name}` has no parameter `{key}`", declaration.name_span,
-                       help=suggestion(key, known) or usage(self.name, formals))
+            raise fail(
+                "E0301",
+                f"the net `{self.name}` has no parameter `{key}`",
+                declaration.name_span,
+                help=suggestion(key, known) or usage(self.name, formals),
+            )
         if isinstance(value, list | tuple):
             return tuple(self._outside(key, item, declaration) for item in value)
         if isinstance(value, int | float | str):
@@ -125,6 +135,7 @@ class NetElaborator(BodyElaborator):
     # -------------------------------------------------------------------------------------------- statements of a net
 
     def statement(self, place: Place, statement: tree.Statement, current: Tensor) -> Tensor:
+        """Carry out a statement that is no chain; those of nets alone are known here."""
         if not isinstance(statement, tree.Input | tree.Assert | tree.ClassLabels | tree.Train):
             return super().statement(place, statement, current)
         if place.names.scope.stack():
@@ -156,14 +167,18 @@ class NetElaborator(BodyElaborator):
         dtype = DType.FLOAT32 if statement.dtype is None else self._dtype(statement.dtype)
         sizes = tuple(dim for dim in shape if not isinstance(dim, Unknown))
         if len(sizes) == len(shape):
-            member.output = self._node(place, place.names, name, name, Input(sizes, dtype), (), statement.span, {})
+            member.output = self.nodes.make(Spot.of(place.names, name), Input(sizes, dtype), (), statement.span, {})
         return member.output
 
     def _dtype(self, word: tree.Name) -> DType:
         kind = signature(Input)[1].kind
         if word.id not in kind.words:
-            raise fail("E0305", f"`{word.id}` is no element type", word.span,
-                       help=suggestion(word.id, kind.words) or f"it is one of {', '.join(kind.words)}")
+            raise fail(
+                "E0305",
+                f"`{word.id}` is no element type",
+                word.span,
+                help=suggestion(word.id, kind.words) or f"it is one of {', '.join(kind.words)}",
+            )
         return DType(word.id)
 
     def _introduce(self, place: Place, expression: tree.Expression, constraints: tuple[tree.Expression, ...]) -> None:
@@ -202,40 +217,52 @@ class NetElaborator(BodyElaborator):
 
     def _finish(self, result: Tensor, declaration: tree.BlockDeclaration) -> None:
         span = declaration.name_span
-        if self.errors:
+        if self.errors.found:
             return
-        if not any(node.layer.kind == "input" for node in self.nodes):
-            raise fail("E0501", f"the net `{self.name}` has no input", span, help="begin its body with `input image: 3x224x224`")
+        if not any(node.layer.kind == "input" for node in self.nodes.made):
+            raise fail(
+                "E0501",
+                f"the net `{self.name}` has no input",
+                span,
+                help="begin its body with `input image: 3x224x224`",
+            )
         if not self.outputs:
             if isinstance(result, Node) and result.layer.kind == "input":
                 raise fail("E0503", f"the net `{self.name}` computes nothing", span)
             self.outputs["output"] = result if isinstance(result, Node) else UNKNOWN
         outputs = [node for node in self.outputs.values() if isinstance(node, Node)]
-        if self.labels and len(outputs) == 1 and outputs[0].type.shape not in ((len(self.labels),),):
-            raise fail("E0306", f"{len(self.labels)} labels do not fit an output of {outputs[0].type}", self._labels_span,
-                       help="give one label for each class")
+        if self.labels and len(outputs) == 1 and outputs[0].type.shape != (len(self.labels),):
+            raise fail(
+                "E0306",
+                f"{len(self.labels)} labels do not fit an output of {outputs[0].type}",
+                self._labels_span,
+                help="give one label for each class",
+            )
 
-    def _graph(self, result: Tensor) -> Graph:
+    def _graph(self) -> Graph:
         outputs = {name: node for name, node in self.outputs.items() if isinstance(node, Node)}
         aux = {name: node for name, node in self.aux.items() if isinstance(node, Node)}
-        return Graph(self.name, tuple(self.nodes), outputs, aux, self.labels, self.recipe, tuple(self.constraints))
+        return Graph(self.name, tuple(self.nodes.made), outputs, aux, self.labels, self.recipe, tuple(self.constraints))
 
     def _check_promises(self, graph: Graph) -> None:
         if not self._promises:
             return
-        facts: dict[str, Value] = {"params": count_params(graph), "macs": count_macs(graph),
-                                   "layers": len(graph.nodes) - len(graph.inputs)}
+        facts: dict[str, Value] = {
+            "params": count_params(graph),
+            "macs": count_macs(graph),
+            "layers": len(graph.nodes) - len(graph.inputs),
+        }
         for promise in self._promises:
             condition = promise.statement.condition
             place = promise.place
             evaluator = Evaluator(place.module, Environment(dict(facts), place.environment))
             try:
                 if evaluator.truth(condition) is False:
-                    self.report(_broken(condition, evaluator))
+                    self.errors.report(_broken(condition, evaluator))
             except NetdslError as error:
-                self.report(error)
-        if self.errors:
-            raise NetdslError(self.errors)
+                self.errors.report(error)
+        if self.errors.found:
+            raise NetdslError(self.errors.found)
 
 
 def _broken(condition: tree.Expression, evaluator: Evaluator) -> NetdslError:
@@ -250,8 +277,11 @@ def _broken(condition: tree.Expression, evaluator: Evaluator) -> NetdslError:
 def _symbol_of(constraint: tree.Expression) -> str | None:
     """The symbol that a constraint of a known form speaks of."""
     match constraint:
-        case tree.Binary(operator="==", left=tree.Binary(operator="%", left=tree.Name(id=name), right=tree.Constant(value=int())),
-                         right=tree.Constant(value=0)):
+        case tree.Binary(
+            operator="==",
+            left=tree.Binary(operator="%", left=tree.Name(id=name), right=tree.Constant(value=int())),
+            right=tree.Constant(value=0),
+        ):
             return name
         case tree.Binary(operator=">=", left=tree.Name(id=name), right=tree.Constant(value=int())):
             return name

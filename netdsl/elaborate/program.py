@@ -117,16 +117,28 @@ class _Loader:
     def _use(self, use: tree.Use, home: Path, open_files: tuple[Path, ...]) -> Module:
         target = (home / use.path).resolve()
         if not target.is_relative_to(self.root):
-            raise fail("E0210", f"`{use.path}` lies outside the project", use.path_span,
-                       help="copy the file into the project; its root is the nearest directory with a .git, "
-                            "pyproject.toml or netdsl.toml")
+            raise fail(
+                "E0210",
+                f"`{use.path}` lies outside the project",
+                use.path_span,
+                help="copy the file into the project; its root is the nearest directory with a .git, "
+                "pyproject.toml or netdsl.toml",
+            )
         if target in open_files:
-            cycle = " -> ".join(f.name for f in (*open_files[open_files.index(target):], target))
-            raise fail("E0209", f"files use each other in a cycle: {cycle}", use.path_span,
-                       help="move what they share into a file that uses neither")
+            cycle = " -> ".join(f.name for f in (*open_files[open_files.index(target) :], target))
+            raise fail(
+                "E0209",
+                f"files use each other in a cycle: {cycle}",
+                use.path_span,
+                help="move what they share into a file that uses neither",
+            )
         if not target.is_file():
-            near = suggestion(target.name, (f.name for f in target.parent.glob("*.net"))) if target.parent.is_dir() else None
-            raise fail("E0208", f"there is no file `{use.path}` beside this one", use.path_span, help=near)
+            raise fail(
+                "E0208",
+                f"there is no file `{use.path}` beside this one",
+                use.path_span,
+                help=suggestion(target.name, (file.name for file in target.parent.glob("*.net"))),
+            )
         if target not in self.done:
             self.done[target] = self.load(read_source(target, _shown(target)), target.parent, target, open_files)
         return self.done[target]
@@ -145,8 +157,12 @@ def _declare(module: Module, name: str, definition: NetDefinition, span: Span) -
         raise fail("E0205", f"`{name}` is the name of a layer", span, help="choose another name")
     known = module.blocks.get(name) or module.nets.get(name)
     if known is not None and known is not definition:
-        raise fail("E0205", f"`{name}` is declared twice", span,
-                   notes=(f"the first stands at {known.declaration.name_span.place}",))
+        raise fail(
+            "E0205",
+            f"`{name}` is declared twice",
+            span,
+            notes=(f"the first stands at {known.declaration.name_span.place}",),
+        )
     if is_net:
         module.nets[name] = definition
     else:

@@ -41,8 +41,12 @@ def _entry(entry: tree.TrainEntry, evaluator: Evaluator) -> tuple[Any, ...]:
         return (_make(entry.key, NUMBERS[entry.key], entry.items[0].arguments, entry.items[0], evaluator),)
     if entry.key not in WORDS:
         known = [*WORDS, *NUMBERS]
-        raise fail("E0801", f"a recipe has no entry `{entry.key}`", entry.key_span,
-                   help=suggestion(entry.key, known) or f"it has {', '.join(known)}")
+        raise fail(
+            "E0801",
+            f"a recipe has no entry `{entry.key}`",
+            entry.key_span,
+            help=suggestion(entry.key, known) or f"it has {', '.join(known)}",
+        )
     if len(entry.items) > 1 and entry.key != "augment":
         raise fail("E0802", f"`{entry.key}` takes one choice, not {len(entry.items)}", entry.span)
     return tuple(_item(entry.key, item, evaluator) for item in entry.items)
@@ -55,12 +59,18 @@ def _item(key: str, item: tree.TrainItem, evaluator: Evaluator) -> Any:
         raise fail("E0802", f"`{key}` begins with one of {', '.join(known)}", item.span)
     word = first.value.id
     if word not in known:
-        raise fail("E0801", f"`{word}` is no {key}", first.span,
-                   help=suggestion(word, known) or f"it is one of {', '.join(known)}")
+        raise fail(
+            "E0801",
+            f"`{word}` is no {key}",
+            first.span,
+            help=suggestion(word, known) or f"it is one of {', '.join(known)}",
+        )
     return _make(word, known[word], item.arguments[1:], item, evaluator)
 
 
-def _make(name: str, cls: type, arguments: tuple[tree.Argument, ...], item: tree.TrainItem, evaluator: Evaluator) -> Any:
+def _make(
+    name: str, cls: type, arguments: tuple[tree.Argument, ...], item: tree.TrainItem, evaluator: Evaluator
+) -> Any:
     formals = dataclass_formals(cls)
     bound = match(name, formals, arguments, evaluator)
     require(name, formals, bound, item.span)

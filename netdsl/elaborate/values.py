@@ -7,10 +7,10 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from netdsl.ir.dim import Symbolic
-from netdsl.ir.graph import Node
 
 if TYPE_CHECKING:
     from netdsl.elaborate.program import BlockDefinition
+    from netdsl.ir.graph import Node
     from netdsl.layer import Layer
 
 

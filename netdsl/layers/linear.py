@@ -113,5 +113,5 @@ def _size(layer: Layer, x: TensorType) -> int:
     raise LayerError(
         "E0412",
         f"the size of the last axis must be known for the weights of `{layer.kind}`, and `{size}` is symbolic",
-        help="pool to a fixed size first (`global_avgpool -> flatten`, `adaptive_avgpool 7 -> flatten`), or fix the `input`",
+        help="pool to a fixed size first (`global_avgpool -> flatten`, `adaptive_avgpool 7 -> flatten`)",
     )

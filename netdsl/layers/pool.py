@@ -1,9 +1,10 @@
 """Pools in 1, 2 and 3 dimensions, whichever the input has."""
 
 from dataclasses import dataclass, replace
-from math import prod
+from math import inf, prod
 
 from netdsl.arguments import Flag, OptionalSize, Positive, Size, SymmetricPadding
+from netdsl.ir.dim import Symbolic
 from netdsl.ir.types import TensorType
 from netdsl.layer import LayerError, Lowering, per_dimension, register
 from netdsl.layers.windows import Slide, Windowed, need_image
@@ -12,8 +13,8 @@ from netdsl.layers.windows import Slide, Windowed, need_image
 class _Pool(Windowed):
     """A pool with a kernel, whose stride is the kernel unless given, and whose last window may stand out.
 
-    With `ceil=yes` a further window is taken if it starts in the input or in the padding before it. Without that, it
-    is the same as an end padding of up to s - 1 more, which holds at any size, known or not; hence no lowering needs
+    With `ceil=yes` a last window that is not whole is taken too, if it starts before the end of the input. At any
+    size, known or not, that is what up to s - 1 more of end padding give with rounding down; hence no lowering needs
     ONNX's `ceil_mode`, whose meaning has changed from opset to opset.
     """
 
@@ -25,12 +26,12 @@ class _Pool(Windowed):
         (x,) = inputs
         need_image(self, x)
         for slide in self.slides(x):
-            if slide.before > slide.extent // 2:
+            if slide.before > slide.kernel // 2:
                 raise LayerError(
                     "E0413",
-                    f"padding must be at most half of a window of {slide.extent}, and {slide.before} is more",
+                    f"padding must be at most half of the kernel {slide.kernel}, and {slide.before} is more",
                     argument="p",
-                    help=f"use a padding of at most {slide.extent // 2}",
+                    help=f"use a padding of at most {slide.kernel // 2}",
                 )
         return self.slid(x, x.shape[0])
 
@@ -46,8 +47,9 @@ class _Pool(Windowed):
 
 def _rounded_up(slide: Slide) -> Slide:
     """The window with the overhang that makes room for all windows which start before the end of the input."""
-    if (slide.size + slide.before + slide.after - slide.extent) % slide.stride == 0:
-        return slide
+    spare = slide.size + slide.before + slide.after - slide.extent
+    if spare % slide.stride == 0 and (isinstance(spare, Symbolic) or spare >= 0):
+        return slide  # the windows fit
     return replace(slide, overhang=min(slide.stride - 1, slide.extent - 1 - slide.after))
 
 
@@ -57,7 +59,8 @@ class MaxPool(_Pool):
     """Largest value of each window.
 
     Input C x spatial, output C x spatial, each side floor((n + 2p - d*(k-1) - 1) / s) + 1, rounded up with
-    `ceil=yes`. Source: torch.nn.MaxPool2d; ONNX operator MaxPool.
+    `ceil=yes`. Padding is below every number; a dilated window that misses an input smaller than `d` is undefined.
+    Source: torch.nn.MaxPool2d; ONNX operator MaxPool.
     """
 
     k: Size
@@ -68,13 +71,19 @@ class MaxPool(_Pool):
 
     def to_onnx(self, o: Lowering, *inputs: str) -> str:
         slides = self.slides(o.inputs[0])
+        x = inputs[0]
+        before = [slide.before for slide in slides]
+        after = [slide.after + slide.overhang for slide in slides]
+        if any(end >= slide.kernel for end, slide in zip(after, slides, strict=True)):  # onnxruntime pads by less only
+            x = o.op("Pad", x, o.const([0, 0, *before, 0, 0, *after]), o.const(-inf))
+            before = after = [0] * len(slides)
         return o.op(
             "MaxPool",
-            inputs[0],
+            x,
             kernel_shape=[slide.kernel for slide in slides],
             strides=[slide.stride for slide in slides],
             dilations=[slide.dilation for slide in slides],
-            pads=[slide.before for slide in slides] + [slide.after + slide.overhang for slide in slides],
+            pads=before + after,
         )
 
 
@@ -100,11 +109,12 @@ class AvgPool(_Pool):
 @register("lppool")
 @dataclass(frozen=True)
 class LpPool(_Pool):
-    """Power mean of each window without the division: y = (sum of x^norm)^(1/norm), signs kept as they come.
+    """Norm of each window: y = (sum of x^norm)^(1/norm).
 
-    With an odd `norm` a negative sum has no root and gives NaN, as in PyTorch. Input C x spatial, output C x
-    spatial, each side floor((n - k) / s) + 1, rounded up with `ceil=yes`; a window that stands out is scaled up to a
-    full one. Source: torch.nn.LPPool2d; ONNX operators Pow and AveragePool (LpPool takes absolute values).
+    The sum is over the numbers as they are, not over absolute values: with an odd `norm` it may be negative, and the
+    result is then NaN, as in PyTorch. Input C x spatial, output C x spatial, each side floor((n - k) / s) + 1, rounded
+    up with `ceil=yes`; the sum of a window that is not whole is scaled up to a whole one. Source: torch.nn.LPPool2d;
+    ONNX operators Pow and AveragePool (LpPool takes absolute values).
     """
 
     k: Size

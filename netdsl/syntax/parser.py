@@ -1,45 +1,137 @@
-"""From text to a tree: `parse`."""
+"""From a file to its text, and from a text to its tree."""
 
 from __future__ import annotations
 
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from lark import Lark
 from lark.exceptions import UnexpectedToken
 
-from netdsl.diagnostics import fail
-from netdsl.resources import directory
+from netdsl.diagnostics import NetdslError, fail
+from netdsl.source import Source, Span
 from netdsl.syntax import tree
-from netdsl.syntax.builder import Builder
-from netdsl.syntax.scanner import Scanner
+from netdsl.syntax.brackets import check_brackets
+from netdsl.syntax.grammar import grammar
+from netdsl.syntax.mistakes import Spot, explain
+from netdsl.syntax.scanner import CLOSERS, OPENERS, Scanner, Token
 
 if TYPE_CHECKING:
-    from netdsl.source import Source
+    from pathlib import Path
+
+    from netdsl.diagnostics import Diagnostic
+
+LARGEST_FILE = 2_000_000
+"""The size of the largest file that is read, in bytes; a text may have as many characters."""
+MOST_ERRORS = 20
+"""After so many errors the rest of a file is not looked at."""
+
+_RESTARTS = ("statement", "entry", "declaration")
+"""Rules after which the parser can go on when one of them is wrong."""
 
 
-@cache
-def _grammar() -> tuple[Lark, Scanner]:
-    text = (directory("grammars") / "netdsl.lark").read_text(encoding="utf-8")
-    lark = Lark(text, start="file", parser="lalr", lexer="basic", transformer=Builder())
-    return lark, Scanner(lark.terminals)
+def read_source(path: Path, name: str | None = None) -> Source:
+    """The text of a file, shown under `name` in errors (its path unless said otherwise).
+
+    Raises:
+        NetdslError: the file cannot be read (E0901), is larger than `LARGEST_FILE` (E0106) or is not UTF-8 (E0105).
+    """
+    name = str(path) if name is None else name
+    try:
+        with path.open("rb") as file:
+            data = file.read(LARGEST_FILE + 1)
+    except IsADirectoryError:
+        raise fail("E0901", f"cannot read `{name}`: it is a directory", help="give the path of a `.net` file") from None
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise fail("E0901", f"cannot read `{name}`: {reason.lower()}") from None
+    if len(data) > LARGEST_FILE:
+        raise _too_large(name)
+    try:
+        return Source(name, data.decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        source = Source(name, data.decode("utf-8-sig", errors="replace"))
+        place = source.text.index("\ufffd", len(data[: error.start].decode("utf-8-sig")))
+        raise fail("E0105", f"byte {data[error.start]:#04x} is not UTF-8", Span(source, place, place + 1),
+                   help="save the file with the encoding UTF-8") from None
 
 
 def parse(source: Source) -> tree.File:
-    """The tree of a source.
+    """The tree of a text.
 
     Raises:
-        NetdslError: the text is no program (codes E01xx).
+        NetdslError: the text is no program; all its errors of syntax (E01xx) that can be told apart.
     """
-    lark, scanner = _grammar()
+    if len(source.text) > LARGEST_FILE:
+        raise _too_large(source.name)
+    scanner = _scanner()
     tokens, comments = scanner.scan(source)
     if len(tokens) == 1:
-        raise fail("E0108", "the file declares nothing", tokens[0].span, help="write a `net`")
-    state: Any = lark.parse_interactive()
-    result: Any = None
-    for token in tokens:
-        try:
-            result = state.feed_token(token)
-        except UnexpectedToken:
-            raise fail("E0101", f"unexpected `{token.text}`", token.span) from None
-    return tree.File(tokens[0].span.to(tokens[-1].span), source, result, comments)
+        raise fail("E0108", "the file declares nothing", tokens[0].span, help="write a net: `net name { ... }`")
+    nesting = check_brackets(tokens)
+    if nesting is not None:
+        # A string without its end may have swallowed the bracket that is missing.
+        malformed = [explain(Spot(tokens, at, frozenset(), scanner.words)) for at, token in enumerate(tokens)
+                     if token.type == "MALFORMED"]
+        raise NetdslError(malformed[:MOST_ERRORS] or nesting)
+    declarations = _Parse(tokens, scanner).run()
+    return tree.File(Span(source, tokens[0].start, tokens[-2].end), source, declarations, comments)
+
+
+@cache
+def _scanner() -> Scanner:
+    return Scanner(grammar().terminals)
+
+
+def _too_large(name: str) -> NetdslError:
+    return fail("E0106", f"`{name}` is larger than {LARGEST_FILE / 1e6:g} MB",
+                help="say what repeats with `repeat`, `for` and `block`")
+
+
+class _Parse:
+    """One run of the parser over the tokens of a text."""
+
+    def __init__(self, tokens: list[Token], scanner: Scanner) -> None:
+        self.tokens, self.scanner = tokens, scanner
+        self.parser: Any = grammar().parse_interactive()
+        self.state = self.parser.parser_state
+        self.errors: list[Diagnostic] = []
+
+    def run(self) -> tuple[tree.Declaration, ...]:
+        """The declarations; all errors are raised together."""
+        at = 0
+        result: Any = None
+        while at < len(self.tokens) and len(self.errors) < MOST_ERRORS:
+            states, values = self.state.state_stack.copy(), self.state.value_stack.copy()
+            try:
+                result = self.parser.feed_token(self.tokens[at])
+                at += 1
+            except (UnexpectedToken, NetdslError) as error:
+                # Some rules may have been reduced before the error showed; from here on it is as if none had.
+                self.state.state_stack[:], self.state.value_stack[:] = states, values
+                if isinstance(error, NetdslError):
+                    self.errors += error.diagnostics
+                else:
+                    self.errors.append(explain(Spot(self.tokens, at, self.parser.accepts(), self.scanner.words)))
+                at = self.recover(at)
+        if self.errors:
+            raise NetdslError(self.errors)
+        return result
+
+    def recover(self, at: int) -> int:
+        """Take the statement around the token `at` as read; the index of the token that follows it."""
+        table = self.state.parse_conf.parse_table.states
+        states, values = self.state.state_stack, self.state.value_stack
+        inside = 0  # brackets opened since the statement began
+        while not any(rule in table[states[-1]] for rule in _RESTARTS):
+            states.pop()
+            value = values.pop()
+            inside += isinstance(value, Token) and value.type in OPENERS
+        rule = next(rule for rule in _RESTARTS if rule in table[states[-1]])
+        states.append(table[states[-1]][rule][1])
+        values.append(None)
+        while True:
+            kind = self.tokens[at].type
+            if kind == "$END" or (inside == 0 and (kind == "_END" or kind in CLOSERS)):
+                return at
+            inside += (kind in OPENERS) - (kind in CLOSERS)
+            at += 1

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from lark.lexer import PatternStr
 
-from netdsl.diagnostics import fail
 from netdsl.source import Source, Span
 from netdsl.syntax.tree import Comment
 
@@ -19,13 +18,19 @@ if TYPE_CHECKING:
 
 OPENERS = frozenset({"LPAR", "LSQB", "LBRACE", "OPEN_REFERENCE", "OPEN_TAIL"})
 CLOSERS = frozenset({"RPAR", "RSQB", "RBRACE"})
-_NOTHING_AFTER = OPENERS | {"COMMA", "_ARROW"}
-_NOTHING_BEFORE = CLOSERS | {"COMMA", "_ARROW", "SHORTCUT", "$END"}
+_NO_END_AFTER = OPENERS | {"COMMA", "_ARROW"}
+_NO_END_BEFORE = CLOSERS | {"COMMA", "_ARROW", "SHORTCUT"}
+
+_MALFORMED = r"""(?P<MALFORMED>"[^"\r\n]*|['‘’][^'‘’\r\n]*['‘’]?|[“”„][^“”„"\r\n]*[“”„"]?|[0-9][A-Za-z0-9_]*|.)"""
+"""What no terminal matches, in pieces that a person would see as one."""
 
 
 @dataclass(slots=True)
 class Token:
-    """A terminal of the grammar (`type`) and the text it stands for."""
+    """A terminal of the grammar (`type`) and the text it stands for.
+
+    Two types are not the grammar's: `MALFORMED`, which the parser meets as an error, and `$END`, the end of the text.
+    """
 
     type: str
     source: Source
@@ -44,57 +49,60 @@ class Token:
 
 
 class Scanner:
-    """Splits texts by the terminals of a grammar."""
+    """Splits texts by the terminals of a grammar.
+
+    Attributes:
+        words: the reserved words, each with the name of its terminal.
+    """
 
     def __init__(self, terminals: Iterable[TerminalDef]) -> None:
-        plain = {t.pattern.value: t.name for t in terminals if isinstance(t.pattern, PatternStr)}
-        self.words = {text: name for text, name in plain.items() if text.isidentifier()}
-        ordered = sorted(terminals, key=lambda t: (-t.priority, -len(t.pattern.value)))
-        self.pattern = re.compile("|".join(
-            f"(?P<{t.name}>{t.pattern.to_regexp()})" for t in ordered if t.pattern.value not in self.words
-        ))
-
-    def split(self, source: Source) -> Iterator[Token]:
-        """All tokens, newlines and comments among them; blanks left out."""
-        position = 0
-        words, text = self.words, source.text
-        for match in self.pattern.finditer(text):
-            start, end = match.span()
-            if start != position:
-                raise fail("E0104", "a character that begins no token", Span(source, position, position + 1))
-            position = end
-            kind = match.lastgroup
-            if kind == "BLANK":
-                continue
-            if kind == "NAME":
-                kind = words.get(match.group(), "NAME")
-            yield Token(kind or "", source, start, end)
-        if position != len(text):
-            raise fail("E0104", "a character that begins no token", Span(source, position, position + 1))
+        fixed = {t.pattern.value: t.name for t in terminals if isinstance(t.pattern, PatternStr)}
+        self.words = {text: name for text, name in fixed.items() if text.isidentifier()}
+        others = [t for t in terminals if t.pattern.value not in self.words]
+        others.sort(key=lambda t: (-t.priority, -len(t.pattern.value)))
+        self._pattern = re.compile("|".join([*(f"(?P<{t.name}>{t.pattern.to_regexp()})" for t in others), _MALFORMED]))
+        self._not_names = frozenset({*self.words.values(), "SHORT"})
 
     def scan(self, source: Source) -> tuple[list[Token], tuple[Comment, ...]]:
         """The tokens that the parser is to see, `$END` last, and the comments."""
         tokens: list[Token] = []
         comments: list[Comment] = []
-        end: Token | None = None
+        end: Token | None = None  # what ended the last statement, until the next token shows whether it counts
         round_brackets = 0
-        previous = "_ARROW"
-        for token in [*self.split(source), Token("$END", source, len(source.text), len(source.text))]:
+        previous = "_ARROW"  # so that no `_END` comes first
+        for token in self._split(source):
             kind = token.type
             if kind == "COMMENT":
                 comments.append(Comment(token.span))
                 continue
             if kind == "_END":
-                if token.text == ";" or end is None:
+                if end is None or token.text == ";":
                     end = token
                 continue
             if end is not None:
-                if not round_brackets and previous not in _NOTHING_AFTER and kind not in _NOTHING_BEFORE:
+                if end.text == ";":
+                    counts = kind not in CLOSERS
+                else:
+                    counts = not round_brackets and previous not in _NO_END_AFTER and kind not in _NO_END_BEFORE
+                if counts:
                     tokens.append(end)
                 end = None
-            if kind == "EQUAL" and previous in self.words.values():
-                tokens[-1].type = "NAME"
-            round_brackets += (kind == "LPAR") - (kind == "RPAR")
+            if kind == "EQUAL" and previous in self._not_names:
+                tokens[-1].type = "NAME"  # a key may be any word; the builder refuses it as the name of anything else
+            elif kind == "LPAR":
+                round_brackets += 1
+            elif kind == "RPAR":
+                round_brackets -= 1
             tokens.append(token)
             previous = kind
+        tokens.append(Token("$END", source, len(source.text), len(source.text)))
         return tokens, tuple(comments)
+
+    def _split(self, source: Source) -> Iterator[Token]:
+        """All tokens, comments and every end of a line among them; only blanks are left out."""
+        for match in self._pattern.finditer(source.text):
+            kind = str(match.lastgroup)
+            if kind == "NAME":
+                kind = self.words.get(match.group(), "NAME")
+            if kind != "BLANK":
+                yield Token(kind, source, match.start(), match.end())

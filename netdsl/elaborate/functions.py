@@ -1,0 +1,71 @@
+"""The built-in functions of the language."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from netdsl.ir.dim import Symbolic
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+LONGEST_LIST = 100_000
+
+
+class TooLong(Exception):  # noqa: N818 - becomes a located error where it is caught
+    """A list would be longer than any that a net needs."""
+
+
+def _items(value: Any) -> tuple[Any, ...]:
+    if not isinstance(value, tuple):
+        raise TypeError
+    return value
+
+
+def _chosen(choose: Callable[[Any], Any]) -> Callable[..., Any]:
+    """`min` or `max`, of several arguments or of one list; the order of symbolic sizes is not known."""
+
+    def compute(*arguments: Any) -> Any:
+        items = _items(arguments[0]) if len(arguments) == 1 else arguments
+        if any(isinstance(item, Symbolic) for item in items):
+            raise TypeError
+        return choose(items)
+
+    return compute
+
+
+def _rounded(rounding: Callable[[Any], int]) -> Callable[[Any], Any]:
+    """A rounding; a symbolic size is whole as it is."""
+    return lambda value: value if isinstance(value, Symbolic) else rounding(value)
+
+
+def _sum(items: Any) -> Any:
+    return sum(_items(items))
+
+
+def _range(*arguments: int) -> tuple[int, ...]:
+    numbers = range(*arguments)
+    if len(numbers) > LONGEST_LIST:
+        raise TooLong(f"a list of {len(numbers)} elements is longer than {LONGEST_LIST}")
+    return tuple(numbers)
+
+
+def _zip(*lists: Any) -> tuple[tuple[Any, ...], ...]:
+    return tuple(zip(*map(_items, lists), strict=True))
+
+
+FUNCTIONS: dict[str, tuple[Callable[..., Any], str]] = {
+    "min": (_chosen(min), "min(a, b, ...) or min(list), of known numbers"),
+    "max": (_chosen(max), "max(a, b, ...) or max(list), of known numbers"),
+    "ceil": (_rounded(math.ceil), "ceil(number)"),
+    "floor": (_rounded(math.floor), "floor(number)"),
+    "round": (_rounded(round), "round(number)"),
+    "abs": (abs, "abs(number)"),
+    "sum": (_sum, "sum(list of numbers)"),
+    "len": (lambda items: len(_items(items)), "len(list)"),
+    "range": (_range, "range(stop), range(start, stop) or range(start, stop, step)"),
+    "enumerate": (lambda items: tuple(enumerate(_items(items))), "enumerate(list)"),
+    "zip": (_zip, "zip(list, list, ...), lists of the same length"),
+}
+"""Each function by its name, and how it is called."""

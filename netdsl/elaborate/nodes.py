@@ -1,0 +1,113 @@
+"""Making nodes: shapes are inferred, parameters are named, and what does not fit becomes an error with a place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from netdsl.diagnostics import NetdslError, fail
+from netdsl.ir.dim import lower_bound
+from netdsl.ir.graph import Node, Param
+from netdsl.ir.types import format_shape
+from netdsl.layer import LayerError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Literal
+
+    from netdsl.elaborate.binding import Bound
+    from netdsl.elaborate.names import Names
+    from netdsl.ir.graph import ParamSpec
+    from netdsl.layer import Layer
+    from netdsl.source import Span
+
+MOST_ELEMENTS = 10**11
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """Where a new member goes: its name in a scope, and the path its parameters carry."""
+
+    names: Names
+    name: str
+    weights: str
+
+    @staticmethod
+    def of(names: Names, name: str) -> Spot:
+        """The spot of a member with parameters of its own."""
+        return Spot(names, name, names.weight_path(name))
+
+    def open(
+        self, style: Literal["{", "["], span: Span | None, *, block: str | None = None, arguments: str = ""
+    ) -> Names:
+        """The scope of the member."""
+        return self.names.open(self.name, style, block=block, span=span, arguments=arguments, weights=self.weights)
+
+
+class Nodes:
+    """The nodes and parameters of the graph in the making."""
+
+    def __init__(self) -> None:
+        self.made: list[Node] = []
+        self.params: dict[str, Param] = {}
+
+    def make(self, spot: Spot, layer: Layer, inputs: tuple[Node, ...], span: Span, bound: Mapping[str, Bound]) -> Node:
+        """A node with its parameters.
+
+        Args:
+            spot: where it goes.
+            layer: what it does.
+            inputs: what it reads.
+            span: its text.
+            bound: the arguments that were given, for the places of errors.
+
+        Raises:
+            NetdslError: the layer cannot take these inputs, a size is past the limits, or reused weights do not fit.
+        """
+        try:
+            node = Node(spot.names.join(spot.name), layer, inputs, spot.names.scope, span)
+            specs = layer.params(*node.input_types)
+        except LayerError as error:
+            raise located(error, span, bound, inputs) from None
+        elements = lower_bound(node.type.elements)
+        if elements is not None and elements > MOST_ELEMENTS:
+            raise fail("E0703", f"the result would be {node.type}: {elements:,} elements", span, notes=shapes(inputs))
+        for role, spec in specs.items():
+            node.params[role] = self._param(spot, role, spec, node)
+        self.made.append(node)
+        return node
+
+    def _param(self, spot: Spot, role: str, spec: ParamSpec, node: Node) -> Param:
+        path = f"{spot.weights}.{role}" if role else spot.weights
+        if spec.elements > MOST_ELEMENTS:
+            what = f"the {role} of this `{node.layer.kind}`"
+            raise fail(
+                "E0703",
+                f"{what} would have {spec.elements:,} elements",
+                node.span,
+                notes=shapes(node.inputs),
+                help="is a size too large, or a `flatten` too early?",
+            )
+        known = self.params.setdefault(path, Param(path, spec))
+        if known.spec.shape != spec.shape:
+            raise fail(
+                "E0410",
+                f"`{path}` is {format_shape(known.spec.shape)}, and here it would be {format_shape(spec.shape)}",
+                node.span,
+                notes=shapes(node.inputs),
+                help="reused layers need an input like that of their first use",
+            )
+        return known
+
+
+def located(error: LayerError, span: Span, bound: Mapping[str, Bound], inputs: tuple[Node, ...]) -> NetdslError:
+    """A layer's error with its place: the argument at fault if one is named and was given, else the whole call."""
+    place = bound[error.argument].span if error.argument is not None and error.argument in bound else span
+    return fail(error.code, error.message, place, notes=shapes(inputs), help=error.help)
+
+
+def shapes(inputs: tuple[Node, ...]) -> tuple[str, ...]:
+    """The inputs' shapes, as a diagnostic notes them."""
+    if len(inputs) == 1:
+        return (f"the input here is {inputs[0].type}",)
+    return tuple(f"branch {i} is {node.type}, from `{node.name}`" for i, node in enumerate(inputs, 1))

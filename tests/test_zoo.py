@@ -1,0 +1,112 @@
+"""Every shipped net, end to end: counts as published, shapes as ONNX infers them, one function at -O0 and -O1."""
+
+import csv
+import zlib
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+
+from netdsl.backends.onnx_file import write
+from netdsl.compiler import check, compile_graph
+from netdsl.counts import count_macs, count_params
+from netdsl.zoo import shipped
+
+with (Path(__file__).parent / "figures" / "torchvision.csv").open() as file:
+    TORCHVISION = {row["model"]: row for row in csv.DictReader(file)}
+
+PUBLISHED = {
+    # counted by hand from the papers' tables; see the headers of the files
+    "softmax_regression": 7_850,
+    "hidden": 785 * 100 + 10 * 101,
+    "nielsen": 23_860,
+    "lenet5": 61_706,
+    "lenet5_1998": 60_000,
+    "mnist_cnn": 28_938,
+    "cifar10_cnn": 34_538,
+    "alexnet_2012": 60_965_224,
+    "zfnet": 62_357_608,
+    "zfnet_wide": 107_627_624,
+    "vgg11_lrn": 132_863_336,
+    "vgg16_c": 133_638_952,
+    "vgg16_c_bn": 133_647_400,
+    "googlenet_2014": 6_998_552,
+}
+"""Trainable parameters of the nets that torchvision does not have."""
+
+
+def weights(param):
+    """Values by which every parameter matters: running statistics and scales are away from 0 and 1."""
+    g = np.random.Generator(np.random.PCG64(zlib.crc32(param.name.encode())))
+    if param.derived is not None:
+        return param.derived.compute(*(weights(source) for source in param.derived.sources))
+    shape, role = param.spec.shape, param.name.rsplit(".", 1)[-1]
+    x = g.standard_normal(shape, dtype=np.float32)
+    if role == "running_var":
+        return 0.5 + np.abs(x)
+    if role in ("running_mean", "bias"):
+        return 0.1 * x
+    if len(shape) == 1:
+        return 1 + 0.1 * x
+    return x * np.float32(np.sqrt(2 / np.prod(shape[1:])))
+
+
+def test_every_net_has_a_figure():
+    assert set(shipped()) == set(PUBLISHED) | (set(TORCHVISION) & set(shipped()))
+
+
+@pytest.mark.parametrize("name", sorted(shipped()))
+def test_counts(name):
+    graph = check(name).graph
+    if name in PUBLISHED:
+        assert count_params(graph) == PUBLISHED[name]
+        return
+    row = TORCHVISION[name]
+    assert count_params(graph) == int(row["trainable_params"])
+    assert count_macs(graph) == int(row["conv_linear_macs"])
+    trainable = [p for p in graph.params.values() if p.spec.trainable]
+    assert len(trainable) == int(row["param_tensors"])
+    batch_norms = sum(node.layer.kind == "bn" for node in graph.nodes)
+    buffers = sum(p.spec.elements for p in graph.params.values() if not p.spec.trainable)
+    assert buffers + batch_norms == int(row["buffer_elems"])  # PyTorch also counts the batches each norm has seen
+
+
+@pytest.mark.parametrize("name", sorted(shipped()))
+def test_runs_and_optimizes(name, tmp_path):
+    """Full check, shape inference on every value, onnxruntime at batch 1 and 3, -O1 against -O0."""
+    graph = check(name).graph
+    image = graph.inputs[0]
+    g = np.random.Generator(np.random.PCG64(0))
+    batches = [g.standard_normal((n, *image.type.shape), dtype=np.float32) for n in (1, 3)]
+    results = {}
+    for level in (0, 1):
+        path = tmp_path / f"o{level}.onnx"
+        write(compile_graph(graph, level=level), path, weights, external=True)
+        onnx.checker.check_model(path, full_check=True)
+        same_shapes(onnx.load(path, load_external_data=False))
+        session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+        results[level] = [session.run(None, {image.name: x}) for x in batches]
+        for file in tmp_path.iterdir():
+            file.unlink()
+    for x, plain, optimized in zip(batches, results[0], results[1], strict=True):
+        for node, a, b in zip(graph.outputs.values(), plain, optimized, strict=True):
+            assert a.shape == (len(x), *node.type.shape)
+            assert np.abs(a - b).max() <= 1e-4 * np.abs(a).max()
+
+
+def same_shapes(model):
+    """ONNX's own inference, given nothing but the inputs, finds the shapes that netdsl wrote, on every value."""
+    ours = {value.name: shape(value) for value in (*model.graph.value_info, *model.graph.output)}
+    del model.graph.value_info[:]
+    for output in model.graph.output:
+        output.type.tensor_type.ClearField("shape")
+    inferred = onnx.shape_inference.infer_shapes(model, check_type=True, strict_mode=True, data_prop=True).graph
+    theirs = {value.name: shape(value) for value in (*inferred.value_info, *inferred.output)}
+    assert len(ours) >= len(model.graph.node) / 2
+    assert {name: theirs.get(name) for name in ours} == ours
+
+
+def shape(value):
+    return [dim.dim_param or dim.dim_value for dim in value.type.tensor_type.shape.dim]
