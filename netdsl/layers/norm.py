@@ -1,0 +1,261 @@
+"""Normalizations: by the statistics of training, of a sample, of groups of channels, of neighbouring channels."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from netdsl.arguments import Count, Flag, OptionalPositive, Positive, Real
+from netdsl.ir.graph import Init, ParamSpec
+from netdsl.ir.types import DType, TensorType
+from netdsl.layer import Layer, LayerError, Lowering, need_divisible, need_float, need_int, need_rank, register
+from netdsl.layers.affine import ChannelAffine, apply_scale_and_shift, channels, scale_and_shift
+from netdsl.layers.precision import computing_type, narrow, widen
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+
+@register("bn")
+@dataclass(frozen=True)
+class BatchNorm(ChannelAffine):
+    """Batch normalization: y[c] = weight[c] * (x[c] - running_mean[c]) / sqrt(running_var[c] + eps) + bias[c].
+
+    Input and output C x anything. Parameters: weight C and bias C, unless `affine=no`; buffers: running_mean C,
+    running_var C. In the training graph the statistics are those of the batch, and the running ones move towards
+    them by the fraction `momentum`. Source: Ioffe and Szegedy, "Batch normalization" (2015); torch.nn.BatchNorm2d;
+    ONNX operator BatchNormalization, whose running variance is not corrected for the size of the batch as PyTorch's.
+    """
+
+    eps: Positive = 1e-5
+    momentum: Real = 0.1
+    affine: Flag = True
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        (x,) = inputs
+        need_float(self, x, bfloat16=False)
+        need_rank(self, x, 1)
+        channels(x)
+        return x
+
+    def params(self, *inputs: TensorType) -> Mapping[str, ParamSpec]:
+        (x,) = inputs
+        statistics = {
+            role: ParamSpec((channels(x),), Init.constant(value), trainable=False, dtype=x.dtype)
+            for role, value in (("running_mean", 0.0), ("running_var", 1.0))
+        }
+        return scale_and_shift((channels(x),), x.dtype, weight=self.affine, bias=self.affine) | statistics
+
+    def coefficients(self, params: Mapping[str, "npt.NDArray[Any]"]) -> "tuple[npt.ArrayLike, npt.ArrayLike]":
+        scale = params.get("weight", 1.0) / (params["running_var"] + self.eps) ** 0.5
+        return scale, params.get("bias", 0.0) - params["running_mean"] * scale
+
+    def to_onnx(self, o: Lowering, *inputs: str) -> str:
+        size = channels(o.output)
+        weight = o.param("weight") if self.affine else o.const([1.0] * size)
+        bias = o.param("bias") if self.affine else o.const([0.0] * size)
+        operands = (inputs[0], weight, bias, o.param("running_mean"), o.param("running_var"))
+        if not o.training:
+            return o.op("BatchNormalization", *operands, epsilon=self.eps)
+        y, mean, var, *_ = o.ops(
+            3 if o.opset >= 14 else 5,  # before opset 14 it is the number of outputs that asks for training
+            "BatchNormalization", *operands, epsilon=self.eps, momentum=1 - self.momentum,
+            training_mode=1 if o.opset >= 14 else None,
+        )  # fmt: skip
+        # Once its statistics are not read, onnxruntime silently takes the node for one of inference.
+        o.update("running_mean", mean)
+        o.update("running_var", var)
+        return y
+
+
+class _OverLastAxes(Layer):
+    """A layer that normalizes over the last `dims` axes and scales each position of them."""
+
+    dims: Count
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        (x,) = inputs
+        need_float(self, x)
+        if self.dims > x.rank:
+            raise LayerError("E0411", f"`dims={self.dims}` is more than {x} has dimensions", argument="dims",
+                             help=f"use at most {x.rank}; the batch is not counted")  # fmt: skip
+        self.normalized(x)
+        return x
+
+    def normalized(self, x: TensorType) -> tuple[int, ...]:
+        """The sizes of the axes, which are those of the weights."""
+        return tuple(need_int(dim, f"a size that `{self.kind}` has weights for") for dim in x.shape[-self.dims :])
+
+    def weights(self, x: TensorType, *, bias: bool) -> dict[str, ParamSpec]:
+        """The parameters."""
+        return scale_and_shift(self.normalized(x), x.dtype, weight=True, bias=bias)
+
+    def over_deviation(self, o: Lowering, x: str, eps: float, *, centre: bool) -> str:
+        """Lower x / sqrt(mean(x^2) + eps), where x has been centred if `centre`."""
+        x = widen(o, x)
+        if centre:
+            x = o.op("Sub", x, self._mean(o, x))
+        least = o.const(eps, computing_type(o.output.dtype).value)
+        variance = o.op("Add", self._mean(o, o.op("Mul", x, x)), least)
+        return narrow(o, o.op("Div", x, o.op("Sqrt", variance)))
+
+    def _mean(self, o: Lowering, x: str) -> str:
+        axes = list(range(-self.dims, 0))
+        return o.op("ReduceMean", x, axes=axes) if o.opset < 18 else o.op("ReduceMean", x, o.const(axes))
+
+
+@register("ln")
+@dataclass(frozen=True)
+class LayerNorm(_OverLastAxes):
+    """Layer normalization: y = weight * (x - mean(x)) / sqrt(var(x) + eps) + bias, over the last `dims` axes.
+
+    Input and output of any shape with at least `dims` axes. Parameters: weight and, unless `bias=no`, bias, of the
+    shape of those axes. Source: Ba et al., "Layer normalization" (2016); torch.nn.LayerNorm; ONNX operator
+    LayerNormalization, before opset 17 its formula.
+    """
+
+    opset = 17
+
+    dims: Count = 1
+    eps: Positive = 1e-5
+    bias: Flag = True
+
+    def params(self, *inputs: TensorType) -> Mapping[str, ParamSpec]:
+        return self.weights(inputs[0], bias=self.bias)
+
+    def to_onnx(self, o: Lowering, *inputs: str) -> str:
+        weight, bias = o.param("weight"), o.param("bias") if self.bias else None
+        if o.opset >= 17:
+            return o.op("LayerNormalization", inputs[0], weight, bias, axis=-self.dims, epsilon=self.eps)
+        scaled = o.op("Mul", self.over_deviation(o, inputs[0], self.eps, centre=True), weight)
+        return o.op("Add", scaled, bias) if bias else scaled
+
+
+@register("rmsnorm")
+@dataclass(frozen=True)
+class RmsNorm(_OverLastAxes):
+    """Root-mean-square normalization: y = weight * x / sqrt(mean(x^2) + eps), over the last `dims` axes.
+
+    Input and output of any shape with at least `dims` axes. Parameter: weight, of the shape of those axes. Without
+    `eps` it is the distance from 1 to the next number of the type computed in: 2^-23, or 2^-52 for float64. Source:
+    Zhang and Sennrich, "Root mean square layer normalization" (2019); torch.nn.RMSNorm; ONNX operators Mul,
+    ReduceMean, Sqrt and Div.
+    """
+
+    dims: Count = 1
+    eps: OptionalPositive = None
+
+    def params(self, *inputs: TensorType) -> Mapping[str, ParamSpec]:
+        return self.weights(inputs[0], bias=False)
+
+    def to_onnx(self, o: Lowering, *inputs: str) -> str:
+        least = 2.0**-52 if computing_type(o.output.dtype) is DType.FLOAT64 else 2.0**-23
+        eps = least if self.eps is None else self.eps
+        return o.op("Mul", self.over_deviation(o, inputs[0], eps, centre=False), o.param("weight"))
+
+
+@register("gn")
+@dataclass(frozen=True)
+class GroupNorm(Layer):
+    """Group normalization: each of `groups` groups of consecutive channels is brought to mean 0 and variance 1.
+
+    y = weight[c] * (x - mean) / sqrt(var + eps) + bias[c]. Input and output C x anything. Parameters: weight C and
+    bias C, unless `affine=no`. Source: Wu and He, "Group normalization" (2018); torch.nn.GroupNorm; ONNX operators
+    Reshape, InstanceNormalization, Mul and Add, which are there in every opset, unlike GroupNormalization.
+    """
+
+    groups: Count
+    eps: Positive = 1e-5
+    affine: Flag = True
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        (x,) = inputs
+        need_float(self, x, bfloat16=False)
+        need_rank(self, x, 1)
+        need_divisible(x.shape[0], self.groups, "groups")
+        self.params(x)
+        return x
+
+    def params(self, *inputs: TensorType) -> Mapping[str, ParamSpec]:
+        (x,) = inputs
+        return scale_and_shift((channels(x),), x.dtype, weight=True, bias=True) if self.affine else {}
+
+    def to_onnx(self, o: Lowering, *inputs: str) -> str:
+        groups = o.op("Reshape", inputs[0], o.const([0, self.groups, -1]))
+        ones, zeros = o.const([1.0] * self.groups), o.const([0.0] * self.groups)
+        normalized = o.op("InstanceNormalization", groups, ones, zeros, epsilon=self.eps)
+        restored = o.op("Reshape", normalized, _shape(o, inputs[0]))
+        return apply_scale_and_shift(o, restored, weight=self.affine, bias=self.affine)
+
+
+@register("instance_norm")
+@dataclass(frozen=True)
+class InstanceNorm(Layer):
+    """Instance normalization: each channel of each sample is brought to mean 0 and variance 1.
+
+    y = weight[c] * (x - mean) / sqrt(var + eps) + bias[c]. Input and output C x at least one spatial dimension.
+    Parameters with `affine=yes`: weight C, bias C. Source: Ulyanov et al., "Instance normalization" (2016);
+    torch.nn.InstanceNorm2d; ONNX operator InstanceNormalization.
+    """
+
+    eps: Positive = 1e-5
+    affine: Flag = False
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        (x,) = inputs
+        need_float(self, x, bfloat16=False)
+        need_rank(self, x, 2, what="channels and spatial dimensions")
+        channels(x)
+        return x
+
+    def params(self, *inputs: TensorType) -> Mapping[str, ParamSpec]:
+        (x,) = inputs
+        return scale_and_shift((channels(x),), x.dtype, weight=True, bias=True) if self.affine else {}
+
+    def to_onnx(self, o: Lowering, *inputs: str) -> str:
+        size = channels(o.output)
+        weight = o.param("weight") if self.affine else o.const([1.0] * size)
+        bias = o.param("bias") if self.affine else o.const([0.0] * size)
+        return o.op("InstanceNormalization", inputs[0], weight, bias, epsilon=self.eps)
+
+
+@register("lrn")
+@dataclass(frozen=True)
+class LocalResponseNorm(Layer):
+    """Local response normalization: y[c] = x[c] / (k + alpha/size * sum of x^2 over `size` channels around c)^beta.
+
+    The channels are c - size//2 to c + (size-1)//2, as far as they exist. Input and output C x at least one spatial
+    dimension. Source: Krizhevsky et al., "ImageNet classification with deep convolutional neural networks" (2012),
+    where alpha is not divided by `size`; torch.nn.LocalResponseNorm. ONNX operator LRN for images and odd sizes (for
+    even ones its channels are the mirrored ones, and onnxruntime takes neither them nor other ranks); otherwise
+    AveragePool along the channels.
+    """
+
+    size: Count
+    alpha: Real = 1e-4
+    beta: Real = 0.75
+    k: Real = 1.0
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        (x,) = inputs
+        need_float(self, x, bfloat16=False)
+        need_rank(self, x, 2, what="channels and spatial dimensions")
+        return x
+
+    def to_onnx(self, o: Lowering, *inputs: str) -> str:
+        (x,) = inputs
+        if self.size % 2 and o.output.rank == 3:
+            return o.op("LRN", x, size=self.size, alpha=self.alpha, beta=self.beta, bias=self.k)
+        squares = o.op("Unsqueeze", o.op("Mul", x, x), o.const([1]))
+        columns = o.op("Reshape", squares, o.const([0, 0, 0, -1]))
+        before, after = self.size // 2, (self.size - 1) // 2
+        means = o.op(
+            "AveragePool", columns, kernel_shape=[self.size, 1], pads=[before, 0, after, 0], count_include_pad=1
+        )
+        scaled = o.op("Mul", o.op("Reshape", means, _shape(o, x)), o.const(self.alpha))
+        return o.op("Div", x, o.op("Pow", o.op("Add", scaled, o.const(self.k)), o.const(self.beta)))
+
+
+def _shape(o: Lowering, x: str) -> str:
+    """The shape of the output, which is that of `x`, as the second input of a Reshape."""
+    known = all(isinstance(size, int) for size in o.output.shape)
+    return o.const([0, *o.output.shape]) if known else o.op("Shape", x)  # 0 copies the batch
