@@ -1,0 +1,35 @@
+"""Optimizations for inference: each pass is a function from graph to graph, and the pipeline is a tuple of them.
+
+A pass takes time in proportion to the number of nodes and leaves a graph that `netdsl.ir.verify` finds whole. What it
+computes for the weights is done when weights are read (`netdsl.weights.materialize`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from netdsl.passes.fold_ahead import fold_ahead
+from netdsl.passes.fold_back import fold_back
+from netdsl.passes.identities import drop_identities
+from netdsl.passes.merge_affines import merge_affines
+from netdsl.passes.unused import drop_unused
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from netdsl.ir.graph import Graph
+
+OPTIMIZATIONS: tuple[Callable[[Graph], Graph], ...] = (
+    drop_unused,
+    drop_identities,
+    merge_affines,
+    fold_back,
+    fold_ahead,
+)
+
+
+def optimize(graph: Graph, level: int) -> Graph:
+    """The graph as it is for level 0, and ready for inference for level 1; no training graph can be made of that."""
+    for optimization in OPTIMIZATIONS if level else ():
+        graph = optimization(graph)
+    return graph

@@ -1,0 +1,62 @@
+"""Folding affine layers into the layer after them, where that is exact: no padding may stand between."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from netdsl.ir.graph import Derived
+from netdsl.layers.windows import Windowed
+from netdsl.passes.rewrite import count_owners, count_reads, rewrite, with_inputs
+from netdsl.passes.scaling import BiasAfter, ScaledWeight, absorbing, scaling_of
+
+if TYPE_CHECKING:
+    from netdsl.ir.graph import Graph, Node
+    from netdsl.passes.scaling import Scaling
+
+
+def fold_ahead(graph: Graph) -> Graph:
+    """The graph without the affine layers before convolutions without padding, and before dense layers on vectors.
+
+    A flatten may stand before a dense layer. What lies between must be read once, and the weights be their owner's
+    alone.
+    """
+    reads, owners = count_reads(graph), count_owners(graph)
+
+    def change(node: Node, inputs: tuple[Node, ...]) -> Node:
+        changed = with_inputs(node, inputs)
+        if not _absorbs(node) or any(owners[param.name] > 1 for param in node.params.values()):
+            return changed
+        flat = _flattens(inputs[0])
+        if reads[node.inputs[0]] > 1 or (flat and reads[node.inputs[0].inputs[0]] > 1):
+            return changed
+        before = inputs[0].inputs[0] if flat else inputs[0]
+        scaling = scaling_of(before)
+        if scaling is None:
+            return changed
+        return _folded(changed, before, scaling, with_inputs(inputs[0], before.inputs) if flat else before.inputs[0])
+
+    return rewrite(graph, change)
+
+
+def _absorbs(node: Node) -> bool:
+    """Whether every output sees all of its window, so that a shift of the input adds the same to each of them."""
+    if node.layer.kind == "dense":
+        return node.type.rank == 1
+    if node.layer.kind not in ("conv", "depthwise") or not isinstance(node.layer, Windowed):
+        return False
+    return all(slide.before == slide.after == 0 for slide in node.layer.slides(node.inputs[0].type))
+
+
+def _flattens(node: Node) -> bool:
+    return node.layer.kind == "flatten" and node.type.rank == 1
+
+
+def _folded(host: Node, before: Node, scaling: Scaling, source: Node) -> Node:
+    sources = tuple(before.params.values())
+    weight, *bias = host.params.values()
+    return absorbing(
+        host,
+        Derived(ScaledWeight(scaling, 1), (weight, *sources)),
+        Derived(BiasAfter(scaling), (weight, *bias, *sources)),
+        source,
+    )

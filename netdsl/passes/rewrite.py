@@ -1,0 +1,52 @@
+"""Making a changed copy of a graph, whose nodes refer to each other and so cannot be exchanged one by one."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from netdsl.ir.graph import needed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from netdsl.ir.graph import Graph, Node
+
+
+def rewrite(graph: Graph, change: Callable[[Node, tuple[Node, ...]], Node]) -> Graph:
+    """The graph with `change(node, inputs)` in the place of each node, without what is no longer needed.
+
+    Args:
+        graph: the graph; its aux outputs stay as long as they are there.
+        change: takes a node and its inputs in the new graph, and returns a new node, one of the inputs, or what
+            `with_inputs` makes of it.
+    """
+    new: dict[Node, Node] = {}
+    for node in graph.nodes:
+        new[node] = change(node, tuple(new[source] for source in node.inputs))
+    changed = replace(
+        graph,
+        nodes=tuple(dict.fromkeys(new.values())),
+        outputs={name: new[node] for name, node in graph.outputs.items()},
+        aux={name: new[node] for name, node in graph.aux.items()},
+    )
+    return replace(changed, nodes=needed(changed, training=True))
+
+
+def with_inputs(node: Node, inputs: tuple[Node, ...]) -> Node:
+    """The same layer with the same parameters, applied to `inputs`."""
+    return node if inputs == node.inputs else replace(node, inputs=inputs)
+
+
+def count_reads(graph: Graph) -> Counter[Node]:
+    """How often each value is read; being an output counts as well."""
+    reads = Counter(source for node in graph.nodes for source in node.inputs)
+    reads.update(graph.outputs.values())
+    reads.update(graph.aux.values())
+    return reads
+
+
+def count_owners(graph: Graph) -> Counter[str]:
+    """How many nodes hold each parameter, by its name; more than one where weights are used again."""
+    return Counter(param.name for node in graph.nodes for param in node.params.values())
