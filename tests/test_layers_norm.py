@@ -5,14 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+import onnx
+import onnxruntime
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812 - everybody's name for it
-from conformance import conform, operators
+from conformance import conform, one_layer, operators
+from onnx import numpy_helper
+from onnx.reference import ReferenceEvaluator
 
+from netdsl.backends.onnx import LoweredModel, lower
 from netdsl.ir.dim import symbol
+from netdsl.ir.graph import Graph, Node, Param, Scope
 from netdsl.ir.types import DType, TensorType
 from netdsl.layer import Layer, LayerError
+from netdsl.layers.ends import Input
 from netdsl.layers.norm import BatchNorm, GroupNorm, InstanceNorm, LayerNorm, LocalResponseNorm, RmsNorm
 
 if TYPE_CHECKING:
@@ -222,3 +229,66 @@ def test_errors(layer: Layer, type_: TensorType, code: str, argument: str | None
         layer.infer(type_)
     assert (caught.value.code, caught.value.argument) == (code, argument)
     assert remedy in (caught.value.help or "")
+
+
+# ---------------------------------------------------------------------------------------------------------- training
+
+
+def training_step(model: onnx.ModelProto, x: np.ndarray, runner: str) -> list[np.ndarray]:
+    if runner == "reference":
+        return list(ReferenceEvaluator(model).run(None, {"x0": x}))
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    return list(session.run(None, {"x0": x}))
+
+
+def with_values(lowered: LoweredModel, values: dict[str, np.ndarray]) -> onnx.ModelProto:
+    lowered.proto.graph.initializer.extend(numpy_helper.from_array(values[p.name], p.name) for p in lowered.params)
+    onnx.checker.check_model(lowered.proto, full_check=True)
+    return lowered.proto
+
+
+@pytest.mark.parametrize(
+    ("opset", "runner"),
+    [(13, "onnxruntime"), (14, "onnxruntime"), (18, "onnxruntime"), (21, "onnxruntime"), (14, "reference"),
+     (21, "reference")],
+)  # fmt: skip
+@pytest.mark.parametrize("affine", [True, False])
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_bn_in_training_uses_the_batch_and_moves_the_statistics(
+    shape: tuple[int, ...], affine: bool, opset: int, runner: str
+) -> None:
+    module = BATCH_NORMS[len(shape)](6, momentum=0.3, affine=affine)
+    with torch.no_grad():
+        for tensor in module.state_dict().values():
+            if tensor.is_floating_point():
+                tensor.uniform_(0.5, 1.5, generator=torch.Generator().manual_seed(1))
+    values = {f"it.{name}": tensor.numpy().copy() for name, tensor in module.state_dict().items()}
+    graph = one_layer(BatchNorm(momentum=0.3, affine=affine), TensorType(shape))
+    model = with_values(lower(graph, opset=opset, training=True), values)
+    assert [output.name for output in model.graph.output] == ["y", "it.running_mean/next", "it.running_var/next"]
+
+    x = data(*shape)
+    y, mean, var = training_step(model, x, runner)
+    with torch.no_grad():
+        want = module(torch.from_numpy(x)).numpy()
+    np.testing.assert_allclose(y, want, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(mean, module.running_mean.numpy(), rtol=1e-5)
+    biased = 0.7 * values["it.running_var"] + 0.3 * np.moveaxis(x, 1, 0).reshape(6, -1).var(1)
+    np.testing.assert_allclose(var, biased, rtol=1e-4)
+
+
+def test_a_reused_bn_moves_its_statistics_twice() -> None:
+    """Once for each application, as a torch module that is called twice."""
+    root, type_ = Scope(""), TensorType((6,))
+    layer = BatchNorm(momentum=0.5, affine=False)
+    x = Node("x0", Input((6,)), (), root)
+    params = {role: Param(f"it.{role}", spec) for role, spec in layer.params(type_).items()}
+    first = Node("it", layer, (x,), root, params=params)
+    second = Node("again", layer, (first,), root, params=params)
+    lowered = lower(Graph("test", (x, first, second), {"y": second}), training=True)
+    values = {"it.running_mean": np.full(6, 8, "float32"), "it.running_var": np.ones(6, "float32")}
+    samples = data(6)
+    _, mean, _ = training_step(with_values(lowered, values), samples, "onnxruntime")
+    np.testing.assert_allclose(mean, 2 + samples.mean(0) / 4, rtol=1e-4)  # the second batch has mean 0

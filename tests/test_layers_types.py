@@ -1,0 +1,65 @@
+"""What a layer accepts, ONNX accepts too: each element type in each opset, as ONNX's own type inference sees it."""
+
+from __future__ import annotations
+
+import onnx
+import pytest
+from conformance import one_layer
+
+from netdsl.backends.onnx import OPSETS, lower
+from netdsl.backends.onnx_proto import set_value_info
+from netdsl.ir.types import DType, TensorType
+from netdsl.layer import Layer, LayerError
+from netdsl.layers.activation import (
+    Celu,
+    Elu,
+    Gelu,
+    HardSigmoid,
+    HardSwish,
+    LeakyRelu,
+    LogSoftmax,
+    Maxout,
+    Mish,
+    PRelu,
+    Relu,
+    Relu6,
+    ScaledTanh,
+    Selu,
+    Sigmoid,
+    Silu,
+    Softmax,
+    Softplus,
+    Softsign,
+    Tanh,
+)
+from netdsl.layers.affine import Affine, Normalize
+from netdsl.layers.norm import BatchNorm, GroupNorm, InstanceNorm, LayerNorm, LocalResponseNorm, RmsNorm
+from netdsl.layers.regularise import Dropout, Dropout2d, DropPath
+
+FLOATS = (DType.FLOAT32, DType.FLOAT16, DType.BFLOAT16, DType.FLOAT64)
+WITHOUT_BFLOAT16 = [
+    LeakyRelu(), PRelu(), PRelu(shared=False), Elu(), Selu(), Celu(), Mish(), HardSwish(), HardSigmoid(), Softsign(),
+    BatchNorm(), GroupNorm(2), InstanceNorm(), LocalResponseNorm(4), Dropout2d(), DropPath(0.2),
+]  # fmt: skip
+WITH_BFLOAT16 = [
+    Relu(), Relu6(), Gelu(), Gelu("tanh"), Silu(), Softplus(), Softplus(2.0, 1.0), Sigmoid(), Tanh(), ScaledTanh(),
+    Softmax(), LogSoftmax(), Maxout(2), Affine(), Normalize((0.5,), (2.0,)), LayerNorm(), LayerNorm(2, bias=False),
+    RmsNorm(), Dropout(),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("layer", WITH_BFLOAT16 + WITHOUT_BFLOAT16, ids=str)
+def test_onnx_accepts_the_element_types_that_the_layer_accepts(layer: Layer, training: bool) -> None:
+    for dtype in FLOATS:
+        type_ = TensorType((4, 3), dtype)
+        if dtype is DType.BFLOAT16 and layer in WITHOUT_BFLOAT16:
+            with pytest.raises(LayerError) as caught:
+                layer.infer(type_)
+            assert caught.value.code == "E0409"
+            continue
+        for opset in OPSETS:
+            lowered = lower(one_layer(layer, type_), opset=opset, training=training)
+            for param in lowered.params:  # their types are enough, so they are given as inputs
+                set_value_info(lowered.proto.graph.input.add(), param.name, param.spec.dtype, param.spec.shape)
+            onnx.shape_inference.infer_shapes(lowered.proto, check_type=True, strict_mode=True)
