@@ -1,5 +1,33 @@
 """The layers of the language, one family per file; importing this package fills `netdsl.layer.LAYERS`."""
 
-from netdsl.layers import activation, adaptive, affine, conv, ends, linear, merge, norm, pool, regularise
+from netdsl.layers import (
+    activation,
+    adaptive,
+    affine,
+    conv,
+    ends,
+    linear,
+    merge,
+    norm,
+    pool,
+    regularise,
+    resize,
+    shape,
+    slices,
+)
 
-__all__ = ["activation", "adaptive", "affine", "conv", "ends", "linear", "merge", "norm", "pool", "regularise"]
+__all__ = [
+    "activation",
+    "adaptive",
+    "affine",
+    "conv",
+    "ends",
+    "linear",
+    "merge",
+    "norm",
+    "pool",
+    "regularise",
+    "resize",
+    "shape",
+    "slices",
+]

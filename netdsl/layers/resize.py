@@ -1,0 +1,136 @@
+"""Larger and smaller images: padding, cropping, upsampling."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from netdsl.arguments import Flag, Margins, Real, Size, choice
+from netdsl.ir.dim import upper_bound
+from netdsl.ir.types import DType, TensorType
+from netdsl.layer import Layer, LayerError, Lowering, Window, per_dimension, register
+from netdsl.layers.windows import SIDES, need_image, per_side
+
+SPATIAL = {"linear": 1, "bilinear": 2, "trilinear": 3, "bicubic": 2}
+"""How many spatial dimensions a way to interpolate is for."""
+
+
+@register("pad")
+@dataclass(frozen=True)
+class Pad(Layer):
+    """Margins around an image, of one `value`, or by `reflect` its mirror image, or by `replicate` its border repeated.
+
+    Input C x spatial, output each side n + before + after. `p` is one margin for all sides, one for each dimension, or
+    one for each side in the order (top, left, bottom, right). Source: torch.nn.functional.pad; ONNX operator Pad.
+    """
+
+    p: Margins
+    mode: Annotated[str, choice("constant", "reflect", "replicate")] = "constant"
+    value: Real = 0.0
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        (x,) = inputs
+        need_image(self, x)
+        if self.value and self.mode != "constant":
+            raise LayerError("E0306", f"`mode={self.mode}` takes no value", argument="value")
+        before, after = per_side(self.p, x.rank - 1)
+        for size, a, b, side in zip(x.shape[1:], before, after, SIDES[x.rank - 1], strict=True):
+            most = upper_bound(size)
+            if self.mode == "reflect" and most is not None and max(a, b) >= most:
+                raise LayerError(
+                    "E0306",
+                    f"`mode=reflect` mirrors all {side} but the outermost, and {max(a, b)} are due of {size}",
+                    argument="p",
+                )
+        return x.with_shape((x.shape[0], *(n + a + b for n, a, b in zip(x.shape[1:], before, after, strict=True))))
+
+    def to_onnx(self, o: Lowering, *inputs: str) -> str:
+        before, after = per_side(self.p, o.output.rank - 1)
+        return o.op(
+            "Pad",
+            inputs[0],
+            o.const([0, 0, *before, 0, 0, *after]),
+            o.const(self.value) if self.mode == "constant" else None,
+            mode={"replicate": "edge"}.get(self.mode, self.mode),
+        )
+
+
+@register("crop")
+@dataclass(frozen=True)
+class Crop(Layer):
+    """An image without its margins `p`, which are given as for `pad`: `crop` undoes it.
+
+    Input C x spatial, output each side n - before - after. Source: torch.nn.functional.pad with negative margins; ONNX
+    operator Slice.
+    """
+
+    p: Margins
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        (x,) = inputs
+        need_image(self, x)
+        before, after = per_side(self.p, x.rank - 1)
+        for size, a, b, side in zip(x.shape[1:], before, after, SIDES[x.rank - 1], strict=True):
+            most = upper_bound(size)
+            if most is not None and most <= a + b:
+                raise LayerError("E0415", f"nothing is left of {size} {side} without {a} + {b}", argument="p")
+        return x.with_shape((x.shape[0], *(n - a - b for n, a, b in zip(x.shape[1:], before, after, strict=True))))
+
+    def to_onnx(self, o: Lowering, *inputs: str) -> str:
+        before, after = per_side(self.p, o.output.rank - 1)
+        ends = [-margin if margin else 2**63 - 1 for margin in after]
+        axes = list(range(2, o.output.rank + 1))
+        return o.op("Slice", inputs[0], o.const(list(before)), o.const(ends), o.const(axes))
+
+
+@register("upsample")
+@dataclass(frozen=True)
+class Upsample(Layer):
+    """An image enlarged `scale` times, a whole number for all dimensions or one for each.
+
+    Input C x spatial, output each side n*scale. `nearest` repeats positions; `linear`, `bilinear`, `trilinear` and
+    `bicubic` (for 1, 2, 3 and 2 spatial dimensions) interpolate, which keeps the image's borders in place, or with
+    `align_corners` the centres of its outermost positions. Source: torch.nn.functional.interpolate; ONNX operator
+    Resize, with cubic_coeff_a = -0.75.
+    """
+
+    scale: Size = 2
+    mode: Annotated[str, choice("nearest", *SPATIAL)] = "nearest"
+    align_corners: Flag = False
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        (x,) = inputs
+        need_image(self, x)
+        if x.dtype is DType.FLOAT64:
+            raise LayerError("E0409", "`upsample` takes float32 or float16, not float64")
+        spatial = x.rank - 1
+        if SPATIAL.get(self.mode, spatial) != spatial:
+            words = ["`nearest`", *(f"`{mode}`" for mode, rank in SPATIAL.items() if rank == spatial)]
+            raise LayerError(
+                "E0401",
+                f"`mode={self.mode}` is for {SPATIAL[self.mode]} spatial dimensions, and {x} has {spatial}",
+                argument="mode",
+                help=f"use {' or '.join(words)}",
+            )
+        if self.align_corners and self.mode == "nearest":
+            raise LayerError("E0306", "`mode=nearest` aligns no corners", argument="align_corners")
+        scale = per_dimension(self.scale, spatial, "scale")
+        return x.with_shape((x.shape[0], *(n * factor for n, factor in zip(x.shape[1:], scale, strict=True))))
+
+    def window(self, *inputs: TensorType) -> Window:
+        spatial = inputs[0].rank - 1
+        seen = {"nearest": 1, "bicubic": 4}.get(self.mode, 2)
+        return Window((seen,) * spatial, (1,) * spatial, per_dimension(self.scale, spatial, "scale"))
+
+    def to_onnx(self, o: Lowering, *inputs: str) -> str:
+        scale = o.const([1.0, 1.0, *per_dimension(self.scale, o.output.rank - 1, "scale")], "float32")
+        if self.mode == "nearest":
+            ways = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+            return o.op("Resize", inputs[0], None, scale, **ways)
+        return o.op(
+            "Resize",
+            inputs[0],
+            None,
+            scale,
+            mode="cubic" if self.mode == "bicubic" else "linear",
+            coordinate_transformation_mode="align_corners" if self.align_corners else "half_pixel",
+            cubic_coeff_a=-0.75 if self.mode == "bicubic" else None,
+        )

@@ -1,0 +1,195 @@
+"""Rearrangements: the same elements in another shape or order."""
+
+from dataclasses import dataclass
+
+from netdsl.arguments import Count, Integer, Integers, ShapeArgument, show
+from netdsl.ir.dim import Dim, equality_constraint, exact_quotient, product
+from netdsl.ir.types import TensorType
+from netdsl.layer import (
+    Layer,
+    LayerError,
+    Lowering,
+    Window,
+    need_divisible,
+    need_float,
+    need_rank,
+    normalized_axis,
+    register,
+)
+
+
+@register("identity")
+@dataclass(frozen=True)
+class Identity(Layer):
+    """What reaches it: y = x. As a branch of a join, it is the untouched tensor.
+
+    Source: torch.nn.Identity; it leaves no trace in ONNX.
+    """
+
+    def to_onnx(self, o: Lowering, *inputs: str) -> str:
+        return inputs[0]
+
+
+@register("flatten")
+@dataclass(frozen=True)
+class Flatten(Layer):
+    """All axes from `start` on become one, row by row: C x H x W to C*H*W.
+
+    The batch is not counted, so `start=0` flattens whole samples. Source: torch.nn.Flatten, whose start_dim is one
+    more; ONNX operators Flatten and Reshape.
+    """
+
+    start: Integer = 0
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        (x,) = inputs
+        start = normalized_axis(self.start, x.rank, "start")
+        return x.with_shape((*x.shape[:start], product(x.shape[start:])))
+
+    def to_onnx(self, o: Lowering, *inputs: str) -> str:
+        (x,) = o.inputs
+        if x == o.output:
+            return inputs[0]
+        if o.output.rank == 1:
+            return o.op("Flatten", inputs[0], axis=1)
+        return _reshaped(o, inputs[0], x.shape, o.output.shape)
+
+
+@register("reshape")
+@dataclass(frozen=True)
+class Reshape(Layer):
+    """The same elements, row by row, in another `shape`, in which one size may be -1 and is then inferred.
+
+    The batch is not counted. Source: torch.reshape; ONNX operator Reshape.
+    """
+
+    shape: ShapeArgument
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        (x,) = inputs
+        known = product(dim for dim in self.shape if dim != -1)
+        rest = exact_quotient(x.elements, known)
+        if rest is None or (rest != 1 and -1 not in self.shape):
+            raise self._misfit(x, known)
+        return x.with_shape(rest if dim == -1 else dim for dim in self.shape)
+
+    def to_onnx(self, o: Lowering, *inputs: str) -> str:
+        return _reshaped(o, inputs[0], o.inputs[0].shape, o.output.shape)
+
+    def _misfit(self, x: TensorType, known: Dim) -> LayerError:
+        """The error of a shape that has not the elements of `x`, with the size that would make it fit."""
+        given = f"`reshape` keeps the number of elements: {x} has {x.elements}, and {show(self.shape)} has "
+        message = given + (f"a multiple of {known}" if -1 in self.shape else f"{known}")
+        whole = x.elements // known * known if isinstance(known, int) and -1 in self.shape else known
+        constraint = equality_constraint(x.elements, whole)
+        if constraint:
+            return LayerError(
+                "E0408", message, argument="shape", help=f"add `where {constraint}` to the `input` if that is meant"
+            )
+        remedy = None
+        for i in range(len(self.shape) if -1 not in self.shape else 0):
+            size = exact_quotient(x.elements, product((*self.shape[:i], *self.shape[i + 1 :])))
+            if size is not None:
+                remedy = f"`reshape {show((*self.shape[:i], size, *self.shape[i + 1 :]))}` fits"
+        return LayerError("E0406", message, argument="shape", help=remedy)
+
+
+@register("transpose")
+@dataclass(frozen=True)
+class Transpose(Layer):
+    """The axes in another order: axis i of the output is axis perm[i] of the input.
+
+    The batch stays first and is not counted, so `transpose (1, 0)` turns T x C to C x T. Source: torch.permute; ONNX
+    operator Transpose.
+    """
+
+    perm: Integers
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        (x,) = inputs
+        return x.with_shape(x.shape[axis] for axis in self._axes(x.rank))
+
+    def to_onnx(self, o: Lowering, *inputs: str) -> str:
+        return o.op("Transpose", inputs[0], perm=[0, *(axis + 1 for axis in self._axes(o.output.rank))])
+
+    def _axes(self, rank: int) -> list[int]:
+        axes = [normalized_axis(axis, rank, "perm") for axis in self.perm]
+        if sorted(axes) != list(range(rank)):
+            raise LayerError(
+                "E0306",
+                f"`perm` names each of the {rank} axes once, and {show(self.perm)} does not",
+                argument="perm",
+                help=f"the axes are {', '.join(map(str, range(rank)))}; the batch is not counted",
+            )
+        return axes
+
+
+@register("channel_shuffle")
+@dataclass(frozen=True)
+class ChannelShuffle(Layer):
+    """Channels dealt out over groups: output channel j*g + i is input channel i*C/g + j, for g = `groups`.
+
+    Input and output C x spatial, C divisible by g. Source: Zhang et al., "ShuffleNet" (2017); torch.nn.ChannelShuffle;
+    ONNX operators Reshape and Transpose.
+    """
+
+    groups: Count
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        (x,) = inputs
+        need_rank(self, x, 2, what="channels and spatial dimensions")
+        need_divisible(x.shape[0], self.groups, "groups")
+        return x
+
+    def to_onnx(self, o: Lowering, *inputs: str) -> str:
+        channels, *spatial = o.output.shape
+        width, area = need_divisible(channels, self.groups, "groups"), product(spatial)
+        grouped = _reshaped(o, inputs[0], o.output.shape, (self.groups, width, area))
+        dealt = o.op("Transpose", grouped, perm=[0, 2, 1, 3])
+        return _reshaped(o, dealt, (width, self.groups, area), o.output.shape)
+
+
+@register("pixel_shuffle")
+@dataclass(frozen=True)
+class PixelShuffle(Layer):
+    """Channels become pixels: y[c, r*h + i, r*w + j] = x[c*r*r + r*i + j, h, w].
+
+    Input C*r*r x H x W, output C x r*H x r*W. Source: Shi et al., "Real-time single image and video super-resolution
+    using an efficient sub-pixel convolutional neural network" (2016); torch.nn.PixelShuffle; ONNX operator
+    DepthToSpace in mode CRD.
+    """
+
+    r: Count
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        (x,) = inputs
+        need_rank(self, x, 3, 3, "channels, height and width")
+        need_float(self, x, bfloat16=False)
+        channels, height, width = x.shape
+        quotient = exact_quotient(channels, self.r**2)
+        if quotient is None:
+            remedy = f"promise it in the `input`: `where {channels} % {self.r**2} == 0`"
+            if isinstance(channels, int):
+                remedy = f"give it {-(-channels // self.r**2) * self.r**2} channels"
+            raise LayerError(
+                "E0405",
+                f"`pixel_shuffle {self.r}` takes a multiple of {self.r**2} channels, not {channels}",
+                argument="r",
+                help=remedy,
+            )
+        return x.with_shape((quotient, height * self.r, width * self.r))
+
+    def window(self, *inputs: TensorType) -> Window:
+        return Window((1, 1), (1, 1), (self.r, self.r))
+
+    def to_onnx(self, o: Lowering, *inputs: str) -> str:
+        return o.op("DepthToSpace", inputs[0], blocksize=self.r, mode="CRD")
+
+
+def _reshaped(o: Lowering, value: str, old: tuple[Dim, ...], new: tuple[Dim, ...]) -> str:
+    """Reshape, the sizes computed at run time only if 0 (as in the input) and one -1 (the rest) cannot say them."""
+    target = [0]
+    for axis, dim in enumerate(new):
+        kept = axis < len(old) and old[axis] == dim
+        target.append(dim if isinstance(dim, int) else 0 if kept else -1)
+    return o.op("Reshape", value, o.const(target) if target.count(-1) <= 1 else o.sizes(new))

@@ -1,0 +1,175 @@
+"""Parts of a tensor: some positions along one axis."""
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from netdsl.arguments import Count, Integer, Integers, Kind, Natural, integer
+from netdsl.ir.dim import Dim, Symbolic, equality_constraint, exact_quotient, lower_bound, upper_bound
+from netdsl.ir.types import TensorType
+from netdsl.layer import Layer, LayerError, Lowering, Window, normalized_axis, register
+
+END = 2**63 - 1
+"""What ONNX takes for the end of an axis."""
+
+
+def _position(value: Any) -> Dim:
+    return value if isinstance(value, Symbolic) else integer(value)
+
+
+Position = Annotated[Dim, Kind("position: a whole number, from the end if negative", _position)]
+OptionalPosition = Annotated[Dim | None, Position.__metadata__[0]]
+
+
+@register("select")
+@dataclass(frozen=True)
+class Select(Layer):
+    """Some positions along `axis`, in the order given; `select [0, 2, 5]` picks three of the channels.
+
+    Negative positions count from the end, the batch is not counted. Source: torch.index_select; ONNX operator Gather.
+    """
+
+    maps: Integers
+    axis: Integer = 0
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        (x,) = inputs
+        axis = normalized_axis(self.axis, x.rank)
+        most = upper_bound(x.shape[axis])
+        if not self.maps:
+            raise LayerError("E0306", "`select` needs at least one position", argument="maps")
+        for index in self.maps:
+            if most is not None and not -most <= index < most:
+                raise LayerError(
+                    "E0414",
+                    f"position {index} is outside axis {axis} of {x}",
+                    argument="maps",
+                    help=f"positions go from 0 to {most - 1}",
+                )
+        return _with_size(x, axis, len(self.maps))
+
+    def to_onnx(self, o: Lowering, *inputs: str) -> str:
+        axis = normalized_axis(self.axis, o.output.rank)
+        return o.op("Gather", inputs[0], o.const(list(self.maps)), axis=axis + 1)
+
+
+@register("slice")
+@dataclass(frozen=True)
+class Slice(Layer):
+    """The positions start, start + step, ... before `stop` along `axis`, as x[start:stop:step] in Python.
+
+    Negative positions count from the end, without `stop` the slice goes to the end; the batch is not counted. The size
+    is (stop - start) / step, rounded up; what lies outside is cut off, but nothing at all is an error. Source: ONNX
+    operator Slice.
+    """
+
+    start: Position = 0
+    stop: OptionalPosition = None
+    step: Count = 1
+    axis: Integer = 0
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        (x,) = inputs
+        axis = normalized_axis(self.axis, x.rank)
+        size = x.shape[axis]
+        start = _inside(self.start, size, "start")
+        stop = size if self.stop is None else _inside(self.stop, size, "stop")
+        most, least = upper_bound(stop - start), lower_bound(stop - start)
+        if most is not None and most <= 0:
+            raise LayerError("E0415", f"nothing lies from {start} to {stop} of axis {axis} of {x}", argument="start")
+        if least is None or least < 0:
+            raise _undecided(f"{start} comes before {stop}", "start")
+        return _with_size(x, axis, (stop - start + self.step - 1) // self.step)
+
+    def window(self, *inputs: TensorType) -> Window | None:
+        (x,) = inputs
+        axis = normalized_axis(self.axis, x.rank)
+        if axis == 0:
+            return None
+        return Window((1,) * (x.rank - 1), tuple(self.step if i == axis else 1 for i in range(1, x.rank)))
+
+    def to_onnx(self, o: Lowering, *inputs: str) -> str:
+        return _cut(o, inputs[0], self.start, END if self.stop is None else self.stop, self.axis, self.step)
+
+
+@register("split")
+@dataclass(frozen=True)
+class Split(Layer):
+    """One of `parts` equal parts along `axis`: part `index`, counted from 0.
+
+    The size must be divisible by `parts`; the batch is not counted. Source: torch.chunk; ONNX operator Slice.
+    """
+
+    parts: Count
+    index: Natural
+    axis: Integer = 0
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        (x,) = inputs
+        axis = normalized_axis(self.axis, x.rank)
+        if self.index >= self.parts:
+            raise LayerError(
+                "E0414",
+                f"there is no part {self.index} of {self.parts}",
+                argument="index",
+                help=f"parts are counted from 0 to {self.parts - 1}",
+            )
+        size = x.shape[axis]
+        part = exact_quotient(size, self.parts)
+        if part is not None:
+            return _with_size(x, axis, part)
+        message = f"axis {axis} of {x} cannot be split into {self.parts} equal parts"
+        constraint = equality_constraint(size, size // self.parts * self.parts)
+        if constraint:
+            raise LayerError("E0408", f"{message} for all sizes", help=f"add `where {constraint}` to the `input`")
+        raise LayerError("E0405", f"{message}: {size} is not divisible by {self.parts}", argument="parts")
+
+    def to_onnx(self, o: Lowering, *inputs: str) -> str:
+        size = o.output.shape[normalized_axis(self.axis, o.output.rank)]
+        return _cut(o, inputs[0], self.index * size, (self.index + 1) * size, self.axis)
+
+
+# ------------------------------------------------------------------------------------------------ how it is done
+
+
+def _with_size(x: TensorType, axis: int, size: Dim) -> TensorType:
+    return x.with_shape((*x.shape[:axis], size, *x.shape[axis + 1 :]))
+
+
+def _inside(position: Dim, size: Dim, argument: str) -> Dim:
+    """A position counted from the front and brought to 0 ... `size`, if the order is the same for all symbols."""
+    low, high = lower_bound(position), upper_bound(position)
+    if low is not None and low >= 0:
+        front = position
+    elif high is not None and high < 0:
+        front = size + position
+    else:
+        raise _undecided(f"{position} is positive", argument)
+    if (most := upper_bound(front)) is not None and most <= 0:
+        return 0
+    rest = size - front
+    if (most := upper_bound(rest)) is not None and most <= 0:
+        return size
+    if any((least := lower_bound(dim)) is None or least < 0 for dim in (front, rest)):
+        raise _undecided(f"{position} is inside of {size}", argument)
+    return front
+
+
+def _undecided(claim: str, argument: str) -> LayerError:
+    return LayerError(
+        "E0412",
+        f"whether {claim} depends on symbolic sizes",
+        argument=argument,
+        help="say in the `input` how large they are at least (`where H >= 8`), or fix them",
+    )
+
+
+def _cut(o: Lowering, x: str, start: Dim, stop: Dim, axis: int, step: int = 1) -> str:
+    """A slice whose ends may be sizes known at run time only."""
+
+    def at(position: Dim) -> str:
+        if isinstance(position, int):
+            return o.const([position])
+        return o.op("Slice", o.sizes((position,)), o.const([1]), o.const([2]))  # without the batch
+
+    axes = o.const([normalized_axis(axis, o.output.rank) + 1])
+    return o.op("Slice", x, at(start), at(stop), axes, o.const([step]))
