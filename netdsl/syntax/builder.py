@@ -1,20 +1,28 @@
 """From the grammar's rules to the nodes of the tree: one method for each rule, called as the parser reduces it."""
+# ruff: noqa: D102 - a method is described by the rule of the same name in the grammar
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
+from netdsl.diagnostics import NetdslError, fail
 from netdsl.source import Span
 from netdsl.syntax import tree
+from netdsl.syntax.mistakes import parenthesised_arguments, reserved_name
 from netdsl.syntax.scanner import Token
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _PRECEDENCE = {
     "or": 1, "and": 2, "==": 4, "!=": 4, "<": 4, "<=": 4, ">": 4, ">=": 4, "+": 5, "-": 5, "*": 6, "/": 6, "//": 6,
     "%": 6,
 }
-_NOT, _SIGN = 3, 7
-_COMPARISON = 4
+_NOT, _COMPARISON, _SIGN = 3, 4, 7
+_MOST_DIGITS = 18
+_TRUTH = {"true": "yes", "True": "yes", "false": "no", "False": "no"}
 
 
 def _nodes(children: list[Any]) -> tuple[Any, ...]:
@@ -26,6 +34,13 @@ def _whole(children: list[Any]) -> Span:
     """From the first child to the last one that is there."""
     last = next(child for child in reversed(children) if child is not None)
     return cast(Span, children[0].span.to(last.span))
+
+
+def _free(token: Token) -> Token:
+    """A token that is to be a name."""
+    if token.reserved:
+        raise NetdslError(reserved_name(token.span))
+    return token
 
 
 class Builder:
@@ -53,7 +68,7 @@ class Builder:
         arguments = tuple(
             node if isinstance(node, tree.Argument) else tree.Argument(node.span, None, node) for node in _nodes(rest)
         )
-        return tree.Variant(_whole(children), name.text, name.span, base.text, base.span, arguments)
+        return tree.Variant(_whole(children), _free(name).text, name.span, base.text, base.span, arguments)
 
     def default(self, children: list[Any]) -> tree.Default:
         name = children[1]
@@ -64,7 +79,7 @@ class Builder:
 
     def parameter(self, children: list[Any]) -> tree.FormalParameter:
         name, default = children
-        return tree.FormalParameter(_whole(children), name.text, default)
+        return tree.FormalParameter(_whole(children), _free(name).text, default)
 
     # ---------------------------------------------------------------------------------------------- statements
 
@@ -115,10 +130,11 @@ class Builder:
         return tree.TrainItem(_whole(children), tuple(children))
 
     def shape(self, children: list[Any]) -> tree.Shape:
-        dims = _nodes(children)
-        if isinstance(children[0], Token) and not dims:
-            dims = _dims(children[0])
-        return tree.Shape(_whole(children), dims)
+        first = children[0]
+        if first.type == "NAME" and not (len(first.text) == 1 and first.text.isupper()):
+            raise fail("E0101", f"`{first.text}` is not a shape", first.span,
+                       help=f"write `[{first.text}]`, or sizes such as `3x224x224`")
+        return tree.Shape(_whole(children), _nodes(children) if first.type == "LSQB" else _dims(first))
 
     # ---------------------------------------------------------------------------------------------- chains
 
@@ -135,6 +151,9 @@ class Builder:
 
     def call(self, children: list[Any]) -> tree.Call:
         name, *arguments = children
+        if arguments and isinstance(arguments[0].value, tree.List) and arguments[0].span.start == name.end \
+                and arguments[0].span.text[0] == "(":
+            raise NetdslError(parenthesised_arguments(name.span, arguments[0].span))
         return tree.Call(_whole(children), name.text, name.span, tuple(arguments))
 
     def group(self, children: list[Any]) -> tree.Group:
@@ -214,11 +233,13 @@ class Builder:
     unsigned_conditional = conditional
 
     def constant(self, children: list[Any]) -> tree.Constant:
-        token: Token = children[0]
-        return tree.Constant(token.span, _CONSTANTS[token.type](token.text))
+        return _CONSTANTS[children[0].type](children[0])
 
     def name(self, children: list[Any]) -> tree.Name:
-        return tree.Name(children[0].span, children[0].text)
+        name = tree.Name(children[0].span, children[0].text)
+        if name.id in _TRUTH:
+            raise fail("E0101", f"`{name.id}` is not a word of the language", name.span, help=f"write `{_TRUTH[name.id]}`")
+        return name
 
     def in_attribute(self, children: list[Any]) -> tree.InAttribute:
         return tree.InAttribute(children[0].span, children[0].text[3:])
@@ -254,13 +275,31 @@ setattr(Builder, "assert", Builder.assert_)
 setattr(Builder, "for", Builder.for_)
 setattr(Builder, "if", Builder.if_)
 
-_CONSTANTS: dict[str, Any] = {
-    "INT": int, "FLOAT": float, "STRING": lambda text: text[1:-1], "YES": lambda _: True, "NO": lambda _: False,
+def _integer(span: Span) -> tree.Constant:
+    digits = span.text
+    if len(digits) > _MOST_DIGITS:
+        raise fail("E0110", f"a number has at most {_MOST_DIGITS} digits, not {len(digits)}", span)
+    return tree.Constant(span, int(digits))
+
+
+def _float(token: Token) -> tree.Constant:
+    value = float(token.text)
+    if math.isinf(value):
+        raise fail("E0110", "the number is too large", token.span, help="the largest is about 1.8e308")
+    return tree.Constant(token.span, value)
+
+
+_CONSTANTS: dict[str, Callable[[Token], tree.Constant]] = {
+    "INT": lambda token: _integer(token.span),
+    "FLOAT": _float,
+    "STRING": lambda token: tree.Constant(token.span, token.text[1:-1]),
+    "YES": lambda token: tree.Constant(token.span, True),
+    "NO": lambda token: tree.Constant(token.span, False),
 }
 
 
 def _targets(children: list[Any]) -> tuple[tree.Name, ...]:
-    return tuple(tree.Name(c.span, c.text) for c in children if isinstance(c, Token) and c.type == "NAME")
+    return tuple(tree.Name(c.span, _free(c).text) for c in children if isinstance(c, Token) and c.type == "NAME")
 
 
 def _dims(token: Token) -> tuple[Any, ...]:
@@ -269,7 +308,7 @@ def _dims(token: Token) -> tuple[Any, ...]:
     start = token.start
     for piece in token.text.split("x"):
         span = Span(token.source, start, start + len(piece))
-        dims.append(tree.Constant(span, int(piece)) if piece.isdigit() else tree.Name(span, piece))
+        dims.append(_integer(span) if piece.isdigit() else tree.Name(span, piece))
         start += len(piece) + 1
     return tuple(dims)
 
@@ -283,11 +322,16 @@ class _Operation:
     def parse(self, least: int) -> Any:
         """The operation from here on, up to an operator looser than `least`."""
         left = self.operand()
+        compared = False
         while self.at < len(self.row):
             operator = self.row[self.at].text
             precedence = _PRECEDENCE[operator]
             if precedence < least:
                 break
+            if precedence == _COMPARISON and compared:
+                raise fail("E0101", "comparisons do not chain", self.row[self.at].span,
+                           help=f"write `{left.right.span.text} {operator} ...` as a second comparison, after `and`")
+            compared = compared or precedence == _COMPARISON
             self.at += 1
             right = self.parse(precedence + 1)
             left = tree.Binary(left.span.to(right.span), operator, left, right)

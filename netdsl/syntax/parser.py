@@ -50,8 +50,8 @@ def read_source(path: Path, name: str | None = None) -> Source:
         return Source(name, data.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         source = Source(name, data.decode("utf-8-sig", errors="replace"))
-        place = source.text.index("\ufffd", len(data[: error.start].decode("utf-8-sig")))
-        raise fail("E0105", f"byte {data[error.start]:#04x} is not UTF-8", Span(source, place, place + 1),
+        place = len(error.object[: error.start].decode())
+        raise fail("E0105", f"byte {error.object[error.start]:#04x} is not UTF-8", Span(source, place, place + 1),
                    help="save the file with the encoding UTF-8") from None
 
 

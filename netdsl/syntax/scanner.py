@@ -30,12 +30,14 @@ class Token:
     """A terminal of the grammar (`type`) and the text it stands for.
 
     Two types are not the grammar's: `MALFORMED`, which the parser meets as an error, and `$END`, the end of the text.
+    A `reserved` token is of the type NAME because `=` follows it, and good as the key of an argument only.
     """
 
     type: str
     source: Source
     start: int
     end: int
+    reserved: bool = False
 
     @property
     def text(self) -> str:
@@ -88,7 +90,7 @@ class Scanner:
                     tokens.append(end)
                 end = None
             if kind == "EQUAL" and previous in self._not_names:
-                tokens[-1].type = "NAME"  # a key may be any word; the builder refuses it as the name of anything else
+                tokens[-1].type, tokens[-1].reserved = "NAME", True
             elif kind == "LPAR":
                 round_brackets += 1
             elif kind == "RPAR":

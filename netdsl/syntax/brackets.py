@@ -1,0 +1,114 @@
+"""Whether brackets pair up, and nest so little that no later step can run out of stack: checked on tokens alone."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from netdsl.diagnostics import Diagnostic
+from netdsl.source import Span
+from netdsl.syntax.scanner import CLOSERS, OPENERS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from netdsl.syntax.scanner import Token
+
+MOST_BRACKETS = 100
+"""How many brackets may be open at once."""
+HIGHEST = 200
+"""How many levels the tree of an expression, or of a row of `else if`, may have."""
+
+_PAIRS = {"(": ")", "[": "]", "{": "}"}
+_OPERATORS = frozenset({"SIGN", "OPERATOR", "AND", "OR", "NOT", "IF", "ELSE"})
+_SEPARATORS = frozenset({"_END", "COMMA", "_ARROW"})
+_BLANKS = re.compile(r"[ \t]*")
+_DECLARATIONS = frozenset({"NET", "BLOCK", "USE"})
+
+
+@dataclass(slots=True)
+class _Level:
+    """What is known of the text inside one open bracket, or outside all of them.
+
+    An expression's tree is at most as high as its operators and its highest operand in brackets together.
+    """
+
+    opener: Token | None
+    operators: int = 0
+    operand: int = 0
+    highest: int = 0
+
+    def separate(self) -> None:
+        """Begin with the next item."""
+        self.highest = max(self.highest, self.operators + self.operand)
+        self.operators = self.operand = 0
+
+
+def check_brackets(tokens: Sequence[Token]) -> Diagnostic | None:
+    """The first bracket without a partner, or the place where nesting exceeds its limits; None if all is well."""
+    levels = [_Level(None)]
+    for token in tokens:
+        level = levels[-1]
+        kind = token.type
+        if kind in OPENERS:
+            if len(levels) > MOST_BRACKETS:
+                return Diagnostic("E0107", f"brackets are nested more than {MOST_BRACKETS} deep", token.span,
+                                  help="move an inner part into a `block` of its own")
+            levels.append(_Level(token))
+        elif kind in CLOSERS:
+            if level.opener is None:
+                return Diagnostic("E0101", f"`{token.text}` closes nothing", token.span,
+                                  help="remove it, or find the bracket before it that is closed too early")
+            if _PAIRS[level.opener.text[-1]] != token.text:
+                return _unclosed(level.opener, f"`{token.text}` in line {_line(token)} closes another kind of bracket")
+            level.separate()
+            levels.pop()
+            levels[-1].operand = max(levels[-1].operand, level.highest + 1)
+        elif kind in _OPERATORS:
+            level.operators += 1
+        elif kind in _SEPARATORS:
+            level.separate()
+        if levels[-1].operators + levels[-1].operand > HIGHEST:
+            return Diagnostic("E0107", f"more than {HIGHEST} operators or `else if` are strung together or nested here",
+                              token.span, help="give parts of it names with `let`, or move them into a `block`")
+    return _unclosed_at_end(tokens) if levels[-1].opener else None
+
+
+def _unclosed_at_end(tokens: Sequence[Token]) -> Diagnostic:
+    """The bracket that most likely lacks its partner, where the text ends inside brackets.
+
+    Layout tells: a partner that is indented less than its bracket was meant for another one, and a declaration stands
+    outside all brackets.
+    """
+    opened: list[Token] = []
+    suspect: Token | None = None
+    previous = ""
+    for token in tokens:
+        if token.type in OPENERS:
+            opened.append(token)
+        elif token.type in CLOSERS:
+            opener = opened.pop()
+            if suspect is None and _indentation(token) < _indentation(opener):
+                suspect = opener
+        elif token.type in _DECLARATIONS and previous == "_END" and opened:
+            return _unclosed(suspect or opened[-1], f"a new `{token.text}` begins in line {_line(token)}")
+        previous = token.type
+    return _unclosed(suspect or opened[-1], "the file ends first")
+
+
+def _unclosed(opener: Token, why: str) -> Diagnostic:
+    bracket = opener.text[-1]
+    place = Span(opener.source, opener.end - 1, opener.end)
+    return Diagnostic("E0102", f"`{bracket}` is never closed: {why}", place, "opened here",
+                      help=f"write `{_PAIRS[bracket]}` where it should end")
+
+
+def _line(token: Token) -> int:
+    return token.source.position(token.start)[0]
+
+
+def _indentation(token: Token) -> int:
+    """How far the line of a token is indented; a tab counts as one character."""
+    start = token.source.line_starts[_line(token) - 1]
+    return len(_BLANKS.match(token.source.text, start)[0])

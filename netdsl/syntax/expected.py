@@ -1,0 +1,153 @@
+"""Where a text stops being a program: what was found, and what could have stood there, in the reader's words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from netdsl.syntax.scanner import CLOSERS, OPENERS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from netdsl.syntax.scanner import Token
+
+_PUNCTUATION = {"COLON": ":", "EQUAL": "=", "IN": "in", "ELSE": "else", "COMMA": ",", "_TO": "..", "LPAR": "(",
+                "RPAR": ")"}
+
+
+@dataclass(frozen=True)
+class Spot:
+    """The first token that cannot go on from those before it.
+
+    Attributes:
+        tokens: all tokens of the text.
+        at: the index of the token at fault.
+        accepts: the types of the tokens that could have stood there.
+        words: the reserved words with their types.
+    """
+
+    tokens: Sequence[Token]
+    at: int
+    accepts: frozenset[str]
+    words: Mapping[str, str]
+
+    @property
+    def token(self) -> Token:
+        """The token at fault."""
+        return self.tokens[self.at]
+
+    def near(self, distance: int) -> Token:
+        """The token `distance` places further on, or back; the first or last one where there is none."""
+        return self.tokens[min(max(self.at + distance, 0), len(self.tokens) - 1)]
+
+    def types(self, first: int, *wanted: str) -> bool:
+        """Whether the tokens from `first` places further on have these types; several alternatives stand with `|`."""
+        if self.at + first < 0:
+            return False
+        return all(self.near(first + i).type in types.split("|") for i, types in enumerate(wanted))
+
+    def is_word(self, token: Token) -> bool:
+        """Whether a token is a reserved word."""
+        return token.type in self.words.values()
+
+    @cached_property
+    def opener(self) -> int | None:
+        """The index of the bracket around the token, or None outside all brackets."""
+        depth = 0
+        for index in range(self.at - 1, -1, -1):
+            kind = self.tokens[index].type
+            if kind in CLOSERS:
+                depth += 1
+            elif kind in OPENERS:
+                if depth == 0:
+                    return index
+                depth -= 1
+        return None
+
+    @cached_property
+    def statement(self) -> Sequence[Token]:
+        """The tokens of the statement up to the token at fault, brackets around it included from their statement on."""
+        depth = 0
+        start = self.at
+        while start > 0:
+            token = self.tokens[start - 1]
+            if token.type in CLOSERS:
+                depth += 1
+            elif token.type in OPENERS:
+                if depth == 0 and token.type == "LBRACE":
+                    break
+                depth = max(depth - 1, 0)
+            elif token.type == "_END" and depth == 0:
+                break
+            start -= 1
+        return self.tokens[start : self.at]
+
+    @property
+    def wants_body(self) -> bool:
+        """Whether a body is due."""
+        return {"LBRACE", "LSQB"} <= self.accepts and "INT" not in self.accepts
+
+    @property
+    def wants_value(self) -> bool:
+        """Whether an expression or an argument is due or possible."""
+        return {"INT", "STRING"} <= self.accepts
+
+    @property
+    def wants_layer(self) -> bool:
+        """Whether an element of a chain may begin."""
+        return "SKIP" in self.accepts
+
+    @property
+    def wants_name(self) -> bool:
+        """Whether nothing but a name, or what may follow it, can stand here."""
+        return "NAME" in self.accepts and not (self.wants_value or self.wants_layer or "NET" in self.accepts)
+
+    @property
+    def found(self) -> str:
+        """The token at fault as a sentence shows it."""
+        if self.token.type == "$END":
+            return "the end of the file"
+        if self.token.type == "_END":
+            return "`;`" if self.token.text == ";" else "the end of the line"
+        text = self.token.text
+        return f"`{text}`" if len(text) <= 40 else f"`{text[:37]}...`"
+
+    @property
+    def expected(self) -> str:
+        """All that could have stood here, the most telling first."""
+        accepts = self.accepts
+        names: list[str] = []
+        if "NET" in accepts:
+            names.append("`net`, `block`, `use` or `default`")
+        if "LET" in accepts:
+            names.append("a layer or a statement")
+        elif self.wants_layer:
+            names.append("a layer")
+        if self.wants_value:
+            names.append("an argument" if accepts & {"_ARROW", "SHORT"} else "a value")
+        if "SHAPE" in accepts:
+            names.append("a shape such as `3x224x224`")
+        if self.wants_name and not (accepts & {"_END", "SHAPE"}):
+            names.append("a name")
+        if self.wants_body:
+            names.append("a body in `{ }` or `[ ]`")
+        names += [f"`{text}`" for kind, text in _PUNCTUATION.items() if kind in accepts and not self._implied(kind)]
+        if "_ARROW" in accepts:
+            names.append("`->`")
+        if "_END" in accepts:
+            names.append("the end of the line")
+        elif not names:
+            names += [f"`{bracket}`" for kind, bracket in (("RSQB", "]"), ("RBRACE", "}")) if kind in accepts]
+        return _either(names or ["the end of the file"])
+
+    def _implied(self, kind: str) -> bool:
+        """Whether a mark is left out, since it could stand in a place where it would help nobody."""
+        if kind == "LPAR":
+            return self.wants_value
+        return kind in ("COMMA", "EQUAL") and self.wants_value
+
+
+def _either(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} or {names[-1]}"

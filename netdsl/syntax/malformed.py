@@ -1,0 +1,71 @@
+"""Characters that begin no token: what the writer may have meant."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import TYPE_CHECKING
+
+from netdsl.diagnostics import Diagnostic
+from netdsl.source import Span
+
+if TYPE_CHECKING:
+    from netdsl.syntax.scanner import Token
+
+_ARROWS = "|→⟶➔➜⇒"
+_REMEDIES = {
+    "&": "write `and`",
+    "!": "write `not`, or `!=` for unequal",
+    "^": "there are no powers; multiply",
+    "?": "write `a if condition else b`",
+    "@": "a label follows at once: `@name`",
+    ".": "numbers have digits on both sides of the point: `0.5`, `5.0`",
+    "×": "write a plain `x` in shapes, `*` in products",
+    "−": "write a plain `-`",
+    "–": "write a plain `-`",
+    "—": "write a plain `-`",
+    "`": "names stand by themselves, strings between `\"`",
+    "\\": "a line goes on after `->`, a comma, or inside round brackets",
+    "$": "names stand by themselves, without `$`",
+}
+
+
+def explain_malformed(token: Token, before: str) -> Diagnostic:
+    """What is wrong with a token of type `MALFORMED`; `before` is the text of its line up to it."""
+    text = token.text
+    first = text[0]
+    if first == '"':
+        return Diagnostic("E0103", "the string does not end on its line", token.span, help='close it with `"`')
+    if first in "'‘’“”„":
+        inner = text.strip("'‘’“”„\"")
+        return Diagnostic("E0104", "strings stand between straight double quotes", token.span,
+                          help=f'write `"{inner}"`')
+    if first.isdigit():
+        return _number(token)
+    if first in _ARROWS:
+        return Diagnostic("E0104", f"`{first}` has no meaning here", token.span, help="layers are joined by `->`")
+    if first.isalpha() and not first.isascii():
+        return Diagnostic("E0104", f"names are made of the letters a-z and A-Z, digits and `_`, without `{first}`",
+                          token.span)
+    if first == "." and before[-1:].isdigit():
+        return Diagnostic("E0110", "a digit is missing after the point", token.span,
+                          help=f"write `{re.split(r'[^0-9]', before)[-1]}.0`")
+    shown = f"`{first}`" if first.isprintable() and not first.isspace() else _name(first)
+    return Diagnostic("E0104", f"{shown} has no meaning here", token.span, help=_REMEDIES.get(first))
+
+
+def _number(token: Token) -> Diagnostic:
+    text = token.text
+    sizes = text.split("x")
+    if len(sizes) > 1 and all(re.fullmatch(r"[0-9]+|[A-Za-z_][A-Za-z0-9_]*", size) for size in sizes):
+        return Diagnostic("E0110", f"the sizes in `{text}` are neither numbers nor single capital letters", token.span,
+                          help=f"write `[{', '.join(sizes)}]`")
+    digits = re.match("[0-9]+", text)
+    end = token.start + (digits.end() if digits else 0)
+    return Diagnostic("E0110", f"`{text}` is neither a number nor a name", Span(token.source, token.start, token.end),
+                      help=f"put a blank after `{token.source.text[token.start:end]}`; a name begins with a letter")
+
+
+def _name(character: str) -> str:
+    """A character that cannot be shown, such as a non-breaking space, by its name."""
+    return f"the character U+{ord(character):04X} ({unicodedata.name(character, 'control character').lower()})"
