@@ -1,0 +1,54 @@
+"""E09: files, models and devices."""
+
+from netdsl.codes.entry import Code
+
+MACHINE = {
+    "E0901": Code(
+        "cannot read a file",
+        "The file is not there, is a directory, or may not be read by this user. Paths are relative to the working "
+        "directory; the message gives the system's reason.",
+    ),
+    "E0902": Code(
+        "cannot write a file",
+        "The directory is not there or may not be written, or the name belongs to something that must not be "
+        "replaced: a directory, a device, the source of a net. Choose another path with `-o`.",
+    ),
+    "E0903": Code(
+        "no space left",
+        "The disk filled up while a file was written. Nothing is left of it under its name, and a file that was "
+        "there before is untouched. Free some space, or write to another disk.",
+    ),
+    "E0904": Code(
+        "device unavailable",
+        "A model runs on the device that was asked for, or not at all; a silent change to the CPU would make every "
+        "measurement wrong. The message says what is missing: a build of onnxruntime for GPUs, a CUDA library, the "
+        "driver, or the GPU of that number. `netdsl doctor` shows the state of the installation.",
+    ),
+    "E0905": Code(
+        "model file not usable",
+        "The file is no ONNX model, is cut short, misses its weights file, or is newer than the installed "
+        "onnxruntime. The message says which. Write or download it again, keep NAME.onnx.data beside NAME.onnx, or "
+        "upgrade onnxruntime.",
+    ),
+    "E0906": Code(
+        "input data not usable",
+        "What a model is given must have the shapes and element types that the message lists, the batch first. "
+        "Arrays are never rounded or rescaled in silence: convert them with numpy. An image that cannot be read is "
+        "reported here too.",
+    ),
+    "E0907": Code(
+        "missing package",
+        "Checking and compiling need few packages; running models, reading images and training need more, which are "
+        "installed on demand. The message gives the command.",
+    ),
+    "E0908": Code(
+        "opset out of range",
+        "ONNX numbers the versions of its operators, and netdsl writes 13 to 21. Without `--opset` it takes the "
+        "lowest in which every layer has its best form, so that old runtimes can load the model.",
+    ),
+    "E0909": Code(
+        "layer has no form in this opset",
+        "The layer needs an operator, or a variant of one, that the opset asked for does not have yet, and it "
+        "cannot be composed of older ones. Ask for a higher `--opset`, or for none.",
+    ),
+}

@@ -1,0 +1,48 @@
+"""Every code is raised somewhere and explained, and its example gets it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from netdsl.codes import CODES
+from netdsl.compiler import check
+from netdsl.diagnostics import NetdslError
+from netdsl.project import check_file
+
+PACKAGE = Path(__file__).parents[1] / "netdsl"
+SOURCES = [path for path in PACKAGE.rglob("*.py") if "codes" not in path.parts]
+
+
+def raised() -> set[str]:
+    return {code for path in SOURCES for code in re.findall(r'"([EW]0\d{3})"', path.read_text(encoding="utf-8"))}
+
+
+def test_every_code_that_is_raised_is_explained() -> None:
+    assert raised() - set(CODES) == set()
+
+
+def test_every_explained_code_is_raised() -> None:
+    assert set(CODES) - raised() == set()
+
+
+def test_codes_are_in_order_and_explanations_fit_a_screen() -> None:
+    assert list(CODES) == sorted(CODES)
+    for code, entry in CODES.items():
+        assert entry.title[0].islower() or entry.title.startswith("E"), code
+        assert len(entry.explanation) < 600, code
+        assert entry.explanation.endswith("."), code
+
+
+@pytest.mark.parametrize("code", [code for code, entry in CODES.items() if entry.example])
+def test_an_example_gets_its_code(code: str, tmp_path: Path) -> None:
+    file = tmp_path / "example.net"
+    file.write_text(CODES[code].example, encoding="utf-8")
+    found = {diagnostic.code for diagnostic in check_file(file).diagnostics}
+    if not found:  # addressed without a name, as a file with one net is
+        with pytest.raises(NetdslError) as error:
+            check(str(file))
+        found = {diagnostic.code for diagnostic in error.value.diagnostics}
+    assert code in found
