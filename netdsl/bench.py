@@ -1,0 +1,185 @@
+"""How fast a model runs: latencies, throughput, arithmetic rate, and which provider runs its nodes."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from netdsl.diagnostics import fail
+from netdsl.runtime import PROVIDERS, Session
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from netdsl.runtime import Port
+
+Feeds = dict[str, np.ndarray[Any, Any]]
+
+
+@dataclass(frozen=True)
+class Timing:
+    """What was measured.
+
+    Attributes:
+        device: where it ran.
+        batch: samples in each run.
+        seconds: one duration for each run, in order.
+        nodes: how many nodes each provider ran.
+        macs: multiply-accumulates of one sample; None where they are not known.
+    """
+
+    device: str
+    batch: int
+    seconds: tuple[float, ...]
+    nodes: dict[str, int]
+    macs: int | None
+
+    def percentile(self, percent: float) -> float:
+        """A latency in seconds that so many percent of the runs stay within."""
+        return float(np.percentile(self.seconds, percent))
+
+    @property
+    def throughput(self) -> float:
+        """Samples in a second over all runs."""
+        return self.batch * len(self.seconds) / sum(self.seconds)
+
+    @property
+    def flops(self) -> float | None:
+        """Floating-point operations in a second at the median: two for each multiply-accumulate."""
+        return None if self.macs is None else 2 * self.macs * self.batch / self.percentile(50)
+
+    def as_json(self) -> dict[str, Any]:
+        """A JSON object; times in seconds."""
+        return {
+            "device": self.device,
+            "batch": self.batch,
+            "runs": len(self.seconds),
+            **{f"p{percent}": self.percentile(percent) for percent in (50, 90, 99)},
+            "throughput": self.throughput,
+            "macs": self.macs,
+            "flops": self.flops,
+            "nodes": self.nodes,
+        }
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How to measure.
+
+    Attributes:
+        batch: samples in each run; None takes the model's own batch size, or 1.
+        sizes: a value for every other size that the model leaves open.
+        runs: how many runs are timed.
+        warmup: how many come before.
+        binding: keep inputs and outputs on the device; otherwise every run copies them.
+        tf32: see `Session`.
+        cuda_graph: see `Session`; needs `binding`.
+    """
+
+    batch: int | None = None
+    sizes: Mapping[str, int] = field(default_factory=dict)
+    runs: int = 100
+    warmup: int = 10
+    binding: bool = False
+    tf32: bool = True
+    cuda_graph: bool = False
+
+
+def bench(model: Path, device: str, plan: Plan, macs: int | None = None) -> Timing:
+    """Measure a model on random inputs.
+
+    Args:
+        model: an ONNX file.
+        device: as for `Session`.
+        plan: how to measure.
+        macs: multiply-accumulates of one sample, if they are known.
+
+    Raises:
+        NetdslError: the model or the device cannot be used, or a size is missing (E0906).
+    """
+    with tempfile.TemporaryDirectory() as directory:
+        profiled = Session(model, device, tf32=plan.tf32, profile=str(Path(directory) / "profile"))
+        feeds = random_feeds(profiled, plan)
+        outputs = profiled.run(feeds)
+        nodes = _nodes_by_provider(Path(profiled.ort.end_profiling()))
+    session = Session(model, device, tf32=plan.tf32, cuda_graph=plan.cuda_graph)
+    run = _bound(session, feeds, outputs) if plan.binding else lambda: session.ort.run(None, feeds)
+    try:
+        for _ in range(plan.warmup):
+            run()
+        seconds = tuple(_seconds(run) for _ in range(plan.runs))
+    except Exception as error:  # onnxruntime's exceptions have no base of their own
+        raise session.run_error(error) from error
+    batch = next(iter(feeds.values())).shape[0]
+    return Timing(str(session.device), batch, seconds, nodes, macs)
+
+
+def random_feeds(session: Session, plan: Plan, seed: int = 0) -> Feeds:
+    """Random arrays for every input: floats from 0 to 1, whole numbers 0 and 1."""
+    random = np.random.default_rng(seed)
+    samples = session.inputs[0].shape[0]
+    if isinstance(samples, int) and plan.batch not in (None, samples):
+        raise session.input_error(f"the batch size is fixed to {samples}, and cannot be {plan.batch}")
+    sizes = plan.sizes if isinstance(samples, int) else {**plan.sizes, samples: plan.batch or 1}
+    return {port.name: _random(random, _shape(session, port, sizes), port) for port in session.inputs}
+
+
+def _shape(session: Session, port: Port, sizes: Mapping[str, int]) -> tuple[int, ...]:
+    missing = [size for size in port.shape if isinstance(size, str) and size not in sizes]
+    if missing:
+        raise fail(
+            "E0906",
+            f"`{session.path}` leaves the size `{missing[0]}` of {port} open",
+            help=f"give it: `{' '.join(f'--size {name}=224' for name in missing)}`",
+        )
+    return tuple(sizes[size] if isinstance(size, str) else size for size in port.shape)
+
+
+def _random(random: np.random.Generator, shape: tuple[int, ...], port: Port) -> np.ndarray[Any, Any]:
+    if "float" in port.dtype:
+        return random.random(shape, np.float32).astype(port.dtype)
+    return random.integers(0, 2, shape).astype(port.dtype)
+
+
+def _bound(session: Session, feeds: Feeds, outputs: Feeds) -> Callable[[], None]:
+    """A run whose inputs and outputs stay on the device, at fixed addresses."""
+    import onnxruntime  # noqa: PLC0415 - an optional package, which the session has found
+
+    kind, ordinal = ("cpu", 0) if session.device.kind == "cpu" else ("cuda", session.device.ordinal)
+    binding = session.ort.io_binding()
+    for name, array in feeds.items():
+        binding.bind_ortvalue_input(name, onnxruntime.OrtValue.ortvalue_from_numpy(array, kind, ordinal))
+    for name, array in outputs.items():
+        space = onnxruntime.OrtValue.ortvalue_from_shape_and_type(array.shape, array.dtype, kind, ordinal)
+        binding.bind_ortvalue_output(name, space)
+
+    def run() -> None:
+        session.ort.run_with_iobinding(binding)
+        binding.synchronize_outputs()
+
+    return run
+
+
+def _seconds(run: Callable[[], object]) -> float:
+    start = perf_counter()
+    run()
+    return perf_counter() - start
+
+
+def _nodes_by_provider(profile: Path) -> dict[str, int]:
+    """How many nodes each provider ran, by the names of `PROVIDERS`."""
+    short = {provider: name for name, provider in PROVIDERS.items()}
+    events = json.loads(profile.read_text(encoding="utf-8"))
+    ran = {
+        (event["name"], event["args"]["provider"])
+        for event in events
+        if event.get("cat") == "Node" and event.get("args", {}).get("provider")
+    }
+    return dict(Counter(short.get(provider, provider) for _, provider in ran).most_common())

@@ -1,0 +1,167 @@
+"""From files named on the command line to the arrays that a model takes, and from its outputs to what people read."""
+
+from __future__ import annotations
+
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from netdsl.diagnostics import fail
+from netdsl.files import whole_file
+from netdsl.pictures import load_picture
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from netdsl.pictures import Preparation
+    from netdsl.runtime import Port, Session
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Arrays for one run, and the files they came from, one for each sample (or one for all)."""
+
+    feeds: dict[str, Array]
+    files: tuple[str, ...]
+
+
+def batches(session: Session, files: Sequence[str], preparation: Preparation) -> Iterator[Batch]:
+    """The runs that a list of files asks for.
+
+    A model with one input runs once for each file, or for as many images at once as its batch size says. A model with
+    several inputs runs once, and takes `name=file` for each input or one `.npz` that holds them all.
+
+    Raises:
+        NetdslError: a file cannot be read (E0901) or does not fit (E0906).
+    """
+    if len(session.inputs) > 1 or (files and files[0].endswith(".npz")):
+        yield from _named(session, files, preparation)
+        return
+    (port,) = session.inputs
+    size = port.shape[0]
+    waiting: list[tuple[str, Array]] = []
+    for file in files:
+        array = _read(Path(file.removeprefix(f"{port.name}=")), port, preparation)
+        if array.ndim == len(port.shape):
+            yield Batch({port.name: array}, (file,))
+            continue
+        waiting.append((file, array))
+        if size in (1, len(waiting)) or isinstance(size, str):
+            yield Batch({port.name: np.stack([a for _, a in waiting])}, tuple(f for f, _ in waiting))
+            waiting = []
+    if waiting:
+        raise session.input_error(f"the model takes {size} samples at a time, and {len(waiting)} are left")
+
+
+def _named(session: Session, files: Sequence[str], preparation: Preparation) -> Iterator[Batch]:
+    if len(files) == 1 and files[0].endswith(".npz"):
+        feeds = _load(Path(files[0]))
+        yield Batch(
+            {port.name: _fitted(feeds.pop(port.name), port) for port in session.inputs if port.name in feeds} | feeds,
+            tuple(files),
+        )
+        return
+    ports = {port.name: port for port in session.inputs}
+    given: dict[str, Array] = {}
+    for file in files:
+        name, separator, path = file.partition("=")
+        if not separator or name not in ports:
+            raise session.input_error(f"which input is `{file}` for?")
+        array = _read(Path(path), ports[name], preparation)
+        given[name] = array if array.ndim == len(ports[name].shape) else array[None]
+    yield Batch(given, (", ".join(files),))
+
+
+def _read(path: Path, port: Port, preparation: Preparation) -> Array:
+    if path.suffix == ".npy":
+        return _fitted(_load(path), port)
+    return load_picture(path, port, preparation)
+
+
+def _load(path: Path) -> Any:
+    """What a `.npy` or `.npz` holds; pickled objects are refused."""
+    try:
+        loaded = np.load(path, allow_pickle=False)
+        return dict(loaded) if path.suffix == ".npz" else loaded
+    except (FileNotFoundError, PermissionError, IsADirectoryError) as error:
+        raise fail("E0901", f"cannot read `{path}`: {(error.strerror or str(error)).lower()}") from error
+    except (OSError, ValueError, EOFError, TypeError, SyntaxError, zipfile.BadZipFile) as error:
+        raise fail(
+            "E0906",
+            f"`{path}` is not a whole file of arrays: {error}",
+            help="write it with `numpy.save`, without objects",
+        ) from error
+
+
+def _fitted(array: Array, port: Port) -> Array:
+    """The array with the input's element type, if nothing but precision is lost."""
+    if port.dtype == "bfloat16" or not np.can_cast(array.dtype, port.dtype, "same_kind"):
+        raise fail(
+            "E0906",
+            f"`{port.name}` takes {port.dtype}, and the array holds {array.dtype.name}",
+            help=f"convert it first: `x.astype('{port.dtype}')`",
+        )
+    return array.astype(port.dtype, copy=False)
+
+
+def save_arrays(path: Path, outputs: Mapping[str, Array]) -> None:
+    """Write one output as `.npy`, or all by name as `.npz`.
+
+    Raises:
+        NetdslError: the file cannot be written (E0902), or is a `.npy` for several outputs (E0906).
+    """
+    if path.suffix == ".npz":
+        with whole_file(path) as file, zipfile.ZipFile(file, "w") as archive:
+            for name, array in outputs.items():  # numpy.savez takes no array of the name `file`
+                with archive.open(f"{name}.npy", "w", force_zip64=True) as entry:
+                    np.lib.format.write_array(entry, array, allow_pickle=False)
+        return
+    if len(outputs) != 1:
+        problem = f"a `.npy` holds one array, and the model has {len(outputs)} outputs"
+        raise fail("E0906", problem, help="write a `.npz`")
+    (array,) = outputs.values()
+    with whole_file(path) as file:
+        np.save(file, array)
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """The classes of one sample, the most likely first.
+
+    Attributes:
+        meaning: what the numbers are: `probability`, `softmax of the logits`, or `value` where they are neither.
+        classes: name and number of each.
+    """
+
+    meaning: str
+    classes: tuple[tuple[str, float], ...]
+
+
+def rank(scores: Array, labels: Sequence[str], top: int) -> Ranking:
+    """The `top` classes of one sample.
+
+    Scores that sum to 1 are probabilities already; others that lie between 0 and 1 (a sigmoid for each class) are
+    shown as they are; all else are logits, of which the softmax is taken.
+
+    Args:
+        scores: shape [classes].
+        labels: the names of the classes; numbers stand for them where there are none.
+        top: how many to show.
+    """
+    values = scores.astype(np.float64)
+    meaning = "value"
+    inside = bool(np.all((values >= 0) & (values <= 1)))
+    if inside and abs(values.sum() - 1) < 1e-3:
+        meaning = "probability"
+    elif not inside and np.all(np.isfinite(values)):
+        meaning = "softmax of the logits"
+        values = np.exp(values - values.max())
+        values /= values.sum()
+    order = np.argsort(-values, kind="stable")[:top]
+    names = labels if len(labels) == len(values) else [str(index) for index in range(len(values))]
+    return Ranking(meaning, tuple((names[index], float(values[index])) for index in order))

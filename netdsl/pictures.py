@@ -1,0 +1,125 @@
+"""Images as a net takes them: channels first, scaled, resized and cropped to the size of its input."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from netdsl.diagnostics import fail
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from netdsl.runtime import Port
+
+MODES = {1: "L", 3: "RGB", 4: "RGBA"}
+"""How Pillow calls images of so many channels."""
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """What happens to the pixels: `(scale * pixel - mean) / std`.
+
+    Attributes:
+        scale: what a pixel from 0 to 255 is multiplied with.
+        mean: one number, or one for each channel.
+        std: likewise.
+    """
+
+    scale: float = 1 / 255
+    mean: tuple[float, ...] = (0.0,)
+    std: tuple[float, ...] = (1.0,)
+
+    def apply(self, pixels: np.ndarray[Any, Any], port: Port) -> np.ndarray[Any, Any]:
+        """Pixels of shape (H, W, C) as an array of shape (C, H, W) of the input's element type.
+
+        Raises:
+            NetdslError: `mean` or `std` has not one number for each channel (E0906).
+        """
+        channels = pixels.shape[2]
+        for name, numbers in (("mean", self.mean), ("std", self.std)):
+            if len(numbers) not in (1, channels):
+                raise fail(
+                    "E0906",
+                    f"`--{name}` has {len(numbers)} numbers, and {port} has {channels} channels",
+                    help="give one number, or one for each channel",
+                )
+        if port.dtype == "uint8":
+            return pixels.transpose(2, 0, 1)
+        mean, std = np.array(self.mean, np.float32), np.array(self.std, np.float32)
+        scaled = (np.float32(self.scale) * pixels.astype(np.float32) - mean) / std
+        return scaled.transpose(2, 0, 1).astype(port.dtype, copy=False)
+
+
+def load_picture(path: Path, port: Port, preparation: Preparation) -> np.ndarray[Any, Any]:
+    """An image file as one sample of an input.
+
+    It is turned upright as its EXIF data say, made grey or coloured as the input's channels say, scaled until it covers
+    the input and cropped to its middle. Along sizes that the model leaves open it keeps its own.
+
+    Args:
+        path: a file of any format that Pillow reads.
+        port: the input, of shape [N, C, H, W] with 1, 3 or 4 channels.
+        preparation: what happens to the pixels.
+
+    Raises:
+        NetdslError: the file cannot be read (E0901) or is no image, or the input takes none (E0906); Pillow is not
+            installed (E0907).
+    """
+    if len(port.shape) != 4 or port.shape[1] not in MODES or not ("float" in port.dtype or port.dtype == "uint8"):
+        raise fail(
+            "E0906",
+            f"an image does not fit the input {port}",
+            help="images fit inputs of 1, 3 or 4 channels, a height and a width; give an array as `.npy`",
+        )
+    height, width = (size if isinstance(size, int) else None for size in port.shape[2:])
+    image = _decode(path)
+    image = _cover(_eight_bits(image).convert(MODES[int(port.shape[1])]), width or image.width, height or image.height)
+    pixels = np.asarray(image)
+    return preparation.apply(pixels[:, :, None] if pixels.ndim == 2 else pixels, port)
+
+
+def _decode(path: Path) -> Any:
+    try:
+        from PIL import Image, ImageOps, UnidentifiedImageError  # noqa: PLC0415 - an optional package
+    except ImportError as error:
+        raise fail("E0907", "reading images needs Pillow", help="`pip install 'netdsl[cpu]'`") from error
+    try:
+        file = path.open("rb")
+    except OSError as error:
+        raise fail("E0901", f"cannot read `{path}`: {(error.strerror or str(error)).lower()}") from error
+    with file, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        try:
+            return ImageOps.exif_transpose(Image.open(file))
+        except UnidentifiedImageError as error:
+            raise fail(
+                "E0906",
+                f"`{path}` is no image that Pillow can read",
+                help="give an image, or an array as `.npy` or `.npz`",
+            ) from error
+        except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+            raise fail(
+                "E0906", f"`{path}` unpacks to more than {Image.MAX_IMAGE_PIXELS:,} pixels", help="scale it down first"
+            ) from error
+        except Exception as error:  # a broken file can raise anything in a decoder
+            raise fail("E0906", f"`{path}` is a broken image: {error}", help="open and save it again") from error
+
+
+def _eight_bits(image: Any) -> Any:
+    """Grey images of 16 bits a pixel scaled to 8, which Pillow itself would clip."""
+    return image.convert("F").point(lambda value: value / 257).convert("L") if image.mode.startswith("I") else image
+
+
+def _cover(image: Any, width: int, height: int) -> Any:
+    """The image scaled until it covers width x height, and cropped to its middle."""
+    factor = max(width / image.width, height / image.height)
+    size = max(width, round(image.width * factor)), max(height, round(image.height * factor))
+    if size != image.size:
+        image = image.resize(size, 2)  # 2 is bilinear with antialiasing
+    left, top = (size[0] - width) // 2, (size[1] - height) // 2
+    return image.crop((left, top, left + width, top + height))

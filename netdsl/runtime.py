@@ -1,0 +1,293 @@
+"""Running models in onnxruntime, on the device that was asked for and no other.
+
+onnxruntime itself answers a device it cannot use with a warning and the CPU; a `Session` stops and says
+what is missing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import io
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from netdsl.cuda import find_gpus
+from netdsl.diagnostics import NetdslError, fail
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy as np
+
+PROVIDERS = {
+    "cpu": "CPUExecutionProvider",
+    "cuda": "CUDAExecutionProvider",
+    "tensorrt": "TensorrtExecutionProvider",
+}
+
+
+@dataclass(frozen=True)
+class Device:
+    """Where a model runs: `cpu`, or `cuda` or `tensorrt` with the ordinal of a GPU."""
+
+    kind: str
+    ordinal: int = 0
+
+    @staticmethod
+    def parse(text: str) -> Device:
+        """Read `cpu`, `cuda`, `cuda:1`, `tensorrt` or `tensorrt:1`.
+
+        Raises:
+            NetdslError: it is none of these (E0904).
+        """
+        kind, colon, ordinal = text.partition(":")
+        if kind not in PROVIDERS or (colon and (kind == "cpu" or not (ordinal.isascii() and ordinal.isdigit()))):
+            raise fail("E0904", f"a device is `cpu`, `cuda`, `cuda:N`, `tensorrt` or `tensorrt:N`, not `{text}`")
+        return Device(kind, int(ordinal or 0))
+
+    def __str__(self) -> str:
+        return "cpu" if self.kind == "cpu" else f"{self.kind}:{self.ordinal}"
+
+
+@dataclass(frozen=True)
+class Port:
+    """An input or output of a model; in `shape`, the batch included, a string is a size left open."""
+
+    name: str
+    shape: tuple[int | str, ...]
+    dtype: str
+
+    def __str__(self) -> str:
+        return f"`{self.name}`: {self.dtype} [{', '.join(map(str, self.shape))}]"
+
+
+class Session:
+    """A model loaded in onnxruntime.
+
+    Args:
+        model: an ONNX file.
+        device: `cpu`, `cuda`, `cuda:N`, `tensorrt` or `tensorrt:N`.
+        tf32: let CUDA multiply float32 with ten bits of mantissa.
+        cuda_graph: record the kernels once and replay them (fixed shapes and addresses only).
+        profile: prefix of a file that gets the time of every node.
+
+    Raises:
+        NetdslError: the file cannot be read (E0901) or is no usable model (E0905), the device is not available (E0904),
+            onnxruntime is not installed (E0907).
+    """
+
+    def __init__(
+        self,
+        model: str | os.PathLike[str],
+        device: str = "cpu",
+        *,
+        tf32: bool = True,
+        cuda_graph: bool = False,
+        profile: str | None = None,
+    ) -> None:
+        self.path = Path(model)
+        self.device = Device.parse(device)
+        ort = _onnxruntime()
+        _need_model(self.path)
+        _need_device(ort, self.device)
+        options = ort.SessionOptions()
+        options.log_severity_level = 4  # what goes wrong is raised, and told by us
+        if profile is not None:
+            options.enable_profiling, options.profile_file_prefix = True, profile
+        providers = _providers(self.device, tf32, cuda_graph)
+        try:
+            self.ort = ort.InferenceSession(os.fspath(self.path), options, providers=providers, enable_fallback=0)
+        except Exception as error:  # onnxruntime's exceptions have no base of their own
+            raise _load_error(self.path, self.device, error, ort.__version__) from error
+        if self.ort.get_providers()[0] != PROVIDERS[self.device.kind]:
+            raise _unavailable(self.device, _missing_library(ort, self.device) or "onnxruntime could not start it")
+        self.inputs = tuple(map(_port, self.ort.get_inputs()))
+        self.outputs = tuple(map(_port, self.ort.get_outputs()))
+        self.metadata: dict[str, str] = dict(self.ort.get_modelmeta().custom_metadata_map)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The names of the classes, as the net's `labels` gave them."""
+        return tuple(json.loads(self.metadata.get("netdsl.labels", "[]")))
+
+    def run(self, feeds: Mapping[str, np.ndarray[Any, Any]]) -> dict[str, np.ndarray[Any, Any]]:
+        """The outputs by name for one array for each input, the batch included.
+
+        Raises:
+            NetdslError: the arrays are not what the model takes (E0906).
+            MemoryError: the device has not enough memory.
+        """
+        self.need_feeds(feeds)
+        try:
+            results = self.ort.run(None, dict(feeds))
+        except Exception as error:  # onnxruntime's exceptions have no base of their own
+            raise self.run_error(error) from error
+        return {port.name: result for port, result in zip(self.outputs, results, strict=True)}
+
+    def need_feeds(self, feeds: Mapping[str, np.ndarray[Any, Any]]) -> None:
+        """Refuse arrays that are not what the model takes (E0906)."""
+        wanted = {port.name for port in self.inputs}
+        if missing := wanted - set(feeds):
+            raise self.input_error(f"no data for {_names(missing)}")
+        if extra := set(feeds) - wanted:
+            raise self.input_error(f"the model has no input {_names(extra)}")
+        sizes: dict[str, int] = {}
+        for port in self.inputs:
+            array = feeds[port.name]
+            if array.dtype.name != port.dtype:
+                raise self.input_error(f"`{port.name}` takes {port.dtype}, not {array.dtype.name}")
+            given = "x".join(map(str, array.shape)) or "a scalar"
+            if array.ndim != len(port.shape):
+                raise self.input_error(f"`{port.name}` takes {len(port.shape)} dimensions, not {array.ndim} ({given})")
+            for axis, (size, due) in enumerate(zip(array.shape, port.shape, strict=True)):
+                known = sizes.setdefault(due, size) if isinstance(due, str) else due
+                if size != known:
+                    raise self.input_error(f"axis {axis} of `{port.name}` has size {known}, not {size} (in {given})")
+
+    def input_error(self, message: str) -> NetdslError:
+        """E0906 with a list of what the model takes."""
+        notes = tuple(f"the model takes {port}" for port in self.inputs)
+        constraints = json.loads(self.metadata.get("netdsl.constraints", "[]"))
+        if constraints:
+            notes += (f"where {', '.join(constraints)}",)
+        return fail("E0906", f"`{self.path}`: {message}", notes=notes)
+
+    def run_error(self, error: Exception) -> Exception:
+        """What to raise for an error of onnxruntime while a model runs."""
+        text = str(error)
+        if "Failed to allocate memory" in text or "bad_alloc" in text or "out of memory" in text:
+            return MemoryError(f"{self.device} has not enough memory for this batch")
+        return self.input_error(f"onnxruntime cannot run this: {_reason(error)}")
+
+
+# ------------------------------------------------------------------------------------------------ how it is done
+
+
+def _onnxruntime() -> Any:
+    try:
+        import onnxruntime  # noqa: PLC0415 - an optional package
+    except ImportError as error:
+        raise fail(
+            "E0907",
+            f"running a model needs onnxruntime: {error}",
+            help="`pip install 'netdsl[cpu]'`, or `pip install 'netdsl[gpu]'` for NVIDIA GPUs",
+        ) from error
+    onnxruntime.set_default_logger_severity(4)
+    return onnxruntime
+
+
+def _providers(device: Device, tf32: bool, cuda_graph: bool) -> list[Any]:
+    ordinal = {"device_id": str(device.ordinal)}
+    cuda = (PROVIDERS["cuda"], ordinal | {"use_tf32": str(int(tf32)), "enable_cuda_graph": str(int(cuda_graph))})
+    tensorrt = (PROVIDERS["tensorrt"], ordinal | {"trt_cuda_graph_enable": str(int(cuda_graph))})
+    return {"cpu": [], "cuda": [cuda], "tensorrt": [tensorrt, cuda]}[device.kind] + [PROVIDERS["cpu"]]
+
+
+def _need_device(ort: Any, device: Device) -> None:
+    """Refuse a device before onnxruntime would replace it (E0904)."""
+    if device.kind == "cpu":
+        return
+    if PROVIDERS[device.kind] not in ort.get_available_providers():
+        raise _unavailable(
+            device,
+            f"the installed onnxruntime {ort.__version__} is built without it",
+            help="`pip uninstall onnxruntime`, then `pip install 'netdsl[gpu]'`: the two packages "
+            "overwrite each other's files",
+        )
+    gpus = find_gpus()
+    if gpus.problem:
+        raise _unavailable(device, gpus.problem)
+    if device.ordinal >= len(gpus.names):
+        listed = ", ".join(f"`{device.kind}:{ordinal}` is {name}" for ordinal, name in enumerate(gpus.names))
+        raise _unavailable(device, f"there is no GPU {device.ordinal}", help=listed)
+    if hasattr(ort, "preload_dlls"):  # since 1.21: finds the CUDA libraries that pip installed
+        with contextlib.redirect_stdout(io.StringIO()):
+            ort.preload_dlls()
+
+
+def _missing_library(ort: Any, device: Device) -> str | None:
+    """The library without which a provider does not load, found by loading it ourselves."""
+    directory = Path(ort.__file__).parent / "capi"
+    for path in sorted(directory.glob(f"*onnxruntime_providers_{device.kind}.*")):
+        try:
+            ctypes.CDLL(str(path))
+        except OSError as error:
+            return f"it does not load: {error}"
+    return None
+
+
+def _unavailable(device: Device, problem: str, help: str | None = None) -> NetdslError:  # noqa: A002 - as in Diagnostic
+    return fail(
+        "E0904",
+        f"`{device}` is not available: {problem}",
+        help=help or "`netdsl doctor` shows what is installed; `--device cpu` needs nothing more",
+    )
+
+
+def _need_model(path: Path) -> None:
+    """Refuse what is no model by its first bytes (E0905), or cannot be read (E0901)."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(64)
+    except OSError as error:
+        raise fail("E0901", f"cannot read `{path}`: {(error.strerror or str(error)).lower()}") from error
+    if path.suffix == ".net":
+        raise fail("E0905", f"`{path}` is a net, and a model is due", help=f"`netdsl compile {path}` makes one")
+    if not start:
+        raise fail("E0905", f"`{path}` is empty", help="write or download it again")
+    for magic, what, remedy in _OTHER_FORMATS:
+        if start.startswith(magic):
+            raise fail("E0905", f"`{path}` is {what}, not an ONNX model", help=remedy)
+
+
+_OTHER_FORMATS = (
+    (b"version https://git-lfs", "a pointer of Git LFS", "`git lfs pull` fetches the file itself"),
+    (b"PK\x03\x04", "a zip archive, as PyTorch's checkpoints are", "export the checkpoint to ONNX first"),
+    (b"<", "a web page", "download the file itself"),
+)
+
+
+def _load_error(path: Path, device: Device, error: Exception, version: str) -> NetdslError:
+    """Why onnxruntime did not load a model, or start a device."""
+    text = str(error)
+    if "ExecutionProvider" in text or "CUDA" in text or "TensorRT" in text:
+        return _unavailable(device, _reason(error))
+    if "xternal" in text and "data" in text.lower():
+        return fail(
+            "E0905",
+            f"the weights file of `{path}` is missing or too short: {_reason(error)}",
+            help="a model larger than 2 GB keeps its weights in a second file, which must lie beside it",
+        )
+    if "IR version" in text or "opset" in text:
+        return fail(
+            "E0905",
+            f"`{path}` is newer than onnxruntime {version} can read: {_reason(error)}",
+            help="`pip install -U onnxruntime`, or write the model with a lower opset",
+        )
+    if "Protobuf parsing failed" in text:
+        return fail(
+            "E0905",
+            f"`{path}` is not a whole ONNX model: it was cut short, or is something else",
+            help="write or download it again",
+        )
+    return fail("E0905", f"onnxruntime cannot load `{path}`: {_reason(error)}")
+
+
+def _reason(error: Exception) -> str:
+    """The last, telling part of an onnxruntime message, on one line."""
+    lines = " ".join(str(error).split())
+    return lines.removeprefix("[ONNXRuntimeError] : ").rpartition(" : ")[2][-300:]
+
+
+def _port(argument: Any) -> Port:
+    shape = tuple(size if isinstance(size, int | str) else "?" for size in argument.shape)
+    name = argument.type.removeprefix("tensor(").removesuffix(")")
+    return Port(argument.name, shape, {"float": "float32", "double": "float64"}.get(name, name))
+
+
+def _names(names: set[str]) -> str:
+    return ", ".join(f"`{name}`" for name in sorted(names))

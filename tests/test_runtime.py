@@ -1,0 +1,520 @@
+"""Sessions refuse what they cannot do, with the reason; files become what a model takes."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+from PIL import Image
+
+from netdsl import runtime
+from netdsl.bench import Plan, bench
+from netdsl.cuda import Gpus, find_gpus
+from netdsl.diagnostics import NetdslError
+from netdsl.feeds import batches, rank, save_arrays
+from netdsl.pictures import Preparation, load_picture
+from netdsl.runtime import Device, Port, Session
+
+
+def write_model(path, shape=("N", 3, 8, 8), dtype=TensorProto.FLOAT, weight=None, **metadata):
+    """A model that gives back its input `image`, plus 1 or plus a weight, as `output`."""
+    ports = [helper.make_tensor_value_info(name, dtype, shape) for name in ("image", "output")]
+    weight = np.ones(1) if weight is None else weight
+    array = numpy_helper.from_array(weight.astype(helper.tensor_dtype_to_np_dtype(dtype)), "w")
+    graph = helper.make_graph([helper.make_node("Add", ["image", "w"], ["output"])], "g", ports[:1], ports[1:], [array])
+    model = helper.make_model(graph, ir_version=10, opset_imports=[helper.make_opsetid("", 14)])
+    for key, value in metadata.items():
+        model.metadata_props.add(key=f"netdsl.{key}", value=json.dumps(value))
+    onnx.save(model, path)
+    return path
+
+
+@pytest.fixture
+def model(tmp_path):
+    return write_model(tmp_path / "m.onnx")
+
+
+def code(error):
+    return error.value.diagnostics[0].code
+
+
+def everything(error):
+    diagnostic = error.value.diagnostics[0]
+    return " ".join([diagnostic.message, *diagnostic.notes, diagnostic.help or ""])
+
+
+# ------------------------------------------------------------------------------------------------ devices
+
+
+@pytest.mark.parametrize(
+    ("text", "device"),
+    [
+        ("cpu", Device("cpu")),
+        ("cuda", Device("cuda", 0)),
+        ("cuda:3", Device("cuda", 3)),
+        ("tensorrt:1", Device("tensorrt", 1)),
+    ],
+)
+def test_devices(text, device):
+    assert Device.parse(text) == device
+
+
+@pytest.mark.parametrize("text", ["", "gpu", "cpu:0", "cuda:", "cuda:x", "cuda:-1", "cuda:1:2", "CUDA"])
+def test_what_is_no_device(text):
+    with pytest.raises(NetdslError) as error:
+        Device.parse(text)
+    assert code(error) == "E0904"
+
+
+def fake_onnxruntime(
+    monkeypatch, session=None, providers=("CUDAExecutionProvider", "CPUExecutionProvider"), raises=None
+):
+    """An onnxruntime built for CUDA, of which a session can be made or not."""
+
+    def make(*_arguments, enable_fallback, **_others):
+        assert enable_fallback == 0
+        if raises is not None:
+            raise raises
+        return session
+
+    fake = SimpleNamespace(
+        __version__="1.18.0",
+        __file__=__file__,
+        InferenceSession=make,
+        SessionOptions=SimpleNamespace,
+        get_available_providers=lambda: list(providers),
+        set_default_logger_severity=abs,
+        preload_dlls=lambda: sys.stdout.write("Failed to load libcublasLt.so.12"),
+    )
+    monkeypatch.setitem(sys.modules, "onnxruntime", fake)
+
+
+def test_a_build_without_the_provider_is_refused(monkeypatch, model):
+    fake_onnxruntime(monkeypatch, providers=("CPUExecutionProvider",))
+    with pytest.raises(NetdslError) as error:
+        Session(model, "cuda")
+    assert code(error) == "E0904"
+    assert "built without it" in everything(error)
+    assert "netdsl[gpu]" in everything(error)
+
+
+def test_the_installed_build_is_asked(model):
+    if "CUDAExecutionProvider" in onnxruntime.get_available_providers() and not find_gpus().problem:
+        assert Session(model, "cuda").device == Device("cuda", 0)
+        return
+    with pytest.raises(NetdslError) as error:
+        Session(model, "cuda")
+    assert code(error) == "E0904"
+
+
+def test_a_machine_without_a_driver_is_refused(monkeypatch, model):
+    fake_onnxruntime(monkeypatch)
+    monkeypatch.setattr(runtime, "find_gpus", lambda: Gpus(problem="the NVIDIA driver is not installed"))
+    with pytest.raises(NetdslError) as error:
+        Session(model, "cuda")
+    assert code(error) == "E0904"
+    assert "driver is not installed" in everything(error)
+
+
+def test_a_gpu_that_is_not_there_is_refused(monkeypatch, model):
+    fake_onnxruntime(monkeypatch)
+    monkeypatch.setattr(runtime, "find_gpus", lambda: Gpus(("H200", "H200"), "13.0"))
+    with pytest.raises(NetdslError) as error:
+        Session(model, "cuda:2")
+    assert code(error) == "E0904"
+    assert "there is no GPU 2" in everything(error)
+    assert "`cuda:1` is H200" in everything(error)
+
+
+def test_a_silent_fallback_is_refused(monkeypatch, model, capfd):
+    """Onnxruntime gives a session for the CPU when the provider's library does not load."""
+    fake_onnxruntime(monkeypatch, SimpleNamespace(get_providers=lambda: ["CPUExecutionProvider"]))
+    monkeypatch.setattr(runtime, "find_gpus", lambda: Gpus(("H200",), "13.0"))
+    with pytest.raises(NetdslError) as error:
+        Session(model, "cuda")
+    assert code(error) == "E0904"
+    assert capfd.readouterr().out == ""  # what preload_dlls prints is not for the user's pipe
+
+
+def test_a_library_that_does_not_load_is_named(tmp_path):
+    (tmp_path / "capi").mkdir()
+    (tmp_path / "capi" / "libonnxruntime_providers_cuda.so").write_bytes(b"not a library")
+    fake = SimpleNamespace(__file__=str(tmp_path / "__init__.py"))
+    reason = runtime._missing_library(fake, Device("cuda"))
+    assert reason is not None
+    assert "libonnxruntime_providers_cuda.so" in reason
+
+
+def test_a_provider_that_raises_is_a_missing_device(monkeypatch, model):
+    fake_onnxruntime(monkeypatch, raises=RuntimeError("CUDA failure 100: no CUDA-capable device is detected"))
+    monkeypatch.setattr(runtime, "find_gpus", lambda: Gpus(("H200",), "13.0"))
+    with pytest.raises(NetdslError) as error:
+        Session(model, "cuda")
+    assert code(error) == "E0904"
+    assert "no CUDA-capable device" in everything(error)
+
+
+def test_without_onnxruntime(monkeypatch, model):
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(NetdslError) as error:
+        Session(model)
+    assert code(error) == "E0907"
+    assert "pip install" in everything(error)
+
+
+# ------------------------------------------------------------------------------------------------ models
+
+
+def truncated(path):
+    path.write_bytes(path.read_bytes()[:-40])
+
+
+def newer(path):
+    proto = onnx.load(path)
+    proto.ir_version = 99
+    path.write_bytes(proto.SerializeToString())
+
+
+def unknown_operator(path):
+    proto = onnx.load(path)
+    proto.graph.node[0].op_type = "Nonesuch"
+    path.write_bytes(proto.SerializeToString())
+
+
+@pytest.mark.parametrize(
+    ("spoil", "due", "words"),
+    [
+        (truncated, "E0905", "cut short"),
+        (newer, "E0905", "newer than onnxruntime"),
+        (unknown_operator, "E0905", "Nonesuch"),
+        (lambda path: path.write_bytes(b""), "E0905", "empty"),
+        (lambda path: path.write_bytes(b"version https://git-lfs.github.com/spec/v1\n"), "E0905", "git lfs pull"),
+        (lambda path: path.write_bytes(b"PK\x03\x04rest"), "E0905", "zip archive"),
+        (lambda path: path.write_bytes(b"<html>404</html>"), "E0905", "web page"),
+        (lambda path: path.write_bytes(b"hello"), "E0905", "not a whole ONNX model"),
+        (lambda path: path.unlink(), "E0901", "no such file"),
+        (lambda path: (path.unlink(), path.mkdir()), "E0901", "is a directory"),
+    ],
+)
+def test_what_is_no_model(model, spoil, due, words):
+    spoil(model)
+    with pytest.raises(NetdslError) as error:
+        Session(model)
+    assert code(error) == due
+    assert words in everything(error)
+
+
+def test_a_source_is_no_model(tmp_path):
+    file = tmp_path / "a.net"
+    file.write_text("net a { input x: 8; dense 4 }")
+    with pytest.raises(NetdslError, match="netdsl compile"):
+        Session(file)
+
+
+@pytest.mark.parametrize("spoil", [os.remove, lambda path: path.write_bytes(b"123")])
+def test_weights_beside_the_model_must_be_there(tmp_path, spoil):
+    path = write_model(tmp_path / "m.onnx", ("N", 64, 8, 8), weight=np.ones((64, 8, 8)))
+    onnx.save(onnx.load(path), path, save_as_external_data=True, location="m.onnx.data", size_threshold=0)
+    Session(path)
+    spoil(tmp_path / "m.onnx.data")
+    with pytest.raises(NetdslError) as error:
+        Session(path)
+    assert code(error) == "E0905"
+    assert "m.onnx.data" in everything(error) or "External initializer: w" in everything(error)
+    assert "beside it" in everything(error)
+
+
+# ------------------------------------------------------------------------------------------------ inputs
+
+
+def test_run(model):
+    session = Session(model)
+    assert session.inputs == (Port("image", ("N", 3, 8, 8), "float32"),)
+    image = np.zeros((2, 3, 8, 8), np.float32)
+    np.testing.assert_array_equal(session.run({"image": image})["output"], image + 1)
+
+
+@pytest.mark.parametrize(
+    ("feeds", "words"),
+    [
+        ({}, "no data for `image`"),
+        ({"image": np.zeros((1, 3, 8, 8), np.float32), "other": np.zeros(1)}, "no input `other`"),
+        ({"image": np.zeros((1, 3, 8, 9), np.float32)}, "axis 3 of `image` has size 8, not 9"),
+        ({"image": np.zeros((3, 8, 8), np.float32)}, "4 dimensions, not 3"),
+        ({"image": np.zeros((1, 3, 8, 8))}, "float32, not float64"),
+    ],
+)
+def test_arrays_that_do_not_fit(model, feeds, words):
+    with pytest.raises(NetdslError) as error:
+        Session(model).run(feeds)
+    assert code(error) == "E0906"
+    assert words in everything(error)
+    assert "the model takes `image`: float32 [N, 3, 8, 8]" in everything(error)
+
+
+def test_sizes_called_alike_must_be_equal(tmp_path):
+    session = Session(write_model(tmp_path / "m.onnx", ("N", 1, "H", "H")))
+    session.run({"image": np.zeros((1, 1, 4, 4), np.float32)})
+    with pytest.raises(NetdslError, match="has size 4, not 5"):
+        session.run({"image": np.zeros((1, 1, 4, 5), np.float32)})
+
+
+def test_what_onnxruntime_refuses_names_the_constraints(tmp_path):
+    path = write_model(tmp_path / "m.onnx", ("N", "C"), weight=np.ones(4), constraints=["C % 4 == 0"])
+    with pytest.raises(NetdslError) as error:
+        Session(path).run({"image": np.zeros((1, 3), np.float32)})
+    assert code(error) == "E0906"
+    assert "C % 4 == 0" in everything(error)
+
+
+def all_batches(session, *files, preparation=None):
+    return list(batches(session, [str(file) for file in files], preparation or Preparation()))
+
+
+def test_arrays_come_with_and_without_the_batch(model, tmp_path):
+    np.save(tmp_path / "one.npy", np.zeros((3, 8, 8)))
+    np.save(tmp_path / "two.npy", np.zeros((2, 3, 8, 8), np.float16))
+    made = all_batches(Session(model), tmp_path / "one.npy", tmp_path / "two.npy")
+    assert [batch.feeds["image"].shape for batch in made] == [(1, 3, 8, 8), (2, 3, 8, 8)]
+    assert {batch.feeds["image"].dtype.name for batch in made} == {"float32"}
+
+
+def test_several_inputs_go_by_name(tmp_path):
+    ports = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", 2]) for name in ("a", "b", "c")]
+    graph = helper.make_graph([helper.make_node("Add", ["a", "b"], ["c"])], "g", ports[:2], ports[2:])
+    onnx.save(helper.make_model(graph, ir_version=10, opset_imports=[helper.make_opsetid("", 14)]), tmp_path / "m.onnx")
+    session = Session(tmp_path / "m.onnx")
+    np.save(tmp_path / "x.npy", np.float32([1, 2]))
+    np.savez(tmp_path / "both.npz", a=np.float32([[1, 2]]), b=np.float32([[1, 2]]))
+    x = tmp_path / "x.npy"
+    for files in ((f"a={x}", f"b={x}"), (tmp_path / "both.npz",)):
+        (batch,) = all_batches(session, *files)
+        np.testing.assert_array_equal(session.run(batch.feeds)["c"], [[2, 4]])
+    with pytest.raises(NetdslError, match="which input is"):
+        all_batches(session, x)
+
+
+@pytest.mark.parametrize(
+    ("array", "words"),
+    [(np.zeros((3, 8, 8), np.uint8), None), (np.zeros((3, 8, 8), complex), "complex128")],
+)
+def test_element_types_are_changed_where_nothing_is_lost(model, tmp_path, array, words):
+    np.save(tmp_path / "x.npy", array)
+    if words is None:
+        assert len(all_batches(Session(model), tmp_path / "x.npy")) == 1
+        return
+    with pytest.raises(NetdslError, match=words):
+        all_batches(Session(model), tmp_path / "x.npy")
+
+
+def pickled(path):
+    np.save(path, np.array([{}], object), allow_pickle=True)
+
+
+def huge(path):
+    header = b"{'descr': '<f4', 'fortran_order': False, 'shape': (1000000000000, 1000000), }"
+    path.write_bytes(b"\x93NUMPY\x01\x00" + (len(header) + 1).to_bytes(2, "little") + header + b"\n")
+
+
+@pytest.mark.parametrize(
+    "spoil", [pickled, huge, lambda path: path.write_bytes(b"\x93NUMPY"), lambda path: path.write_bytes(b"")]
+)
+def test_broken_arrays(model, tmp_path, spoil):
+    spoil(tmp_path / "x.npy")
+    with pytest.raises((NetdslError, MemoryError)) as error:
+        all_batches(Session(model), tmp_path / "x.npy")
+    if isinstance(error.value, NetdslError):
+        assert code(error) == "E0906"
+
+
+def test_a_file_that_is_not_there(model, tmp_path):
+    for name in ("x.npy", "x.png"):
+        with pytest.raises(NetdslError) as error:
+            all_batches(Session(model), tmp_path / name)
+        assert code(error) == "E0901"
+
+
+# ------------------------------------------------------------------------------------------------ images
+
+
+COLOUR = Port("image", ("N", 3, 4, 4), "float32")
+GREY = Port("image", ("N", 1, 4, 4), "float32")
+
+
+def test_a_fitting_image_is_only_scaled(tmp_path):
+    pixels = np.arange(48, dtype=np.uint8).reshape(4, 4, 3)
+    Image.fromarray(pixels).save(tmp_path / "x.png")
+    array = load_picture(tmp_path / "x.png", COLOUR, Preparation())
+    np.testing.assert_allclose(array, pixels.transpose(2, 0, 1) / 255, rtol=1e-6)
+
+
+def test_mean_and_deviation(tmp_path):
+    Image.new("RGB", (4, 4), (255, 51, 0)).save(tmp_path / "x.png")
+    array = load_picture(tmp_path / "x.png", COLOUR, Preparation(mean=(0.5, 0.2, 0.0), std=(0.5, 1.0, 2.0)))
+    np.testing.assert_allclose(array[:, 0, 0], [1, 0, 0], atol=1e-6)
+    with pytest.raises(NetdslError) as error:
+        load_picture(tmp_path / "x.png", COLOUR, Preparation(mean=(0.5, 0.5)))
+    assert code(error) == "E0906"
+
+
+def test_an_image_is_covered_and_cropped_to_the_middle(tmp_path):
+    pixels = np.zeros((8, 16), np.uint8)
+    pixels[:, 4:12] = 255  # the middle square
+    Image.fromarray(pixels).save(tmp_path / "x.png")
+    array = load_picture(tmp_path / "x.png", GREY, Preparation())
+    assert array.shape == (1, 4, 4)
+    assert array[:, :, 1:3].min() == 1
+
+
+def test_open_sizes_keep_the_image(tmp_path):
+    Image.new("L", (7, 5)).save(tmp_path / "x.png")
+    port = Port("image", ("N", 1, "H", "W"), "float32")
+    assert load_picture(tmp_path / "x.png", port, Preparation()).shape == (1, 5, 7)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I;16", "F"])
+def test_images_of_every_mode(tmp_path, mode):
+    Image.new(mode, (4, 4)).save(tmp_path / "x.tiff")
+    for port, channels in ((COLOUR, 3), (GREY, 1)):
+        assert load_picture(tmp_path / "x.tiff", port, Preparation()).shape == (channels, 4, 4)
+
+
+def test_sixteen_bits_are_scaled_and_not_clipped(tmp_path):
+    Image.fromarray(np.full((4, 4), 0x8000, np.uint16)).save(tmp_path / "x.png")
+    array = load_picture(tmp_path / "x.png", GREY, Preparation())
+    np.testing.assert_allclose(array, 0.5, atol=1 / 255)
+
+
+def test_bytes_stay_bytes(tmp_path):
+    Image.new("RGB", (4, 4), (1, 2, 3)).save(tmp_path / "x.png")
+    array = load_picture(tmp_path / "x.png", Port("image", ("N", 3, 4, 4), "uint8"), Preparation())
+    assert array.dtype == np.uint8
+    assert array[:, 0, 0].tolist() == [1, 2, 3]
+
+
+def test_the_camera_s_orientation_is_heeded(tmp_path):
+    image = Image.new("L", (8, 4))
+    exif = image.getexif()
+    exif[0x0112] = 6  # turned by 90 degrees
+    image.save(tmp_path / "x.jpg", exif=exif)
+    port = Port("image", ("N", 1, "H", "W"), "float32")
+    assert load_picture(tmp_path / "x.jpg", port, Preparation()).shape == (1, 8, 4)
+
+
+def cut(path):
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)).save(path)
+    path.write_bytes(path.read_bytes()[:2000])
+
+
+def bomb(path):
+    Image.new("1", (20_000, 20_000)).save(path)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"), [(cut, "broken image"), (bomb, "pixels"), (lambda path: path.write_bytes(b"text"), "no image")]
+)
+def test_broken_images(tmp_path, spoil, words):
+    spoil(tmp_path / "x.png")
+    with pytest.raises(NetdslError) as error:
+        load_picture(tmp_path / "x.png", COLOUR, Preparation())
+    assert code(error) == "E0906"
+    assert words in everything(error)
+
+
+@pytest.mark.parametrize("port", [Port("x", ("N", 784), "float32"), Port("x", ("N", 2, 4, 4), "float32"),
+                                  Port("x", ("N", 3, 4, 4), "int64")])  # fmt: skip
+def test_inputs_that_take_no_image(tmp_path, port):
+    with pytest.raises(NetdslError) as error:
+        load_picture(tmp_path / "x.png", port, Preparation())
+    assert code(error) == "E0906"
+
+
+def test_without_pillow(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    with pytest.raises(NetdslError) as error:
+        load_picture(tmp_path / "x.png", COLOUR, Preparation())
+    assert code(error) == "E0907"
+
+
+def test_a_fixed_batch_takes_so_many_images(tmp_path):
+    session = Session(write_model(tmp_path / "m.onnx", (2, 3, 8, 8)))
+    for name in "abcd":
+        Image.new("RGB", (8, 8)).save(tmp_path / f"{name}.png")
+    files = [tmp_path / f"{name}.png" for name in "abcd"]
+    made = all_batches(session, *files)
+    assert [batch.feeds["image"].shape[0] for batch in made] == [2, 2]
+    with pytest.raises(NetdslError, match="takes 2 samples at a time, and 1 are left"):
+        all_batches(session, *files[:3])
+
+
+# ------------------------------------------------------------------------------------------------ results
+
+
+def test_logits_are_ranked_by_their_softmax():
+    ranking = rank(np.float32([0, 2, 1]), ("a", "b", "c"), 2)
+    assert ranking.meaning == "softmax of the logits"
+    assert [name for name, _ in ranking.classes] == ["b", "c"]
+    assert ranking.classes[0][1] == pytest.approx(np.e**2 / (1 + np.e + np.e**2))
+
+
+@pytest.mark.parametrize(
+    ("scores", "meaning"),
+    [([0.25, 0.75], "probability"), ([0.9, 0.8], "value"), ([float("nan"), 2.0], "value"), ([-1.0, 3e38], None)],
+)
+def test_what_scores_mean(scores, meaning):
+    ranking = rank(np.float32(scores), (), 5)
+    assert ranking.meaning == (meaning or "softmax of the logits")
+    if meaning is not None:
+        assert sorted(n for n, _ in ranking.classes) == ["0", "1"]
+        np.testing.assert_array_equal([dict(ranking.classes)[name] for name in "01"], np.float32(scores))
+
+
+def test_labels_travel_in_the_model(tmp_path):
+    session = Session(write_model(tmp_path / "m.onnx", ("N", 2), labels=["cat", "dög"]))
+    assert session.labels == ("cat", "dög")
+
+
+def test_outputs_are_written(tmp_path):
+    array = np.arange(3.0)
+    save_arrays(tmp_path / "x.npy", {"y": array})
+    save_arrays(tmp_path / "x.npz", {"y": array, "file": array + 1})
+    np.testing.assert_array_equal(np.load(tmp_path / "x.npy"), array)
+    with np.load(tmp_path / "x.npz") as arrays:
+        np.testing.assert_array_equal(arrays["file"], array + 1)
+    with pytest.raises(NetdslError, match="one array"):
+        save_arrays(tmp_path / "x.npy", {"y": array, "z": array})
+
+
+# ------------------------------------------------------------------------------------------------ measuring
+
+
+@pytest.mark.parametrize("binding", [False, True])
+def test_bench(tmp_path, binding):
+    path = write_model(tmp_path / "m.onnx", ("N", 3, "H", 8))
+    timing = bench(path, "cpu", Plan(4, {"H": 8}, runs=5, warmup=1, binding=binding), macs=1000)
+    assert (timing.batch, len(timing.seconds), timing.nodes) == (4, 5, {"cpu": 1})
+    assert timing.flops == pytest.approx(2 * 1000 * 4 / timing.percentile(50))
+    assert timing.percentile(50) <= timing.percentile(90) <= timing.percentile(99)
+    assert not list(Path.cwd().glob("profile*.json"))
+
+
+def test_bench_needs_every_size(tmp_path):
+    path = write_model(tmp_path / "m.onnx", ("N", 3, "H", "W"))
+    with pytest.raises(NetdslError, match="--size W=") as error:
+        bench(path, "cpu", Plan(sizes={"H": 8}))
+    assert code(error) == "E0906"
+
+
+def test_bench_keeps_a_fixed_batch(tmp_path):
+    path = write_model(tmp_path / "m.onnx", (2, 3, 8, 8))
+    assert bench(path, "cpu", Plan(runs=1, warmup=0)).batch == 2
+    with pytest.raises(NetdslError, match="fixed to 2"):
+        bench(path, "cpu", Plan(4))
