@@ -1,0 +1,56 @@
+"""A declarative language for neural networks: exact shapes, exact counts, ONNX in a second.
+
+The names below are imported when they are first used, so that `import netdsl` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from netdsl.version import __version__
+
+if TYPE_CHECKING:
+    from netdsl.compiler import check, check_text
+    from netdsl.diagnostics import Diagnostic, NetdslError
+    from netdsl.network import Network, compile, load, loads  # noqa: A004 - `netdsl.compile` reads as what it does
+    from netdsl.runtime import Session
+    from netdsl.weights import Initializer
+
+__all__ = [
+    "Diagnostic",
+    "Initializer",
+    "NetdslError",
+    "Network",
+    "Session",
+    "__version__",
+    "check",
+    "check_text",
+    "compile",
+    "load",
+    "loads",
+]
+
+_HOMES = {
+    "check": "netdsl.compiler",
+    "check_text": "netdsl.compiler",
+    "Diagnostic": "netdsl.diagnostics",
+    "NetdslError": "netdsl.diagnostics",
+    "Network": "netdsl.network",
+    "compile": "netdsl.network",
+    "load": "netdsl.network",
+    "loads": "netdsl.network",
+    "Session": "netdsl.runtime",
+    "Initializer": "netdsl.weights",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'netdsl' has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(_HOMES[name]), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,156 @@
+"""A net as a Python object: loaded, looked at, written as ONNX."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias, overload
+
+from netdsl.compiler import check, check_text, compile_graph
+from netdsl.counts import count_macs, count_params
+from netdsl.report import summarize
+from netdsl.report_text import headline
+from netdsl.table import exact, short
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable
+
+    import onnx
+
+    from netdsl.compiler import Checked
+    from netdsl.diagnostics import Diagnostic
+    from netdsl.ir.dim import Dim
+    from netdsl.ir.graph import Graph, Param
+    from netdsl.report import Summary
+    from netdsl.weights import Array
+
+    Weights: TypeAlias = Callable[[Param], Array]
+
+
+class Network:
+    """A net without errors. Made by `load` and `loads`.
+
+    Attributes:
+        graph: its typed graph.
+        warnings: what is legal and suspicious in it.
+    """
+
+    def __init__(self, checked: Checked) -> None:
+        self.graph: Graph = checked.graph
+        self.warnings: tuple[Diagnostic, ...] = checked.warnings
+
+    @property
+    def name(self) -> str:
+        """The net's name."""
+        return self.graph.name
+
+    @cached_property
+    def params(self) -> int:
+        """Trainable weights and biases, auxiliary heads included, shared ones once."""
+        return count_params(self.graph)
+
+    @cached_property
+    def macs(self) -> Dim:
+        """Multiply-accumulates of one sample; symbolic where sizes are."""
+        return count_macs(self.graph)
+
+    def summary(self) -> Summary:
+        """Shapes, parameters, MACs, memory and receptive field of every layer; prints as a table."""
+        return summarize(self.graph)
+
+    @overload
+    def to_onnx(
+        self,
+        path: None = None,
+        *,
+        level: int = 1,
+        training: bool = False,
+        opset: int | None = None,
+        batch: int | None = None,
+        weights: Weights | None = None,
+    ) -> onnx.ModelProto: ...
+
+    @overload
+    def to_onnx(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        level: int = 1,
+        training: bool = False,
+        opset: int | None = None,
+        batch: int | None = None,
+        weights: Weights | None = None,
+        external: bool = False,
+    ) -> None: ...
+
+    def to_onnx(
+        self,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        level: int = 1,
+        training: bool = False,
+        opset: int | None = None,
+        batch: int | None = None,
+        weights: Weights | None = None,
+        external: bool = False,
+    ) -> onnx.ModelProto | None:
+        """Write the net as an ONNX model.
+
+        Args:
+            path: the file; None returns the model instead.
+            level: 0 writes the layers as they stand in the file, 1 optimizes for inference.
+            training: keep dropout and batch norm in training mode, and the auxiliary outputs.
+            opset: from 13 to 21; None takes the lowest that will do.
+            batch: a fixed batch size; None leaves it open.
+            weights: gives the array of a parameter; None draws initial values as PyTorch does, from seed 0.
+            external: keep the weights in a second file, as models of more than 2 GB do anyway.
+
+        Raises:
+            NetdslError: the opset is out of range (E0908), a layer has no form in it (E0909), or the file cannot be
+                written (E0902, E0903).
+        """
+        from netdsl.backends.onnx_file import assemble, write  # noqa: PLC0415 - a net can be looked at without onnx
+        from netdsl.weights import Initializer  # noqa: PLC0415 - likewise
+
+        lowered = compile_graph(self.graph, level=level, training=training, opset=opset, batch=batch)
+        source = Initializer() if weights is None else weights
+        if path is None:
+            return assemble(lowered, source)
+        write(lowered, Path(path), source, external=external)
+        return None
+
+    def __repr__(self) -> str:
+        figures = f"{exact(self.params)} parameters, {short(self.macs)} MACs"
+        return f"<net {headline(self.summary())}; {figures}>"
+
+    def _repr_html_(self) -> str:
+        return f"<b>{escape(self.name)}</b>{self.summary()._repr_html_()}"
+
+
+def load(spec: str, **arguments: Any) -> Network:
+    """Load a net.
+
+    Args:
+        spec: `file.net`, `file.net:name`, or the name of a shipped net (`resnet50`).
+        arguments: values for the net's parameters (`classes=10`).
+
+    Raises:
+        NetdslError: all errors found.
+    """
+    return Network(check(spec, arguments))
+
+
+def loads(text: str, name: str = "<string>", net: str | None = None, **arguments: Any) -> Network:
+    """Load a net from a string, which errors show under `name`; `net` chooses one of several.
+
+    Raises:
+        NetdslError: all errors found.
+    """
+    return Network(check_text(text, name, net, arguments))
+
+
+def compile(spec: str, path: str | os.PathLike[str], **options: Any) -> None:  # noqa: A001 - it is what it does
+    """Write a net as an ONNX file; `options` are those of `Network.to_onnx`."""
+    load(spec).to_onnx(path, **options)

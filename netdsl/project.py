@@ -1,0 +1,100 @@
+"""Checking files as a whole: all nets of a file, all errors of all nets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from netdsl.compiler import check, load
+from netdsl.diagnostics import NetdslError, fail
+from netdsl.elaborate.net import elaborate
+from netdsl.elaborate.program import BlockDefinition
+from netdsl.lint import lint
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from netdsl.diagnostics import Diagnostic
+    from netdsl.elaborate.program import NetDefinition
+    from netdsl.ir.graph import Graph
+
+
+@dataclass(frozen=True)
+class FileReport:
+    """What was found in a file.
+
+    Attributes:
+        graphs: the nets without errors.
+        nets: how many nets were checked.
+        diagnostics: errors and warnings, those that several nets share once.
+    """
+
+    graphs: tuple[Graph, ...]
+    nets: int
+    diagnostics: tuple[Diagnostic, ...]
+
+
+def check_file(path: Path) -> FileReport:
+    """Check every net of a file that needs no arguments; the others are checked through their variants."""
+    try:
+        module = load(path)
+    except NetdslError as error:
+        return FileReport((), 0, error.diagnostics)
+    graphs: list[Graph] = []
+    found: list[Diagnostic] = []
+    names = [name for name in module.own_nets if not _needs_arguments(module.nets[name])]
+    for name in names:
+        try:
+            graph = elaborate(module, name)
+        except NetdslError as error:
+            found += error.diagnostics
+        else:
+            graphs.append(graph)
+            found += lint(graph, module.file)
+    return FileReport(tuple(graphs), len(names), _each_once(found))
+
+
+def check_spec(spec: str, arguments: Mapping[str, object] | None = None) -> FileReport:
+    """Check what a spec means: every net of a `file.net`, or the one net of a `file.net:name` or a bare name.
+
+    Raises:
+        NetdslError: no file or net is called that, and so there is nothing to report on.
+    """
+    if spec.endswith(".net") and not arguments:
+        return check_file(Path(spec))
+    try:
+        checked = check(spec, arguments)
+    except NetdslError as error:
+        return FileReport((), 1, error.diagnostics)
+    return FileReport((checked.graph,), 1, checked.warnings)
+
+
+def net_files(directory: Path) -> list[Path]:
+    """All `.net` files in a directory and those below it, hidden ones left out.
+
+    Raises:
+        NetdslError: there are none (E0212).
+    """
+    files = sorted(
+        path
+        for path in directory.rglob("*.net")
+        if path.is_file() and not any(part.startswith(".") for part in path.relative_to(directory).parts)
+    )
+    if not files:
+        raise fail("E0212", f"there is no `.net` file in `{directory}`")
+    return files
+
+
+def _needs_arguments(net: NetDefinition) -> bool:
+    """Whether a net is a pattern for variants: it has a parameter without a default."""
+    return isinstance(net, BlockDefinition) and any(p.default is None for p in net.declaration.parameters)
+
+
+def _each_once(diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
+    """Without repetitions: what one block does wrong, each net that calls it would report."""
+    first: dict[tuple[str, str, str], Diagnostic] = {}
+    for diagnostic in diagnostics:
+        place = diagnostic.span.place if diagnostic.span else ""
+        first.setdefault((diagnostic.code, diagnostic.message, place), diagnostic)
+    return tuple(first.values())
