@@ -1,0 +1,123 @@
+"""The command line. `main` is the program; every command lives in a module of its own, imported when it is called.
+
+Exit codes: 0 all is well, 1 bad input, 2 wrong usage, 70 an error of netdsl itself, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from functools import partial
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from netdsl.cli.common import show_diagnostics
+from netdsl.diagnostics import NetdslError
+from netdsl.version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+HOMES = {
+    "compile": "compile",
+    "check": "check",
+    "summary": "summary",
+    "run": "run",
+    "bench": "bench",
+    "layers": "reference",
+    "nets": "reference",
+    "explain": "reference",
+    "doctor": "doctor",
+    "completion": "completion",
+}
+"""The module of each command, in the order of the help."""
+
+
+class Program(click.Group):
+    """The group of all commands; whatever goes wrong in them ends in a message and an exit code here."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All commands, the most used first."""
+        return list(HOMES)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a command."""
+        if cmd_name not in HOMES:
+            return None
+        command: click.Command = getattr(import_module(f"netdsl.cli.{HOMES[cmd_name]}"), cmd_name)
+        return command
+
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        **extra: Any,
+    ) -> Any:
+        """Run the program; in standalone mode exit with its code."""
+        run = partial(super().main, args, prog_name, complete_var, False, **extra)
+        if not standalone_mode:
+            return run()
+        sys.exit(_guarded(run))
+
+
+@click.command(cls=Program, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, message="netdsl %(version)s")
+def main() -> None:
+    """Neural networks as short text files: exact shapes, exact counts, ONNX in a second.
+
+    A NET is `file.net`, `file.net:name` or the name of a shipped net, as `netdsl nets` lists them.
+    """
+
+
+def _guarded(run: Callable[[], object]) -> int:
+    """Run a command and turn what it raises into a message on stderr; gives the exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # what a terminal cannot show must not stop the program
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        try:
+            code = run()
+            if sys.stdout is not None:
+                sys.stdout.flush()
+        except BrokenPipeError:
+            raise
+        except Exception as error:  # noqa: BLE001 - nobody shall see a traceback
+            return _told(error)
+        return code if isinstance(code, int) else 0
+    except BrokenPipeError:  # the reader has left (`| head`); the interpreter's own last flush must not fail either
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+def _told(error: Exception) -> int:
+    """Tell of an exception on stderr; gives the exit code."""
+    match error:
+        case NetdslError():
+            show_diagnostics(error.diagnostics)
+            return 1
+        case click.ClickException():
+            error.show()
+            return error.exit_code
+        case click.Abort():
+            click.echo("interrupted", err=True)
+            return 130
+        case MemoryError():
+            click.echo(f"error: not enough memory{': ' * bool(str(error))}{error}", err=True)
+            return 1
+        case OSError():
+            place = f"`{error.filename}`: " if error.filename is not None else ""
+            click.echo(f"error: {place}{(error.strerror or str(error)).lower()}", err=True)
+            return 1
+    click.echo(
+        f"internal error: {type(error).__name__}: {error}\n"
+        "This is a fault of netdsl, not of your input. Please report it to its maintainers with the command,\n"
+        "the input, and what the command prints when NETDSL_DEBUG=1 is set.",
+        err=True,
+    )
+    if os.environ.get("NETDSL_DEBUG"):
+        raise error
+    return 70

@@ -1,0 +1,109 @@
+"""`netdsl bench`."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from netdsl.cli.common import complete_net, device_option, echo_json, format_option, set_option
+
+if TYPE_CHECKING:
+    from netdsl.bench import Plan, Timing
+
+
+def _sizes(ctx: click.Context, param: click.Parameter, given: tuple[str, ...]) -> dict[str, int]:
+    sizes: dict[str, int] = {}
+    for text in given:
+        name, _, number = text.partition("=")
+        if not name or not (number.isascii() and number.isdigit()) or int(number) < 1:
+            raise click.BadParameter(f"`{text}` is not of the form NAME=NUMBER")
+        sizes[name] = int(number)
+    return sizes
+
+
+@click.command()
+@click.argument("model", shell_complete=complete_net)
+@click.option("--batch", type=click.IntRange(min=1), help="Samples in each run; 1 unless given.")
+@click.option(
+    "--size",
+    "sizes",
+    multiple=True,
+    metavar="NAME=NUMBER",
+    callback=_sizes,
+    help="A value for a size that the model leaves open; repeat it for several.",
+)
+@click.option("--runs", type=click.IntRange(min=1), default=100, show_default=True, help="How many runs are timed.")
+@click.option("--warmup", type=click.IntRange(min=0), default=10, show_default=True, help="How many runs come before.")
+@click.option(
+    "--io-binding/--no-io-binding",
+    "binding",
+    default=None,
+    help="Keep inputs and outputs on the device; the default on GPUs.",
+)
+@click.option("--cuda-graph", is_flag=True, help="Record the kernels once and replay them (GPU, with --io-binding).")
+@click.option("--tf32/--no-tf32", default=True, show_default=True, help="Let CUDA round float32 factors to TF32.")
+@set_option
+@device_option
+@format_option
+def bench(
+    *,
+    model: str,
+    batch: int | None,
+    sizes: dict[str, int],
+    runs: int,
+    warmup: int,
+    binding: bool | None,
+    cuda_graph: bool,
+    tf32: bool,
+    arguments: dict[str, object],
+    device: str,
+    form: str,
+) -> None:
+    """Measure MODEL, an ONNX file or a net, on random inputs."""
+    on_device = binding if binding is not None else device != "cpu"
+    if cuda_graph and (not on_device or device == "cpu"):
+        raise click.UsageError("--cuda-graph needs a GPU and --io-binding: the recorded addresses must stay the same")
+    if model.endswith(".onnx") and arguments:
+        raise click.UsageError("--set belongs to a net; the model is compiled already")
+    from netdsl.bench import Plan
+    from netdsl.bench import bench as measure
+
+    plan = Plan(batch, sizes, runs, warmup, on_device, tf32, cuda_graph)
+    timing = measure(Path(model), device, plan) if model.endswith(".onnx") else _of_net(model, arguments, device, plan)
+    if form == "json":
+        echo_json({"model": model, **timing.as_json()})
+    else:
+        click.echo(_text(model, timing))
+
+
+def _of_net(net: str, arguments: dict[str, object], device: str, plan: Plan) -> Timing:
+    """Compile a net to a file that goes away, and measure it."""
+    from netdsl.bench import bench as measure
+    from netdsl.ir.dim import evaluate, symbols
+    from netdsl.network import load
+
+    network = load(net, **arguments)
+    known = symbols(network.macs) <= set(plan.sizes)
+    macs = evaluate(network.macs, plan.sizes) if known else None
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / f"{network.name}.onnx"
+        network.to_onnx(path, batch=plan.batch)
+        return measure(path, device, plan, macs)
+
+
+def _text(model: str, timing: Timing) -> str:
+    from netdsl.table import short
+
+    times = [f"p{percent} {1000 * timing.percentile(percent):.3f} ms" for percent in (50, 90, 99)]
+    nodes = ", ".join(f"{count} on {provider}" for provider, count in timing.nodes.items())
+    lines = [
+        f"{model} on {timing.device}, batch {timing.batch}, {len(timing.seconds)} runs",
+        f"  latency     {', '.join(times)}",
+        f"  throughput  {timing.throughput:,.1f} samples/s",
+        *([f"  arithmetic  {short(timing.flops)}FLOP/s"] if timing.flops is not None else []),
+        f"  nodes       {nodes}",
+    ]
+    return "\n".join(lines)

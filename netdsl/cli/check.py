@@ -1,0 +1,52 @@
+"""`netdsl check`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from netdsl.cli.common import allow_option, complete_net, echo_json, format_option, set_option, show_diagnostics
+
+if TYPE_CHECKING:
+    from netdsl.project import FileReport
+
+
+@click.command()
+@click.argument("nets", nargs=-1, required=True, shell_complete=complete_net)
+@set_option
+@allow_option
+@format_option
+def check(nets: tuple[str, ...], arguments: dict[str, object], allowed: frozenset[str], form: str) -> int:
+    """Check nets: names, arguments, shapes, promises.
+
+    NETS are nets, files (all nets of each) and directories (all files of each). Every error is shown, and the exit
+    code is 1 if there is any.
+    """
+    reports = [report for net in nets for report in _reports(net, arguments)]
+    found = [item for report in reports for item in report.diagnostics if item.code not in allowed]
+    errors = sum(item.severity == "error" for item in found)
+    checked = sum(report.nets for report in reports)
+    if form == "json":
+        echo_json({"nets": checked, "errors": errors, "diagnostics": [item.as_json() for item in found]})
+    else:
+        show_diagnostics(found)
+        click.echo(f"{_count(checked, 'net')}: {_count(errors, 'error')}, {_count(len(found) - errors, 'warning')}")
+    return 1 if errors else 0
+
+
+def _reports(net: str, arguments: dict[str, object]) -> list[FileReport]:
+    from netdsl.diagnostics import NetdslError
+    from netdsl.project import FileReport, check_file, check_spec, net_files
+
+    try:
+        if Path(net).is_dir():
+            return [check_file(path) for path in net_files(Path(net))]
+        return [check_spec(net, arguments)]
+    except NetdslError as error:
+        return [FileReport((), 0, error.diagnostics)]
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number or 'no'} {noun}{'' if number == 1 else 's'}"

@@ -1,0 +1,138 @@
+"""What the commands share: options, and the printing of diagnostics."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import sys
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+from click.shell_completion import CompletionItem
+
+from netdsl.diagnostics import render
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from netdsl.diagnostics import Diagnostic
+
+F = TypeVar("F", bound="Callable[..., Any]")
+
+
+def complete_net(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Shipped nets that begin so, or else files."""
+    from netdsl.zoo import shipped
+
+    names = [name for name in shipped() if name.startswith(incomplete)]
+    return [CompletionItem(name) for name in names] or [CompletionItem(incomplete, type="file")]
+
+
+def format_option(command: F) -> F:
+    """`--format text|json`."""
+    return click.option(
+        "--format", "form", type=click.Choice(["text", "json"]), default="text", help="How to print the result."
+    )(command)
+
+
+def set_option(command: F) -> F:
+    """`--set name=value`, given to the command as the mapping `arguments`."""
+    return click.option(
+        "--set",
+        "arguments",
+        multiple=True,
+        metavar="NAME=VALUE",
+        callback=_arguments,
+        help="A value for a parameter of the net; repeat it for several.",
+    )(command)
+
+
+def allow_option(command: F) -> F:
+    """`--allow CODE`, given to the command as the set `allowed`."""
+    return click.option(
+        "--allow",
+        "allowed",
+        multiple=True,
+        metavar="CODE",
+        callback=_warning_codes,
+        help="A warning to be silent about (W0101); repeat it for several.",
+    )(command)
+
+
+def device_option(command: F) -> F:
+    """`--device`, checked for its form."""
+    return click.option(
+        "--device",
+        default="cpu",
+        callback=_device,
+        metavar="DEVICE",
+        show_default=True,
+        help="cpu, cuda, cuda:N, tensorrt or tensorrt:N; never another one than asked for.",
+    )(command)
+
+
+def coloured(stream: Any) -> bool:
+    """Whether a stream wants colours: a terminal does, unless NO_COLOR says otherwise."""
+    return bool(stream.isatty()) and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def show_diagnostics(diagnostics: Iterable[Diagnostic]) -> None:
+    """Print diagnostics on stderr, an empty line after each."""
+    for diagnostic in diagnostics:
+        click.echo(render(diagnostic, colour=coloured(sys.stderr)) + "\n", err=True, color=coloured(sys.stderr))
+
+
+def show_warnings(warnings: Iterable[Diagnostic], allowed: frozenset[str]) -> None:
+    """Print the warnings that are not allowed."""
+    show_diagnostics(warning for warning in warnings if warning.code not in allowed)
+
+
+def echo_json(value: Any) -> None:
+    """Print a value as JSON on stdout."""
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def _arguments(ctx: click.Context, param: click.Parameter, given: tuple[str, ...]) -> dict[str, object]:
+    pairs: dict[str, object] = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not equals or not name.isidentifier():
+            raise click.BadParameter(f"`{text}` is not of the form NAME=VALUE")
+        pairs[name] = _value(value)
+    return pairs
+
+
+def _value(text: str) -> object:
+    """A number, `yes` or `no`, a list, a quoted string, or a word that stands for itself."""
+    if text in ("yes", "no"):
+        return text == "yes"
+    if text.isidentifier():
+        return text
+    try:
+        value = ast.literal_eval(text)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        raise click.BadParameter(f"`{text}` is no number, list, word or quoted string") from None
+    return value
+
+
+def _warning_codes(ctx: click.Context, param: click.Parameter, given: tuple[str, ...]) -> frozenset[str]:
+    from netdsl.codes import CODES
+
+    codes = frozenset(code.upper() for code in given)
+    for code in sorted(codes):
+        if code not in CODES or not code.startswith("W"):
+            known = ", ".join(known for known in CODES if known.startswith("W"))
+            raise click.BadParameter(f"`{code}` is no warning; the warnings are {known}")
+    return codes
+
+
+def _device(ctx: click.Context, param: click.Parameter, text: str) -> str:
+    from netdsl.diagnostics import NetdslError
+    from netdsl.runtime import Device
+
+    try:
+        Device.parse(text)
+    except NetdslError as error:
+        raise click.BadParameter(error.diagnostics[0].message) from error
+    return text

@@ -1,0 +1,135 @@
+"""`netdsl compile`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from netdsl.cli.common import allow_option, complete_net, set_option, show_warnings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from netdsl.emit import Stage
+    from netdsl.ir.graph import Param
+    from netdsl.network import Network
+    from netdsl.weights import Array
+
+LONG = 200_000_000
+"""From so many bytes of weights on, a terminal is shown the progress."""
+
+
+@click.command()
+@click.argument("net", shell_complete=complete_net)
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="The file to write; NET.onnx unless given.")
+@click.option(
+    "-O",
+    "level",
+    type=click.IntRange(0, 1),
+    default=1,
+    show_default=True,
+    help="0 writes the layers as they stand, 1 optimizes for inference.",
+)
+@click.option("--training", is_flag=True, help="Keep dropout, batch norm and auxiliary heads as in training.")
+@click.option("--opset", type=int, help="The opset, from 13 to 21; the lowest that will do unless given.")
+@click.option("--batch", type=click.IntRange(min=1), help="A fixed batch size; left open unless given.")
+@click.option(
+    "--init",
+    "scheme",
+    type=click.Choice(["pytorch", "he", "xavier", "normal"]),
+    default="pytorch",
+    show_default=True,
+    help="How the initial weights are drawn.",
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Another seed draws other weights.")
+@click.option("--external-data", is_flag=True, help="Keep the weights in a second file beside the model.")
+@click.option(
+    "--emit",
+    "stage",
+    type=click.Choice(["tree", "graph", "optimized", "onnx"]),
+    help="Print this stage instead of writing a model.",
+)
+@click.option("--quiet", is_flag=True, help="Print errors only.")
+@set_option
+@allow_option
+def compile(  # noqa: A001 - the command's name
+    *,
+    net: str,
+    output: Path | None,
+    level: int,
+    training: bool,
+    opset: int | None,
+    batch: int | None,
+    scheme: Any,
+    seed: int,
+    external_data: bool,
+    stage: Stage | None,
+    quiet: bool,
+    arguments: dict[str, Any],
+    allowed: frozenset[str],
+) -> None:
+    """Compile NET to an ONNX model with initial weights."""
+    start = perf_counter()
+    if stage is not None:
+        if output is not None:
+            raise click.UsageError("--emit prints to the terminal; -o belongs to a model that is written")
+        from netdsl.emit import emit
+
+        click.echo(emit(net, stage, arguments, level=level, training=training, opset=opset, batch=batch))
+        return
+    from netdsl.network import load
+    from netdsl.weights import Initializer
+
+    network = load(net, **arguments)
+    if not quiet:
+        show_warnings(network.warnings, allowed)
+    path = output if output is not None else Path(f"{network.name}.onnx")
+    _keep_sources(path)
+    network.to_onnx(
+        path,
+        level=level,
+        training=training,
+        opset=opset,
+        batch=batch,
+        external=external_data,
+        weights=_watched(Initializer(scheme, seed), network),
+    )
+    if not quiet:
+        click.echo(_report(path, network, perf_counter() - start))
+
+
+def _keep_sources(path: Path) -> None:
+    """Refuse to write over a `.net` file."""
+    if path.suffix == ".net":
+        from netdsl.diagnostics import fail
+
+        raise fail("E0902", f"cannot write `{path}`: the name is that of a net's source", help="end it in `.onnx`")
+
+
+def _report(path: Path, network: Network, seconds: float) -> str:
+    from netdsl.table import exact, size
+
+    files = [path, path.with_name(path.name + ".data")]
+    written = [f"{file} ({size(file.stat().st_size)})" for file in files if file.exists()]
+    return f"{' and '.join(written)}: {exact(network.params)} parameters, {seconds:.2f} s"
+
+
+def _watched(weights: Callable[[Param], Array], network: Network) -> Callable[[Param], Array]:
+    """`weights`, with a line of progress on a terminal where drawing and writing them takes long."""
+    total = sum(param.spec.elements * param.spec.dtype.bytes for param in network.graph.params.values())
+    if total < LONG or not sys.stderr.isatty():
+        return weights
+    done = 0
+
+    def draw(param: Param) -> Array:
+        nonlocal done
+        array = weights(param)
+        done += array.nbytes
+        click.echo(f"\rwriting weights {min(100, 100 * done // total)} %", err=True, nl=done >= total)
+        return array
+
+    return draw

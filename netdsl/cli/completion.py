@@ -1,0 +1,19 @@
+"""`netdsl completion`."""
+
+from __future__ import annotations
+
+import click
+from click.shell_completion import get_completion_class
+
+
+@click.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@click.pass_context
+def completion(ctx: click.Context, shell: str) -> None:
+    """Print what makes a shell complete netdsl's commands, options and nets.
+
+    For bash, put `eval "$(netdsl completion bash)"` into ~/.bashrc.
+    """
+    kind = get_completion_class(shell)
+    assert kind is not None  # noqa: S101 - click has these three
+    click.echo(kind(ctx.find_root().command, {}, "netdsl", "_NETDSL_COMPLETE").source())

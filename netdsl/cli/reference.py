@@ -1,0 +1,92 @@
+"""`netdsl layers`, `netdsl nets` and `netdsl explain`."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from textwrap import fill
+from typing import TYPE_CHECKING
+
+import click
+from click.shell_completion import CompletionItem
+
+from netdsl.cli.common import echo_json, format_option
+
+if TYPE_CHECKING:
+    from netdsl.reference import Entry
+
+
+def _complete_layer(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Layers that begin so."""
+    from netdsl.reference import entries
+
+    return [CompletionItem(entry.name) for entry in entries() if entry.name.startswith(incomplete)]
+
+
+@click.command()
+@click.argument("name", required=False, shell_complete=_complete_layer)
+@format_option
+def layers(name: str | None, form: str) -> None:
+    """List the layers of the language, or describe the one called NAME."""
+    from netdsl.reference import entries, entry
+
+    if name is not None:
+        found = entry(name)
+        if form == "json":
+            echo_json(found.as_json())
+        else:
+            click.echo(_described(found))
+        return
+    known = entries()
+    if form == "json":
+        echo_json([found.as_json() for found in known])
+        return
+    width = max(len(found.name) for found in known)
+    for family, members in groupby(known, lambda found: found.family):
+        click.echo(family)
+        for found in members:
+            click.echo(f"  {found.name:<{width}}  {found.first}")
+        click.echo()
+
+
+def _described(found: Entry) -> str:
+    from netdsl.arguments import show
+
+    lines = [found.call, "", found.text]
+    if found.fields:
+        lines.append("")
+        width = max(len(field.name) for field in found.fields)
+        for field in found.fields:
+            default = "required" if field.required else f"default {show(field.default)}"
+            lines.append(f"  {field.name:<{width}}  {field.kind.name}; {default}")
+    return "\n".join(lines)
+
+
+@click.command()
+@format_option
+def nets(form: str) -> None:
+    """List the shipped nets."""
+    from netdsl.table import Table, short
+    from netdsl.zoo import entries
+
+    known = entries()
+    if form == "json":
+        echo_json([entry.as_json() for entry in known])
+        return
+    for title, members in groupby(known, lambda entry: entry.title):
+        rows = [[e.name, ", ".join(map(str, e.inputs)), short(e.params), short(e.macs)] for e in members]
+        click.echo(f"{title}\n{Table(['net', 'input', '>parameters', '>MACs'], rows).text()}\n")
+
+
+@click.command()
+@click.argument("code")
+def explain(code: str) -> None:
+    """Explain a diagnostic, such as E0402."""
+    from netdsl.codes import CODES
+
+    found = CODES.get(code.upper())
+    if found is None:
+        family = [known for known in CODES if known[:3] == code.upper()[:3]] or list(CODES)
+        raise click.BadParameter(f"there is no diagnostic `{code}`; there are {', '.join(family)}")
+    click.echo(f"{code.upper()}: {found.title}\n\n{fill(found.explanation, 88, break_on_hyphens=False)}")
+    if found.example:
+        click.echo("\nFor example:\n\n" + "\n".join(f"    {line}".rstrip() for line in found.example.splitlines()))

@@ -1,0 +1,118 @@
+"""`netdsl run`."""
+
+from __future__ import annotations
+
+from math import isfinite
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from netdsl.cli.common import device_option, echo_json, format_option
+
+if TYPE_CHECKING:
+    from netdsl.feeds import Array
+    from netdsl.runtime import Session
+
+
+def _numbers(ctx: click.Context, param: click.Parameter, text: str) -> tuple[float, ...]:
+    """One number, or several with commas between."""
+    try:
+        return tuple(float(word) for word in text.split(","))
+    except ValueError:
+        raise click.BadParameter("give one number, or one for each channel: `0.485,0.456,0.406`") from None
+
+
+@click.command()
+@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
+@click.option("--top", type=click.IntRange(min=1), default=5, show_default=True, help="How many classes to show.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Write the outputs to this .npy or .npz file.")
+@click.option("--mean", default="0", callback=_numbers, help="Subtracted from scaled pixels.", show_default=True)
+@click.option("--std", default="1", callback=_numbers, help="Divides the pixels after that.", show_default=True)
+@click.option("--scale", type=float, default=1 / 255, help="Multiplies pixels from 0 to 255.  [default: 1/255]")
+@click.option("--tf32/--no-tf32", default=True, show_default=True, help="Let CUDA round float32 factors to TF32.")
+@device_option
+@format_option
+def run(
+    *,
+    model: Path,
+    inputs: tuple[str, ...],
+    top: int,
+    output: Path | None,
+    mean: tuple[float, ...],
+    std: tuple[float, ...],
+    scale: float,
+    tf32: bool,
+    device: str,
+    form: str,
+) -> None:
+    """Run MODEL, an ONNX file, on images or arrays.
+
+    An INPUT is an image, or a .npy file with one sample or a batch. A model with several inputs takes NAME=FILE for
+    each, or one .npz file. Images are scaled until they cover the model's input and cropped to its middle.
+    """
+    import numpy as np
+
+    from netdsl.feeds import batches, save_arrays
+    from netdsl.pictures import Preparation
+    from netdsl.runtime import Session
+
+    if output is not None and output.suffix not in (".npy", ".npz"):
+        raise click.BadParameter("the name of the file must end in .npy or .npz", param_hint="-o")
+    session = Session(model, device, tf32=tf32)
+    results: list[dict[str, Array]] = []
+    shown: list[dict[str, Any]] = []
+    for batch in batches(session, inputs, Preparation(scale, mean, std)):
+        outputs = session.run(batch.feeds)
+        results.append(outputs)
+        shown += _shown(session, outputs, batch.files, top)
+    if output is not None:
+        save_arrays(output, {name: np.concatenate([result[name] for result in results]) for name in results[0]})
+    if form == "json":
+        echo_json(shown)
+    else:
+        click.echo("\n".join(map(_text, shown)))
+
+
+def _shown(session: Session, outputs: dict[str, Array], files: tuple[str, ...], top: int) -> list[dict[str, Any]]:
+    """What is told of a batch: an object for every sample and output."""
+    import numpy as np
+
+    from netdsl.feeds import rank
+
+    told: list[dict[str, Any]] = []
+    for name, array in outputs.items():
+        for index, scores in enumerate(array):
+            file = files[index] if len(files) == len(array) else f"{files[0]}[{index}]"
+            one: dict[str, Any] = {"input": file, "output": name, "shape": list(scores.shape)}
+            one["finite"] = bool(np.isfinite(scores).all())
+            if scores.ndim == 1 and scores.size > 1:
+                ranking = rank(scores, session.labels, top)
+                classes = [{"name": label, "value": _finite(value)} for label, value in ranking.classes]
+                one |= {"meaning": ranking.meaning, "classes": classes}
+            elif one["finite"] and scores.size:
+                one |= {"least": float(scores.min()), "mean": float(scores.mean()), "most": float(scores.max())}
+            told.append(one)
+    return told
+
+
+def _text(one: dict[str, Any]) -> str:
+    from netdsl.ir.types import format_shape
+
+    head = f"{one['input']}: {one['output']}"
+    warning = "" if one["finite"] else "  (holds NaN or infinite values)"
+    if "classes" in one:
+        lines = [f"  {_figure(item['value']):>10}  {item['name']}" for item in one["classes"]]
+        return "\n".join([f"{head}, {one['meaning']}{warning}", *lines])
+    figures = f", from {one['least']:.4g} to {one['most']:.4g}, mean {one['mean']:.4g}" if "least" in one else ""
+    return f"{head} {format_shape(one['shape'])}{figures}{warning}"
+
+
+def _finite(value: float) -> float | None:
+    """What JSON can say: it knows no NaN and no infinity."""
+    return value if isfinite(value) else None
+
+
+def _figure(value: float | None) -> str:
+    return "nan" if value is None else f"{value:.4f}"

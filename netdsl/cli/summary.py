@@ -1,0 +1,31 @@
+"""`netdsl summary`."""
+
+from __future__ import annotations
+
+import click
+
+from netdsl.cli.common import allow_option, complete_net, echo_json, format_option, set_option, show_warnings
+
+
+@click.command()
+@click.argument("net", shell_complete=complete_net)
+@click.option("--depth", type=click.IntRange(min=1), help="How many levels of blocks to open; all unless given.")
+@click.option("--neurons", is_flag=True, help="Add the columns of neurons and connections.")
+@set_option
+@allow_option
+@format_option
+def summary(
+    net: str, depth: int | None, neurons: bool, arguments: dict[str, object], allowed: frozenset[str], form: str
+) -> None:
+    """Show the layers of NET: shapes, parameters, MACs, memory, receptive field."""
+    from netdsl.compiler import check
+    from netdsl.report import summarize
+    from netdsl.report_text import render
+
+    checked = check(net, arguments)
+    show_warnings(checked.warnings, allowed)
+    made = summarize(checked.graph)
+    if form == "json":
+        echo_json(made.as_json(depth))
+    else:
+        click.echo(render(made, depth, neurons=neurons))
