@@ -73,6 +73,23 @@ def test_counts(name):
     assert buffers + batch_norms == int(row["buffer_elems"])  # PyTorch also counts the batches each norm has seen
 
 
+def test_connections_of_lenet5():
+    """LeCun et al. 1998, section II.B, layer by layer and in all."""
+    graph = check("lenet5_1998").graph
+    connections = {node.name: node.layer.connections(node.type, *node.input_types) for node in graph.nodes}
+    of = {
+        layer: sum(n for name, n in connections.items() if name.split(".")[0] == layer) for layer in ("c1", "s2", "c3")
+    }
+    assert of == {"c1": 122_304, "s2": 5_880, "c3": 151_600}
+    assert sum(connections.values()) == 340_908
+
+
+def test_neurons_of_alexnet():
+    """Outputs of the convolutions and dense layers, counted from the shapes of the paper."""
+    graph = check("alexnet_2012").graph
+    assert sum(node.type.elements for node in graph.nodes if node.layer.kind in ("conv", "dense")) == 659_272
+
+
 @pytest.mark.parametrize("name", sorted(shipped()))
 def test_runs_and_optimizes(name, tmp_path):
     """Full check, shape inference on every value, onnxruntime at batch 1 and 3, -O1 against -O0."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from math import inf, prod
 
 from netdsl.arguments import Flag, OptionalSize, Positive, Size, SymmetricPadding
-from netdsl.ir.dim import Symbolic
+from netdsl.ir.dim import Dim, Symbolic
 from netdsl.ir.types import TensorType
 from netdsl.layer import LayerError, Lowering, per_dimension, register
 from netdsl.layers.windows import Slide, Windowed, need_image
@@ -43,6 +43,9 @@ class _Pool(Windowed):
         pads = per_dimension(getattr(self, "p", 0), rank, "p")
         slides = tuple(map(Slide, x.shape[1:], kernel, stride, spread, pads, pads))
         return tuple(map(_rounded_up, slides)) if self.ceil else slides
+
+    def connections(self, output: TensorType, *inputs: TensorType) -> Dim:
+        return output.elements * prod(slide.kernel for slide in self.slides(inputs[0]))
 
 
 def _rounded_up(slide: Slide) -> Slide:
