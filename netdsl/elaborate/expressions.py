@@ -12,7 +12,7 @@ from netdsl.diagnostics import NetdslError, fail
 from netdsl.elaborate.functions import FUNCTIONS, LONGEST_LIST, TooLong
 from netdsl.elaborate.program import suggestion
 from netdsl.elaborate.values import UNKNOWN, BlockValue, LayerValue, TensorValue, Unknown, Value
-from netdsl.ir.dim import Symbolic, equality_constraint, exact_quotient, lower_bound, upper_bound
+from netdsl.ir.dim import DimError, Symbolic, equality_constraint, exact_quotient, lower_bound, upper_bound
 from netdsl.layer import LAYERS
 from netdsl.syntax import tree
 
@@ -43,7 +43,10 @@ class Evaluator:
 
     def evaluate(self, expression: tree.Expression) -> Value:
         """The value, or `NetdslError` with the place at fault; `UNKNOWN` if it depends on an earlier error."""
-        value = self._dispatch(expression)
+        try:
+            value = self._dispatch(expression)
+        except DimError as error:
+            raise error.at(expression.span) from None
         if isinstance(value, int | float | Fraction) and not isinstance(value, bool):
             _check_magnitude(value, expression.span)
         if isinstance(value, tuple) and len(value) > LONGEST_LIST:

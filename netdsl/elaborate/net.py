@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import lcm
 from typing import TYPE_CHECKING
 
 from netdsl.counts import count_macs, count_params
@@ -192,7 +193,7 @@ class NetElaborator(BodyElaborator):
         multiple, minimum = 1, 1
         for constraint in constraints:
             known = _known_of(constraint, expression.id)
-            multiple, minimum = max(multiple, known[0]), max(minimum, known[1])
+            multiple, minimum = lcm(multiple, known[0]), max(minimum, known[1])
         place.environment.values[expression.id] = symbol(expression.id, multiple, minimum)
 
     def _check_constraint(self, constraint: tree.Expression) -> None:

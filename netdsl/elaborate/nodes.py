@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from netdsl.diagnostics import NetdslError, fail
-from netdsl.ir.dim import lower_bound
+from netdsl.ir.dim import DimError, lower_bound
 from netdsl.ir.graph import Node, Param
 from netdsl.ir.types import format_shape
 from netdsl.layer import LayerError
@@ -67,9 +67,11 @@ class Nodes:
         try:
             node = Node(spot.names.join(spot.name), layer, inputs, spot.names.scope, span)
             specs = layer.params(*node.input_types)
+            elements = lower_bound(node.type.elements)
         except LayerError as error:
             raise located(error, span, bound, inputs) from None
-        elements = lower_bound(node.type.elements)
+        except DimError as error:
+            raise error.at(span) from None
         if elements is not None and elements > MOST_ELEMENTS:
             raise fail("E0703", f"the result would be {node.type}: {elements:,} elements", span, notes=shapes(inputs))
         for role, spec in specs.items():

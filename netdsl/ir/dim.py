@@ -9,13 +9,17 @@ which makes every later division exact without a solver. Within one net a name s
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import ceil, floor, gcd, lcm, prod
 from typing import TYPE_CHECKING, TypeAlias
 
+from netdsl.diagnostics import Diagnostic, NetdslError
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+    from netdsl.source import Span
 
 
 MOST_ATOMS = 2000
@@ -24,8 +28,16 @@ LARGEST = 2**63 - 1
 """No coefficient or divisor is larger: ONNX computes sizes in int64."""
 
 
-class DimError(ArithmeticError):
-    """A size whose formula grows beyond `MOST_ATOMS` or `LARGEST`."""
+class DimError(NetdslError):
+    """A size whose formula grows beyond `MOST_ATOMS` or `LARGEST` (E0703)."""
+
+    def __init__(self) -> None:
+        remedy = "fix the sizes in the `input`"
+        super().__init__(Diagnostic("E0703", "the formula of a symbolic size has become too long", help=remedy))
+
+    def at(self, span: Span) -> NetdslError:
+        """The same, with the place of what was to be computed."""
+        return NetdslError(replace(self.diagnostics[0], span=span))
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +80,7 @@ class Symbolic:
         self.terms = terms
         self.atoms = sum(1 if isinstance(atom, Symbol) else atom.numerator.atoms for atoms in terms for atom in atoms)
         if self.atoms > MOST_ATOMS or any(abs(coefficient) > LARGEST for coefficient in terms.values()):
-            raise DimError("the formula of a size has become too long")
+            raise DimError
         self._hash = hash(frozenset(terms.items()))
         self._text = ""
 
@@ -98,7 +110,7 @@ class Symbolic:
     def __mul__(self, other: Dim) -> Dim:
         factor = _terms(other)
         if len(self.terms) * len(factor) > MOST_ATOMS:
-            raise DimError("the formula of a size has become too long")
+            raise DimError
         terms: dict[Monomial, int] = {}
         for left, a in self.terms.items():
             for right, b in factor.items():
@@ -283,7 +295,7 @@ def _floor_of_rest(rest: Dim, divisor: int) -> Dim:
         atom, constant = nested
         return _floor(atom.numerator + constant * atom.divisor, divisor * atom.divisor)
     if divisor > LARGEST:
-        raise DimError("a size is divided by too large a number")
+        raise DimError
     return Symbolic({(Floor(rest, divisor),): 1})
 
 
@@ -301,6 +313,8 @@ def _single_floor(dim: Symbolic) -> tuple[Floor, int] | None:
 
 def _bound(dim: Dim, *, upper: bool) -> int | None:
     """The better of two bounds: each floor on its own, and each floor between its quotient and a little less."""
+    if isinstance(dim, int):
+        return dim
     found = [_total(_terms(dim), upper=upper), _total(_without_floors(dim, upper=upper), upper=upper)]
     known = [floor(bound) if upper else ceil(bound) for bound in found if bound is not None]
     return (min(known) if upper else max(known)) if known else None
