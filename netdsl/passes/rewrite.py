@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from copy import copy
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -19,15 +20,17 @@ def rewrite(graph: Graph, change: Callable[[Node, tuple[Node, ...]], Node]) -> G
 
     Args:
         graph: the graph; its aux outputs stay as long as they are there.
-        change: takes a node and its inputs in the new graph, and returns a new node, one of the inputs, or what
-            `with_inputs` makes of it.
+        change: takes a node and its inputs in the new graph, and returns a new node, whose inputs may be new as well,
+            one of the inputs, or what `with_inputs` makes of it.
     """
     new: dict[Node, Node] = {}
+    order: dict[Node, None] = {}
     for node in graph.nodes:
-        new[node] = change(node, tuple(new[source] for source in node.inputs))
+        new[node] = result = change(node, tuple(new[source] for source in node.inputs))
+        order.update(dict.fromkeys((*result.inputs, result)))
     changed = replace(
         graph,
-        nodes=tuple(dict.fromkeys(new.values())),
+        nodes=tuple(order),
         outputs={name: new[node] for name, node in graph.outputs.items()},
         aux={name: new[node] for name, node in graph.aux.items()},
     )
@@ -35,8 +38,12 @@ def rewrite(graph: Graph, change: Callable[[Node, tuple[Node, ...]], Node]) -> G
 
 
 def with_inputs(node: Node, inputs: tuple[Node, ...]) -> Node:
-    """The same layer with the same parameters, applied to `inputs`."""
-    return node if inputs == node.inputs else replace(node, inputs=inputs)
+    """The same layer with the same parameters, applied to `inputs`, which have the types of the old ones."""
+    if inputs == node.inputs:
+        return node
+    changed = copy(node)  # without inferring the type anew
+    changed.inputs = inputs
+    return changed
 
 
 def count_reads(graph: Graph) -> Counter[Node]:

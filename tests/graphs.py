@@ -1,0 +1,79 @@
+"""Graphs drawn by hand, and what onnxruntime computes with them."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+import numpy as np
+import onnxruntime
+from conformance import random_param
+
+from netdsl.backends.onnx import lower
+from netdsl.backends.onnx_file import assemble
+from netdsl.ir.graph import Graph, Node, Param, Scope
+from netdsl.layers.ends import Input
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import onnx
+
+    from netdsl.layer import Layer
+
+
+class Sketch:
+    """A graph in the making, with the input `x`."""
+
+    def __init__(self, *shape: object, name: str = "sketch") -> None:
+        self.name, self.root = name, Scope("")
+        self.x = Node("x", Input(shape), (), self.root)
+        self.nodes = [self.x]
+
+    def add(self, path: str, layer: Layer, *inputs: Node, scope: Scope | None = None, **options: object) -> Node:
+        """A node that reads `inputs`, or the one before; its parameters are called by its path unless given."""
+        before = () if layer.arity == (0, 0) else (self.nodes[-1],)
+        node = Node(path, layer, inputs or before, scope or self.root, **options)
+        if not node.params:
+            specs = layer.params(*node.input_types)
+            node.params = {role: Param(f"{path}.{role}".removesuffix("."), spec) for role, spec in specs.items()}
+        self.nodes.append(node)
+        return node
+
+    def graph(self, aux: Mapping[str, Node] | None = None, **outputs: Node) -> Graph:
+        """The graph; its output is `y`, the last node, unless others are given."""
+        return Graph(self.name, tuple(self.nodes), outputs or {"y": self.nodes[-1]}, aux or {})
+
+
+def chain(shape: tuple[object, ...], *layers: Layer) -> Graph:
+    """The net `x -> layers -> y`; the layers are called l0, l1, ..."""
+    sketch = Sketch(*shape)
+    for i, layer in enumerate(layers):
+        sketch.add(f"l{i}", layer)
+    return sketch.graph()
+
+
+def trained(param: Param) -> np.ndarray:
+    """Values that the parameter could have after training: no mean is 0, no variance 1."""
+    seed = int.from_bytes(sha256(param.name.encode()).digest()[:8], "little")
+    return random_param(param.name.rpartition(".")[2], param.spec, np.random.default_rng(seed))
+
+
+def run(graph: Graph, *arrays: np.ndarray, **options: object) -> list[np.ndarray]:
+    """What onnxruntime computes with trained weights."""
+    return run_model(assemble(lower(graph, **options), trained), *arrays)
+
+
+def run_model(model: onnx.ModelProto, *arrays: np.ndarray) -> list[np.ndarray]:
+    """What onnxruntime computes, without any optimization of its own."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.log_severity_level = 3
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    return session.run(None, dict(zip([port.name for port in session.get_inputs()], arrays, strict=True)))
+
+
+def sample(*shape: int) -> np.ndarray:
+    """A batch, drawn with a fixed seed."""
+    return np.random.default_rng(0).standard_normal(shape).astype(np.float32)
