@@ -11,6 +11,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 from netdsl.ir.dim import Symbolic
+from netdsl.show import show
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,19 +41,6 @@ class Kind:
     name: str
     convert: Callable[[Any], Any]
     words: tuple[str, ...] = ()
-
-
-def show(value: object) -> str:
-    """A compile-time value as the language writes it."""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, str):
-        return f'"{value}"'
-    if isinstance(value, tuple):
-        return f"({', '.join(map(show, value))})"
-    if isinstance(value, Fraction):
-        return f"{value.numerator}/{value.denominator}"
-    return str(value)
 
 
 def integer(value: object, least: int | None = None) -> int:

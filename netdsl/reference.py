@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from inspect import cleandoc, getmodule
 from typing import TYPE_CHECKING, Any
 
-from netdsl.arguments import show
+from netdsl.show import show
 from netdsl.diagnostics import fail
 from netdsl.layer import LAYERS, signature
 
@@ -38,8 +38,8 @@ class Entry:
 
     @property
     def first(self) -> str:
-        """The first sentence."""
-        return self.text.split("\n\n")[0].replace("\n", " ")
+        """What it is, in one line."""
+        return self.text.split("\n\n")[0].replace("\n", " ").partition(" Source: ")[0]
 
     def as_json(self) -> dict[str, Any]:
         """A JSON object; a default is written as in the language, null where there is none."""

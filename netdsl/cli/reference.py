@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from itertools import groupby
 from textwrap import fill
 from typing import TYPE_CHECKING
@@ -26,7 +27,7 @@ def _complete_layer(ctx: click.Context, param: click.Parameter, incomplete: str)
 @click.argument("name", required=False, shell_complete=_complete_layer)
 @format_option
 def layers(name: str | None, form: str) -> None:
-    """List the layers of the language, or describe the one called NAME."""
+    """List the layers of the language, or describe one."""
     from netdsl.reference import entries, entry
 
     if name is not None:
@@ -49,7 +50,7 @@ def layers(name: str | None, form: str) -> None:
 
 
 def _described(found: Entry) -> str:
-    from netdsl.arguments import show
+    from netdsl.show import show
 
     lines = [found.call, "", found.text]
     if found.fields:
@@ -72,21 +73,26 @@ def nets(form: str) -> None:
     if form == "json":
         echo_json([entry.as_json() for entry in known])
         return
-    for title, members in groupby(known, lambda entry: entry.title):
-        rows = [[e.name, ", ".join(map(str, e.inputs)), short(e.params), short(e.macs)] for e in members]
-        click.echo(f"{title}\n{Table(['net', 'input', '>parameters', '>MACs'], rows).text()}\n")
+    rows = [[e.name, ", ".join(map(str, e.inputs)), short(e.params), short(e.macs)] for e in known]
+    heading, rule, *lines = Table(["net", "input", ">parameters", ">MACs"], rows).text().splitlines()
+    click.echo(f"{heading}\n{rule}")
+    for title, members in groupby(zip(known, lines, strict=True), lambda member: member[0].title):
+        click.echo("\n".join(["", title, *(line for _, line in members)]))
 
 
 @click.command()
-@click.argument("code")
-def explain(code: str) -> None:
-    """Explain a diagnostic, such as E0402."""
+@click.argument("code", required=False)
+def explain(code: str | None) -> None:
+    """Explain a diagnostic such as E0402, or list all."""
     from netdsl.codes import CODES
 
+    if code is None:
+        click.echo("\n".join(f"{known}  {entry.title}" for known, entry in CODES.items()))
+        return
     found = CODES.get(code.upper())
     if found is None:
-        family = [known for known in CODES if known[:3] == code.upper()[:3]] or list(CODES)
-        raise click.BadParameter(f"there is no diagnostic `{code}`; there are {', '.join(family)}")
+        near = " or ".join(f"`{known}`" for known in get_close_matches(code.upper(), CODES, 2))
+        raise click.BadParameter(f"there is no diagnostic `{code}`" + (f"; did you mean {near}?" if near else ""))
     click.echo(f"{code.upper()}: {found.title}\n\n{fill(found.explanation, 88, break_on_hyphens=False)}")
     if found.example:
         click.echo("\nFor example:\n\n" + "\n".join(f"    {line}".rstrip() for line in found.example.splitlines()))

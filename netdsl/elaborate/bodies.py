@@ -266,12 +266,12 @@ class BodyElaborator:
                         self._inside(place, turn.inside, item.body, current, item.span, values), item.span
                     )
             case tree.Group() | tree.If():
-                body = item.body if isinstance(item, tree.Group) else chosen(item, self.evaluator(place, current))
-                if isinstance(body, Unknown):
-                    return body
-                if body is not None:
-                    member.inside = spot.open(body.style, item.span)
-                    current = self._inside(place, member.inside, body, current, item.span)
+                taken = item.body if isinstance(item, tree.Group) else chosen(item, self.evaluator(place, current))
+                if isinstance(taken, Unknown):
+                    return taken
+                if taken is not None:
+                    member.inside = spot.open(taken.style, item.span)
+                    current = self._inside(place, member.inside, taken, current, item.span)
         return self._need(current, item.span)
 
     def _inside(

@@ -7,13 +7,14 @@ import operator
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from netdsl.arguments import ArgumentError, describe, integer, show
+from netdsl.arguments import ArgumentError, describe, integer
 from netdsl.diagnostics import NetdslError, fail
 from netdsl.elaborate.functions import FUNCTIONS, LONGEST_LIST, TooLong
 from netdsl.elaborate.program import suggestion
 from netdsl.elaborate.values import UNKNOWN, BlockValue, LayerValue, TensorValue, Unknown, Value
 from netdsl.ir.dim import DimError, Symbolic, equality_constraint, exact_quotient, lower_bound, upper_bound
 from netdsl.layer import LAYERS
+from netdsl.show import show
 from netdsl.syntax import tree
 
 if TYPE_CHECKING:
@@ -206,7 +207,7 @@ class Evaluator:
             return UNKNOWN
         compute, usage = FUNCTIONS[e.function]
         try:
-            result: Value = compute(*arguments)
+            result = compute(*arguments)
         except TooLong as error:
             raise fail("E0703", str(error), e.span) from None
         except (TypeError, ValueError, OverflowError):
@@ -241,8 +242,7 @@ def arithmetic(symbol: str, left: Any, right: Any, e: tree.Binary) -> Value:
 
 def _symbolic_arithmetic(symbol: str, left: Any, right: Any, e: tree.Binary) -> Value:
     if symbol in ("+", "-", "*") and isinstance(left, int | Symbolic) and isinstance(right, int | Symbolic):
-        result: Value = _OPERATORS[symbol](left, right)
-        return result
+        return _OPERATORS[symbol](left, right)
     if symbol in ("//", "%") and isinstance(left, Symbolic) and isinstance(right, int) and right > 0:
         return _OPERATORS[symbol](left, right)
     if symbol == "/" and isinstance(left, int | Symbolic) and isinstance(right, int | Symbolic):
@@ -260,8 +260,7 @@ def _symbolic_arithmetic(symbol: str, left: Any, right: Any, e: tree.Binary) -> 
 
 def whole_if_possible(value: Any) -> Value:
     """A fraction that is a whole number becomes one."""
-    result: Value = int(value) if isinstance(value, Fraction) and value.denominator == 1 else value
-    return result
+    return int(value) if isinstance(value, Fraction) and value.denominator == 1 else value
 
 
 def _is_number(value: object) -> bool:

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import TYPE_CHECKING, Any, TypeAlias
-
-from netdsl.ir.dim import Symbolic
 
 if TYPE_CHECKING:
     from netdsl.elaborate.program import BlockDefinition
@@ -54,9 +51,8 @@ class TensorValue:
         return f"the tensor `{self.node.name}` of shape {self.node.type}"
 
 
-Value: TypeAlias = (
-    int | float | bool | str | Fraction | Symbolic | tuple[Any, ...] | BlockValue | LayerValue | TensorValue | Unknown
-)
+Value: TypeAlias = Any
+"""An `int`, `float`, `Fraction`, `bool`, `str`, `Symbolic`, a tuple of values, or one of the classes above."""
 
 
 @dataclass(slots=True)

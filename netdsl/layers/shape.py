@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from netdsl.arguments import Count, Integer, Integers, ShapeArgument, show
+from netdsl.arguments import Count, Integer, Integers, ShapeArgument
+from netdsl.show import show
 from netdsl.ir.dim import Dim, equality_constraint, exact_quotient, product
 from netdsl.ir.types import TensorType
 from netdsl.layer import (

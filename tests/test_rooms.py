@@ -1,0 +1,81 @@
+"""The rooms of the house know only what lies below them, and heavy packages are imported where they are needed."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent / "netdsl"
+
+BELOW = {
+    "netdsl.source": [],
+    "netdsl.diagnostics": ["netdsl.source"],
+    "netdsl.ir": ["netdsl.ir", "netdsl.show", "netdsl.source", "netdsl.diagnostics"],
+    "netdsl.syntax": ["netdsl.syntax", "netdsl.source", "netdsl.diagnostics", "netdsl.resources"],
+    "netdsl.arguments": ["netdsl.ir", "netdsl.show"],
+    "netdsl.layer": ["netdsl.ir", "netdsl.arguments"],
+    "netdsl.layers": ["netdsl.layers", "netdsl.layer", "netdsl.ir", "netdsl.arguments", "netdsl.show",
+                      "netdsl.backends.onnx_proto"],
+    "netdsl.recipe": ["netdsl.arguments"],
+    "netdsl.elaborate": ["netdsl.elaborate", "netdsl.layers", "netdsl.layer", "netdsl.ir", "netdsl.arguments",
+                         "netdsl.syntax", "netdsl.source", "netdsl.diagnostics", "netdsl.recipe", "netdsl.counts",
+                         "netdsl.show"],
+    "netdsl.passes": ["netdsl.passes", "netdsl.layers", "netdsl.layer", "netdsl.ir"],
+    "netdsl.backends": ["netdsl.backends", "netdsl.layer", "netdsl.ir", "netdsl.diagnostics", "netdsl.counts",
+                        "netdsl.files", "netdsl.version", "netdsl.weights"],
+}  # fmt: skip
+"""What each room may import of netdsl."""
+
+HEAVY = {
+    "numpy": ["netdsl.backends", "netdsl.weights", "netdsl.runtime"],
+    "onnx": ["netdsl.backends"],
+    "onnxruntime": [],
+    "torch": [],
+}
+"""Where a package may be imported when a module is; elsewhere a function imports what it needs."""
+
+
+def imports(path, *, top_level_only):
+    """The modules that a file imports when it is run; imports for the type checker are none."""
+    tree = ast.parse(path.read_text())
+    skipped = {
+        id(inner)
+        for node in ast.walk(tree)
+        if (isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test))
+        or (top_level_only and isinstance(node, ast.FunctionDef))
+        for inner in ast.walk(node)
+    }
+    for node in ast.walk(tree):
+        if id(node) in skipped:
+            continue
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def module_name(path):
+    return ".".join(("netdsl", *path.relative_to(ROOT).with_suffix("").parts)).removesuffix(".__init__")
+
+
+def within(name, rooms):
+    return any(name == room or name.startswith(f"{room}.") for room in rooms)
+
+
+FILES = sorted(ROOT.rglob("*.py"))
+
+
+@pytest.mark.parametrize("room", BELOW)
+def test_rooms_know_only_what_lies_below(room):
+    files = [path for path in FILES if within(module_name(path), [room])]
+    assert files
+    for path in files:
+        own = [name for name in imports(path, top_level_only=False) if within(name, ["netdsl"])]
+        assert [name for name in own if not within(name, BELOW[room])] == [], path
+
+
+@pytest.mark.parametrize("package", HEAVY)
+def test_heavy_packages_are_imported_late(package):
+    for path in FILES:
+        if not within(module_name(path), HEAVY[package]):
+            assert [n for n in imports(path, top_level_only=True) if within(n, [package])] == [], path
