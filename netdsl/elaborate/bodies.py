@@ -222,8 +222,8 @@ class BodyElaborator:
     def _unnamed(self, place: Place, item: tree.Item, current: Tensor) -> Tensor:
         """An item that opens no scope: its members belong to the scope it stands in."""
         match item:
-            case tree.Group(body=body):
-                return self._inside(place, place.names, body, current, item.span)
+            case tree.Group():
+                return self._inside(place, place.names, item.body, current, item.span)
             case tree.Join() | tree.Skip():
                 inputs = self._branches(place, place.names, item, current)
                 name, member = place.names.enter(None, _join_kind(item), item.span, counted=False)
@@ -331,7 +331,7 @@ class BodyElaborator:
         )
 
     def _call(self, place: Place, call: tree.Call, member: Member, spot: Spot, current: Tensor) -> Node | Unknown:
-        if place.environment.find(call.name) is UNKNOWN:
+        if isinstance(place.environment.find(call.name), Unknown):
             return UNKNOWN
         target = self._callable(place, call.name, call.name_span)
         given = match(call.name, callable_formals(target), call.arguments, self.evaluator(place, current))

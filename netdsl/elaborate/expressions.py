@@ -165,7 +165,6 @@ class Evaluator:
             return operand
         if not _is_number(operand):
             raise fail("E0310", f"`{e.operator}` takes a number, not {describe(operand)}", e.span)
-        assert isinstance(operand, int | float | Fraction | Symbolic)  # noqa: S101 - what _is_number says
         return -operand if e.operator == "-" else operand
 
     def _binary(self, e: tree.Binary) -> Value:
