@@ -45,7 +45,7 @@ Seconds of wall time for `netdsl check resnet152` and for `python -c "import tor
 PyTorch begins: whole processes, taken in turn, medians of {repeat}."""
 STAGES = """\
 Milliseconds of every stage of a compilation inside one process (`tools/stages.py`), medians of {repeat} processes.
-Drawing and writing are timed one after the other here; `netdsl compile` does them side by side."""
+To time drawing and writing apart, all weights are held in memory here; `netdsl compile` holds one tensor at a time."""
 GROWING = """\
 Seconds of wall time for a chain of convolutions and activations and for one twice as long, as a `repeat` and as text
 with a line for every two layers: whole processes, taken in turn, medians of {repeat}."""

@@ -1,0 +1,121 @@
+"""The tools measure what they say: the peers are the zoo's nets, the costs are those of the commands."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import benchmark
+import gpu
+import numpy as np
+import pytest
+import torch
+from figures import Figures, write_page
+from peers import PARAMETERS, PEERS, SHAPES
+from processes import ROOT, compare, measure
+from stages import compile_in_stages
+
+import netdsl
+from netdsl.compiler import check, check_text
+from netdsl.runtime import Session
+from netdsl.table import Table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+
+@pytest.mark.parametrize("net", PEERS)
+def test_a_peer_is_the_same_net(net: str) -> None:
+    graph = check(net).graph
+    with torch.device("meta"):
+        state = PEERS[net]().state_dict()
+        trained = sum(parameter.numel() for parameter in PEERS[net]().parameters())
+    theirs = {key: tuple(tensor.shape) for key, tensor in state.items() if not key.endswith("num_batches_tracked")}
+    assert {name: param.spec.shape for name, param in graph.params.items()} == theirs
+    assert trained == PARAMETERS[net] == netdsl.load(net).params
+    assert graph.inputs[0].type.shape == SHAPES[net]
+
+
+@pytest.mark.parametrize("exporter", ["dynamo", "torchscript"])
+def test_a_peer_is_exported_with_a_free_batch(exporter: str, tmp_path: Path) -> None:
+    model = tmp_path / "peer.onnx"
+    measure([sys.executable, "tools/peers.py", "lenet5", str(model), "--exporter", exporter])
+    session = Session(model)
+    (output,) = session.run({session.inputs[0].name: np.zeros((3, 1, 28, 28), np.float32)}).values()
+    assert output.shape == (3, 10)
+
+
+def test_a_measured_process_is_the_whole_process() -> None:
+    child = [sys.executable, "-c", "import time; time.sleep(0.2); b = bytearray(100_000_000)"]
+    measurer = f"from processes import measure; c = measure({child!r}); print(c.seconds, c.megabytes)"
+    printed = subprocess.check_output([sys.executable, "-c", measurer], cwd=ROOT / "tools", text=True)
+    seconds, megabytes = map(float, printed.split())
+    assert seconds >= 0.2
+    assert 100 <= megabytes < 150
+
+
+def test_a_command_that_fails_stops_the_measurement() -> None:
+    with pytest.raises(RuntimeError, match=r"ended with 3:\nno such net"):
+        measure([sys.executable, "-c", "print('no such net'); raise SystemExit(3)"])
+
+
+def test_commands_are_measured_in_turn(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    commands = {name: [sys.executable, "-c", f"open({str(log)!r}, 'a').write({name!r})"] for name in "ab"}
+    assert list(compare(commands, repeat=2)) == ["a", "b"]
+    assert log.read_text() == "ababab"  # the first round is the warm-up
+
+
+@pytest.mark.parametrize("chain", [benchmark.repeated_chain, benchmark.written_chain])
+def test_a_chain_has_the_layers_it_is_said_to_have(chain: Callable[[int], str]) -> None:
+    assert len(check_text(chain(20)).graph.nodes) == 1 + 20
+
+
+def test_stages_write_the_file_that_compile_writes(tmp_path: Path) -> None:
+    stages = compile_in_stages("lenet5", tmp_path)
+    netdsl.compile("lenet5", tmp_path / "whole.onnx")
+    assert (tmp_path / "net.onnx").read_bytes() == (tmp_path / "whole.onnx").read_bytes()
+    assert all(seconds >= 0 for seconds in stages.values())
+
+
+def test_a_page_has_its_facts_and_tables(tmp_path: Path) -> None:
+    section = Figures("Speed", "In seconds.", Table(["net", ">time"], [["lenet5", "0.5"]]))
+    write_page(tmp_path / "page.md", "Figures", "python tools/x.py", "Measured today.", [section])
+    assert (tmp_path / "page.md").read_text() == (
+        "# Figures\n\n`python tools/x.py` writes this page. Measured today.\n\n"
+        "## Speed\n\nIn seconds.\n\n| net | time |\n| --- | ---: |\n| lenet5 | 0.5 |\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("result", "absolute", "relative"),
+    [([2.0, -4.0], 0.0, 0.0), ([2.0, -3.0], 1.0, 0.25), ([np.nan, -4.0], np.inf, np.inf)],
+)
+def test_difference_is_relative_to_the_largest_value(result: list[float], absolute: float, relative: float) -> None:
+    reference = {"logits": np.array([2.0, -4.0], np.float32), "flag": np.array([True])}
+    assert gpu.difference({"logits": np.array(result, np.float32), "flag": np.array([True])}, reference) == (
+        absolute,
+        relative,
+    )
+
+
+def test_a_rehearsal_on_the_cpu_says_that_it_is_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page = tmp_path / "gpu.md"
+    words = "--device cpu --nets lenet5 resnet18 --batch 1 3 --runs 2 --no-torch-compile --markdown"
+    gpu.main([*words.split(), str(page)])
+    text = page.read_text()
+    assert "This is a rehearsal on the CPU" in text
+    assert "| lenet5 | 0.0e+00 | 0.0e+00 | 1e-04 met | 0.0e+00 | 0.0e+00 | 1e-02 met |" in text
+    assert [line.split(" | ")[:2] for line in text.splitlines() if " | - | " in line] == [
+        ["| lenet5", "1"],
+        ["| lenet5", "3"],
+    ]
+    assert "rehearsal" in capsys.readouterr().out
+
+
+def test_cuda_where_there_is_none_stops_with_a_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(SystemExit, match=r"finds no CUDA device here; `--device cpu` rehearses"):
+        gpu.main([])
