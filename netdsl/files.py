@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import secrets
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,7 +32,7 @@ def whole_file(path: str | Path) -> Iterator[BinaryIO]:
         NetdslError: `path` cannot be written (E0902) or there is no space left (E0903).
     """
     path = Path(path)
-    hidden = path.with_name(f".netdsl-{secrets.token_hex(8)}.part")
+    hidden = path.parent / f".netdsl-{secrets.token_hex(8)}.part"
     try:
         if path.exists() and not path.is_file():  # renaming would put a file in the place of a device
             raise fail("E0902", f"cannot write `{path}`: it is not a file", help="give the path of a file")
@@ -46,7 +46,7 @@ def whole_file(path: str | Path) -> Iterator[BinaryIO]:
             raise
         raise _explained(error, path) from error
     finally:
-        if hidden.exists():
+        with suppress(OSError):
             hidden.unlink()
 
 

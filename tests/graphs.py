@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import onnxruntime
-from conformance import random_param
 
 from netdsl.backends.onnx import lower
 from netdsl.backends.onnx_file import assemble
@@ -55,6 +54,8 @@ def chain(shape: tuple[object, ...], *layers: Layer) -> Graph:
 
 def trained(param: Param) -> np.ndarray:
     """Values that the parameter could have after training: no mean is 0, no variance 1."""
+    from conformance import random_param
+
     seed = int.from_bytes(sha256(param.name.encode()).digest()[:8], "little")
     return random_param(param.name.rpartition(".")[2], param.spec, np.random.default_rng(seed))
 
