@@ -10,8 +10,8 @@ from importlib.metadata import PackageNotFoundError, distributions, version
 from pathlib import Path
 from typing import Literal
 
-from netdsl.cuda import find_gpus
 from netdsl.diagnostics import NetdslError
+from netdsl.runtime.cuda import find_gpus
 from netdsl.version import __version__
 
 State = Literal["ok", "missing", "absent"]

@@ -7,9 +7,9 @@ from difflib import get_close_matches
 from inspect import cleandoc, getmodule
 from typing import TYPE_CHECKING, Any
 
-from netdsl.show import show
 from netdsl.diagnostics import fail
 from netdsl.layer import LAYERS, signature
+from netdsl.show import show
 
 if TYPE_CHECKING:
     from netdsl.layer import Field, Layer
@@ -82,7 +82,8 @@ def entry(name: str) -> Entry:
 def written(layer: Layer) -> str:
     """A layer with the arguments that differ from their defaults: `conv 64 k7 s2 p3`."""
     pieces = [layer.kind]
-    for field in signature(type(layer)):
+    cls: type = type(layer)
+    for field in signature(cls):
         value = getattr(layer, field.name)
         if field.required or value != field.default:
             pieces.append(_argument(field, value))
@@ -99,7 +100,8 @@ def _argument(field: Field, value: Any) -> str:
 
 
 def _entry(layer: type[Layer]) -> Entry:
-    fields = signature(layer)
+    cls: type = layer
+    fields = signature(cls)
     words = [f.name if f.required else f"{f.name}={_default(f)}" for f in fields]
     module = getmodule(layer)
     family = (cleandoc(module.__doc__ or "") if module else "").split("\n")[0].rstrip(".")

@@ -15,13 +15,13 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
-from netdsl import runtime
-from netdsl.bench import Plan, bench
-from netdsl.cuda import Gpus, find_gpus
 from netdsl.diagnostics import NetdslError
-from netdsl.feeds import batches, rank, save_arrays
-from netdsl.pictures import Preparation, load_picture
 from netdsl.runtime import Device, Port, Session
+from netdsl.runtime import session as runtime
+from netdsl.runtime.bench import Plan, bench
+from netdsl.runtime.cuda import Gpus, find_gpus
+from netdsl.runtime.feeds import batches, rank, save_arrays
+from netdsl.runtime.pictures import Preparation, load_picture
 
 
 def write_model(path, shape=("N", 3, 8, 8), dtype=TensorProto.FLOAT, weight=None, **metadata):

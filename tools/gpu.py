@@ -21,9 +21,9 @@ from figures import Figures, environment, write_page
 from peers import PEERS, SHAPES
 
 import netdsl
-from netdsl.bench import Plan, bench, random_feeds
 from netdsl.diagnostics import NetdslError
 from netdsl.runtime import Session
+from netdsl.runtime.bench import Plan, bench, random_feeds
 from netdsl.table import Table
 from netdsl.zoo import entries
 

@@ -18,6 +18,7 @@ import onnx
 
 from netdsl.backends.onnx_proto import onnx_dtype, set_attributes, set_value_info, tensor
 from netdsl.backends.onnx_sizes import Sizes
+from netdsl.counts import count_macs
 from netdsl.diagnostics import fail
 from netdsl.ir.graph import needed
 from netdsl.ir.types import DType
@@ -186,7 +187,7 @@ class _Builder:
         set_value_info(info, name, node.type.dtype, (self.fixed_batch or BATCH, *sizes))
 
     def _metadata(self) -> dict[str, str]:
-        data = {"net": self.graph.name, "version": __version__}
+        data = {"net": self.graph.name, "version": __version__, "macs": str(count_macs(self.graph))}
         if self.graph.labels:
             data["labels"] = json.dumps(self.graph.labels, ensure_ascii=False)
         if self.graph.constraints:

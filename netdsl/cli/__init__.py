@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from netdsl.cli.common import show_diagnostics
+from netdsl.cli.common import echo_json, show_diagnostics, wants_json
 from netdsl.diagnostics import NetdslError
 from netdsl.version import __version__
 
@@ -48,6 +48,16 @@ class Program(click.Group):
             return None
         command: click.Command = getattr(import_module(f"netdsl.cli.{HOMES[cmd_name]}"), cmd_name)
         return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Call the command; with `--format json` its errors are the JSON that it prints."""
+        try:
+            return super().invoke(ctx)
+        except NetdslError as error:
+            if not wants_json(ctx):
+                raise
+            echo_json({"diagnostics": [diagnostic.as_json() for diagnostic in error.diagnostics]})
+            return 1
 
     def main(
         self,

@@ -11,7 +11,7 @@ import click
 from netdsl.cli.common import complete_net, device_option, echo_json, format_option, set_option
 
 if TYPE_CHECKING:
-    from netdsl.bench import Plan, Timing
+    from netdsl.runtime.bench import Plan, Timing
 
 
 def _sizes(ctx: click.Context, param: click.Parameter, given: tuple[str, ...]) -> dict[str, int]:
@@ -68,8 +68,8 @@ def bench(
         raise click.UsageError("--cuda-graph needs a GPU and --io-binding: the recorded addresses must stay the same")
     if model.endswith(".onnx") and arguments:
         raise click.UsageError("--set belongs to a net; the model is compiled already")
-    from netdsl.bench import Plan
-    from netdsl.bench import bench as measure
+    from netdsl.runtime.bench import Plan
+    from netdsl.runtime.bench import bench as measure
 
     plan = Plan(batch, sizes, runs, warmup, on_device, tf32, cuda_graph)
     timing = measure(Path(model), device, plan) if model.endswith(".onnx") else _of_net(model, arguments, device, plan)
@@ -81,9 +81,9 @@ def bench(
 
 def _of_net(net: str, arguments: dict[str, object], device: str, plan: Plan) -> Timing:
     """Compile a net to a file that goes away, and measure it."""
-    from netdsl.bench import bench as measure
     from netdsl.ir.dim import evaluate, symbols
     from netdsl.network import load
+    from netdsl.runtime.bench import bench as measure
 
     network = load(net, **arguments)
     known = symbols(network.macs) <= set(plan.sizes)

@@ -32,7 +32,13 @@ def complete_net(ctx: click.Context, param: click.Parameter, incomplete: str) ->
 def format_option(command: F) -> F:
     """`--format text|json`."""
     return click.option(
-        "--format", "form", type=click.Choice(["text", "json"]), default="text", help="How to print the result."
+        "--format",
+        "form",
+        type=click.Choice(["text", "json"]),
+        default="text",
+        show_default=True,
+        callback=_remember_format,
+        help="How to print the result, and what is wrong.",
     )(command)
 
 
@@ -91,6 +97,16 @@ def show_warnings(warnings: Iterable[Diagnostic], allowed: frozenset[str]) -> No
 def echo_json(value: Any) -> None:
     """Print a value as JSON on stdout."""
     click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def wants_json(ctx: click.Context) -> bool:
+    """Whether the command was called with `--format json`."""
+    return bool(ctx.meta.get("netdsl.json"))
+
+
+def _remember_format(ctx: click.Context, param: click.Parameter, form: str) -> str:
+    ctx.meta["netdsl.json"] = form == "json"
+    return form
 
 
 def _arguments(ctx: click.Context, param: click.Parameter, given: tuple[str, ...]) -> dict[str, object]:

@@ -10,7 +10,7 @@ from click.shell_completion import get_completion_class
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def completion(ctx: click.Context, shell: str) -> None:
-    """Print what makes a shell complete netdsl's commands, options and nets.
+    """Print the script by which a shell completes netdsl.
 
     For bash, put `eval "$(netdsl completion bash)"` into ~/.bashrc.
     """

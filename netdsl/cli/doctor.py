@@ -10,7 +10,7 @@ from netdsl.cli.common import echo_json, format_option
 @click.command()
 @format_option
 def doctor(form: str) -> int:
-    """Show what this installation can do, and what is missing for the rest.
+    """Show what is installed, and which devices work.
 
     The exit code is 1 if something is missing that netdsl cannot do without.
     """

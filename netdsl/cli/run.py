@@ -11,8 +11,8 @@ import click
 from netdsl.cli.common import device_option, echo_json, format_option
 
 if TYPE_CHECKING:
-    from netdsl.feeds import Array
     from netdsl.runtime import Session
+    from netdsl.runtime.feeds import Array
 
 
 def _numbers(ctx: click.Context, param: click.Parameter, text: str) -> tuple[float, ...]:
@@ -54,9 +54,9 @@ def run(
     """
     import numpy as np
 
-    from netdsl.feeds import batches, save_arrays
-    from netdsl.pictures import Preparation
     from netdsl.runtime import Session
+    from netdsl.runtime.feeds import batches, save_arrays
+    from netdsl.runtime.pictures import Preparation
 
     if output is not None and output.suffix not in (".npy", ".npz"):
         raise click.BadParameter("the name of the file must end in .npy or .npz", param_hint="-o")
@@ -79,7 +79,7 @@ def _shown(session: Session, outputs: dict[str, Array], files: tuple[str, ...], 
     """What is told of a batch: an object for every sample and output."""
     import numpy as np
 
-    from netdsl.feeds import rank
+    from netdsl.runtime.feeds import rank
 
     told: list[dict[str, Any]] = []
     for name, array in outputs.items():

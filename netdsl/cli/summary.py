@@ -17,7 +17,7 @@ from netdsl.cli.common import allow_option, complete_net, echo_json, format_opti
 def summary(
     net: str, depth: int | None, neurons: bool, arguments: dict[str, object], allowed: frozenset[str], form: str
 ) -> None:
-    """Show the layers of NET: shapes, parameters, MACs, memory, receptive field."""
+    """Show shapes, parameters and MACs of NET, layer by layer."""
     from netdsl.compiler import check
     from netdsl.report import summarize
     from netdsl.report_text import render

@@ -11,13 +11,13 @@ import numpy as np
 
 from netdsl.diagnostics import fail
 from netdsl.files import whole_file
-from netdsl.pictures import load_picture
+from netdsl.runtime.pictures import load_picture
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from netdsl.pictures import Preparation
-    from netdsl.runtime import Port, Session
+    from netdsl.runtime.pictures import Preparation
+    from netdsl.runtime.session import Port, Session
 
 Array = np.ndarray[Any, Any]
 

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from netdsl.cuda import find_gpus
 from netdsl.diagnostics import NetdslError, fail
+from netdsl.runtime.cuda import find_gpus
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netdsl.diagnostics import fail
-from netdsl.runtime import PROVIDERS, Session
+from netdsl.runtime.session import PROVIDERS, Session
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from netdsl.runtime import Port
+    from netdsl.runtime.session import Port
 
 Feeds = dict[str, np.ndarray[Any, Any]]
 
@@ -99,7 +99,7 @@ def bench(model: Path, device: str, plan: Plan, macs: int | None = None) -> Timi
         model: an ONNX file.
         device: as for `Session`.
         plan: how to measure.
-        macs: multiply-accumulates of one sample, if they are known.
+        macs: multiply-accumulates of one sample; None takes the model's own word, if it has one.
 
     Raises:
         NetdslError: the model or the device cannot be used, or a size is missing (E0906).
@@ -118,7 +118,8 @@ def bench(model: Path, device: str, plan: Plan, macs: int | None = None) -> Timi
     except Exception as error:  # onnxruntime's exceptions have no base of their own
         raise session.run_error(error) from error
     batch = next(iter(feeds.values())).shape[0]
-    return Timing(str(session.device), batch, seconds, nodes, macs)
+    told = session.metadata.get("netdsl.macs", "")  # an expression where sizes are open
+    return Timing(str(session.device), batch, seconds, nodes, int(told) if macs is None and told.isdigit() else macs)
 
 
 def random_feeds(session: Session, plan: Plan, seed: int = 0) -> Feeds:

@@ -13,7 +13,7 @@ from netdsl.diagnostics import fail
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from netdsl.runtime import Port
+    from netdsl.runtime.session import Port
 
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 """How Pillow calls images of so many channels."""

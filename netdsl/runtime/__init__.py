@@ -1,0 +1,5 @@
+"""Running models: sessions on a device, what goes into them and comes out, and how fast they are."""
+
+from netdsl.runtime.session import PROVIDERS, Device, Port, Session
+
+__all__ = ["PROVIDERS", "Device", "Port", "Session"]
