@@ -82,8 +82,8 @@ class Network:
         opset: int | None = None,
         batch: int | None = None,
         weights: Weights | None = None,
-        external: bool = False,
-    ) -> None: ...
+        external: bool | None = None,
+    ) -> tuple[Path, ...]: ...
 
     def to_onnx(
         self,
@@ -94,8 +94,8 @@ class Network:
         opset: int | None = None,
         batch: int | None = None,
         weights: Weights | None = None,
-        external: bool = False,
-    ) -> onnx.ModelProto | None:
+        external: bool | None = None,
+    ) -> onnx.ModelProto | tuple[Path, ...]:
         """Write the net as an ONNX model.
 
         Args:
@@ -105,7 +105,10 @@ class Network:
             opset: from 13 to 21; None takes the lowest that will do.
             batch: a fixed batch size; None leaves it open.
             weights: gives the array of a parameter; None draws initial values as PyTorch does, from seed 0.
-            external: keep the weights in a second file, as models of more than 2 GB do anyway.
+            external: keep the weights in a second file; None does so for models of 2 GB or more, which need it.
+
+        Returns:
+            The files written, or the model.
 
         Raises:
             NetdslError: the opset is out of range (E0908), a layer has no form in it (E0909), or the file cannot be
@@ -118,8 +121,7 @@ class Network:
         source = Initializer() if weights is None else weights
         if path is None:
             return assemble(lowered, source)
-        write(lowered, Path(path), source, external=external)
-        return None
+        return write(lowered, Path(path), source, external=external)
 
     def __repr__(self) -> str:
         figures = f"{exact(self.params)} parameters, {short(self.macs)} MACs"
@@ -151,6 +153,6 @@ def loads(text: str, name: str = "<string>", net: str | None = None, **arguments
     return Network(check_text(text, name, net, arguments))
 
 
-def compile(spec: str, path: str | os.PathLike[str], **options: Any) -> None:  # noqa: A001 - it is what it does
-    """Write a net as an ONNX file; `options` are those of `Network.to_onnx`."""
-    load(spec).to_onnx(path, **options)
+def compile(spec: str, path: str | os.PathLike[str], **options: Any) -> tuple[Path, ...]:  # noqa: A001 - it is what it does
+    """Write a net as an ONNX file and return the files written; `options` are those of `Network.to_onnx`."""
+    return load(spec).to_onnx(path, **options)

@@ -252,6 +252,14 @@ def test_external_data_is_named():
     assert Path("lenet5.onnx.data").stat().st_size >= 4 * 61_706
 
 
+def test_auxiliary_heads_are_written_for_training_alone():
+    text = "net a { input x: 4; dense 4; aux head { dense 2 }; dense 3 }"
+    Path("a.net").write_text(text)
+    assert ": 35 parameters, " in run("compile", "a.net")[0]
+    assert ": 45 parameters, " in run("compile", "a.net", "--training")[0]
+    assert [output.name for output in onnx.load("a.onnx").graph.output] == ["output", "head"]
+
+
 def test_errors_of_the_input(folder):
     Path("wrong.net").write_text(WRONG)
     out, err = run("compile", "wrong.net:one", code=1)
@@ -262,7 +270,8 @@ def test_errors_of_the_input(folder):
     assert run("compile", "nonesuch.net", code=1)[1].startswith("error[E0901]")
     assert run("compile", LENET, "--opset", "99", code=1)[1].startswith("error[E0908]")
     assert run("compile", LENET, "-o", folder, code=1)[1].startswith("error[E0902]")
-    assert run("compile", LENET, "-o", ".", code=1)[1].startswith("error[E0902]")
+    for options in ([], ["--external-data"]):
+        assert run("compile", LENET, "-o", ".", *options, code=1)[1].startswith("error[E0902]")
     assert run("compile", LENET, "-o", folder / "no" / "x.onnx", code=1)[1].startswith("error[E0902]")
     assert sorted(path.name for path in folder.iterdir()) == ["wrong.net"]
 

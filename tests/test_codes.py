@@ -16,16 +16,16 @@ PACKAGE = Path(__file__).parents[1] / "netdsl"
 SOURCES = [path for path in PACKAGE.rglob("*.py") if "codes" not in path.parts]
 
 
-def raised() -> set[str]:
-    return {code for path in SOURCES for code in re.findall(r'"([EW]0\d{3})"', path.read_text(encoding="utf-8"))}
+def mentioned(pattern: str) -> set[str]:
+    return {code for path in SOURCES for code in re.findall(pattern, path.read_text(encoding="utf-8"))}
 
 
 def test_every_code_that_is_raised_is_explained() -> None:
-    assert raised() - set(CODES) == set()
+    assert mentioned(r'"([EW]0\d{3})"') - set(CODES) == set()
 
 
-def test_every_explained_code_is_raised() -> None:
-    assert set(CODES) - raised() == set()
+def test_every_explained_code_is_raised_or_promised_by_a_docstring() -> None:
+    assert set(CODES) - mentioned(r"\b([EW]0\d{3})\b") == set()
 
 
 def test_codes_are_in_order_and_explanations_fit_a_screen() -> None:

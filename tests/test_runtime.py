@@ -148,7 +148,7 @@ def test_a_library_that_does_not_load_is_named(tmp_path):
     (tmp_path / "capi").mkdir()
     (tmp_path / "capi" / "libonnxruntime_providers_cuda.so").write_bytes(b"not a library")
     fake = SimpleNamespace(__file__=str(tmp_path / "__init__.py"))
-    reason = runtime._missing_library(fake, Device("cuda"))
+    reason = runtime._not_loading(fake, Device("cuda"))
     assert reason is not None
     assert "libonnxruntime_providers_cuda.so" in reason
 
@@ -232,6 +232,24 @@ def test_weights_beside_the_model_must_be_there(tmp_path, spoil):
     assert "beside it" in everything(error)
 
 
+PLACE = "/onnxruntime_src/core/graph/model.cc:256 onnxruntime::Model::Model(Proto&&, const std::function<void(int)>&)"
+
+
+@pytest.mark.parametrize(
+    ("raw", "told"),
+    [
+        ("[ONNXRuntimeError] : 2 : INVALID_ARGUMENT : No graph (none).", "No graph (none)."),
+        (
+            f"[ONNXRuntimeError] : 1 : FAIL : Load failed:{PLACE} Unsupported IR version",
+            "Load failed:Unsupported IR version",
+        ),
+        ("Error: utils.cc:461 GetExtData External data (x) is missing", "Error: External data (x) is missing"),
+    ],
+)
+def test_places_in_another_program_s_source_are_left_out(raw, told):
+    assert runtime._reason(RuntimeError(raw)) == told
+
+
 # ------------------------------------------------------------------------------------------------ inputs
 
 
@@ -265,6 +283,14 @@ def test_sizes_called_alike_must_be_equal(tmp_path):
     session.run({"image": np.zeros((1, 1, 4, 4), np.float32)})
     with pytest.raises(NetdslError, match="has size 4, not 5"):
         session.run({"image": np.zeros((1, 1, 4, 5), np.float32)})
+
+
+def test_sizes_without_a_name_are_told_apart(tmp_path):
+    path = write_model(tmp_path / "m.onnx", (None, 3, None, None))
+    session = Session(path)
+    assert session.inputs[0].shape == ("image.0", 3, "image.2", "image.3")
+    session.run({"image": np.zeros((2, 3, 4, 5), np.float32)})
+    assert bench(path, "cpu", Plan(2, {"image.2": 4, "image.3": 5}, runs=1)).batch == 2
 
 
 def test_what_onnxruntime_refuses_names_the_constraints(tmp_path):

@@ -47,7 +47,7 @@ def assemble(lowered: LoweredModel, weights: Callable[[Param], Array]) -> onnx.M
 
 def write(
     lowered: LoweredModel, path: str | Path, weights: Callable[[Param], Array], *, external: bool | None = None
-) -> None:
+) -> tuple[Path, ...]:
     """Write a model that appears under its name only when it is whole.
 
     Args:
@@ -57,6 +57,9 @@ def write(
             due, so that no more than one tensor need be in memory.
         external: put the weights in one file `NAME.data` beside the model; None does so for a model of 2 GB or more,
             which protobuf cannot hold.
+
+    Returns:
+        The files written: the model, and the weights where they are external.
 
     Raises:
         NetdslError: the file cannot be written or cannot hold the weights (E0902), or there is no space left (E0903).
@@ -73,8 +76,7 @@ def write(
     if external is None:
         external = size > LARGEST_MESSAGE
     if external:
-        _write_external(lowered, path, weights)
-        return
+        return _write_external(lowered, path, weights)
     if size > LARGEST_MESSAGE:
         raise fail("E0902", f"`{path}` cannot hold {size} bytes: an ONNX file has at most {LARGEST_MESSAGE}",
                    help="keep the weights in a second file")  # fmt: skip
@@ -84,11 +86,12 @@ def write(
             file.write(header)
             file.write(_data(param, weights))
         file.write(after)
+    return (path,)
 
 
-def _write_external(lowered: LoweredModel, path: Path, weights: Callable[[Param], Array]) -> None:
+def _write_external(lowered: LoweredModel, path: Path, weights: Callable[[Param], Array]) -> tuple[Path, ...]:
     """The data take their name before the model that needs them does, and after the model is on the disk."""
-    data_path = path.with_name(f"{path.name}.data")
+    data_path = path.parent / f"{path.name}.data"
     model = onnx.ModelProto()
     model.CopyFrom(lowered.proto)
     offset = 0
@@ -106,6 +109,7 @@ def _write_external(lowered: LoweredModel, path: Path, weights: Callable[[Param]
             for param in lowered.params:
                 data.write(_data(param, weights))
                 data.write(bytes(-_bytes(param) % ALIGNMENT))
+    return path, data_path
 
 
 def _data(param: Param, weights: Callable[[Param], Array]) -> memoryview:

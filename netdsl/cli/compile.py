@@ -12,7 +12,7 @@ import click
 from netdsl.cli.common import allow_option, complete_net, set_option, show_warnings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from netdsl.emit import Stage
     from netdsl.ir.graph import Param
@@ -89,17 +89,17 @@ def compile(  # noqa: A001 - the command's name
         show_warnings(network.warnings, allowed)
     path = output if output is not None else Path(f"{network.name}.onnx")
     _keep_sources(path)
-    network.to_onnx(
+    files = network.to_onnx(
         path,
         level=level,
         training=training,
         opset=opset,
         batch=batch,
-        external=external_data,
+        external=external_data or None,
         weights=_watched(Initializer(scheme, seed), network),
     )
     if not quiet:
-        click.echo(_report(path, network, perf_counter() - start))
+        click.echo(_report(files, network, training, perf_counter() - start))
 
 
 def _keep_sources(path: Path) -> None:
@@ -110,12 +110,14 @@ def _keep_sources(path: Path) -> None:
         raise fail("E0902", f"cannot write `{path}`: the name is that of a net's source", help="end it in `.onnx`")
 
 
-def _report(path: Path, network: Network, seconds: float) -> str:
+def _report(files: Iterable[Path], network: Network, training: bool, seconds: float) -> str:
+    """What was written, with the parameters of the graph that was: auxiliary heads belong to training alone."""
     from netdsl.table import exact, size
 
-    files = [path, path.with_name(path.name + ".data")]
-    written = [f"{file} ({size(file.stat().st_size)})" for file in files if file.exists()]
-    return f"{' and '.join(written)}: {exact(network.params)} parameters, {seconds:.2f} s"
+    summary = network.summary()
+    params = summary.totals.params + (summary.aux.params if training else 0)
+    written = " and ".join(f"{file} ({size(file.stat().st_size)})" for file in files)
+    return f"{written}: {exact(params)} parameters, {seconds:.2f} s"
 
 
 def _watched(weights: Callable[[Param], Array], network: Network) -> Callable[[Param], Array]:

@@ -20,11 +20,6 @@ STRUCTURE = {
         "The net's result is its input as it came. Add a layer, or name what is meant with `output`.",
         "net a { input x: 3x8x8 }\n",
     ),
-    "E0504": Code(
-        "misuse of skip or shortcut",
-        "`shortcut` stands right after the body of a `skip` and says what replaces the identity there; a skip has "
-        "at most one. Elsewhere it means nothing.",
-    ),
     "E0505": Code(
         "join without branches",
         "Every chain in the body of `concat`, `add`, `mul`, `max` or `mean` is a branch, and there must be one at "
@@ -47,11 +42,6 @@ STRUCTURE = {
         "An `assert` promises something of the net, such as its number of parameters, and it does not hold. The "
         "message shows the true value. Either a layer is not as it was meant, or the promise is out of date.",
         "net a { input x: 8; dense 4; assert params == 40 }\n",
-    ),
-    "E0602": Code(
-        "assertion cannot be evaluated",
-        "The condition depends on sizes that are not known before the net runs, so nobody can promise it. Assert "
-        "the number of parameters, which never depends on them, or fix the sizes.",
     ),
     "E0701": Code(
         "net too large",

@@ -11,6 +11,7 @@ import ctypes
 import io
 import json
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -102,9 +103,9 @@ class Session:
         try:
             self.ort = ort.InferenceSession(os.fspath(self.path), options, providers=providers, enable_fallback=0)
         except Exception as error:  # onnxruntime's exceptions have no base of their own
-            raise _load_error(self.path, self.device, error, ort.__version__) from error
+            raise self._load_error(ort, error) from error
         if self.ort.get_providers()[0] != PROVIDERS[self.device.kind]:
-            raise _unavailable(self.device, _missing_library(ort, self.device) or "onnxruntime could not start it")
+            raise _unavailable(self.device, _not_loading(ort, self.device) or "onnxruntime could not start it")
         self.inputs = tuple(map(_port, self.ort.get_inputs()))
         self.outputs = tuple(map(_port, self.ort.get_outputs()))
         self.metadata: dict[str, str] = dict(self.ort.get_modelmeta().custom_metadata_map)
@@ -163,6 +164,31 @@ class Session:
             return MemoryError(f"{self.device} has not enough memory for this batch")
         return self.input_error(f"onnxruntime cannot run this: {_reason(error)}")
 
+    def _load_error(self, ort: Any, error: Exception) -> NetdslError:
+        """Why onnxruntime did not load the model, or start the device."""
+        text = str(error)
+        if self.device.kind != "cpu" and any(word in text for word in ("ExecutionProvider", "CUDA", "TensorRT")):
+            return _unavailable(self.device, _not_loading(ort, self.device) or _reason(error))
+        if "xternal" in text and "data" in text.lower():
+            return fail(
+                "E0905",
+                f"the weights file of `{self.path}` is missing or too short: {_reason(error)}",
+                help="a model larger than 2 GB keeps its weights in a second file, which must lie beside it",
+            )
+        if "IR version" in text or "opset" in text:
+            return fail(
+                "E0905",
+                f"`{self.path}` is newer than onnxruntime {ort.__version__} can read: {_reason(error)}",
+                help="`pip install -U onnxruntime`, or write the model with a lower opset",
+            )
+        if "Protobuf parsing failed" in text:
+            return fail(
+                "E0905",
+                f"`{self.path}` is not a whole ONNX model: it was cut short, or is something else",
+                help="write or download it again",
+            )
+        return fail("E0905", f"onnxruntime cannot load `{self.path}`: {_reason(error)}")
+
 
 # ------------------------------------------------------------------------------------------------ how it is done
 
@@ -209,14 +235,14 @@ def _need_device(ort: Any, device: Device) -> None:
             ort.preload_dlls()
 
 
-def _missing_library(ort: Any, device: Device) -> str | None:
-    """The library without which a provider does not load, found by loading it ourselves."""
+def _not_loading(ort: Any, device: Device) -> str | None:
+    """Why a provider's library does not load, found by loading it ourselves: the system names what is missing."""
     directory = Path(ort.__file__).parent / "capi"
     for path in sorted(directory.glob(f"*onnxruntime_providers_{device.kind}.*")):
         try:
             ctypes.CDLL(str(path))
         except OSError as error:
-            return f"it does not load: {error}"
+            return f"its library does not load: {error}"
     return None
 
 
@@ -251,40 +277,21 @@ _OTHER_FORMATS = (
 )
 
 
-def _load_error(path: Path, device: Device, error: Exception, version: str) -> NetdslError:
-    """Why onnxruntime did not load a model, or start a device."""
-    text = str(error)
-    if "ExecutionProvider" in text or "CUDA" in text or "TensorRT" in text:
-        return _unavailable(device, _reason(error))
-    if "xternal" in text and "data" in text.lower():
-        return fail(
-            "E0905",
-            f"the weights file of `{path}` is missing or too short: {_reason(error)}",
-            help="a model larger than 2 GB keeps its weights in a second file, which must lie beside it",
-        )
-    if "IR version" in text or "opset" in text:
-        return fail(
-            "E0905",
-            f"`{path}` is newer than onnxruntime {version} can read: {_reason(error)}",
-            help="`pip install -U onnxruntime`, or write the model with a lower opset",
-        )
-    if "Protobuf parsing failed" in text:
-        return fail(
-            "E0905",
-            f"`{path}` is not a whole ONNX model: it was cut short, or is something else",
-            help="write or download it again",
-        )
-    return fail("E0905", f"onnxruntime cannot load `{path}`: {_reason(error)}")
+_CPP_PLACE = re.compile(
+    r"""[\w/.+-]+\.(?:cc|cpp|h):\d+\ +                                      # file and line, and then either
+    (?:[^()]*::[^()]*\((?:[^()]|\([^()]*\))*\)(?:::\S+)?(?:\ const)?|\w+)\ +  # a whole signature or a bare name""",
+    re.VERBOSE,
+)
 
 
 def _reason(error: Exception) -> str:
-    """The last, telling part of an onnxruntime message, on one line."""
-    lines = " ".join(str(error).split())
-    return lines.removeprefix("[ONNXRuntimeError] : ").rpartition(" : ")[2][-300:]
+    """The telling part of an onnxruntime message, on one line, without its places in C++."""
+    line = _CPP_PLACE.sub("", " ".join(str(error).split()))
+    return re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : (Load model from .* failed:)?", "", line)[:300]
 
 
 def _port(argument: Any) -> Port:
-    shape = tuple(size if isinstance(size, int | str) else "?" for size in argument.shape)
+    shape = tuple(size if size is not None else f"{argument.name}.{axis}" for axis, size in enumerate(argument.shape))
     name = argument.type.removeprefix("tensor(").removesuffix(")")
     return Port(argument.name, shape, {"float": "float32", "double": "float64"}.get(name, name))
 
