@@ -32,8 +32,12 @@ def _nodes(children: list[Any]) -> tuple[Any, ...]:
 
 def _whole(children: list[Any]) -> Span:
     """From the first child to the last one that is there."""
-    last = next(child for child in reversed(children) if child is not None)
-    return cast(Span, children[0].span.to(last.span))
+    if len(children) == 1:
+        return cast("Span", children[0].span)
+    last = children[-1]
+    if last is None:
+        last = next(child for child in reversed(children) if child is not None)
+    return cast("Span", children[0].span.to(last.span))
 
 
 def _free(token: Token) -> Token:
@@ -134,7 +138,7 @@ class Builder:
         if first.type == "NAME" and not (len(first.text) == 1 and first.text.isupper()):
             raise fail("E0101", f"`{first.text}` is not a shape", first.span,
                        help=f"write `[{first.text}]`, or sizes such as `3x224x224`")
-        return tree.Shape(_whole(children), _nodes(children) if first.type == "LSQB" else _dims(first))
+        return tree.Shape(_whole(children), _nodes(children) if first.type == "LSQB" else _dims(first.span))
 
     # ---------------------------------------------------------------------------------------------- chains
 
@@ -143,7 +147,7 @@ class Builder:
 
     def element(self, children: list[Any]) -> tree.Element:
         label, item = children
-        return tree.Element(_whole(children if label else [item]), label, item)
+        return tree.Element(label.span.to(item.span) if label else item.span, label, item)
 
     def label(self, children: list[Any]) -> tree.Label:
         index = children[2] if len(children) > 2 else None
@@ -213,11 +217,10 @@ class Builder:
 
     def short(self, children: list[Any]) -> tree.Argument:
         token: Token = children[0]
-        span = token.span
-        span_of_value = Span(span.source, span.start + 1, span.end)
-        numbers = _dims(Token("SHAPE", token.source, token.start + 1, token.end))
-        value = numbers[0] if len(numbers) == 1 else tree.List(span_of_value, numbers)
-        return tree.Argument(span, token.text[0], value)
+        span = Span(token.source, token.start + 1, token.end)
+        digits = span.text
+        value = _integer(span, digits) if digits.isdigit() else tree.List(span, _dims(span))
+        return tree.Argument(token.span, token.text[0], value)
 
     # ---------------------------------------------------------------------------------------------- expressions
 
@@ -275,8 +278,7 @@ setattr(Builder, "assert", Builder.assert_)
 setattr(Builder, "for", Builder.for_)
 setattr(Builder, "if", Builder.if_)
 
-def _integer(span: Span) -> tree.Constant:
-    digits = span.text
+def _integer(span: Span, digits: str) -> tree.Constant:
     if len(digits) > _MOST_DIGITS:
         raise fail("E0110", f"a number has at most {_MOST_DIGITS} digits, not {len(digits)}", span)
     return tree.Constant(span, int(digits))
@@ -290,7 +292,7 @@ def _float(token: Token) -> tree.Constant:
 
 
 _CONSTANTS: dict[str, Callable[[Token], tree.Constant]] = {
-    "INT": lambda token: _integer(token.span),
+    "INT": lambda token: _integer(token.span, token.text),
     "FLOAT": _float,
     "STRING": lambda token: tree.Constant(token.span, token.text[1:-1]),
     "YES": lambda token: tree.Constant(token.span, True),
@@ -302,14 +304,14 @@ def _targets(children: list[Any]) -> tuple[tree.Name, ...]:
     return tuple(tree.Name(c.span, _free(c).text) for c in children if isinstance(c, Token) and c.type == "NAME")
 
 
-def _dims(token: Token) -> tuple[Any, ...]:
+def _dims(sizes: Span) -> tuple[Any, ...]:
     """The sizes of `3xHxW`."""
     dims: list[Any] = []
-    start = token.start
-    for piece in token.text.split("x"):
-        span = Span(token.source, start, start + len(piece))
-        dims.append(_integer(span) if piece.isdigit() else tree.Name(span, piece))
-        start += len(piece) + 1
+    start = sizes.start
+    for size in sizes.text.split("x"):
+        span = Span(sizes.source, start, start + len(size))
+        dims.append(_integer(span, size) if size.isdigit() else tree.Name(span, size))
+        start += len(size) + 1
     return tuple(dims)
 
 

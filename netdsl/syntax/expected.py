@@ -105,14 +105,21 @@ class Spot:
         return "NAME" in self.accepts and not (self.wants_value or self.wants_layer or "NET" in self.accepts)
 
     @property
+    def ends_line(self) -> bool:
+        """Whether what is missing is missing at the end of a line."""
+        if self.token.type == "_END":
+            return self.token.text != ";"
+        between = self.token.source.text[self.near(-1).end : self.token.start]
+        return self.at > 0 and self.token.type in CLOSERS and "\n" in between
+
+    @property
     def found(self) -> str:
         """The token at fault as a sentence shows it."""
         if self.token.type == "$END":
             return "the end of the file"
-        if self.token.type == "_END":
-            return "`;`" if self.token.text == ";" else "the end of the line"
-        text = self.token.text
-        return f"`{text}`" if len(text) <= 40 else f"`{text[:37]}...`"
+        if self.ends_line:
+            return "the end of the line"
+        return f"`{shorten(self.token.text)}`"
 
     @property
     def expected(self) -> str:
@@ -133,6 +140,8 @@ class Spot:
             names.append("a name")
         if self.wants_body:
             names.append("a body in `{ }` or `[ ]`")
+        if "COMMA" in accepts and "RSQB" in accepts and "_END" not in accepts:
+            names.append("`]`")
         names += [f"`{text}`" for kind, text in _PUNCTUATION.items() if kind in accepts and not self._implied(kind)]
         if "_ARROW" in accepts:
             names.append("`->`")
@@ -147,6 +156,11 @@ class Spot:
         if kind == "LPAR":
             return self.wants_value
         return kind in ("COMMA", "EQUAL") and self.wants_value
+
+
+def shorten(text: str) -> str:
+    """A text of any length as part of a message."""
+    return text if len(text) <= 40 else f"{text[:37]}..."
 
 
 def _either(names: Sequence[str]) -> str:

@@ -7,7 +7,7 @@ import unicodedata
 from typing import TYPE_CHECKING
 
 from netdsl.diagnostics import Diagnostic
-from netdsl.source import Span
+from netdsl.syntax.expected import shorten
 
 if TYPE_CHECKING:
     from netdsl.syntax.scanner import Token
@@ -37,7 +37,7 @@ def explain_malformed(token: Token, before: str) -> Diagnostic:
     if first == '"':
         return Diagnostic("E0103", "the string does not end on its line", token.span, help='close it with `"`')
     if first in "'‘’“”„":
-        inner = text.strip("'‘’“”„\"")
+        inner = shorten(text.strip("'‘’“”„\""))
         return Diagnostic("E0104", "strings stand between straight double quotes", token.span,
                           help=f'write `"{inner}"`')
     if first.isdigit():
@@ -50,22 +50,18 @@ def explain_malformed(token: Token, before: str) -> Diagnostic:
     if first == "." and before[-1:].isdigit():
         return Diagnostic("E0110", "a digit is missing after the point", token.span,
                           help=f"write `{re.split(r'[^0-9]', before)[-1]}.0`")
-    shown = f"`{first}`" if first.isprintable() and not first.isspace() else _name(first)
-    return Diagnostic("E0104", f"{shown} has no meaning here", token.span, help=_REMEDIES.get(first))
+    if first.isprintable() and not first.isspace():
+        return Diagnostic("E0104", f"`{first}` has no meaning here", token.span, help=_REMEDIES.get(first))
+    name = unicodedata.name(first, "control character").lower()
+    return Diagnostic("E0104", f"the character U+{ord(first):04X} ({name}) has no meaning here", token.span,
+                      help="put a plain blank in its place" if first.isspace() else "remove it; it is invisible")
 
 
 def _number(token: Token) -> Diagnostic:
     text = token.text
     sizes = text.split("x")
     if len(sizes) > 1 and all(re.fullmatch(r"[0-9]+|[A-Za-z_][A-Za-z0-9_]*", size) for size in sizes):
-        return Diagnostic("E0110", f"the sizes in `{text}` are neither numbers nor single capital letters", token.span,
-                          help=f"write `[{', '.join(sizes)}]`")
-    digits = re.match("[0-9]+", text)
-    end = token.start + (digits.end() if digits else 0)
-    return Diagnostic("E0110", f"`{text}` is neither a number nor a name", Span(token.source, token.start, token.end),
-                      help=f"put a blank after `{token.source.text[token.start:end]}`; a name begins with a letter")
-
-
-def _name(character: str) -> str:
-    """A character that cannot be shown, such as a non-breaking space, by its name."""
-    return f"the character U+{ord(character):04X} ({unicodedata.name(character, 'control character').lower()})"
+        return Diagnostic("E0110", f"the sizes in `{shorten(text)}` are neither numbers nor single capital letters",
+                          token.span, help=f"write `[{shorten(', '.join(sizes))}]`")
+    return Diagnostic("E0110", f"`{shorten(text)}` is neither a number nor a name", token.span,
+                      help="numbers look like `28`, `0.5` or `1e-3`; names begin with a letter")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from netdsl.diagnostics import Diagnostic
 from netdsl.source import Span
-from netdsl.syntax.expected import Spot
+from netdsl.syntax.expected import Spot, shorten
 from netdsl.syntax.malformed import explain_malformed
 from netdsl.syntax.scanner import CLOSERS, OPENERS, Token
 
@@ -26,6 +26,15 @@ _BEGINS = frozenset({"_END", "_ARROW", "COLON", "LBRACE", "LSQB"})
 """What stands before the first token of an element."""
 _WITH_BODY = frozenset({"REPEAT", "FOR", "IF", "ELSE", "SKIP", "SHORTCUT", "CONCAT", "ADD", "MUL", "MAX", "MEAN", "AUX",
                         "NET", "BLOCK"})
+_NAMED = {
+    "NET": "net name { ... }", "BLOCK": "block name(width) { ... }", "DEFAULT": "default conv bias=no",
+    "LET": "let n = 3", "INPUT": "input image: 3x224x224", "PARAM": "param token: 1x768", "OUTPUT": "output logits",
+    "AUX": "aux name { ... }", "REUSE": "reuse label", "FOR": "for n in [1, 2, 3] { ... }",
+}
+_VALUED = {
+    "REPEAT": "repeat 3 { ... }", "IF": "if stride > 1 { ... }", "ASSERT": "assert params == 61706",
+    "IN": "for i in 1..3 { ... }", "LABELS": 'labels ["plane", "car"]', "WHERE": "where H % 32 == 0",
+}
 _ELSE_IF = ("elif", "elseif", "elsif")
 _OTHER_LANGUAGES = {
     "import": 'write `use "other.net"`', "include": 'write `use "other.net"`', "from": 'write `use "other.net"`',
@@ -62,7 +71,7 @@ def reserved_name(name: Span) -> Diagnostic:
 
 def _shown(spot: Spot) -> Span:
     """The token at fault; the end of a line is shown behind its last token."""
-    if spot.token.type in ("_END", "$END") and spot.token.text != ";" and spot.at:
+    if (spot.ends_line or spot.token.type == "$END") and spot.at:
         end = spot.near(-1).end
         return Span(spot.token.source, end, end)
     return spot.token.span
@@ -117,21 +126,35 @@ def _variant_without_brackets(spot: Spot) -> Finding:
 
 def _name_reserved(spot: Spot) -> Finding:
     """`block mean(c) { ... }`, `input: conv 8`."""
-    if spot.wants_name and "_END" not in spot.accepts and not spot.types(0, "IN"):
-        return reserved_name(spot.token.span) if spot.is_word(spot.token) or spot.types(0, "SHORT") else None
     if spot.types(0, "COLON") and spot.is_word(spot.near(-1)) and not spot.types(1, "LBRACE|LSQB"):
         return None if spot.types(-1, "ELSE") else reserved_name(spot.near(-1).span)
+    if spot.wants_name and "_END" not in spot.accepts and not spot.types(0, "IN"):
+        return reserved_name(spot.token.span) if spot.is_word(spot.token) or spot.types(0, "SHORT") else None
     if spot.wants_layer and spot.is_word(spot.token) and spot.types(1, "COLON"):
         return reserved_name(spot.token.span)
     return None
 
 
+def _name_missing(spot: Spot) -> Finding:
+    """`output`, `aux { ... }`, `reuse @label`."""
+    keyword = spot.near(-1)
+    if not (spot.wants_name and keyword.type in _NAMED):
+        return None
+    if spot.types(0, "SHAPE|INT|LSQB"):
+        return _error(spot, f"`{keyword.text}` needs a name", f"write `{keyword.text} name: {spot.token.text}`")
+    if spot.types(0, "REFERENCE|OPEN_REFERENCE"):
+        return _error(spot, f"`{keyword.text}` takes a label without `@`", f"write `{keyword.text} {spot.token.text[1:]}`")
+    return _error(spot, f"`{keyword.text}` needs a name, found {spot.found}", f"it looks like `{_NAMED[keyword.type]}`")
+
+
 def _assignment(spot: Spot) -> Finding:
     """`features = conv 3`."""
     if spot.types(0, "EQUAL") and spot.types(-1, "NAME") and spot.near(-2).type in _BEGINS:
-        name = spot.near(-1).text
-        return _error(spot, f"`{name}` is neither given a value nor used as a label by `=`",
-                      f"write `{name}: layer` to label a layer, `let {name} = value` to name a value")
+        name, value = spot.near(-1).text, spot.near(1)
+        if value.type == "NAME" or spot.is_word(value):
+            return _error(spot, "a layer is labelled with `:`, not with `=`",
+                          f"write `{name}: {value.text} ...`; to name a number, `let {name} = ...`")
+        return _error(spot, "`=` gives a value to arguments and in a `let` only", f"write `let {name} = {value.text}`")
     return None
 
 
@@ -150,9 +173,11 @@ def _body_of_a_call(spot: Spot) -> Finding:
         return None
     if name.text in _ELSE_IF:
         return _else_if(name)
-    bracket = spot.tokens[opener].text
+    bracket = spot.tokens[opener]
+    touches = spot.tokens[opener - 1] is name
     return _error(spot, f"`{name.text}` is taken for a layer, and a layer has no body",
-                  f"to label a group, write `{name.text}: {bracket}`", spot.tokens[opener].span)
+                  f"to label a group, write `{name.text}: {bracket.text}`" if touches
+                  else "begin a new line, or write `->` before the group", bracket.span)
 
 
 # ------------------------------------------------------------------------------------------------ arguments
@@ -192,7 +217,11 @@ def _comma(spot: Spot) -> Finding:
 
 
 def _value_missing(spot: Spot) -> Finding:
-    """`conv 6 k=`."""
+    """`conv 6 k=`, `repeat { ... }`."""
+    keyword = spot.near(-1)
+    if spot.wants_value and keyword.type in _VALUED:
+        return _error(spot, f"`{keyword.text}` needs a value, found {spot.found}",
+                      f"it looks like `{_VALUED[keyword.type]}`")
     if spot.types(-1, "EQUAL") and spot.wants_value and not spot.types(0, "EQUAL|OPERATOR"):
         return _error(spot, f"`{spot.near(-2).text}=` has no value", "a value follows `=`",
                       spot.near(-2).span.to(spot.near(-1).span))
@@ -214,7 +243,8 @@ def _join_argument(spot: Spot) -> Finding:
     """`concat 1 { ... }`."""
     if spot.types(-1, "CONCAT|ADD|MUL|MAX|MEAN") and spot.types(0, "INT|FLOAT|SIGN|SHORT|LPAR"):
         join = spot.near(-1).text
-        return _error(spot, f"`{join}` takes only `key=value` arguments", f"for an axis, write `{join} axis=0 {{`")
+        remedy = f"write `axis={spot.token.text}`" if join == "concat" else f"the branches stand in a body: `{join} {{ ... }}`"
+        return _error(spot, f"`{join}` takes only `key=value` arguments", remedy)
     return None
 
 
@@ -231,14 +261,11 @@ def _train_entry(spot: Spot) -> Finding:
 
 
 def _shape(spot: Spot) -> Finding:
-    """`input x: 3 x 224 x 224`, `input x: (3, 224, 224)`, `input 3x224x224`."""
+    """`input x: 3 x 224 x 224`, `input x: (3, 224, 224)`, `input x 3x224x224`."""
     keyword = spot.statement[0].type if spot.statement else ""
-    if keyword in ("INPUT", "PARAM"):
-        if len(spot.statement) == 1 and spot.types(0, "SHAPE|INT|LSQB|LPAR"):
-            return _error(spot, f"`{spot.statement[0].text}` needs a name",
-                          f"write `{spot.statement[0].text} name: {spot.token.text}`")
-        if len(spot.statement) == 2 and spot.types(0, "SHAPE|INT|LSQB|LPAR"):
-            return _error(spot, "`:` is missing between the name and the shape", f"write `{spot.near(-1).text}:`")
+    if keyword in ("INPUT", "PARAM") and len(spot.statement) == 2:
+        return _error(spot, "`:` is missing between the name and the shape",
+                      f"write `{spot.near(-1).text}: 3x224x224`, with the shape that it has")
     if keyword in ("INPUT", "PARAM", "EXPECT") and ("SHAPE" in spot.accepts or not spot.accepts & {"COLON", "OPERATOR"}):
         return _error(spot, f"expected {spot.expected}, found {spot.found}",
                       "a shape is written without blanks, the batch left out: `3x224x224` or `[c, size, size]`")
@@ -248,9 +275,10 @@ def _shape(spot: Spot) -> Finding:
 def _shape_as_value(spot: Spot) -> Finding:
     """`conv 64 3x3`."""
     if spot.types(0, "SHAPE") and spot.wants_value:
-        text = spot.token.text
+        text = shorten(spot.token.text)
+        windowed = any("conv" in token.text or "pool" in token.text for token in spot.statement if token.type == "NAME")
         return _error(spot, f"`{text}` is a shape, and a value is due",
-                      f"for a kernel write `k{text}`, for a list `[{', '.join(text.split('x'))}]`")
+                      f"a kernel is written `k{text}`" if windowed else f"write `[{', '.join(text.split('x'))}]`")
     return None
 
 
@@ -369,7 +397,15 @@ def _current_tensor(spot: Spot) -> Finding:
     if spot.token.text[1:2].isdigit():
         return _error(spot, "numbers have digits on both sides of the point", f"write `0{spot.token.text}`")
     return _error(spot, f"`{spot.near(-1).text}` has no parts",
-                  f"`in{spot.token.text}` asks the current tensor, `@{spot.near(-1).text}{spot.token.text}` is a label")
+                  f"the current tensor is `in`, as in `in.channels`; a label is `@{spot.near(-1).text}{spot.token.text}`")
+
+
+def _goes_on(spot: Spot) -> Finding:
+    """`skip { ... } relu`, two declarations in a line."""
+    if "_END" not in spot.accepts or not (spot.types(0, "NAME") or spot.is_word(spot.token)):
+        return None
+    arrow = f"write `->` before `{spot.token.text}`, or " if "_ARROW" in spot.accepts else ""
+    return _error(spot, f"expected {spot.expected}, found {spot.found}", f"{arrow}begin a new line")
 
 
 def _counting(spot: Spot) -> Finding:
@@ -381,7 +417,7 @@ def _counting(spot: Spot) -> Finding:
 
 _MISTAKES: tuple[Callable[[Spot], Finding], ...] = (
     _nested_declaration, _use_without_quotes, _variant_without_brackets, _arrow, _declaration_due,
-    _equals_in_condition, _for_with_equals, _train_entry, _call_in_parentheses, _join_argument, _name_reserved,
-    _assignment, _else_on_a_new_line, _elif, _shape_as_value, _index, _body_missing, _body_of_a_call, _comma,
-    _value_missing, _colon_for_equals, _power, _function, _current_tensor, _counting, _comment, _shape,
+    _equals_in_condition, _for_with_equals, _train_entry, _call_in_parentheses, _join_argument, _else_on_a_new_line,
+    _name_reserved, _name_missing, _assignment, _elif, _shape_as_value, _index, _current_tensor, _body_missing,
+    _body_of_a_call, _comma, _value_missing, _colon_for_equals, _power, _function, _counting, _shape, _comment, _goes_on,
 )

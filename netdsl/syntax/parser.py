@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+from contextlib import contextmanager
+from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -16,12 +19,15 @@ from netdsl.syntax.mistakes import Spot, explain
 from netdsl.syntax.scanner import CLOSERS, OPENERS, Scanner, Token
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from netdsl.diagnostics import Diagnostic
 
 LARGEST_FILE = 2_000_000
 """The size of the largest file that is read, in bytes; a text may have as many characters."""
+MOST_TOKENS = 300_000
+"""How many words and marks a text may have: twice what 20,000 lines have."""
 MOST_ERRORS = 20
 """After so many errors the rest of a file is not looked at."""
 
@@ -63,11 +69,19 @@ def parse(source: Source) -> tree.File:
     """
     if len(source.text) > LARGEST_FILE:
         raise _too_large(source.name)
+    with _no_garbage():
+        return _parse(source)
+
+
+def _parse(source: Source) -> tree.File:
     scanner = _scanner()
-    tokens, comments = scanner.scan(source)
-    if len(tokens) == 1:
+    tokens, comments = scanner.scan(source, MOST_TOKENS)
+    whole = bool(tokens) and tokens[-1].type == "$END"
+    if whole and len(tokens) == 1:
         raise fail("E0108", "the file declares nothing", tokens[0].span, help="write a net: `net name { ... }`")
     nesting = check_brackets(tokens)
+    if not whole and (nesting is None or nesting.code != "E0107"):
+        raise _too_large(source.name, f"has more than {MOST_TOKENS:,} words and marks")
     if nesting is not None:
         # A string without its end may have swallowed the bracket that is missing.
         malformed = [explain(Spot(tokens, at, frozenset(), scanner.words)) for at, token in enumerate(tokens)
@@ -82,9 +96,26 @@ def _scanner() -> Scanner:
     return Scanner(grammar().terminals)
 
 
-def _too_large(name: str) -> NetdslError:
-    return fail("E0106", f"`{name}` is larger than {LARGEST_FILE / 1e6:g} MB",
+@contextmanager
+def _no_garbage() -> Iterator[None]:
+    """Without the search for cycles: a tree has none, and looking for them doubles the time that building it takes."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def _too_large(name: str, why: str = f"is larger than {LARGEST_FILE / 1e6:g} MB") -> NetdslError:
+    return fail("E0106", f"`{name}` {why}",
                 help="say what repeats with `repeat`, `for` and `block`")
+
+
+def _cut(text: str) -> str:
+    """A text for a message, however long the names in it are."""
+    return text if len(text) <= 300 else f"{text[:297]}..."
 
 
 class _Parse:
@@ -95,12 +126,14 @@ class _Parse:
         self.parser: Any = grammar().parse_interactive()
         self.state = self.parser.parser_state
         self.errors: list[Diagnostic] = []
+        self.seen = 0
+        self.line: int | None = None  # of the last error
 
     def run(self) -> tuple[tree.Declaration, ...]:
         """The declarations; all errors are raised together."""
         at = 0
         result: Any = None
-        while at < len(self.tokens) and len(self.errors) < MOST_ERRORS:
+        while at < len(self.tokens) and self.seen < MOST_ERRORS:
             states, values = self.state.state_stack.copy(), self.state.value_stack.copy()
             try:
                 result = self.parser.feed_token(self.tokens[at])
@@ -109,23 +142,32 @@ class _Parse:
                 # Some rules may have been reduced before the error showed; from here on it is as if none had.
                 self.state.state_stack[:], self.state.value_stack[:] = states, values
                 if isinstance(error, NetdslError):
-                    self.errors += error.diagnostics
+                    self.report(error.diagnostics[0])
                 else:
-                    self.errors.append(explain(Spot(self.tokens, at, self.parser.accepts(), self.scanner.words)))
+                    self.report(explain(Spot(self.tokens, at, self.parser.accepts(), self.scanner.words)))
                 at = self.recover(at)
         if self.errors:
             raise NetdslError(self.errors)
         return result
+
+    def report(self, error: Diagnostic) -> None:
+        """Keep an error, unless one in the same line comes before it: it is likely to be a consequence."""
+        self.seen += 1
+        line = error.span and error.span.source.position(error.span.start)[0]
+        if line != self.line:
+            self.errors.append(replace(error, message=_cut(error.message), help=error.help and _cut(error.help)))
+            self.line = line
 
     def recover(self, at: int) -> int:
         """Take the statement around the token `at` as read; the index of the token that follows it."""
         table = self.state.parse_conf.parse_table.states
         states, values = self.state.state_stack, self.state.value_stack
         inside = 0  # brackets opened since the statement began
-        while not any(rule in table[states[-1]] for rule in _RESTARTS):
+        while inside < 0 or not any(rule in table[states[-1]] for rule in _RESTARTS):
             states.pop()
             value = values.pop()
-            inside += isinstance(value, Token) and value.type in OPENERS
+            if isinstance(value, Token):
+                inside += (value.type in OPENERS) - (value.type in CLOSERS)
         rule = next(rule for rule in _RESTARTS if rule in table[states[-1]])
         states.append(table[states[-1]][rule][1])
         values.append(None)

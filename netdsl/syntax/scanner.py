@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from lark.lexer import PatternStr
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
 OPENERS = frozenset({"LPAR", "LSQB", "LBRACE", "OPEN_REFERENCE", "OPEN_TAIL"})
 CLOSERS = frozenset({"RPAR", "RSQB", "RBRACE"})
 _NO_END_AFTER = OPENERS | {"COMMA", "_ARROW"}
-_NO_END_BEFORE = CLOSERS | {"COMMA", "_ARROW", "SHORTCUT"}
+_CLOSE = CLOSERS | {"$END"}
+_NO_END_BEFORE = _CLOSE | {"COMMA", "_ARROW", "SHORTCUT"}
 
 _MALFORMED = r"""(?P<MALFORMED>"[^"\r\n]*|['‘’][^'‘’\r\n]*['‘’]?|[“”„][^“”„"\r\n]*[“”„"]?|[0-9][A-Za-z0-9_]*|.)"""
 """What no terminal matches, in pieces that a person would see as one."""
@@ -65,14 +67,17 @@ class Scanner:
         self._pattern = re.compile("|".join([*(f"(?P<{t.name}>{t.pattern.to_regexp()})" for t in others), _MALFORMED]))
         self._not_names = frozenset({*self.words.values(), "SHORT"})
 
-    def scan(self, source: Source) -> tuple[list[Token], tuple[Comment, ...]]:
-        """The tokens that the parser is to see, `$END` last, and the comments."""
+    def scan(self, source: Source, most: int) -> tuple[list[Token], tuple[Comment, ...]]:
+        """The tokens that the parser is to see, and the comments.
+
+        The last token is `$END`, unless the text has more than `most` tokens, comments and lines: the rest is left out.
+        """
         tokens: list[Token] = []
         comments: list[Comment] = []
         end: Token | None = None  # what ended the last statement, until the next token shows whether it counts
         round_brackets = 0
         previous = "_ARROW"  # so that no `_END` comes first
-        for token in self._split(source):
+        for token in islice(self._split(source), most):
             kind = token.type
             if kind == "COMMENT":
                 comments.append(Comment(token.span))
@@ -83,7 +88,7 @@ class Scanner:
                 continue
             if end is not None:
                 if end.text == ";":
-                    counts = kind not in CLOSERS
+                    counts = kind not in _CLOSE
                 else:
                     counts = not round_brackets and previous not in _NO_END_AFTER and kind not in _NO_END_BEFORE
                 if counts:
@@ -97,14 +102,14 @@ class Scanner:
                 round_brackets -= 1
             tokens.append(token)
             previous = kind
-        tokens.append(Token("$END", source, len(source.text), len(source.text)))
         return tokens, tuple(comments)
 
     def _split(self, source: Source) -> Iterator[Token]:
-        """All tokens, comments and every end of a line among them; only blanks are left out."""
+        """All tokens, comments and ends of lines among them; only blanks are left out."""
         for match in self._pattern.finditer(source.text):
             kind = str(match.lastgroup)
             if kind == "NAME":
                 kind = self.words.get(match.group(), "NAME")
             if kind != "BLANK":
                 yield Token(kind, source, match.start(), match.end())
+        yield Token("$END", source, len(source.text), len(source.text))
