@@ -81,12 +81,19 @@ ELEMENTWISE: list[tuple[Layer, Reference]] = [
     (ScaledTanh(), lambda x: 1.7159 * torch.tanh(2 / 3 * x)),
     (ScaledTanh(2.0, 0.5), lambda x: 2.0 * torch.tanh(0.5 * x)),
 ]
+
+
+def label(value: object) -> str:
+    """A test's name must be the same in every process, and a function's `str` holds its address."""
+    return getattr(value, "__name__", str(value))
+
+
 EXTREMES = [-1e4, -88.8, -20.5, -3.0, -1.0, -1e-4, 0.0, 1e-4, 1.0, 3.0, 6.0, 19.9, 20.1, 88.8, 1e4]
 
 
 @pytest.mark.parametrize("opset", OPSETS)
 @pytest.mark.parametrize("shape", [(5,), (5, 3), (5, 4, 3), (5, 2, 3, 2)], ids=str)
-@pytest.mark.parametrize(("layer", "reference"), ELEMENTWISE, ids=str)
+@pytest.mark.parametrize(("layer", "reference"), ELEMENTWISE, ids=label)
 def test_elementwise_layers_are_torchs(layer: Layer, reference: Reference, shape: tuple[int, ...], opset: int) -> None:
     x = 4 * np.random.default_rng(1).standard_normal((3, *shape))
     x.flat[: len(EXTREMES)] = EXTREMES[: x.size]
@@ -94,14 +101,14 @@ def test_elementwise_layers_are_torchs(layer: Layer, reference: Reference, shape
 
 
 @pytest.mark.parametrize("opset", OPSETS)
-@pytest.mark.parametrize(("layer", "reference"), ELEMENTWISE, ids=str)
+@pytest.mark.parametrize(("layer", "reference"), ELEMENTWISE, ids=label)
 def test_elementwise_layers_take_halves(layer: Layer, reference: Reference, opset: int) -> None:
     """Torch computes in float32 and rounds once; a formula of several operators may round at each of them."""
     x = np.float16([[EXTREMES] * 5])
     conform(layer, x, reference=reference, opset=opset, rtol=4e-3, atol=2e-3)
 
 
-@pytest.mark.parametrize(("layer", "reference"), [ELEMENTWISE[0], ELEMENTWISE[5], ELEMENTWISE[13]], ids=str)
+@pytest.mark.parametrize(("layer", "reference"), [ELEMENTWISE[0], ELEMENTWISE[5], ELEMENTWISE[13]], ids=label)
 def test_elementwise_layers_take_one_number_for_each_sample(layer: Layer, reference: Reference) -> None:
     conform(layer, np.float32([-1, 0, 2]), reference=reference)
 
