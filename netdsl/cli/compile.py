@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ import click
 from netdsl.cli.common import allow_option, complete_net, set_option, show_warnings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from netdsl.emit import Stage
     from netdsl.ir.graph import Param
@@ -89,15 +90,16 @@ def compile(  # noqa: A001 - the command's name
         show_warnings(network.warnings, allowed)
     path = output if output is not None else Path(f"{network.name}.onnx")
     _keep_sources(path)
-    files = network.to_onnx(
-        path,
-        level=level,
-        training=training,
-        opset=opset,
-        batch=batch,
-        external=external_data or None,
-        weights=_watched(Initializer(scheme, seed), network),
-    )
+    with _watched(Initializer(scheme, seed), network) as weights:
+        files = network.to_onnx(
+            path,
+            level=level,
+            training=training,
+            opset=opset,
+            batch=batch,
+            weights=weights,
+            external=external_data or None,
+        )
     if not quiet:
         click.echo(_report(files, network, training, perf_counter() - start))
 
@@ -120,18 +122,19 @@ def _report(files: Iterable[Path], network: Network, training: bool, seconds: fl
     return f"{written}: {exact(params)} parameters, {seconds:.2f} s"
 
 
-def _watched(weights: Callable[[Param], Array], network: Network) -> Callable[[Param], Array]:
-    """`weights`, with a line of progress on a terminal where drawing and writing them takes long."""
+@contextmanager
+def _watched(weights: Callable[[Param], Array], network: Network) -> Iterator[Callable[[Param], Array]]:
+    """`weights`, with a bar of progress on a terminal where drawing and writing them takes long."""
     total = sum(param.spec.elements * param.spec.dtype.bytes for param in network.graph.params.values())
     if total < LONG or not sys.stderr.isatty():
-        return weights
-    done = 0
+        yield weights
+        return
+    with click.progressbar(length=total, label="writing weights", file=sys.stderr) as bar:
 
-    def draw(param: Param) -> Array:
-        nonlocal done
-        array = weights(param)
-        done += array.nbytes
-        click.echo(f"\rwriting weights {min(100, 100 * done // total)} %", err=True, nl=done >= total)
-        return array
+        def draw(param: Param) -> Array:
+            array = weights(param)
+            bar.update(array.nbytes)
+            return array
 
-    return draw
+        yield draw
+        bar.update(total - bar.pos)  # what the optimizer removed was not drawn
