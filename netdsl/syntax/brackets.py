@@ -53,13 +53,21 @@ def check_brackets(tokens: Sequence[Token]) -> Diagnostic | None:
         kind = token.type
         if kind in OPENERS:
             if len(levels) > MOST_BRACKETS:
-                return Diagnostic("E0107", f"brackets are nested more than {MOST_BRACKETS} deep", token.span,
-                                  help="move an inner part into a `block` of its own")
+                return Diagnostic(
+                    "E0107",
+                    f"brackets are nested more than {MOST_BRACKETS} deep",
+                    token.span,
+                    help="move an inner part into a `block` of its own",
+                )
             levels.append(_Level(token))
         elif kind in CLOSERS:
             if level.opener is None:
-                return Diagnostic("E0101", f"`{token.text}` closes nothing", token.span,
-                                  help="remove it, or find the bracket before it that is closed too early")
+                return Diagnostic(
+                    "E0101",
+                    f"`{token.text}` closes nothing",
+                    token.span,
+                    help="remove it, or find the bracket before it that is closed too early",
+                )
             if _PAIRS[level.opener.text[-1]] != token.text:
                 return _unclosed(level.opener, f"`{token.text}` in line {_line(token)} closes another kind of bracket")
             level.separate()
@@ -70,8 +78,12 @@ def check_brackets(tokens: Sequence[Token]) -> Diagnostic | None:
         elif kind in _SEPARATORS:
             level.separate()
         if levels[-1].operators + levels[-1].operand > HIGHEST:
-            return Diagnostic("E0107", f"more than {HIGHEST} operators or `else if` are strung together or nested here",
-                              token.span, help="give parts of it names with `let`, or move them into a `block`")
+            return Diagnostic(
+                "E0107",
+                f"more than {HIGHEST} operators or `else if` are strung together or nested here",
+                token.span,
+                help="give parts of it names with `let`, or move them into a `block`",
+            )
     return _unclosed_at_end(tokens) if levels[-1].opener else None
 
 
@@ -100,8 +112,13 @@ def _unclosed_at_end(tokens: Sequence[Token]) -> Diagnostic:
 def _unclosed(opener: Token, why: str) -> Diagnostic:
     bracket = opener.text[-1]
     place = Span(opener.source, opener.end - 1, opener.end)
-    return Diagnostic("E0102", f"`{bracket}` is never closed: {why}", place, "opened here",
-                      help=f"write `{_PAIRS[bracket]}` where it should end")
+    return Diagnostic(
+        "E0102",
+        f"`{bracket}` is never closed: {why}",
+        place,
+        "opened here",
+        help=f"write `{_PAIRS[bracket]}` where it should end",
+    )
 
 
 def _line(token: Token) -> int:
@@ -111,4 +128,5 @@ def _line(token: Token) -> int:
 def _indentation(token: Token) -> int:
     """How far the line of a token is indented; a tab counts as one character."""
     start = token.source.line_starts[_line(token) - 1]
-    return len(_BLANKS.match(token.source.text, start)[0])
+    blanks = _BLANKS.match(token.source.text, start)
+    return blanks.end() - start if blanks else 0

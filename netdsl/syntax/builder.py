@@ -10,14 +10,27 @@ from typing import TYPE_CHECKING, Any, cast
 from netdsl.diagnostics import NetdslError, fail
 from netdsl.source import Span
 from netdsl.syntax import tree
-from netdsl.syntax.mistakes import parenthesised_arguments, reserved_name
+from netdsl.syntax.mistakes.arguments import parenthesised_arguments
+from netdsl.syntax.mistakes.names import reserved_name
 from netdsl.syntax.scanner import Token
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 _PRECEDENCE = {
-    "or": 1, "and": 2, "==": 4, "!=": 4, "<": 4, "<=": 4, ">": 4, ">=": 4, "+": 5, "-": 5, "*": 6, "/": 6, "//": 6,
+    "or": 1,
+    "and": 2,
+    "==": 4,
+    "!=": 4,
+    "<": 4,
+    "<=": 4,
+    ">": 4,
+    ">=": 4,
+    "+": 5,
+    "-": 5,
+    "*": 6,
+    "/": 6,
+    "//": 6,
     "%": 6,
 }
 _NOT, _COMPARISON, _SIGN = 3, 4, 7
@@ -136,8 +149,12 @@ class Builder:
     def shape(self, children: list[Any]) -> tree.Shape:
         first = children[0]
         if first.type == "NAME" and not (len(first.text) == 1 and first.text.isupper()):
-            raise fail("E0101", f"`{first.text}` is not a shape", first.span,
-                       help=f"write `[{first.text}]`, or sizes such as `3x224x224`")
+            raise fail(
+                "E0101",
+                f"`{first.text}` is not a shape",
+                first.span,
+                help=f"write `[{first.text}]`, or sizes such as `3x224x224`",
+            )
         return tree.Shape(_whole(children), _nodes(children) if first.type == "LSQB" else _dims(first.span))
 
     # ---------------------------------------------------------------------------------------------- chains
@@ -155,8 +172,12 @@ class Builder:
 
     def call(self, children: list[Any]) -> tree.Call:
         name, *arguments = children
-        if arguments and isinstance(arguments[0].value, tree.List) and arguments[0].span.start == name.end \
-                and arguments[0].span.text[0] == "(":
+        if (
+            arguments
+            and isinstance(arguments[0].value, tree.List)
+            and arguments[0].span.start == name.end
+            and arguments[0].span.text[0] == "("
+        ):
             raise NetdslError(parenthesised_arguments(name.span, arguments[0].span))
         return tree.Call(_whole(children), name.text, name.span, tuple(arguments))
 
@@ -176,7 +197,7 @@ class Builder:
         return tree.Shortcut(_whole(children), condition, body)
 
     def condition(self, children: list[Any]) -> tree.Expression:
-        return cast(tree.Expression, children[0])
+        return cast("tree.Expression", children[0])
 
     def repeat(self, children: list[Any]) -> tree.Repeat:
         _, count, body = children
@@ -199,7 +220,7 @@ class Builder:
         for start in range(len(children) - 3, -1, -4):
             keyword, condition, body = children[start : start + 3]
             otherwise = tree.If(keyword.span.to(end.span), condition, body, otherwise)
-        return cast(tree.If, otherwise)
+        return cast("tree.If", otherwise)
 
     def reuse(self, children: list[Any]) -> tree.Reuse:
         return tree.Reuse(_whole(children), self.reference(children[1:]))
@@ -225,7 +246,7 @@ class Builder:
     # ---------------------------------------------------------------------------------------------- expressions
 
     def operation(self, children: list[Any]) -> tree.Expression:
-        return _Operation(children).parse(0)
+        return cast("tree.Expression", _Operation(children).parse(0))
 
     unsigned_operation = operation
 
@@ -241,17 +262,19 @@ class Builder:
     def name(self, children: list[Any]) -> tree.Name:
         name = tree.Name(children[0].span, children[0].text)
         if name.id in _TRUTH:
-            raise fail("E0101", f"`{name.id}` is not a word of the language", name.span, help=f"write `{_TRUTH[name.id]}`")
+            raise fail(
+                "E0101", f"`{name.id}` is not a word of the language", name.span, help=f"write `{_TRUTH[name.id]}`"
+            )
         return name
 
     def in_attribute(self, children: list[Any]) -> tree.InAttribute:
         return tree.InAttribute(children[0].span, children[0].text[3:])
 
-    def list(self, children: list[Any]) -> tree.List:
+    def sequence(self, children: list[Any]) -> tree.List:
         return tree.List(_whole(children), _nodes(children))
 
     def parenthesised(self, children: list[Any]) -> tree.Expression:
-        return cast(tree.Expression, replace(children[1], span=_whole(children)))
+        return cast("tree.Expression", replace(children[1], span=_whole(children)))
 
     def function(self, children: list[Any]) -> tree.FunctionCall:
         return tree.FunctionCall(_whole(children), children[0].text, _nodes(children))
@@ -260,7 +283,7 @@ class Builder:
         parts: list[tree.ReferencePart] = []
         for child in children:
             if isinstance(child, tree.Tree):
-                parts[-1] = replace(parts[-1], index=child)
+                parts[-1] = replace(parts[-1], index=cast("tree.Expression", child))
             elif child.text == "}":
                 parts[-1] = replace(parts[-1], span=parts[-1].span.to(child.span))
             elif child.text != "{":
@@ -277,6 +300,7 @@ class Builder:
 setattr(Builder, "assert", Builder.assert_)
 setattr(Builder, "for", Builder.for_)
 setattr(Builder, "if", Builder.if_)
+
 
 def _integer(span: Span, digits: str) -> tree.Constant:
     if len(digits) > _MOST_DIGITS:
@@ -331,8 +355,12 @@ class _Operation:
             if precedence < least:
                 break
             if precedence == _COMPARISON and compared:
-                raise fail("E0101", "comparisons do not chain", self.row[self.at].span,
-                           help=f"write `{left.right.span.text} {operator} ...` as a second comparison, after `and`")
+                raise fail(
+                    "E0101",
+                    "comparisons do not chain",
+                    self.row[self.at].span,
+                    help=f"write `{left.right.span.text} {operator} ...` as a second comparison, after `and`",
+                )
             compared = compared or precedence == _COMPARISON
             self.at += 1
             right = self.parse(precedence + 1)
@@ -345,4 +373,4 @@ class _Operation:
         if not isinstance(first, Token):
             return first
         operand = self.parse(_NOT if first.text == "not" else _SIGN)
-        return tree.Unary(first.span.to(operand.span), cast(Any, first.text), operand)
+        return tree.Unary(first.span.to(operand.span), cast("Any", first.text), operand)

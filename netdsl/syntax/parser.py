@@ -6,7 +6,7 @@ import gc
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from lark.exceptions import UnexpectedToken
 
@@ -15,7 +15,8 @@ from netdsl.source import Source, Span
 from netdsl.syntax import tree
 from netdsl.syntax.brackets import check_brackets
 from netdsl.syntax.grammar import grammar
-from netdsl.syntax.mistakes import Spot, explain
+from netdsl.syntax.mistakes import explain
+from netdsl.syntax.mistakes.spot import Spot
 from netdsl.syntax.scanner import CLOSERS, OPENERS, Scanner, Token
 
 if TYPE_CHECKING:
@@ -57,8 +58,12 @@ def read_source(path: Path, name: str | None = None) -> Source:
     except UnicodeDecodeError as error:
         source = Source(name, data.decode("utf-8-sig", errors="replace"))
         place = len(error.object[: error.start].decode())
-        raise fail("E0105", f"byte {error.object[error.start]:#04x} is not UTF-8", Span(source, place, place + 1),
-                   help="save the file with the encoding UTF-8") from None
+        raise fail(
+            "E0105",
+            f"byte {error.object[error.start]:#04x} is not UTF-8",
+            Span(source, place, place + 1),
+            help="save the file with the encoding UTF-8",
+        ) from None
 
 
 def parse(source: Source) -> tree.File:
@@ -84,8 +89,11 @@ def _parse(source: Source) -> tree.File:
         raise _too_large(source.name, f"has more than {MOST_TOKENS:,} words and marks")
     if nesting is not None:
         # A string without its end may have swallowed the bracket that is missing.
-        malformed = [explain(Spot(tokens, at, frozenset(), scanner.words)) for at, token in enumerate(tokens)
-                     if token.type == "MALFORMED"]
+        malformed = [
+            explain(Spot(tokens, at, frozenset(), scanner.words))
+            for at, token in enumerate(tokens)
+            if token.type == "MALFORMED"
+        ]
         raise NetdslError(malformed[:MOST_ERRORS] or nesting)
     declarations = _Parse(tokens, scanner).run()
     return tree.File(Span(source, tokens[0].start, tokens[-2].end), source, declarations, comments)
@@ -109,8 +117,7 @@ def _no_garbage() -> Iterator[None]:
 
 
 def _too_large(name: str, why: str = f"is larger than {LARGEST_FILE / 1e6:g} MB") -> NetdslError:
-    return fail("E0106", f"`{name}` {why}",
-                help="say what repeats with `repeat`, `for` and `block`")
+    return fail("E0106", f"`{name}` {why}", help="say what repeats with `repeat`, `for` and `block`")
 
 
 def _cut(text: str) -> str:
@@ -148,12 +155,12 @@ class _Parse:
                 at = self.recover(at)
         if self.errors:
             raise NetdslError(self.errors)
-        return result
+        return cast("tuple[tree.Declaration, ...]", result)
 
     def report(self, error: Diagnostic) -> None:
         """Keep an error, unless one in the same line comes before it: it is likely to be a consequence."""
         self.seen += 1
-        line = error.span and error.span.source.position(error.span.start)[0]
+        line = error.span.source.position(error.span.start)[0] if error.span else None
         if line != self.line:
             self.errors.append(replace(error, message=_cut(error.message), help=error.help and _cut(error.help)))
             self.line = line

@@ -23,7 +23,12 @@ _NO_END_AFTER = OPENERS | {"COMMA", "_ARROW"}
 _CLOSE = CLOSERS | {"$END"}
 _NO_END_BEFORE = _CLOSE | {"COMMA", "_ARROW", "SHORTCUT"}
 
-_MALFORMED = r"""(?P<MALFORMED>"[^"\r\n]*|['‘’][^'‘’\r\n]*['‘’]?|[“”„][^“”„"\r\n]*[“”„"]?|[0-9][A-Za-z0-9_]*|.)"""
+_MALFORMED = (
+    r'(?P<MALFORMED>"[^"\r\n]*'
+    r"|['\u2018\u2019][^'\u2018\u2019\r\n]*['\u2018\u2019]?"
+    r'|[\u201c-\u201e][^\u201c-\u201e"\r\n]*[\u201c-\u201e"]?'
+    r"|[0-9][A-Za-z0-9_]*|.)"
+)
 """What no terminal matches, in pieces that a person would see as one."""
 
 

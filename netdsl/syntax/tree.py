@@ -6,9 +6,10 @@ The tree says what was written, in the order it was written; nothing is resolved
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from netdsl.source import Source, Span
+if TYPE_CHECKING:
+    from netdsl.source import Source, Span
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +99,7 @@ class Reference(Tree):
     parts: tuple[ReferencePart, ...]
 
 
-Expression: TypeAlias = (
-    Constant | Name | InAttribute | List | Unary | Binary | Conditional | FunctionCall | Reference
-)
+Expression: TypeAlias = Constant | Name | InAttribute | List | Unary | Binary | Conditional | FunctionCall | Reference
 
 
 @dataclass(frozen=True, slots=True)
@@ -339,9 +338,7 @@ class Train(Tree):
     entries: tuple[TrainEntry, ...]
 
 
-Statement: TypeAlias = (
-    Chain | Let | Default | Input | Parameter | Output | Aux | Expect | Assert | ClassLabels | Train
-)
+Statement: TypeAlias = Chain | Let | Default | Input | Parameter | Output | Aux | Expect | Assert | ClassLabels | Train
 
 
 # ------------------------------------------------------------------------------------------------ declarations

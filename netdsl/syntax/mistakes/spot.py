@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from netdsl.diagnostics import Diagnostic
+from netdsl.source import Span
 from netdsl.syntax.scanner import CLOSERS, OPENERS
 
 if TYPE_CHECKING:
@@ -13,8 +15,19 @@ if TYPE_CHECKING:
 
     from netdsl.syntax.scanner import Token
 
-_PUNCTUATION = {"COLON": ":", "EQUAL": "=", "IN": "in", "ELSE": "else", "COMMA": ",", "_TO": "..", "LPAR": "(",
-                "RPAR": ")"}
+BEGINS = frozenset({"_END", "_ARROW", "COLON", "LBRACE", "LSQB"})
+"""What stands before the first token of an element."""
+
+_PUNCTUATION = {
+    "COLON": ":",
+    "EQUAL": "=",
+    "IN": "in",
+    "ELSE": "else",
+    "COMMA": ",",
+    "_TO": "..",
+    "LPAR": "(",
+    "RPAR": ")",
+}
 
 
 @dataclass(frozen=True)
@@ -120,6 +133,12 @@ class Spot:
         if self.ends_line:
             return "the end of the line"
         return f"`{shorten(self.token.text)}`"
+
+    def error(self, message: str, help: str | None = None, span: Span | None = None) -> Diagnostic:  # noqa: A002 - as in Diagnostic
+        """An error at the token, or at `span`; what is missing at the end of a line is shown there."""
+        if span is None and self.at and (self.ends_line or self.token.type == "$END"):
+            span = Span(self.token.source, self.near(-1).end, self.near(-1).end)
+        return Diagnostic("E0101", message, span or self.token.span, help=help)
 
     @property
     def expected(self) -> str:

@@ -1,0 +1,61 @@
+"""Syntax errors as a table of common mistakes: each entry knows one mistake, and what to write in its stead.
+
+The first entry that recognises the place speaks; where none does, the error says what was found and what was expected.
+The programs in `tests/errors` named `syntax_*` show the entries at work.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from netdsl.syntax.mistakes import arguments, control, declarations, expressions, names
+from netdsl.syntax.mistakes.characters import explain_malformed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from netdsl.diagnostics import Diagnostic
+    from netdsl.syntax.mistakes.spot import Spot
+
+_MISTAKES: tuple[Callable[[Spot], Diagnostic | None], ...] = (
+    declarations.nested_declaration,
+    declarations.use_without_quotes,
+    declarations.variant_without_brackets,
+    expressions.arrow,
+    expressions.comment,
+    declarations.declaration_due,
+    control.equals_in_condition,
+    control.for_with_equals,
+    arguments.train_entry,
+    arguments.call_in_parentheses,
+    arguments.join_argument,
+    control.else_on_a_new_line,
+    names.name_reserved,
+    names.name_missing,
+    names.assignment,
+    control.else_if_in_one_word,
+    arguments.shape_as_value,
+    expressions.index,
+    expressions.current_tensor,
+    control.body_missing,
+    control.body_of_a_call,
+    arguments.comma,
+    arguments.value_missing,
+    arguments.colon_for_equals,
+    expressions.power,
+    expressions.function,
+    expressions.counting,
+    arguments.shape,
+    declarations.goes_on,
+)
+
+
+def explain(spot: Spot) -> Diagnostic:
+    """What is wrong at a place where the parser cannot go on."""
+    if spot.token.type == "MALFORMED":
+        return explain_malformed(spot.token)
+    for mistake in _MISTAKES:
+        found = mistake(spot)
+        if found is not None:
+            return found
+    return spot.error(f"expected {spot.expected}, found {spot.found}")

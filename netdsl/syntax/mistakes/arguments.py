@@ -1,0 +1,142 @@
+"""Mistakes around arguments, shapes among them."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from netdsl.diagnostics import Diagnostic
+from netdsl.syntax.mistakes.spot import Spot, shorten
+
+if TYPE_CHECKING:
+    from netdsl.source import Span
+
+_VALUED = {
+    "REPEAT": "repeat 3 { ... }",
+    "IF": "if stride > 1 { ... }",
+    "ASSERT": "assert params == 61706",
+    "IN": "for i in 1..3 { ... }",
+    "LABELS": 'labels ["plane", "car"]',
+    "WHERE": "where H % 32 == 0",
+}
+
+
+def call_in_parentheses(spot: Spot) -> Diagnostic | None:
+    """`conv(6, k=5)`, `relu()`."""
+    if spot.types(0, "EQUAL") and spot.opener:
+        opener = spot.opener
+    elif spot.types(-1, "LPAR", "RPAR"):
+        opener = spot.at - 1
+    else:
+        return None
+    name = spot.tokens[opener - 1]
+    if spot.tokens[opener].type != "LPAR" or name.type != "NAME" or "EQUAL" in spot.accepts:
+        return None
+    return parenthesised_arguments(name.span, spot.tokens[opener].span)
+
+
+def comma(spot: Spot) -> Diagnostic | None:
+    """`conv 6, 5`, `labels "a", "b"`."""
+    if not spot.types(0, "COMMA"):
+        return None
+    if spot.statement[0].type == "LABELS":
+        return spot.error("the labels are one list", 'write `labels ["a", "b"]`')
+    if "_ARROW" in spot.accepts:
+        return spot.error("arguments are separated by blanks", "remove the comma; between layers write `->`")
+    return None
+
+
+def value_missing(spot: Spot) -> Diagnostic | None:
+    """`conv 6 k=`, `repeat { ... }`."""
+    keyword = spot.near(-1)
+    if spot.wants_value and keyword.type in _VALUED:
+        return spot.error(
+            f"`{keyword.text}` needs a value, found {spot.found}", f"it looks like `{_VALUED[keyword.type]}`"
+        )
+    if spot.types(-1, "EQUAL") and spot.wants_value and not spot.types(0, "EQUAL|OPERATOR"):
+        return spot.error(
+            f"`{spot.near(-2).text}=` has no value",
+            "a value follows `=`",
+            spot.near(-2).span.to(spot.near(-1).span),
+        )
+    return None
+
+
+def colon_for_equals(spot: Spot) -> Diagnostic | None:
+    """`conv 6 k: 5`; `conv 6 fc: dense 10`."""
+    if not (spot.types(-1, "NAME", "COLON") and "_ARROW" in spot.accepts):
+        return None
+    name, value = spot.near(-1).text, spot.near(1)
+    if value.type == "NAME" or spot.is_word(value):
+        return spot.error(
+            f"the label `{name}` stands behind a layer",
+            f"begin a new line, or write `->` before `{name}:`",
+            spot.near(-1).span,
+        )
+    return spot.error(f"`{name}` is given its value with `=`", f"write `{name}={value.text}`")
+
+
+def join_argument(spot: Spot) -> Diagnostic | None:
+    """`concat 1 { ... }`."""
+    if spot.types(-1, "CONCAT|ADD|MUL|MAX|MEAN") and spot.types(0, "INT|FLOAT|SIGN|SHORT|LPAR"):
+        join = spot.near(-1).text
+        remedy = (
+            f"write `axis={spot.token.text}`"
+            if join == "concat"
+            else f"the branches stand in a body: `{join} {{ ... }}`"
+        )
+        return spot.error(f"`{join}` takes only `key=value` arguments", remedy)
+    return None
+
+
+def train_entry(spot: Spot) -> Diagnostic | None:
+    """`train { batch = 128 }`."""
+    opener = spot.opener
+    if opener and spot.types(opener - 1 - spot.at, "TRAIN") and spot.types(-1, "NAME", "EQUAL|COLON"):
+        return spot.error(
+            f"`{spot.near(-1).text}` is followed by its value at once",
+            f"write `{spot.near(-1).text} {spot.near(1).text}`",
+        )
+    return None
+
+
+def shape(spot: Spot) -> Diagnostic | None:
+    """`input x: 3 x 224 x 224`, `input x: (3, 224, 224)`, `input x 3x224x224`."""
+    keyword = spot.statement[0].type if spot.statement else ""
+    if keyword in ("INPUT", "PARAM") and len(spot.statement) == 2:
+        return spot.error(
+            "`:` is missing between the name and the shape",
+            f"write `{spot.near(-1).text}: 3x224x224`, with the shape that it has",
+        )
+    if keyword in ("INPUT", "PARAM", "EXPECT") and (
+        "SHAPE" in spot.accepts or not spot.accepts & {"COLON", "OPERATOR"}
+    ):
+        return spot.error(
+            f"expected {spot.expected}, found {spot.found}",
+            "a shape is written without blanks, the batch left out: `3x224x224` or `[c, size, size]`",
+        )
+    return None
+
+
+def shape_as_value(spot: Spot) -> Diagnostic | None:
+    """`conv 64 3x3`."""
+    if spot.types(0, "SHAPE") and spot.wants_value:
+        text = shorten(spot.token.text)
+        windowed = any("conv" in token.text or "pool" in token.text for token in spot.statement if token.type == "NAME")
+        return spot.error(
+            f"`{text}` is a shape, and a value is due",
+            f"a kernel is written `k{text}`" if windowed else f"write `[{', '.join(text.split('x'))}]`",
+        )
+    return None
+
+
+def parenthesised_arguments(name: Span, opener: Span) -> Diagnostic:
+    """The error of a call written as in other languages, with the call as it should be."""
+    inner = re.match(r"\(([^()\n]*)\)", opener.source.text[opener.start : opener.start + 200])
+    rewritten = re.sub(r"\s*=\s*", "=", inner[1].replace(",", " ")).split() if inner else ["..."]
+    return Diagnostic(
+        "E0101",
+        f"the arguments of `{name.text}` stand in parentheses",
+        opener,
+        help=f"arguments follow the name, with blanks between: `{' '.join([name.text, *rewritten])}`",
+    )

@@ -1,0 +1,88 @@
+"""Mistakes around conditions, loops and bodies."""
+
+from __future__ import annotations
+
+from netdsl.diagnostics import Diagnostic
+from netdsl.syntax.mistakes.spot import BEGINS, Spot
+from netdsl.syntax.scanner import CLOSERS, Token
+
+_WITH_BODY = frozenset(
+    {"REPEAT", "FOR", "IF", "ELSE", "SKIP", "SHORTCUT", "CONCAT", "ADD", "MUL", "MAX", "MEAN", "AUX", "NET", "BLOCK"}
+)
+_ELSE_IF = ("elif", "elseif", "elsif")
+
+
+def else_on_a_new_line(spot: Spot) -> Diagnostic | None:
+    """A closing bracket, a new line, `else`."""
+    if spot.types(0, "ELSE") and spot.types(-1, "_END"):
+        bracket = spot.near(-2).text if spot.near(-2).type in CLOSERS else "}"
+        return spot.error("`else` begins a line", f"put it behind the bracket that it follows: `{bracket} else {{`")
+    return None
+
+
+def else_if_in_one_word(spot: Spot) -> Diagnostic | None:
+    """`if a { ... } elif b { ... }`."""
+    return _else_if(spot.token) if "ELSE" in spot.accepts and spot.token.text in _ELSE_IF else None
+
+
+def equals_in_condition(spot: Spot) -> Diagnostic | None:
+    """`if depth = 3 { ... }`."""
+    if (
+        spot.types(0, "EQUAL")
+        and "OPERATOR" in spot.accepts
+        and any(token.type in ("IF", "ASSERT", "WHERE") for token in spot.statement)
+    ):
+        return spot.error("`=` does not compare", f"write `{spot.near(-1).text} == {spot.near(1).text}`")
+    return None
+
+
+def for_with_equals(spot: Spot) -> Diagnostic | None:
+    """`for i = 1..3 { ... }`."""
+    if spot.types(-2, "FOR", "NAME", "EQUAL"):
+        return spot.error("`for` takes its values with `in`", f"write `for {spot.near(-1).text} in`")
+    return None
+
+
+def body_missing(spot: Spot) -> Diagnostic | None:
+    """`repeat 3`, `if a:`, and a bracket on a line of its own."""
+    if not spot.wants_body:
+        return None
+    keyword = next((token for token in reversed(spot.statement) if token.type in _WITH_BODY), None)
+    if keyword is None:
+        return None
+    message = f"`{keyword.text}` needs a body in `{{ }}` or `[ ]`, found {spot.found}"
+    if spot.types(0, "_END", "LBRACE|LSQB"):
+        return spot.error(message, f"put the `{spot.near(1).text}` at the end of this line")
+    if spot.types(0, "COLON"):
+        return spot.error(message, "write `{` instead of `:`, and `}` at the end of the body")
+    return spot.error(message, "put what belongs to it between `{` and `}`")
+
+
+def body_of_a_call(spot: Spot) -> Diagnostic | None:
+    """`features { conv 3 }`, which the grammar takes for the label `features{...}:`."""
+    if spot.accepts == {"COLON"} and spot.types(-1, "RBRACE"):
+        opener = next(i for i in range(spot.at - 1, -1, -1) if spot.tokens[i].type == "LBRACE")
+    elif spot.types(0, "LBRACE|LSQB"):
+        opener = spot.at
+    else:
+        opener = spot.opener or 0
+    first = opener if opener != spot.at else spot.at - len(spot.statement) + 1
+    name = spot.tokens[first - 1]
+    known = opener > 1 and name.type == "NAME" and spot.tokens[first - 2].type in BEGINS
+    if not known or spot.tokens[opener].type not in ("LBRACE", "LSQB") or "LBRACE" in spot.accepts:
+        return None
+    if name.text in _ELSE_IF:
+        return _else_if(name)
+    bracket = spot.tokens[opener]
+    touches = spot.tokens[opener - 1] is name
+    return spot.error(
+        f"`{name.text}` is taken for a layer, and a layer has no body",
+        f"to label a group, write `{name.text}: {bracket.text}`"
+        if touches
+        else "begin a new line, or write `->` before the group",
+        bracket.span,
+    )
+
+
+def _else_if(token: Token) -> Diagnostic:
+    return Diagnostic("E0101", f"`{token.text}` is not a word of the language", token.span, help="write `else if`")

@@ -1,0 +1,98 @@
+"""Mistakes in expressions, and marks of other languages."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from netdsl.diagnostics import Diagnostic
+    from netdsl.syntax.mistakes.spot import Spot
+
+FUNCTIONS = ("min", "max", "ceil", "floor", "round", "abs", "sum", "len", "range", "enumerate", "zip")
+
+
+def arrow(spot: Spot) -> Diagnostic | None:
+    """`conv 3 >> relu`, `conv 3 => relu`, an arrow that leads from or to nothing."""
+    for first in (-1, 0):
+        one, two = spot.near(first), spot.near(first + 1)
+        if one.end == two.start and one.text + two.text in ("=>", ">>", "-->", "->>", "~>"):
+            return spot.error(
+                f"`{one.text + two.text}` is not an arrow of the language", "write `->`", one.span.to(two.span)
+            )
+    if spot.types(0, "_ARROW") and spot.wants_layer:
+        return spot.error("there is no layer before `->`", "remove the arrow, or write a layer before it")
+    if spot.types(-1, "_ARROW") and not (spot.is_word(spot.token) or spot.types(0, "INT|STRING|SHORT")):
+        return spot.error(
+            "there is no layer after `->`", "remove the arrow, or write a layer behind it", spot.near(-1).span
+        )
+    return None
+
+
+def comment(spot: Spot) -> Diagnostic | None:
+    """`// text`."""
+    pair = spot.token.text + spot.near(1).text
+    if spot.token.text == "//" or pair in ("--", "/*"):
+        return spot.error(f"{spot.found} begins neither a layer nor a statement", "a comment begins with `#`")
+    return None
+
+
+def index(spot: Spot) -> Diagnostic | None:
+    """`let n = depths[0]`, `repeat depths[0] { ... }`."""
+    here = spot.at if spot.types(0, "LSQB") and "OPERATOR" in spot.accepts else spot.opener
+    if (
+        here
+        and spot.tokens[here].type == "LSQB"
+        and spot.tokens[here - 1].type == "NAME"
+        and spot.tokens[here - 1].end == spot.tokens[here].start
+    ):
+        name = spot.tokens[here - 1].text
+        return spot.error(
+            f"`{name}[...]`: lists have no index", f"unpack the list: `let a, b = {name}`", spot.tokens[here].span
+        )
+    return None
+
+
+def power(spot: Spot) -> Diagnostic | None:
+    """`2 ** n`."""
+    if spot.types(-1, "OPERATOR", "OPERATOR") and spot.near(-1).text == spot.token.text == "*":
+        return spot.error("there are no powers", "multiply", spot.near(-1).span.to(spot.token.span))
+    return None
+
+
+def function(spot: Spot) -> Diagnostic | None:
+    """`let x = sqrt(2)`, `let x = min 1`."""
+    if spot.types(-1, "NAME", "LPAR") and "OPERATOR" in spot.accepts:
+        return spot.error(
+            f"`{spot.near(-1).text}` is not a function",
+            f"there are {', '.join(f'`{name}`' for name in FUNCTIONS)}",
+            spot.near(-1).span,
+        )
+    if spot.near(-1).text in FUNCTIONS and spot.accepts == {"LPAR"}:
+        name = spot.near(-1).text
+        return spot.error(
+            f"`{name}` is a function, and its arguments stand in parentheses",
+            f"write `{name}(...)`",
+            spot.near(-1).span,
+        )
+    return None
+
+
+def current_tensor(spot: Spot) -> Diagnostic | None:
+    """`conv in`, `x.channels`, `.5`."""
+    if spot.types(0, "IN") and spot.wants_value:
+        return spot.error("`in` by itself is not a value", "write `in.channels`, `in.height`, `in.width` or `in.rank`")
+    if not spot.types(0, "TAIL"):
+        return None
+    if spot.token.text[1:2].isdigit():
+        return spot.error("numbers have digits on both sides of the point", f"write `0{spot.token.text}`")
+    return spot.error(
+        f"`{spot.near(-1).text}` has no parts",
+        f"the current tensor is `in`, as in `in.channels`; a label is `@{spot.near(-1).text}{spot.token.text}`",
+    )
+
+
+def counting(spot: Spot) -> Diagnostic | None:
+    """`let xs = 1..3`."""
+    if spot.types(0, "_TO"):
+        return spot.error("`..` counts in the head of a `for` only", "elsewhere write `range(...)`")
+    return None

@@ -1,0 +1,86 @@
+"""Mistakes around names and labels."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from netdsl.diagnostics import Diagnostic
+from netdsl.syntax.mistakes.spot import BEGINS, Spot
+
+if TYPE_CHECKING:
+    from netdsl.source import Span
+
+_NAMED = {
+    "NET": "net name { ... }",
+    "BLOCK": "block name(width) { ... }",
+    "DEFAULT": "default conv bias=no",
+    "LET": "let n = 3",
+    "INPUT": "input image: 3x224x224",
+    "PARAM": "param token: 1x768",
+    "OUTPUT": "output logits",
+    "AUX": "aux name { ... }",
+    "REUSE": "reuse label",
+    "FOR": "for n in [1, 2, 3] { ... }",
+}
+
+
+def name_reserved(spot: Spot) -> Diagnostic | None:
+    """`block mean(c) { ... }`, `input: conv 8`."""
+    if spot.types(0, "COLON") and spot.is_word(spot.near(-1)) and not spot.types(1, "LBRACE|LSQB"):
+        return None if spot.types(-1, "ELSE") else reserved_name(spot.near(-1).span)
+    if spot.wants_name and "_END" not in spot.accepts and not spot.types(0, "IN"):
+        return reserved_name(spot.token.span) if spot.is_word(spot.token) or spot.types(0, "SHORT") else None
+    if spot.wants_layer and spot.is_word(spot.token) and spot.types(1, "COLON"):
+        return reserved_name(spot.token.span)
+    return None
+
+
+def name_missing(spot: Spot) -> Diagnostic | None:
+    """`output`, `aux { ... }`, `reuse @label`."""
+    keyword = spot.near(-1)
+    if not (spot.wants_name and keyword.type in _NAMED):
+        return None
+    if spot.types(0, "SHAPE|INT|LSQB"):
+        return spot.error(f"`{keyword.text}` needs a name", f"write `{keyword.text} name: {spot.token.text}`")
+    if spot.types(0, "REFERENCE|OPEN_REFERENCE"):
+        return spot.error(
+            f"`{keyword.text}` takes a label without `@`", f"write `{keyword.text} {spot.token.text[1:]}`"
+        )
+    return spot.error(f"`{keyword.text}` needs a name, found {spot.found}", f"it looks like `{_NAMED[keyword.type]}`")
+
+
+def assignment(spot: Spot) -> Diagnostic | None:
+    """`features = conv 3`."""
+    if spot.types(0, "EQUAL") and spot.types(-1, "NAME") and spot.near(-2).type in BEGINS:
+        name, value = spot.near(-1).text, spot.near(1)
+        if spot.near(-1).reserved:
+            example = _NAMED.get(spot.words.get(name, ""))
+            if example is None:
+                return reserved_name(spot.near(-1).span)
+            return spot.error(f"`{name}` needs a name, found {spot.found}", f"it looks like `{example}`")
+        if value.type == "NAME" or spot.is_word(value):
+            return spot.error(
+                "a layer is labelled with `:`, not with `=`",
+                f"write `{name}: {value.text} ...`; to name a number, `let {name} = ...`",
+            )
+        return spot.error("`=` gives a value to arguments and in a `let` only", f"write `let {name} = {value.text}`")
+    return None
+
+
+def reserved_name(name: Span) -> Diagnostic:
+    """The error of a name that the language reads as something else."""
+    text = name.text
+    if re.fullmatch(r"[kspdg][0-9]+(x[0-9]+)*", text):
+        return Diagnostic(
+            "E0109",
+            f"`{text}` is short for the argument `{text[0]}={text[1:]}` and so cannot be a name",
+            name,
+            help=f"write `{text[0]}_{text[1:]}`",
+        )
+    return Diagnostic(
+        "E0109",
+        f"`{text}` is a word of the language and cannot be a name",
+        name,
+        help=f"choose another one, such as `{text}_`",
+    )
