@@ -16,8 +16,7 @@ from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
 from netdsl.diagnostics import NetdslError
-from netdsl.runtime import Device, Port, Session
-from netdsl.runtime import session as runtime
+from netdsl.runtime import Device, Port, Session, devices, session
 from netdsl.runtime.bench import Plan, bench
 from netdsl.runtime.cuda import Gpus, find_gpus
 from netdsl.runtime.feeds import batches, rank, save_arrays
@@ -97,6 +96,49 @@ def fake_onnxruntime(
     monkeypatch.setitem(sys.modules, "onnxruntime", fake)
 
 
+class Driver:
+    """A driver with some GPUs, as `ctypes` shows its library."""
+
+    def __init__(self, *names, status=0):
+        self.names, self.status = names, status
+
+    def cuInit(self, _flags):  # noqa: N802 - the driver's names
+        return self.status
+
+    def cuDriverGetVersion(self, version):  # noqa: N802 - the driver's names
+        version._obj.value = 12040
+
+    def cuDeviceGetCount(self, count):  # noqa: N802 - the driver's names
+        count._obj.value = len(self.names)
+
+    def cuDeviceGetName(self, text, _size, ordinal):  # noqa: N802 - the driver's names
+        text.value = self.names[ordinal].encode()
+
+
+@pytest.mark.parametrize(
+    ("driver", "names", "version", "problem"),
+    [
+        (Driver("H200", "L4"), ("H200", "L4"), "12.4", ""),
+        (Driver(), (), "12.4", "shows no GPU"),
+        (Driver(status=100), (), "", "cuInit returned 100"),
+    ],
+)
+def test_the_driver_is_asked(monkeypatch, driver, names, version, problem):
+    monkeypatch.setattr("ctypes.CDLL", lambda _name: driver)
+    gpus = find_gpus()
+    assert (gpus.names, gpus.driver) == (names, version)
+    assert problem in gpus.problem
+    assert bool(gpus.problem) is bool(problem)
+
+
+def test_no_driver(monkeypatch):
+    def fail(_name):
+        raise OSError
+
+    monkeypatch.setattr("ctypes.CDLL", fail)
+    assert "not installed" in find_gpus().problem
+
+
 def test_a_build_without_the_provider_is_refused(monkeypatch, model):
     fake_onnxruntime(monkeypatch, providers=("CPUExecutionProvider",))
     with pytest.raises(NetdslError) as error:
@@ -117,7 +159,7 @@ def test_the_installed_build_is_asked(model):
 
 def test_a_machine_without_a_driver_is_refused(monkeypatch, model):
     fake_onnxruntime(monkeypatch)
-    monkeypatch.setattr(runtime, "find_gpus", lambda: Gpus(problem="the NVIDIA driver is not installed"))
+    monkeypatch.setattr(devices, "find_gpus", lambda: Gpus(problem="the NVIDIA driver is not installed"))
     with pytest.raises(NetdslError) as error:
         Session(model, "cuda")
     assert code(error) == "E0904"
@@ -126,7 +168,7 @@ def test_a_machine_without_a_driver_is_refused(monkeypatch, model):
 
 def test_a_gpu_that_is_not_there_is_refused(monkeypatch, model):
     fake_onnxruntime(monkeypatch)
-    monkeypatch.setattr(runtime, "find_gpus", lambda: Gpus(("H200", "H200"), "13.0"))
+    monkeypatch.setattr(devices, "find_gpus", lambda: Gpus(("H200", "H200"), "13.0"))
     with pytest.raises(NetdslError) as error:
         Session(model, "cuda:2")
     assert code(error) == "E0904"
@@ -137,7 +179,7 @@ def test_a_gpu_that_is_not_there_is_refused(monkeypatch, model):
 def test_a_silent_fallback_is_refused(monkeypatch, model, capfd):
     """Onnxruntime gives a session for the CPU when the provider's library does not load."""
     fake_onnxruntime(monkeypatch, SimpleNamespace(get_providers=lambda: ["CPUExecutionProvider"]))
-    monkeypatch.setattr(runtime, "find_gpus", lambda: Gpus(("H200",), "13.0"))
+    monkeypatch.setattr(devices, "find_gpus", lambda: Gpus(("H200",), "13.0"))
     with pytest.raises(NetdslError) as error:
         Session(model, "cuda")
     assert code(error) == "E0904"
@@ -148,14 +190,14 @@ def test_a_library_that_does_not_load_is_named(tmp_path):
     (tmp_path / "capi").mkdir()
     (tmp_path / "capi" / "libonnxruntime_providers_cuda.so").write_bytes(b"not a library")
     fake = SimpleNamespace(__file__=str(tmp_path / "__init__.py"))
-    reason = runtime._not_loading(fake, Device("cuda"))
+    reason = devices.not_loading(fake, Device("cuda"))
     assert reason is not None
     assert "libonnxruntime_providers_cuda.so" in reason
 
 
 def test_a_provider_that_raises_is_a_missing_device(monkeypatch, model):
     fake_onnxruntime(monkeypatch, raises=RuntimeError("CUDA failure 100: no CUDA-capable device is detected"))
-    monkeypatch.setattr(runtime, "find_gpus", lambda: Gpus(("H200",), "13.0"))
+    monkeypatch.setattr(devices, "find_gpus", lambda: Gpus(("H200",), "13.0"))
     with pytest.raises(NetdslError) as error:
         Session(model, "cuda")
     assert code(error) == "E0904"
@@ -247,7 +289,7 @@ PLACE = "/onnxruntime_src/core/graph/model.cc:256 onnxruntime::Model::Model(Prot
     ],
 )
 def test_places_in_another_program_s_source_are_left_out(raw, told):
-    assert runtime._reason(RuntimeError(raw)) == told
+    assert session._reason(RuntimeError(raw)) == told
 
 
 # ------------------------------------------------------------------------------------------------ inputs

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from netdsl.cli.common import complete_net, device_option, echo_json, format_option, set_option
+from netdsl.cli.common import LARGEST_BATCH, complete_net, device_option, echo_json, format_option, set_option
 
 if TYPE_CHECKING:
     from netdsl.runtime.bench import Plan, Timing
@@ -18,7 +19,7 @@ def _sizes(ctx: click.Context, param: click.Parameter, given: tuple[str, ...]) -
     sizes: dict[str, int] = {}
     for text in given:
         name, _, number = text.partition("=")
-        if not name or not (number.isascii() and number.isdigit()) or int(number) < 1:
+        if not name or re.fullmatch(r"[1-9][0-9]{0,8}", number) is None:
             raise click.BadParameter(f"`{text}` is not of the form NAME=NUMBER")
         sizes[name] = int(number)
     return sizes
@@ -26,7 +27,7 @@ def _sizes(ctx: click.Context, param: click.Parameter, given: tuple[str, ...]) -
 
 @click.command()
 @click.argument("model", shell_complete=complete_net)
-@click.option("--batch", type=click.IntRange(min=1), help="Samples in each run; 1 unless given.")
+@click.option("--batch", type=click.IntRange(1, LARGEST_BATCH), help="Samples in each run; 1 unless given.")
 @click.option(
     "--size",
     "sizes",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from netdsl.cli.common import allow_option, complete_net, set_option, show_warnings
+from netdsl.cli.common import LARGEST_BATCH, allow_option, complete_net, set_option, show_warnings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -37,7 +37,7 @@ LONG = 200_000_000
 )
 @click.option("--training", is_flag=True, help="Keep dropout, batch norm and auxiliary heads as in training.")
 @click.option("--opset", type=int, help="The opset, from 13 to 21; the lowest that will do unless given.")
-@click.option("--batch", type=click.IntRange(min=1), help="A fixed batch size; left open unless given.")
+@click.option("--batch", type=click.IntRange(1, LARGEST_BATCH), help="A fixed batch size; left open unless given.")
 @click.option(
     "--init",
     "scheme",

@@ -1,5 +1,6 @@
 """Running models: sessions on a device, what goes into them and comes out, and how fast they are."""
 
-from netdsl.runtime.session import PROVIDERS, Device, Port, Session
+from netdsl.runtime.devices import PROVIDERS, Device
+from netdsl.runtime.session import Port, Session
 
 __all__ = ["PROVIDERS", "Device", "Port", "Session"]

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netdsl.diagnostics import fail
-from netdsl.runtime.session import PROVIDERS, Session
+from netdsl.runtime.devices import PROVIDERS
+from netdsl.runtime.session import Session
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -6,9 +6,6 @@ what is missing.
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
-import io
 import json
 import os
 import re
@@ -17,41 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from netdsl.diagnostics import NetdslError, fail
-from netdsl.runtime.cuda import find_gpus
+from netdsl.runtime.devices import PROVIDERS, Device, need_device, not_loading, providers, unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import numpy as np
-
-PROVIDERS = {
-    "cpu": "CPUExecutionProvider",
-    "cuda": "CUDAExecutionProvider",
-    "tensorrt": "TensorrtExecutionProvider",
-}
-
-
-@dataclass(frozen=True)
-class Device:
-    """Where a model runs: `cpu`, or `cuda` or `tensorrt` with the ordinal of a GPU."""
-
-    kind: str
-    ordinal: int = 0
-
-    @staticmethod
-    def parse(text: str) -> Device:
-        """Read `cpu`, `cuda`, `cuda:1`, `tensorrt` or `tensorrt:1`.
-
-        Raises:
-            NetdslError: it is none of these (E0904).
-        """
-        kind, colon, ordinal = text.partition(":")
-        if kind not in PROVIDERS or (colon and (kind == "cpu" or not (ordinal.isascii() and ordinal.isdigit()))):
-            raise fail("E0904", f"a device is `cpu`, `cuda`, `cuda:N`, `tensorrt` or `tensorrt:N`, not `{text}`")
-        return Device(kind, int(ordinal or 0))
-
-    def __str__(self) -> str:
-        return "cpu" if self.kind == "cpu" else f"{self.kind}:{self.ordinal}"
 
 
 @dataclass(frozen=True)
@@ -94,18 +62,18 @@ class Session:
         self.device = Device.parse(device)
         ort = _onnxruntime()
         _need_model(self.path)
-        _need_device(ort, self.device)
+        need_device(ort, self.device)
         options = ort.SessionOptions()
         options.log_severity_level = 4  # what goes wrong is raised, and told by us
         if profile is not None:
             options.enable_profiling, options.profile_file_prefix = True, profile
-        providers = _providers(self.device, tf32, cuda_graph)
+        chosen = providers(self.device, tf32=tf32, cuda_graph=cuda_graph)
         try:
-            self.ort = ort.InferenceSession(os.fspath(self.path), options, providers=providers, enable_fallback=0)
+            self.ort = ort.InferenceSession(os.fspath(self.path), options, providers=chosen, enable_fallback=0)
         except Exception as error:  # onnxruntime's exceptions have no base of their own
             raise self._load_error(ort, error) from error
         if self.ort.get_providers()[0] != PROVIDERS[self.device.kind]:
-            raise _unavailable(self.device, _not_loading(ort, self.device) or "onnxruntime could not start it")
+            raise unavailable(self.device, not_loading(ort, self.device) or "onnxruntime could not start it")
         self.inputs = tuple(map(_port, self.ort.get_inputs()))
         self.outputs = tuple(map(_port, self.ort.get_outputs()))
         self.metadata: dict[str, str] = dict(self.ort.get_modelmeta().custom_metadata_map)
@@ -168,7 +136,7 @@ class Session:
         """Why onnxruntime did not load the model, or start the device."""
         text = str(error)
         if self.device.kind != "cpu" and any(word in text for word in ("ExecutionProvider", "CUDA", "TensorRT")):
-            return _unavailable(self.device, _not_loading(ort, self.device) or _reason(error))
+            return unavailable(self.device, not_loading(ort, self.device) or _reason(error))
         if "xternal" in text and "data" in text.lower():
             return fail(
                 "E0905",
@@ -204,54 +172,6 @@ def _onnxruntime() -> Any:
         ) from error
     onnxruntime.set_default_logger_severity(4)
     return onnxruntime
-
-
-def _providers(device: Device, tf32: bool, cuda_graph: bool) -> list[Any]:
-    ordinal = {"device_id": str(device.ordinal)}
-    cuda = (PROVIDERS["cuda"], ordinal | {"use_tf32": str(int(tf32)), "enable_cuda_graph": str(int(cuda_graph))})
-    tensorrt = (PROVIDERS["tensorrt"], ordinal | {"trt_cuda_graph_enable": str(int(cuda_graph))})
-    return {"cpu": [], "cuda": [cuda], "tensorrt": [tensorrt, cuda]}[device.kind] + [PROVIDERS["cpu"]]
-
-
-def _need_device(ort: Any, device: Device) -> None:
-    """Refuse a device before onnxruntime would replace it (E0904)."""
-    if device.kind == "cpu":
-        return
-    if PROVIDERS[device.kind] not in ort.get_available_providers():
-        raise _unavailable(
-            device,
-            f"the installed onnxruntime {ort.__version__} is built without it",
-            help="`pip uninstall onnxruntime`, then `pip install 'netdsl[gpu]'`: the two packages "
-            "overwrite each other's files",
-        )
-    gpus = find_gpus()
-    if gpus.problem:
-        raise _unavailable(device, gpus.problem)
-    if device.ordinal >= len(gpus.names):
-        listed = ", ".join(f"`{device.kind}:{ordinal}` is {name}" for ordinal, name in enumerate(gpus.names))
-        raise _unavailable(device, f"there is no GPU {device.ordinal}", help=listed)
-    if hasattr(ort, "preload_dlls"):  # since 1.21: finds the CUDA libraries that pip installed
-        with contextlib.redirect_stdout(io.StringIO()):
-            ort.preload_dlls()
-
-
-def _not_loading(ort: Any, device: Device) -> str | None:
-    """Why a provider's library does not load, found by loading it ourselves: the system names what is missing."""
-    directory = Path(ort.__file__).parent / "capi"
-    for path in sorted(directory.glob(f"*onnxruntime_providers_{device.kind}.*")):
-        try:
-            ctypes.CDLL(str(path))
-        except OSError as error:
-            return f"its library does not load: {error}"
-    return None
-
-
-def _unavailable(device: Device, problem: str, help: str | None = None) -> NetdslError:  # noqa: A002 - as in Diagnostic
-    return fail(
-        "E0904",
-        f"`{device}` is not available: {problem}",
-        help=help or "`netdsl doctor` shows what is installed; `--device cpu` needs nothing more",
-    )
 
 
 def _need_model(path: Path) -> None:
