@@ -51,16 +51,18 @@ def integer(value: object, least: int | None = None) -> int:
             f"a whole number is due, not {show(value)} = {float(value):g}",
             "use `//` for a division that rounds down",
         )
-    if isinstance(value, float) and value.is_integer():
-        raise ArgumentError("E0307", f"a whole number is due, not {value!r}", f"write {int(value)}")
     if isinstance(value, float):
-        raise ArgumentError("E0307", f"a whole number is due, not {value!r}")
+        whole = f"`{int(value)}`, or " if value.is_integer() else ""
+        raise ArgumentError(
+            "E0307", f"a whole number is due, not {value!r}", f"write {whole}`round(...)`, `floor(...)` or `ceil(...)`"
+        )
     if isinstance(value, Symbolic):
         raise ArgumentError(
             "E0412", f"a known number is due, and `{value}` depends on symbolic sizes", "fix the size in the `input`"
         )
     if isinstance(value, bool) or not isinstance(value, int):
-        raise ArgumentError("E0305", f"a whole number is due, not {describe(value)}")
+        remedy = f"write `{value}`, without quotes" if isinstance(value, str) and value.isdecimal() else None
+        raise ArgumentError("E0305", f"a whole number is due, not {describe(value)}", remedy)
     if least is not None and value < least:
         raise ArgumentError("E0306", f"a number of at least {least} is due, not {value}")
     if abs(value) > LARGEST:
@@ -85,7 +87,8 @@ def real(value: object, least: float | None = None, most: float | None = None) -
 def truth(value: object) -> bool:
     """`yes` or `no`."""
     if not isinstance(value, bool):
-        raise ArgumentError("E0305", f"`yes` or `no` is due, not {describe(value)}")
+        remedy = {"0": "write `no`", "1": "write `yes`"}.get(str(value))
+        raise ArgumentError("E0305", f"`yes` or `no` is due, not {describe(value)}", remedy)
     return value
 
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import netdsl.layers  # noqa: F401 - fills the table of layers
 from netdsl.diagnostics import fail
 from netdsl.elaborate.net import elaborate
-from netdsl.elaborate.program import load_program, suggestion
+from netdsl.elaborate.program import load_program
+from netdsl.elaborate.suggestions import suggestion
 from netdsl.lint import lint
 from netdsl.source import Source
 from netdsl.syntax.parser import read_source

@@ -12,7 +12,8 @@ def show(value: object) -> str:
     if isinstance(value, str):
         return f'"{value}"'
     if isinstance(value, tuple):
-        return f"({', '.join(map(show, value))})"
+        items = ", ".join(map(show, value))
+        return f"({items})" if len(value) > 1 else f"[{items}]"
     if isinstance(value, Fraction):
         return f"{value.numerator}/{value.denominator}"
     return str(value)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from netdsl.arguments import ArgumentError
 from netdsl.diagnostics import Diagnostic, NetdslError, fail
-from netdsl.elaborate.program import suggestion
+from netdsl.elaborate.suggestions import ARGUMENTS_ELSEWHERE, listed, suggestion
 from netdsl.elaborate.values import UNKNOWN, BlockValue, LayerValue, Unknown, Value
 from netdsl.layer import Layer, signature
 from netdsl.syntax import tree
@@ -68,10 +68,12 @@ def match(
     for argument in arguments:
         try:
             if argument.key is None:
-                if position >= len(formals):
-                    raise _too_many(name, formals, argument.span)
-                formal = formals[position]
                 position += 1
+                if position > len(formals) + 1:
+                    continue  # the first that is too many was told
+                if position > len(formals):
+                    raise _too_many(name, formals, argument.span)
+                formal = formals[position - 1]
             elif argument.key in by_name:
                 formal = by_name[argument.key]
             else:
@@ -79,7 +81,7 @@ def match(
                     "E0301",
                     f"`{name}` has no argument `{argument.key}`",
                     argument.span,
-                    help=suggestion(argument.key, by_name) or usage(name, formals),
+                    help=suggestion(argument.key, by_name, ARGUMENTS_ELSEWHERE) or usage(name, formals),
                 )
             if formal.name in bound:
                 raise fail(
@@ -88,7 +90,8 @@ def match(
                     argument.span,
                     notes=(f"the first stands at {bound[formal.name].span.place}",),
                 )
-            bound[formal.name] = Bound(_value(formal, argument, evaluator), argument.value.span)
+            what = f"`{formal.name}` of `{name}`" if len(formals) > 1 else f"`{name}`"
+            bound[formal.name] = Bound(_value(what, formal, argument, evaluator), argument.value.span)
         except NetdslError as error:
             errors += error.diagnostics
     if errors:
@@ -108,37 +111,48 @@ def usage(name: str, formals: Sequence[Formal]) -> str:
     """The signature in one line; optional arguments in brackets."""
     if not formals:
         return f"`{name}` takes no arguments"
-    return f"`{' '.join([name, *(f.name if f.required else f'[{f.name}]' for f in formals)])}`"
+    return f"it is called as `{' '.join([name, *(f.name if f.required else f'[{f.name}]' for f in formals)])}`"
 
 
 def _too_many(name: str, formals: Sequence[Formal], span: Span) -> NetdslError:
     if not formals:
         return fail("E0303", f"`{name}` takes no arguments", span)
-    return fail("E0303", f"`{name}` takes at most {len(formals)} arguments", span, help=usage(name, formals))
+    count = "1 argument" if len(formals) == 1 else f"{len(formals)} arguments"
+    return fail("E0303", f"`{name}` takes at most {count}", span, help=usage(name, formals))
 
 
-def _value(formal: Formal, argument: tree.Argument, evaluator: Evaluator) -> Value:
+def _value(what: str, formal: Formal, argument: tree.Argument, evaluator: Evaluator) -> Value:
+    """The value of an argument, which messages call `what`."""
     expression = argument.value
-    if (
-        formal.kind is not None
-        and isinstance(expression, tree.Name)
-        and expression.id in formal.kind.words
-        and evaluator.environment.find(expression.id) is None
-    ):
-        return expression.id
+    words = formal.kind.words if formal.kind is not None else ()
+    if words and isinstance(expression, tree.Name) and evaluator.find(expression.id) is None:
+        return _word(what, expression, words)
+    if formal.kind is None and isinstance(expression, tree.Name) and evaluator.find(expression.id) is None:
+        raise evaluator.unknown(expression, callables=True)
     value = evaluator.evaluate(expression)
     if formal.kind is None or isinstance(value, Unknown):
         return value
-    return _converted(formal.kind, value, expression.span)
+    return _converted(what, formal.kind, value, expression.span)
 
 
-def _converted(kind: Kind, value: Value, span: Span) -> Any:
+def _word(what: str, name: tree.Name, words: tuple[str, ...]) -> str:
+    if name.id in words:
+        return name.id
+    raise fail(
+        "E0305",
+        f"{what}: `{name.id}` is no name that is known here, and no word that it takes",
+        name.span,
+        help=suggestion(name.id, words) or f"the word{'s are' if len(words) > 1 else ' is'} {listed(words)}",
+    )
+
+
+def _converted(what: str, kind: Kind, value: Value, span: Span) -> Any:
     if isinstance(value, tuple) and any(isinstance(item, BlockValue | LayerValue) for item in value):
-        raise fail("E0305", f"{kind.name} is due, not a list of names", span)
+        raise fail("E0305", f"{what}: {kind.name} is due, not a list of names", span)
     try:
         return kind.convert(value)
     except ArgumentError as error:
-        raise fail(error.code, error.message, span, help=error.help) from None
+        raise fail(error.code, f"{what}: {error.message}", span, help=error.help) from None
 
 
 def make_layer(layer: type[Layer], bound: Mapping[str, Bound], span: Span) -> Layer | Unknown:

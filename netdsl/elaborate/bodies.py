@@ -19,7 +19,7 @@ from netdsl.elaborate.errors import DEEPEST, Errors
 from netdsl.elaborate.expressions import Evaluator
 from netdsl.elaborate.names import Member, Names
 from netdsl.elaborate.nodes import Nodes, Spot
-from netdsl.elaborate.program import BlockDefinition, Module, suggestion
+from netdsl.elaborate.suggestions import suggestion
 from netdsl.elaborate.values import UNKNOWN, BlockValue, Environment, LayerValue, TensorValue, Unknown, Value
 from netdsl.ir.graph import Node
 from netdsl.ir.types import format_shape
@@ -30,6 +30,7 @@ from netdsl.syntax import tree
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from netdsl.elaborate.program import BlockDefinition, Module
     from netdsl.source import Span
 
 Tensor: TypeAlias = Node | Unknown | None

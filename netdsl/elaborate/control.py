@@ -37,7 +37,7 @@ def turns(item: tree.Repeat | tree.For, evaluator: Evaluator) -> Iterator[dict[s
             "E0305",
             f"`for` goes through a list, not {describe(values)}",
             item.items.span,
-            help="write `for i in 1..n` to count",
+            help=f"to count, write `1..{item.items.span.text}`" if isinstance(values, int) else None,
         )
     for value in values:
         yield unpacked(item.targets, value, item.items.span)
@@ -62,7 +62,13 @@ def unpacked(targets: tuple[tree.Name, ...], value: Value, span: Span) -> dict[s
         return {target.id: UNKNOWN for target in targets}
     if not isinstance(value, tuple) or len(value) != len(targets):
         found = f"a list of {len(value)}" if isinstance(value, tuple) else describe(value)
-        raise fail("E0309", f"{len(targets)} names need a list of {len(targets)}, not {found}", span)
+        unwanted = len(value) - len(targets) if isinstance(value, tuple) else 0
+        raise fail(
+            "E0309",
+            f"{len(targets)} names need a list of {len(targets)}, not {found}",
+            span,
+            help=f"add `{', '.join('_' * unwanted)}` to the names for what is not needed" if unwanted > 0 else None,
+        )
     return {target.id: item for target, item in zip(targets, value, strict=True)}
 
 

@@ -10,9 +10,18 @@ from typing import TYPE_CHECKING, Any
 from netdsl.arguments import ArgumentError, describe, integer
 from netdsl.diagnostics import NetdslError, fail
 from netdsl.elaborate.functions import FUNCTIONS, LONGEST_LIST, TooLong
-from netdsl.elaborate.program import suggestion
+from netdsl.elaborate.suggestions import listed, suggestion
 from netdsl.elaborate.values import UNKNOWN, BlockValue, LayerValue, TensorValue, Unknown, Value
-from netdsl.ir.dim import DimError, Symbolic, equality_constraint, exact_quotient, lower_bound, upper_bound
+from netdsl.ir.dim import (
+    DimError,
+    Symbolic,
+    equality_constraint,
+    exact_quotient,
+    lower_bound,
+    order_constraint,
+    symbols,
+    upper_bound,
+)
 from netdsl.layer import LAYERS
 from netdsl.show import show
 from netdsl.syntax import tree
@@ -51,7 +60,7 @@ class Evaluator:
         if isinstance(value, int | float | Fraction) and not isinstance(value, bool):
             _check_magnitude(value, expression.span)
         if isinstance(value, tuple) and len(value) > LONGEST_LIST:
-            raise fail("E0703", f"a list of {len(value)} elements is longer than {LONGEST_LIST}", expression.span)
+            raise fail("E0703", f"a list of {len(value):,} elements is longer than {LONGEST_LIST:,}", expression.span)
         return value
 
     def whole(self, expression: tree.Expression, least: int | None) -> int | Unknown:
@@ -78,8 +87,39 @@ class Evaluator:
             "E0305",
             f"a condition is `yes` or `no`, not {describe(value)}",
             expression.span,
-            help="compare it with something, as in `n > 0`",
+            help=f"compare it, as in `{expression.span.text} > 0`" if _is_number(value) else None,
         )
+
+    def find(self, name: str) -> Value | None:
+        """What a name means here, or None."""
+        value = self.environment.find(name)
+        if value is not None:
+            return value
+        if name in self.module.blocks:
+            return BlockValue(self.module.blocks[name])
+        return LayerValue(LAYERS[name]) if name in LAYERS else None
+
+    def unknown(self, e: tree.Name, *, callables: bool = False) -> NetdslError:
+        """The error of a name without a meaning; `callables` tells that a block or a layer may be meant."""
+        known = self.environment.names() | ({*self.module.blocks, *LAYERS} if callables else set())
+        remedy = suggestion(e.id, known)
+        if e.id in IN_ATTRIBUTES:
+            remedy = f"did you mean `in.{e.id}`?"
+        elif self._is_label(e):
+            remedy = f"write `@{e.id}` for the tensor"
+        return fail(
+            "E0202",
+            f"there is no `{e.id}` here",
+            e.span,
+            help=remedy or f"declare it before this place: as a parameter, or by `let {e.id} = ...`",
+        )
+
+    def _is_label(self, e: tree.Name) -> bool:
+        reference = tree.Reference(e.span, (tree.ReferencePart(e.span, e.id),))
+        try:
+            return self.find_tensor is not None and bool(self.find_tensor(reference))
+        except NetdslError:
+            return False
 
     def _dispatch(self, e: tree.Expression) -> Value:
         match e:
@@ -110,22 +150,20 @@ class Evaluator:
                 return node if isinstance(node, Unknown) else TensorValue(node)
 
     def _name(self, e: tree.Name) -> Value:
-        value = self.environment.find(e.id)
-        if value is not None:
-            return value
-        if e.id in self.module.blocks:
-            return BlockValue(self.module.blocks[e.id])
-        if e.id in LAYERS:
-            return LayerValue(LAYERS[e.id])
-        known = {*self.environment.names(), *self.module.blocks, *LAYERS}
-        raise fail(
-            "E0202",
-            f"there is no `{e.id}` here",
-            e.span,
-            help=suggestion(e.id, known) or "a name is a parameter, a `let`, a block or a layer",
-        )
+        value = self.find(e.id)
+        if value is None:
+            raise self.unknown(e)
+        return value
 
     def _in(self, e: tree.InAttribute) -> Value:
+        if e.attribute not in IN_ATTRIBUTES:
+            words = [f"in.{word}" for word in IN_ATTRIBUTES]
+            raise fail(
+                "E0202",
+                f"a tensor has no `{e.attribute}`",
+                e.span,
+                help=suggestion(f"in.{e.attribute}", words) or f"it has {listed(words)}",
+            )
         if isinstance(self.current, Unknown):
             return UNKNOWN
         if self.current is None:
@@ -133,7 +171,7 @@ class Evaluator:
                 "E0502",
                 f"`in.{e.attribute}` stands where no tensor arrives",
                 e.span,
-                help="it can be used after an `input`",
+                help="write it in a body, after the `input`",
             )
         type_ = self.current.type
         axes = {"channels": 0, "length": -1, "height": -2, "width": -1, "depth": -3}
@@ -145,16 +183,7 @@ class Evaluator:
             return type_.shape[axis]
         if e.attribute == "shape":
             return type_.shape
-        if e.attribute == "rank":
-            return type_.rank
-        if e.attribute == "elements":
-            return type_.elements
-        raise fail(
-            "E0202",
-            f"a tensor has no `{e.attribute}`",
-            e.span,
-            help=suggestion(e.attribute, IN_ATTRIBUTES) or f"it has {', '.join(IN_ATTRIBUTES)}",
-        )
+        return type_.rank if e.attribute == "rank" else type_.elements
 
     def _unary(self, e: tree.Unary) -> Value:
         if e.operator == "not":
@@ -177,7 +206,7 @@ class Evaluator:
         if isinstance(left, Unknown) or isinstance(right, Unknown):
             return UNKNOWN
         if e.operator in ("==", "!="):
-            return _equal(left, right, e.span) == (e.operator == "==")
+            return _equal(left, right, e) == (e.operator == "==")
         if e.operator in ("<", "<=", ">", ">="):
             return self._order(e, left, right)
         if e.operator == "+" and isinstance(left, tuple) and isinstance(right, tuple):
@@ -198,7 +227,7 @@ class Evaluator:
             return True
         if high is not None and high < strict:
             return False
-        raise _undecided(left, right, e.span)
+        raise _undecided(e, gap, order_constraint(gap, int(strict)))
 
     def _function(self, e: tree.FunctionCall) -> Value:
         arguments = [self.evaluate(argument) for argument in e.arguments]
@@ -210,8 +239,8 @@ class Evaluator:
         except TooLong as error:
             raise fail("E0703", str(error), e.span) from None
         except (TypeError, ValueError, OverflowError):
-            given = ", ".join(describe(a) for a in arguments)
-            raise fail("E0310", f"`{e.function}` cannot take {given or 'no arguments'}", e.span, help=usage) from None
+            given = ", ".join(describe(a) for a in arguments) or "nothing"
+            raise fail("E0310", f"`{e.function}` cannot work on {given}", e.span, help=f"it is {usage}") from None
         return whole_if_possible(result)
 
 
@@ -273,9 +302,9 @@ def _check_magnitude(value: Any, span: Span) -> None:
         raise fail("E0703", f"the result is beyond {LARGEST_NUMBER:.1e}", span)
 
 
-def _equal(left: Value, right: Value, span: Span) -> bool:
+def _equal(left: Value, right: Value, e: tree.Binary) -> bool:
     if isinstance(left, tuple) and isinstance(right, tuple):
-        return len(left) == len(right) and all(_equal(a, b, span) for a, b in zip(left, right, strict=True))
+        return len(left) == len(right) and all(_equal(a, b, e) for a, b in zip(left, right, strict=True))
     if isinstance(left, Symbolic) or isinstance(right, Symbolic):
         if not (isinstance(left, int | Symbolic) and isinstance(right, int | Symbolic)):
             return False
@@ -284,15 +313,14 @@ def _equal(left: Value, right: Value, span: Span) -> bool:
         low, high = lower_bound(left - right), upper_bound(left - right)
         if (low is not None and low > 0) or (high is not None and high < 0):
             return False
-        raise _undecided(left, right, span)
+        raise _undecided(e, left - right, equality_constraint(left, right))
     return isinstance(left, bool) == isinstance(right, bool) and bool(left == right)
 
 
-def _undecided(left: Any, right: Any, span: Span) -> NetdslError:
-    constraint = equality_constraint(left, right)
+def _undecided(e: tree.Binary, difference: Dim, constraint: str | None) -> NetdslError:
     return fail(
         "E0311",
-        f"whether `{left}` and `{right}` compare so depends on sizes that are not known",
-        span,
+        f"whether `{e.span.text}` holds depends on {listed(sorted(symbols(difference)))}",
+        e.span,
         help=f"add `where {constraint}` to the `input`" if constraint else "fix the size in the `input`",
     )

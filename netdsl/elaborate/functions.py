@@ -47,7 +47,7 @@ def _sum(items: Any) -> Any:
 def _range(*arguments: int) -> tuple[int, ...]:
     numbers = range(*arguments)
     if len(numbers) > LONGEST_LIST:
-        raise TooLong(f"a list of {len(numbers)} elements is longer than {LONGEST_LIST}")
+        raise TooLong(f"a list of {len(numbers):,} elements is longer than {LONGEST_LIST:,}")
     return tuple(numbers)
 
 
@@ -56,16 +56,16 @@ def _zip(*lists: Any) -> tuple[tuple[Any, ...], ...]:
 
 
 FUNCTIONS: dict[str, tuple[Callable[..., Any], str]] = {
-    "min": (_chosen(min), "min(a, b, ...) or min(list), of known numbers"),
-    "max": (_chosen(max), "max(a, b, ...) or max(list), of known numbers"),
-    "ceil": (_rounded(math.ceil), "ceil(number)"),
-    "floor": (_rounded(math.floor), "floor(number)"),
-    "round": (_rounded(round), "round(number)"),
-    "abs": (abs, "abs(number)"),
-    "sum": (_sum, "sum(list of numbers)"),
-    "len": (lambda items: len(_items(items)), "len(list)"),
-    "range": (_range, "range(stop), range(start, stop) or range(start, stop, step)"),
-    "enumerate": (lambda items: tuple(enumerate(_items(items))), "enumerate(list)"),
-    "zip": (_zip, "zip(list, list, ...), lists of the same length"),
+    "min": (_chosen(min), "`min(a, b, ...)` or `min(list)`, of known numbers"),
+    "max": (_chosen(max), "`max(a, b, ...)` or `max(list)`, of known numbers"),
+    "ceil": (_rounded(math.ceil), "`ceil(number)`"),
+    "floor": (_rounded(math.floor), "`floor(number)`"),
+    "round": (_rounded(round), "`round(number)`"),
+    "abs": (abs, "`abs(number)`"),
+    "sum": (_sum, "`sum(list)`, of numbers"),
+    "len": (lambda items: len(_items(items)), "`len(list)`"),
+    "range": (_range, "`range(stop)`, `range(start, stop)` or `range(start, stop, step)`, of whole numbers"),
+    "enumerate": (lambda items: tuple(enumerate(_items(items))), "`enumerate(list)`"),
+    "zip": (_zip, "`zip(list, list, ...)`, of lists of one length"),
 }
 """Each function by its name, and how it is called."""

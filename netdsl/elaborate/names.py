@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from netdsl.diagnostics import fail
-from netdsl.elaborate.program import suggestion
+from netdsl.elaborate.suggestions import listed, suggestion
 from netdsl.ir.graph import Node, Scope
 
 if TYPE_CHECKING:
@@ -133,32 +133,45 @@ class Names:
                 "E0203",
                 f"nothing before this place is labelled `{steps[0]}`",
                 span,
-                help=suggestion(steps[0], self._visible()) or "a label stands before its layer: `name: conv 8 k3`",
+                help=suggestion(steps[0], self.labels()) or self._advice(steps[0]),
             )
         member = here.members[steps[0]]
-        for step in steps[1:]:
-            inside = member.inside
-            if inside is None or step not in inside.members:
-                inner = inside.members if inside is not None else {}
+        for depth, step in enumerate(steps[1:], start=1):
+            inner = member.inside.members if member.inside is not None else {}
+            if step not in inner:
+                path = ".".join(steps[:depth])
                 raise fail(
                     "E0203",
-                    f"there is no `{step}` in `{steps[0]}`",
+                    f"there is no `{step}` in `{path}`",
                     span,
-                    help=suggestion(step, inner) or (f"it has {', '.join(list(inner)[:12])}" if inner else None),
+                    help=suggestion(step, inner) or (f"it has {listed(inner)}" if inner else f"write `@{path}`"),
                 )
-            member = inside.members[step]
+            member = inner[step]
         return member
 
-    def _visible(self) -> set[str]:
-        return set(self.members) | (self.outer._visible() if self.outer else set())  # noqa: SLF001 - the same class
+    def labels(self) -> set[str]:
+        """The names seen from here whose tensors are there."""
+        own = {name for name, member in self.members.items() if member.output is not None}
+        return own | (self.outer.labels() if self.outer else set())
+
+    def _advice(self, label: str) -> str:
+        if self.scope.stack():
+            return "a block does not see the labels of its caller: give it a parameter, and call it with `@label`"
+        return f"label a layer above: `{label}: conv 8 k3`"
 
 
 def _taken(name: str, other: Member, span: Span | None) -> Exception:
-    first = (f"the first stands at {other.span.place}",) if other.span else ()
+    if other.span == span:
+        return fail(
+            "E0204",
+            f"each turn of the loop would label something `{name}`",
+            span,
+            help=f"label the loop, or compute the label from what it counts, as in `{name}{{i}}:`",
+        )
     return fail(
         "E0204",
         f"`{name}` is already the name of something in this scope",
         span,
-        notes=first,
-        help="in a loop, label the loop or compute the label: `name{i}:`",
+        notes=(f"the first stands at {other.span.place}",) if other.span else (),
+        help="choose another label",
     )

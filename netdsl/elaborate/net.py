@@ -14,8 +14,9 @@ from netdsl.elaborate.errors import Stop
 from netdsl.elaborate.expressions import Evaluator
 from netdsl.elaborate.names import Names
 from netdsl.elaborate.nodes import Spot
-from netdsl.elaborate.program import BlockDefinition, Module, NetDefinition, VariantDefinition, suggestion
+from netdsl.elaborate.program import BlockDefinition, Module, NetDefinition, VariantDefinition
 from netdsl.elaborate.recipe import check_recipe
+from netdsl.elaborate.suggestions import suggestion
 from netdsl.elaborate.values import UNKNOWN, Environment, Unknown, Value
 from netdsl.ir.dim import Symbolic, symbol
 from netdsl.ir.graph import Constraint, Graph, Node, Scope

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from netdsl.diagnostics import Diagnostic, NetdslError, fail
+from netdsl.elaborate.suggestions import suggestion
 from netdsl.layer import LAYERS
 from netdsl.syntax import tree
 from netdsl.syntax.parser import parse, read_source
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from netdsl.source import Source, Span
 
 Defaults: TypeAlias = tuple[tree.Default, ...]
@@ -65,12 +63,6 @@ def load_program(source: Source, path: Path | None) -> Module:
     home = (path.parent if path is not None else Path.cwd()).resolve()
     loader = _Loader(_project_root(home))
     return loader.load(source, home, path.resolve() if path is not None else None, ())
-
-
-def suggestion(name: str, known: Iterable[str]) -> str | None:
-    """A help line for a misspelt name."""
-    close = get_close_matches(name, list(known), 1, 0.6)
-    return f"did you mean `{close[0]}`?" if close else None
 
 
 def _project_root(directory: Path) -> Path:
@@ -137,7 +129,8 @@ class _Loader:
                 "E0208",
                 f"there is no file `{use.path}` beside this one",
                 use.path_span,
-                help=suggestion(target.name, (file.name for file in target.parent.glob("*.net"))),
+                help=suggestion(target.name, (file.name for file in target.parent.glob("*.net")))
+                or "a path is relative to the file it stands in",
             )
         if target not in self.done:
             self.done[target] = self.load(read_source(target, _shown(target)), target.parent, target, open_files)
@@ -157,11 +150,13 @@ def _declare(module: Module, name: str, definition: NetDefinition, span: Span) -
         raise fail("E0205", f"`{name}` is the name of a layer", span, help="choose another name")
     known = module.blocks.get(name) or module.nets.get(name)
     if known is not None and known is not definition:
+        places = (known.declaration.name_span, definition.declaration.name_span)
         raise fail(
             "E0205",
             f"`{name}` is declared twice",
             span,
-            notes=(f"the first stands at {known.declaration.name_span.place}",),
+            notes=(f"it stands at {places[0].place} and at {places[1].place}",),
+            help="rename one of the two",
         )
     if is_net:
         module.nets[name] = definition

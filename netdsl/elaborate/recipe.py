@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from netdsl.diagnostics import Diagnostic, NetdslError, fail
 from netdsl.elaborate.binding import dataclass_formals, match, require
-from netdsl.elaborate.program import suggestion
+from netdsl.elaborate.suggestions import listed, suggestion
 from netdsl.recipe import NUMBERS, WORDS, Recipe
 from netdsl.syntax import tree
 
@@ -37,7 +37,7 @@ def check_recipe(train: tree.Train, evaluator: Evaluator) -> Recipe:
 def _entry(entry: tree.TrainEntry, evaluator: Evaluator) -> tuple[Any, ...]:
     if entry.key in NUMBERS:
         if len(entry.items) != 1:
-            raise fail("E0802", f"`{entry.key}` takes one number", entry.span)
+            raise fail("E0802", f"`{entry.key}` takes one number, not {len(entry.items)}", entry.span)
         return (_make(entry.key, NUMBERS[entry.key], entry.items[0].arguments, entry.items[0], evaluator),)
     if entry.key not in WORDS:
         known = [*WORDS, *NUMBERS]
@@ -45,8 +45,10 @@ def _entry(entry: tree.TrainEntry, evaluator: Evaluator) -> tuple[Any, ...]:
             "E0801",
             f"a recipe has no entry `{entry.key}`",
             entry.key_span,
-            help=suggestion(entry.key, known) or f"it has {', '.join(known)}",
+            help=suggestion(entry.key, known) or f"it has {listed(known)}",
         )
+    if not entry.items:
+        raise fail("E0802", f"`{entry.key}` says nothing", entry.span, help=f"it takes {listed(WORDS[entry.key])}")
     if len(entry.items) > 1 and entry.key != "augment":
         raise fail("E0802", f"`{entry.key}` takes one choice, not {len(entry.items)}", entry.span)
     return tuple(_item(entry.key, item, evaluator) for item in entry.items)
@@ -56,14 +58,14 @@ def _item(key: str, item: tree.TrainItem, evaluator: Evaluator) -> Any:
     known = WORDS[key]
     first = item.arguments[0] if item.arguments else None
     if first is None or first.key is not None or not isinstance(first.value, tree.Name):
-        raise fail("E0802", f"`{key}` begins with one of {', '.join(known)}", item.span)
+        raise fail("E0802", f"`{key}` begins with a word", item.span, help=f"it is one of {listed(known)}")
     word = first.value.id
     if word not in known:
         raise fail(
             "E0801",
             f"`{word}` is no {key}",
             first.span,
-            help=suggestion(word, known) or f"it is one of {', '.join(known)}",
+            help=suggestion(word, known) or f"it is one of {listed(known)}",
         )
     return _make(word, known[word], item.arguments[1:], item, evaluator)
 

@@ -1,0 +1,49 @@
+"""What a name that is not known was meant to be."""
+
+from __future__ import annotations
+
+import re
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+LAYERS_ELSEWHERE = {
+    "linear": "dense", "fc": "dense", "fully_connected": "dense", "inner_product": "dense", "convolution": "conv",
+    "conv_transpose": "deconv", "depthwise_conv": "depthwise", "batch_norm": "bn", "batch_normalization": "bn",
+    "layer_norm": "ln", "layer_normalization": "ln", "group_norm": "gn", "group_normalization": "gn",
+    "local_response_norm": "lrn", "max_pooling": "maxpool", "average_pooling": "avgpool", "average_pool": "avgpool",
+    "global_average_pooling": "global_avgpool", "global_max_pooling": "global_maxpool", "swish": "silu",
+    "concatenate": "concat", "cat": "concat", "multiply": "mul", "residual": "skip", "zero_padding": "pad",
+}  # fmt: skip
+"""What other frameworks call some layers."""
+
+ARGUMENTS_ELSEWHERE = {
+    "kernel_size": "k", "kernel": "k", "pool_size": "k", "stride": "s", "strides": "s", "padding": "p", "pad": "p",
+    "prob": "p", "rate": "p", "dilation": "d", "dilation_rate": "d", "groups": "g", "num_groups": "groups",
+    "out_channels": "out", "out_features": "out", "filters": "out", "units": "out", "output_size": "out",
+    "output_padding": "out_pad", "use_bias": "bias", "epsilon": "eps", "dim": "axis", "start_dim": "start",
+    "scale_factor": "scale", "upscale_factor": "r", "ceil_mode": "ceil", "count_include_pad": "count_pad",
+}  # fmt: skip
+"""What other frameworks call some arguments of layers."""
+
+
+def suggestion(name: str, known: Iterable[str], elsewhere: Mapping[str, str] | None = None) -> str | None:
+    """A help line for a misspelt name, or for one by which other frameworks (`elsewhere`) call a known one."""
+    names = {_plain(own): own for own in known}
+    foreign = {_plain(theirs): own for theirs, own in (elsewhere or {}).items() if own in names.values()}
+    meant = {**foreign, **names}
+    close = get_close_matches(_plain(name), meant, 1, 0.7)
+    return f"did you mean `{meant[close[0]]}`?" if close else None
+
+
+def listed(names: Iterable[str], most: int = 12) -> str:
+    """Some names in a row, for a help line."""
+    known = list(names)
+    return ", ".join(f"`{name}`" for name in known[:most]) + (", ..." if len(known) > most else "")
+
+
+def _plain(name: str) -> str:
+    """A name without what frameworks write differently: `BatchNorm2d` and `batch_norm` are `batchnorm`."""
+    return re.sub(r"[123]d$", "", name.lower()).replace("_", "")
