@@ -9,6 +9,7 @@ which makes every later division exact without a solver. Within one net a name s
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import ceil, floor, gcd, lcm, prod
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from netdsl.diagnostics import Diagnostic, NetdslError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from netdsl.source import Span
 
@@ -221,6 +222,26 @@ def equality_constraint(left: Dim, right: Dim) -> str | None:
     return None
 
 
+def order_constraint(dim: Dim, least: int) -> str | None:
+    """The weakest condition such as ``H >= 65`` under which `dim` is at least `least` for certain.
+
+    None where `dim` depends on several symbols, or no such condition suffices.
+    """
+    names = symbols(dim)
+    if len(names) != 1:
+        return None
+    (name,) = names
+
+    def suffices(minimum: int) -> bool:
+        low = lower_bound(_with_symbols(dim, lambda symbol: replace(symbol, minimum=max(symbol.minimum, minimum))))
+        return low is not None and low >= least
+
+    tried = next((2**i for i in range(32) if suffices(2**i)), None)
+    if tried is None:
+        return None
+    return f"{name} >= {bisect_left(range(tried), True, key=suffices)}"
+
+
 # ------------------------------------------------------------------------------------------------ how it is done
 
 
@@ -393,15 +414,20 @@ def _equal_under(multiples: Mapping[str, int], left: Dim, right: Dim) -> bool:
 
 def _with_units(dim: Dim, multiples: Mapping[str, int]) -> Dim:
     """`dim` rebuilt with some symbols known to be multiples of something more."""
+    return _with_symbols(dim, lambda symbol: replace(symbol, unit=lcm(symbol.unit, multiples.get(symbol.name, 1))))
+
+
+def _with_symbols(dim: Dim, known: Callable[[Symbol], Symbol]) -> Dim:
+    """`dim` rebuilt with more known of its symbols, each of which is a multiple of what it was a multiple of."""
     pieces: list[Dim] = []
     for monomial, coefficient in _terms(dim).items():
         atoms: list[Dim] = []
         for atom in monomial:
             if isinstance(atom, Floor):
-                atoms.append(_floor(_with_units(atom.numerator, multiples), atom.divisor))
+                atoms.append(_floor(_with_symbols(atom.numerator, known), atom.divisor))
             else:
-                unit = lcm(atom.unit, multiples.get(atom.name, 1))
-                atoms.append(Symbolic({(Symbol(atom.name, unit, atom.minimum),): unit // atom.unit}))
+                more = known(atom)
+                atoms.append(Symbolic({(more,): more.unit // atom.unit}))
         pieces.append(coefficient * product(atoms))
     return _sum(pieces)
 
