@@ -83,7 +83,7 @@ class Network:
         batch: int | None = None,
         weights: Weights | None = None,
         external: bool | None = None,
-    ) -> tuple[Path, ...]: ...
+    ) -> None: ...
 
     def to_onnx(
         self,
@@ -95,7 +95,7 @@ class Network:
         batch: int | None = None,
         weights: Weights | None = None,
         external: bool | None = None,
-    ) -> onnx.ModelProto | tuple[Path, ...]:
+    ) -> onnx.ModelProto | None:
         """Write the net as an ONNX model.
 
         Args:
@@ -106,9 +106,6 @@ class Network:
             batch: a fixed batch size; None leaves it open.
             weights: gives the array of a parameter; None draws initial values as PyTorch does, from seed 0.
             external: keep the weights in a second file; None does so for models of 2 GB or more, which need it.
-
-        Returns:
-            The files written, or the model.
 
         Raises:
             NetdslError: the opset is out of range (E0908), a layer has no form in it (E0909), or the file cannot be
@@ -121,7 +118,8 @@ class Network:
         source = Initializer() if weights is None else weights
         if path is None:
             return assemble(lowered, source)
-        return write(lowered, Path(path), source, external=external)
+        write(lowered, Path(path), source, external=external)
+        return None
 
     def __repr__(self) -> str:
         figures = f"{exact(self.params)} parameters, {short(self.macs)} MACs"
@@ -153,6 +151,6 @@ def loads(text: str, name: str = "<string>", net: str | None = None, **arguments
     return Network(check_text(text, name, net, arguments))
 
 
-def compile(spec: str, path: str | os.PathLike[str], **options: Any) -> tuple[Path, ...]:  # noqa: A001 - it is what it does
-    """Write a net as an ONNX file and return the files written; `options` are those of `Network.to_onnx`."""
-    return load(spec).to_onnx(path, **options)
+def compile(spec: str, path: str | os.PathLike[str], **options: Any) -> None:  # noqa: A001 - it is what it does
+    """Write a net as an ONNX file; `options` are those of `Network.to_onnx`."""
+    load(spec).to_onnx(path, **options)

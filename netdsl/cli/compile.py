@@ -16,8 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from netdsl.emit import Stage
-    from netdsl.ir.graph import Param
-    from netdsl.network import Network
+    from netdsl.ir.graph import Graph, Param
     from netdsl.weights import Array
 
 LONG = 200_000_000
@@ -82,26 +81,20 @@ def compile(  # noqa: A001 - the command's name
 
         click.echo(emit(net, stage, arguments, level=level, training=training, opset=opset, batch=batch))
         return
-    from netdsl.network import load
+    from netdsl.backends.onnx_file import write
+    from netdsl.compiler import check, compile_graph
     from netdsl.weights import Initializer
 
-    network = load(net, **arguments)
+    checked = check(net, arguments)
     if not quiet:
-        show_warnings(network.warnings, allowed)
-    path = output if output is not None else Path(f"{network.name}.onnx")
+        show_warnings(checked.warnings, allowed)
+    path = output if output is not None else Path(f"{checked.graph.name}.onnx")
     _keep_sources(path)
-    with _watched(Initializer(scheme, seed), network) as weights:
-        files = network.to_onnx(
-            path,
-            level=level,
-            training=training,
-            opset=opset,
-            batch=batch,
-            weights=weights,
-            external=external_data or None,
-        )
+    lowered = compile_graph(checked.graph, level=level, training=training, opset=opset, batch=batch)
+    with _watched(Initializer(scheme, seed), checked.graph) as weights:
+        files = write(lowered, path, weights, external=external_data or None)
     if not quiet:
-        click.echo(_report(files, network, training, perf_counter() - start))
+        click.echo(_report(files, checked.graph, training, perf_counter() - start))
 
 
 def _keep_sources(path: Path) -> None:
@@ -112,20 +105,21 @@ def _keep_sources(path: Path) -> None:
         raise fail("E0902", f"cannot write `{path}`: the name is that of a net's source", help="end it in `.onnx`")
 
 
-def _report(files: Iterable[Path], network: Network, training: bool, seconds: float) -> str:
+def _report(files: Iterable[Path], graph: Graph, training: bool, seconds: float) -> str:
     """What was written, with the parameters of the graph that was: auxiliary heads belong to training alone."""
+    from netdsl.report import summarize
     from netdsl.table import exact, size
 
-    summary = network.summary()
+    summary = summarize(graph)
     params = summary.totals.params + (summary.aux.params if training else 0)
     written = " and ".join(f"{file} ({size(file.stat().st_size)})" for file in files)
     return f"{written}: {exact(params)} parameters, {seconds:.2f} s"
 
 
 @contextmanager
-def _watched(weights: Callable[[Param], Array], network: Network) -> Iterator[Callable[[Param], Array]]:
+def _watched(weights: Callable[[Param], Array], graph: Graph) -> Iterator[Callable[[Param], Array]]:
     """`weights`, with a bar of progress on a terminal where drawing and writing them takes long."""
-    total = sum(param.spec.elements * param.spec.dtype.bytes for param in network.graph.params.values())
+    total = sum(param.spec.elements * param.spec.dtype.bytes for param in graph.params.values())
     if total < LONG or not sys.stderr.isatty():
         yield weights
         return
