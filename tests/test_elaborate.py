@@ -168,6 +168,15 @@ def test_variants_fix_arguments_and_the_caller_wins():
     assert str(graph.outputs["output"].type) == "3"
 
 
+def test_names_of_layers_and_blocks_are_arguments_from_outside():
+    text = """
+    block twice(act) { act -> act }
+    net base(unit, act = relu) { input x: 4
+    unit act }
+    """
+    assert [n.layer.kind for n in graph_of(text, "base", unit="twice", act="tanh").nodes] == ["input", "tanh", "tanh"]
+
+
 def test_outputs_aux_labels_and_recipe():
     graph = graph_of("""
     net test { input x: 4x8x8

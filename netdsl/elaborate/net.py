@@ -17,11 +17,11 @@ from netdsl.elaborate.nodes import Spot
 from netdsl.elaborate.program import BlockDefinition, Module, NetDefinition, VariantDefinition
 from netdsl.elaborate.recipe import check_recipe
 from netdsl.elaborate.suggestions import suggestion
-from netdsl.elaborate.values import UNKNOWN, Environment, Unknown, Value
+from netdsl.elaborate.values import UNKNOWN, BlockValue, Environment, LayerValue, Unknown, Value
 from netdsl.ir.dim import Symbolic, symbol
 from netdsl.ir.graph import Constraint, Graph, Node, Scope
 from netdsl.ir.types import DType
-from netdsl.layer import signature
+from netdsl.layer import LAYERS, signature
 from netdsl.layers.ends import Input
 from netdsl.syntax import tree
 
@@ -74,7 +74,7 @@ class NetElaborator(BodyElaborator):
         declaration = base.declaration
         values: dict[str, Value] = {key: b.value for key, b in bound.items()}
         for key, value in arguments.items():
-            values[key] = self._outside(key, value, declaration)
+            values[key] = self._outside(key, value, base)
         names = Names(Scope(""), "", "", declaration.body.style, None)
         result: Tensor = None
         try:
@@ -117,19 +117,23 @@ class NetElaborator(BodyElaborator):
             bound |= match(definition.declaration.base, formals, definition.declaration.arguments, evaluator)
         return net, bound
 
-    def _outside(self, key: str, value: object, declaration: tree.BlockDeclaration) -> Value:
-        """An argument given by the command line or the API."""
-        formals = block_formals(declaration)
+    def _outside(self, key: str, value: object, base: BlockDefinition) -> Value:
+        """An argument given by the command line or the API; a string may be the name of a block or a layer."""
+        formals = block_formals(base.declaration)
         known = [formal.name for formal in formals]
         if key not in known:
             raise fail(
                 "E0301",
                 f"the net `{self.name}` has no parameter `{key}`",
-                declaration.name_span,
+                base.declaration.name_span,
                 help=suggestion(key, known) or usage(self.name, formals),
             )
         if isinstance(value, list | tuple):
-            return tuple(self._outside(key, item, declaration) for item in value)
+            return tuple(self._outside(key, item, base) for item in value)
+        if isinstance(value, str) and value in base.module.blocks:
+            return BlockValue(base.module.blocks[value])
+        if isinstance(value, str) and value in LAYERS:
+            return LayerValue(LAYERS[value])
         if isinstance(value, int | float | str):
             return value
         raise fail("E0305", f"`{key}` takes a number, a truth value, a string or a list, not {type(value).__name__}")
