@@ -12,6 +12,7 @@ from netdsl.elaborate.net import elaborate
 from netdsl.elaborate.program import load_program
 from netdsl.elaborate.suggestions import suggestion
 from netdsl.lint import lint
+from netdsl.resources import shipped
 from netdsl.source import Source
 from netdsl.syntax.parser import read_source
 
@@ -93,8 +94,6 @@ def locate(spec: str) -> tuple[Path, str | None]:
         return Path(f"{file}.net"), name
     if spec.endswith(".net") or "/" in spec or Path(spec).exists():
         return Path(spec), None
-    from netdsl.zoo import shipped  # noqa: PLC0415 - needed for bare names alone
-
     nets = shipped()
     if spec in nets:
         return nets[spec], spec

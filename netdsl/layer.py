@@ -12,7 +12,7 @@ from math import isqrt
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 
 from netdsl.ir.dim import exact_quotient
-from netdsl.ir.graph import Init, ParamSpec
+from netdsl.ir.params import Init, ParamSpec
 from netdsl.ir.types import DType
 
 if TYPE_CHECKING:
@@ -34,12 +34,14 @@ class LayerError(Exception):
         message: the invariant and the values received.
         argument: the field at fault, or None where the input is.
         help: the remedy.
+        append: a remedy for one input of several: its number from 0, and the layers to put at the end of its branch.
     """
 
     def __init__(self, code: str, message: str, *, argument: str | None = None,
-                 help: str | None = None) -> None:  # noqa: A002 - as in Diagnostic
+                 help: str | None = None,  # noqa: A002 - as in Diagnostic
+                 append: tuple[int, str] | None = None) -> None:
         super().__init__(message)
-        self.code, self.message, self.argument, self.help = code, message, argument, help
+        self.code, self.message, self.argument, self.help, self.append = code, message, argument, help, append
 
 
 class Lowering(Protocol):

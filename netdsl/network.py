@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from netdsl.compiler import Checked
     from netdsl.diagnostics import Diagnostic
     from netdsl.ir.dim import Dim
-    from netdsl.ir.graph import Graph, Param
+    from netdsl.ir.graph import Graph
+    from netdsl.ir.params import Param
     from netdsl.report import Summary
     from netdsl.weights import Array
 

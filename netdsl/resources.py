@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Literal
+
+_NET = re.compile(r"^net\s+(\w+)", re.MULTILINE)
 
 
 def directory(name: Literal["grammars", "nets"]) -> Path:
@@ -11,3 +14,9 @@ def directory(name: Literal["grammars", "nets"]) -> Path:
     package = Path(__file__).parent
     inside = package / name
     return inside if inside.is_dir() else package.parent / name
+
+
+def shipped() -> dict[str, Path]:
+    """The file of every shipped net by the net's name; the files are searched, not parsed."""
+    files = sorted(directory("nets").glob("*.net"))
+    return {name: file for file in files for name in _NET.findall(file.read_text(encoding="utf-8"))}

@@ -19,7 +19,7 @@ from netdsl.ir.types import DType
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from netdsl.ir.graph import Init, Param
+    from netdsl.ir.params import Init, Param
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 Scheme: TypeAlias = Literal["pytorch", "he", "xavier", "normal"]

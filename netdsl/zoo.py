@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from netdsl.counts import count_macs, count_params
 from netdsl.diagnostics import NetdslError
-from netdsl.resources import directory
+from netdsl.project import check_file
+from netdsl.resources import shipped
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from netdsl.ir.dim import Dim
     from netdsl.ir.graph import Graph
     from netdsl.ir.types import TensorType
-
-_NET = re.compile(r"^net\s+(\w+)", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -52,20 +50,12 @@ class ZooEntry:
         }
 
 
-def shipped() -> dict[str, Path]:
-    """The file of every shipped net by the net's name; the files are searched, not parsed."""
-    files = sorted(directory("nets").glob("*.net"))
-    return {name: file for file in files for name in _NET.findall(file.read_text(encoding="utf-8"))}
-
-
 def entries() -> list[ZooEntry]:
     """All shipped nets that need no arguments, file by file.
 
     Raises:
         NetdslError: a shipped net has an error.
     """
-    from netdsl.project import check_file  # noqa: PLC0415 - to look up a name, nothing is compiled
-
     reports = {path: check_file(path) for path in dict.fromkeys(shipped().values())}
     if errors := [found for report in reports.values() for found in report.diagnostics if found.severity == "error"]:
         raise NetdslError(errors)

@@ -12,7 +12,8 @@ from onnx import numpy_helper
 
 from netdsl.backends.onnx import lower, onnx_dtype
 from netdsl.ir.dim import evaluate
-from netdsl.ir.graph import Graph, Node, Param, ParamSpec, Scope
+from netdsl.ir.graph import Graph, Node, Scope
+from netdsl.ir.params import Param, ParamSpec
 from netdsl.ir.types import DType, TensorType
 from netdsl.layers.ends import Input
 

@@ -10,7 +10,8 @@ import onnxruntime
 
 from netdsl.backends.onnx import lower
 from netdsl.backends.onnx_file import assemble
-from netdsl.ir.graph import Graph, Node, Param, Scope
+from netdsl.ir.graph import Graph, Node, Scope
+from netdsl.ir.params import Param
 from netdsl.layers.ends import Input
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from PIL import Image
 
 import netdsl
 from netdsl.cli import HOMES, main
-from netdsl.zoo import shipped
+from netdsl.resources import shipped
 
 ROOT = Path(__file__).parents[1]
 LENET = str(ROOT / "nets" / "lenet5.net")

@@ -16,7 +16,8 @@ from onnx.reference import ReferenceEvaluator
 
 from netdsl.backends.onnx import LoweredModel, lower
 from netdsl.ir.dim import symbol
-from netdsl.ir.graph import Graph, Node, Param, Scope
+from netdsl.ir.graph import Graph, Node, Scope
+from netdsl.ir.params import Param
 from netdsl.ir.types import DType, TensorType
 from netdsl.layer import Layer, LayerError
 from netdsl.layers.ends import Input

@@ -20,8 +20,9 @@ from onnx import numpy_helper
 from netdsl.arguments import ArgumentError
 from netdsl.backends.onnx import lower
 from netdsl.ir.dim import Dim, evaluate, symbol
-from netdsl.ir.graph import Graph, Init, Node, Scope
+from netdsl.ir.graph import Graph, Node, Scope
 from netdsl.ir.graph import Param as Parameter
+from netdsl.ir.params import Init
 from netdsl.ir.types import DType, TensorType
 from netdsl.layer import LayerError, Window, signature
 from netdsl.layers.ends import Input, Param

@@ -21,7 +21,8 @@ from netdsl.backends.onnx import LoweredModel, lower
 from netdsl.backends.onnx_file import assemble, write
 from netdsl.diagnostics import NetdslError
 from netdsl.files import whole_file
-from netdsl.ir.graph import Graph, Init, Param, ParamSpec, Scope
+from netdsl.ir.graph import Graph, Scope
+from netdsl.ir.params import Init, Param, ParamSpec
 from netdsl.ir.types import DType
 from netdsl.layers.activation import Relu
 from netdsl.layers.conv import Conv

@@ -9,7 +9,8 @@ import pytest
 
 import netdsl.layers  # noqa: F401 - fills the table of layers
 from netdsl.ir.dim import symbol
-from netdsl.ir.graph import Graph, Node, Param, Scope
+from netdsl.ir.graph import Graph, Node, Scope
+from netdsl.ir.params import Param
 from netdsl.layer import LAYERS
 from netdsl.receptive import WHOLE, View, views
 from netdsl.report import Summary, summarize

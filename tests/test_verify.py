@@ -9,7 +9,8 @@ import pytest
 from graphs import Sketch
 
 from netdsl.ir.dim import symbol
-from netdsl.ir.graph import Constraint, Graph, Init, Node, Param, ParamSpec, Scope
+from netdsl.ir.graph import Constraint, Graph, Node, Scope
+from netdsl.ir.params import Init, Param, ParamSpec
 from netdsl.ir.types import TensorType
 from netdsl.ir.verify import GraphError, verify
 from netdsl.layers.activation import Relu

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from netdsl import weights
-from netdsl.ir.graph import Derived, Init, Param, ParamSpec
+from netdsl.ir.params import Derived, Init, Param, ParamSpec
 from netdsl.ir.types import DType
 from netdsl.weights import CHUNK, Initializer, materialize
 

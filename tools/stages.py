@@ -10,7 +10,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from netdsl.ir.graph import Param
+    from netdsl.ir.params import Param
     from netdsl.weights import Array
 
 

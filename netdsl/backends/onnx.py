@@ -27,7 +27,8 @@ from netdsl.version import __version__
 
 if TYPE_CHECKING:
     from netdsl.ir.dim import Dim
-    from netdsl.ir.graph import Graph, Node, Param, Scope
+    from netdsl.ir.graph import Graph, Node, Scope
+    from netdsl.ir.params import Param
 
 __all__ = ["BATCH", "IR_VERSION", "OPSETS", "LoweredModel", "lower", "onnx_dtype"]
 

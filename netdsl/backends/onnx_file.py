@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from netdsl.backends.onnx import LoweredModel
-    from netdsl.ir.graph import Param
+    from netdsl.ir.params import Param
     from netdsl.weights import Array
 
 LARGEST_MESSAGE = 2**31 - 1

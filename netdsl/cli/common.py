@@ -25,7 +25,7 @@ LARGEST_BATCH = 2**31 - 1
 
 def complete_net(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Shipped nets that begin so, or else files."""
-    from netdsl.zoo import shipped
+    from netdsl.resources import shipped
 
     names = [name for name in shipped() if name.startswith(incomplete)]
     return [CompletionItem(name) for name in names] or [CompletionItem(incomplete, type="file")]

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from netdsl.emit import Stage
-    from netdsl.ir.graph import Graph, Param
+    from netdsl.ir.graph import Graph
+    from netdsl.ir.params import Param
     from netdsl.weights import Array
 
 LONG = 200_000_000

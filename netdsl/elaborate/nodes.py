@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from netdsl.diagnostics import NetdslError, fail
 from netdsl.ir.dim import DimError, lower_bound
-from netdsl.ir.graph import Node, Param
+from netdsl.ir.graph import Node
+from netdsl.ir.params import Param
 from netdsl.ir.types import format_shape
 from netdsl.layer import LayerError
 
@@ -17,11 +18,14 @@ if TYPE_CHECKING:
 
     from netdsl.elaborate.binding import Bound
     from netdsl.elaborate.names import Names
-    from netdsl.ir.graph import ParamSpec
+    from netdsl.ir.params import ParamSpec
     from netdsl.layer import Layer
     from netdsl.source import Span
 
 MOST_ELEMENTS = 10**11
+IDENTITY = "the identity"
+"""What errors call the branch of a skip that a shortcut would replace."""
+TOO_LARGE = "is a size too large, or a `flatten` too early?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +55,15 @@ class Nodes:
         self.made: list[Node] = []
         self.params: dict[str, Param] = {}
 
-    def make(self, spot: Spot, layer: Layer, inputs: tuple[Node, ...], span: Span, bound: Mapping[str, Bound]) -> Node:
+    def make(
+        self,
+        spot: Spot,
+        layer: Layer,
+        inputs: tuple[Node, ...],
+        span: Span,
+        bound: Mapping[str, Bound],
+        roles: tuple[str, ...] = (),
+    ) -> Node:
         """A node with its parameters.
 
         Args:
@@ -60,6 +72,7 @@ class Nodes:
             inputs: what it reads.
             span: its text.
             bound: the arguments that were given, for the places of errors.
+            roles: what errors call the inputs of a join; their numbers unless given.
 
         Raises:
             NetdslError: the layer cannot take these inputs, a size is past the limits, or reused weights do not fit.
@@ -69,11 +82,17 @@ class Nodes:
             specs = layer.params(*node.input_types)
             elements = lower_bound(node.type.elements)
         except LayerError as error:
-            raise located(error, span, bound, inputs) from None
+            raise _located(error, span, bound, inputs, roles) from None
         except DimError as error:
             raise error.at(span) from None
         if elements is not None and elements > MOST_ELEMENTS:
-            raise fail("E0703", f"the result would be {node.type}: {elements:,} elements", span, notes=shapes(inputs))
+            raise fail(
+                "E0703",
+                f"the result would be {node.type}: {elements:,} elements",
+                span,
+                notes=_shapes(inputs),
+                help=TOO_LARGE,
+            )
         for role, spec in specs.items():
             node.params[role] = self._param(spot, role, spec, node)
         self.made.append(node)
@@ -87,8 +106,8 @@ class Nodes:
                 "E0703",
                 f"{what} would have {spec.elements:,} elements",
                 node.span,
-                notes=shapes(node.inputs),
-                help="is a size too large, or a `flatten` too early?",
+                notes=_shapes(node.inputs),
+                help=TOO_LARGE,
             )
         known = self.params.setdefault(path, Param(path, spec))
         if known.spec.shape != spec.shape:
@@ -96,20 +115,30 @@ class Nodes:
                 "E0410",
                 f"`{path}` is {format_shape(known.spec.shape)}, and here it would be {format_shape(spec.shape)}",
                 node.span,
-                notes=shapes(node.inputs),
+                notes=_shapes(node.inputs),
                 help="reused layers need an input like that of their first use",
             )
         return known
 
 
-def located(error: LayerError, span: Span, bound: Mapping[str, Bound], inputs: tuple[Node, ...]) -> NetdslError:
+def _located(
+    error: LayerError, span: Span, bound: Mapping[str, Bound], inputs: tuple[Node, ...], roles: tuple[str, ...]
+) -> NetdslError:
     """A layer's error with its place: the argument at fault if one is named and was given, else the whole call."""
     place = bound[error.argument].span if error.argument is not None and error.argument in bound else span
-    return fail(error.code, error.message, place, notes=shapes(inputs), help=error.help)
+    remedy = error.help
+    if error.append is not None:
+        number, layers = error.append
+        role = roles[number] if roles else f"branch {number + 1}"
+        remedy = f"put `{layers}` at the end of {role}"
+        if role.startswith(IDENTITY):
+            remedy = f"replace {IDENTITY} by `shortcut {{ {layers} }}`"
+    return fail(error.code, error.message, place, notes=_shapes(inputs, roles), help=remedy)
 
 
-def shapes(inputs: tuple[Node, ...]) -> tuple[str, ...]:
+def _shapes(inputs: tuple[Node, ...], roles: tuple[str, ...] = ()) -> tuple[str, ...]:
     """The inputs' shapes, as a diagnostic notes them."""
     if len(inputs) == 1:
         return (f"the input here is {inputs[0].type}",)
-    return tuple(f"branch {i} is {node.type}, from `{node.name}`" for i, node in enumerate(inputs, 1))
+    called = roles or [f"branch {number}" for number in range(1, len(inputs) + 1)]
+    return tuple(f"{role} is {node.type}, from `{node.name}`" for role, node in zip(called, inputs, strict=True))

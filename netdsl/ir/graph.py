@@ -7,82 +7,16 @@ so a node's inputs are nodes and its type is the type of its result.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
-
-from netdsl.ir.types import DType, TensorType
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from netdsl.ir.dim import Dim
+    from netdsl.ir.params import Param
+    from netdsl.ir.types import TensorType
     from netdsl.layer import Layer
     from netdsl.source import Span
-
-
-@dataclass(frozen=True, slots=True)
-class Init:
-    """How the initial values of a parameter are made.
-
-    Attributes:
-        kind: `weight` and `bias` are drawn by the scheme the user chose (PyTorch's default, He, Xavier, normal);
-            `constant` is `value` everywhere; `normal` is drawn with mean 0 and standard deviation `value`;
-            `table` are the numbers in `table`, row by row.
-        fan_in: inputs that one output element sees.
-        fan_out: outputs that one input element reaches.
-    """
-
-    kind: Literal["weight", "bias", "constant", "normal", "table"]
-    fan_in: int = 0
-    fan_out: int = 0
-    value: float = 0.0
-    table: tuple[float, ...] = ()
-
-    @staticmethod
-    def constant(value: float) -> Init:
-        """The same value everywhere."""
-        return Init("constant", value=value)
-
-
-@dataclass(frozen=True, slots=True)
-class ParamSpec:
-    """What a layer asks for: the shape of a parameter and its initial values.
-
-    `trainable` is false for running statistics and fixed tables (buffers, in PyTorch's words).
-    """
-
-    shape: tuple[int, ...]
-    init: Init
-    trainable: bool = True
-    dtype: DType = DType.FLOAT32
-
-    @property
-    def elements(self) -> int:
-        """The number of elements."""
-        count = 1
-        for size in self.shape:
-            count *= size
-        return count
-
-
-@dataclass(frozen=True, slots=True)
-class Param:
-    """A parameter of the graph; `name` is its key in a `state_dict`: the owner's path and its role.
-
-    `derived` is set by passes that compute a parameter from others when weights are read (batch norm folded into a
-    convolution): a callable object from arrays to an array, and the parameters it takes.
-    """
-
-    name: str
-    spec: ParamSpec
-    derived: Derived | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Derived:
-    """A parameter computed from others: `compute(*arrays)` gives the array."""
-
-    compute: Any
-    sources: tuple[Param, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

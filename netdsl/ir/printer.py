@@ -10,7 +10,8 @@ from netdsl.ir.types import format_shape
 from netdsl.show import show
 
 if TYPE_CHECKING:
-    from netdsl.ir.graph import Graph, Node, Param
+    from netdsl.ir.graph import Graph, Node
+    from netdsl.ir.params import Param
 
 
 def print_graph(graph: Graph) -> str:

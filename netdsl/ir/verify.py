@@ -11,7 +11,8 @@ from netdsl.ir.dim import symbols
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from netdsl.ir.graph import Graph, Node, Param, Scope
+    from netdsl.ir.graph import Graph, Node, Scope
+    from netdsl.ir.params import Param
 
 
 class GraphError(AssertionError):

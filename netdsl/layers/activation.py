@@ -6,7 +6,7 @@ from math import pi, sqrt
 from typing import Annotated, ClassVar
 
 from netdsl.arguments import Count, Flag, Integer, Real, choice
-from netdsl.ir.graph import Init, ParamSpec
+from netdsl.ir.params import Init, ParamSpec
 from netdsl.ir.types import DType, TensorType
 from netdsl.layer import (
     Layer,

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from netdsl.arguments import Flag, Reals
-from netdsl.show import show
-from netdsl.ir.graph import Init, ParamSpec
+from netdsl.ir.params import Init, ParamSpec
 from netdsl.ir.types import DType, TensorType
 from netdsl.layer import Layer, LayerError, Lowering, need_float, need_int, need_rank, register
+from netdsl.show import show
 
 if TYPE_CHECKING:
     from typing import TypeAlias

@@ -6,7 +6,7 @@ from math import prod
 
 from netdsl.arguments import Count, Flag, Padding, Size, SymmetricPadding
 from netdsl.ir.dim import Dim, upper_bound
-from netdsl.ir.graph import ParamSpec
+from netdsl.ir.params import ParamSpec
 from netdsl.ir.types import TensorType
 from netdsl.layer import (
     Layer,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from netdsl.arguments import ArgumentError, Kind, ShapeArgument, describe
-from netdsl.ir.graph import Init, ParamSpec
+from netdsl.ir.params import Init, ParamSpec
 from netdsl.ir.types import DType, TensorType
 from netdsl.layer import Layer, LayerError, Lowering, need_int, register
 

@@ -6,7 +6,7 @@ from functools import cache
 
 from netdsl.arguments import Count, Flag
 from netdsl.ir.dim import Dim
-from netdsl.ir.graph import Init, ParamSpec
+from netdsl.ir.params import Init, ParamSpec
 from netdsl.ir.types import TensorType
 from netdsl.layer import Layer, LayerError, Lowering, need_float, need_rank, register, weight_and_bias
 

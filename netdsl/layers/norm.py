@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from netdsl.arguments import Count, Flag, OptionalPositive, Positive, Real
-from netdsl.ir.graph import Init, ParamSpec
+from netdsl.ir.params import Init, ParamSpec
 from netdsl.ir.types import DType, TensorType
 from netdsl.layer import Layer, LayerError, Lowering, need_divisible, need_float, need_int, need_rank, register
 from netdsl.layers.affine import ChannelAffine, apply_scale_and_shift, channels, scale_and_shift

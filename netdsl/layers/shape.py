@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 from netdsl.arguments import Count, Integer, Integers, ShapeArgument
-from netdsl.show import show
 from netdsl.ir.dim import Dim, equality_constraint, exact_quotient, product
 from netdsl.ir.types import TensorType
 from netdsl.layer import (
@@ -17,6 +16,7 @@ from netdsl.layer import (
     normalized_axis,
     register,
 )
+from netdsl.show import show
 
 
 @register("identity")

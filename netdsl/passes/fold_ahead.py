@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from netdsl.ir.graph import Derived
+from netdsl.ir.params import Derived
 from netdsl.layers.windows import Windowed
 from netdsl.passes.rewrite import count_owners, count_reads, rewrite, with_inputs
 from netdsl.passes.scaling import BiasAfter, ScaledWeight, absorbing, scaling_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from netdsl.ir.graph import Derived, Param
+from netdsl.ir.params import Derived, Param
 from netdsl.layers.affine import Affine
 from netdsl.passes.rewrite import count_owners, count_reads, rewrite, with_inputs
 from netdsl.passes.scaling import Composed, scaling_of

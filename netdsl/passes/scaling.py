@@ -11,13 +11,14 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal
 
-from netdsl.ir.graph import Param
+from netdsl.ir.params import Param
 from netdsl.layers.affine import ChannelAffine
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from netdsl.ir.graph import Derived, Node
+    from netdsl.ir.graph import Node
+    from netdsl.ir.params import Derived
 
     Array = np.ndarray[Any, np.dtype[Any]]
 
