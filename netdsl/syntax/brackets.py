@@ -69,7 +69,7 @@ def check_brackets(tokens: Sequence[Token]) -> Diagnostic | None:
                     help="remove it, or find the bracket before it that is closed too early",
                 )
             if _PAIRS[level.opener.text[-1]] != token.text:
-                return _unclosed(level.opener, f"`{token.text}` in line {_line(token)} closes another kind of bracket")
+                return _mismatched(level.opener, token, levels)
             level.separate()
             levels.pop()
             levels[-1].operand = max(levels[-1].operand, level.highest + 1)
@@ -85,6 +85,19 @@ def check_brackets(tokens: Sequence[Token]) -> Diagnostic | None:
                 help="give parts of it names with `let`, or move them into a `block`",
             )
     return _unclosed_at_end(tokens) if levels[-1].opener else None
+
+
+def _mismatched(opener: Token, closer: Token, levels: Sequence[_Level]) -> Diagnostic:
+    """The error of two brackets of different kinds: the closing one belongs to one further out, or to none."""
+    if any(level.opener and _PAIRS[level.opener.text[-1]] == closer.text for level in levels):
+        return _unclosed(opener, f"`{closer.text}` in line {_line(closer)} closes another kind of bracket")
+    bracket = opener.text[-1]
+    return Diagnostic(
+        "E0101",
+        f"`{closer.text}` does not close the `{bracket}` of line {_line(opener)}",
+        closer.span,
+        help=f"write `{_PAIRS[bracket]}`, or remove it",
+    )
 
 
 def _unclosed_at_end(tokens: Sequence[Token]) -> Diagnostic:

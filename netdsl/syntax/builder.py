@@ -12,28 +12,12 @@ from netdsl.source import Span
 from netdsl.syntax import tree
 from netdsl.syntax.mistakes.arguments import parenthesised_arguments
 from netdsl.syntax.mistakes.names import reserved_name
+from netdsl.syntax.operators import group_operators
 from netdsl.syntax.scanner import Token
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_PRECEDENCE = {
-    "or": 1,
-    "and": 2,
-    "==": 4,
-    "!=": 4,
-    "<": 4,
-    "<=": 4,
-    ">": 4,
-    ">=": 4,
-    "+": 5,
-    "-": 5,
-    "*": 6,
-    "/": 6,
-    "//": 6,
-    "%": 6,
-}
-_NOT, _COMPARISON, _SIGN = 3, 4, 7
 _MOST_DIGITS = 18
 _TRUTH = {"true": "yes", "True": "yes", "false": "no", "False": "no"}
 
@@ -211,15 +195,12 @@ class Builder:
         return tree.CountingRange(_whole(children), first, last)
 
     def if_(self, children: list[Any]) -> tree.If:
-        # if c b (else if c b)* (else b)?: nested from the last branch to the first.
-        otherwise: tree.Body | tree.If | None = None
-        end = children[-1]
-        if children[-2].type == "ELSE" if isinstance(children[-2], Token) else False:
-            otherwise = children.pop()
-            children.pop()
-        for start in range(len(children) - 3, -1, -4):
-            keyword, condition, body = children[start : start + 3]
-            otherwise = tree.If(keyword.span.to(end.span), condition, body, otherwise)
+        # `if c b`, then any number of `else if c b`, then perhaps `else b`: nested from the last branch to the first
+        end = children[-1].span
+        otherwise = children.pop() if len(children) % 4 == 1 else None
+        for at in range((len(children) - 3) // 4 * 4, -1, -4):
+            keyword, condition, body = children[at : at + 3]
+            otherwise = tree.If(keyword.span.to(end), condition, body, otherwise)
         return cast("tree.If", otherwise)
 
     def reuse(self, children: list[Any]) -> tree.Reuse:
@@ -246,7 +227,7 @@ class Builder:
     # ---------------------------------------------------------------------------------------------- expressions
 
     def operation(self, children: list[Any]) -> tree.Expression:
-        return cast("tree.Expression", _Operation(children).parse(0))
+        return group_operators(children)
 
     unsigned_operation = operation
 
@@ -337,40 +318,3 @@ def _dims(sizes: Span) -> tuple[Any, ...]:
         dims.append(_integer(span, size) if size.isdigit() else tree.Name(span, size))
         start += len(size) + 1
     return tuple(dims)
-
-
-class _Operation:
-    """Groups a flat row of operands and operators by precedence."""
-
-    def __init__(self, row: list[Any]) -> None:
-        self.row, self.at = row, 0
-
-    def parse(self, least: int) -> Any:
-        """The operation from here on, up to an operator looser than `least`."""
-        left = self.operand()
-        compared = False
-        while self.at < len(self.row):
-            operator = self.row[self.at].text
-            precedence = _PRECEDENCE[operator]
-            if precedence < least:
-                break
-            if precedence == _COMPARISON and compared:
-                raise fail(
-                    "E0101",
-                    "comparisons do not chain",
-                    self.row[self.at].span,
-                    help=f"write `{left.right.span.text} {operator} ...` as a second comparison, after `and`",
-                )
-            compared = compared or precedence == _COMPARISON
-            self.at += 1
-            right = self.parse(precedence + 1)
-            left = tree.Binary(left.span.to(right.span), operator, left, right)
-        return left
-
-    def operand(self) -> Any:
-        first = self.row[self.at]
-        self.at += 1
-        if not isinstance(first, Token):
-            return first
-        operand = self.parse(_NOT if first.text == "not" else _SIGN)
-        return tree.Unary(first.span.to(operand.span), cast("Any", first.text), operand)

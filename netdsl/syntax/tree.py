@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from netdsl.source import Source, Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Tree:
     """Base of all nodes of the tree."""
 
@@ -22,35 +22,35 @@ class Tree:
 # ------------------------------------------------------------------------------------------------ expressions
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Constant(Tree):
     """A number, a truth value (`yes`, `no`) or a string."""
 
     value: int | float | bool | str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Name(Tree):
     """A parameter, a `let` name, a block, or a word an argument knows (`same`)."""
 
     id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class InAttribute(Tree):
     """`in.channels` and its like: `attribute` is the word after the dot."""
 
     attribute: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class List(Tree):
     """`[a, b]` or `(a, b)`."""
 
     items: tuple[Expression, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Unary(Tree):
     """`-x`, `+x` or `not x`."""
 
@@ -58,7 +58,7 @@ class Unary(Tree):
     operand: Expression
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Binary(Tree):
     """Arithmetic, comparison, `and`, `or`; `in` is not an operator."""
 
@@ -67,7 +67,7 @@ class Binary(Tree):
     right: Expression
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Conditional(Tree):
     """`then if condition else otherwise`."""
 
@@ -76,7 +76,7 @@ class Conditional(Tree):
     otherwise: Expression
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class FunctionCall(Tree):
     """`min(a, b)` and the other built-in functions."""
 
@@ -84,7 +84,7 @@ class FunctionCall(Tree):
     arguments: tuple[Expression, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class ReferencePart(Tree):
     """One step of a path: `layer1`, `0`, or `cell{i-1}` (name and computed index)."""
 
@@ -92,7 +92,7 @@ class ReferencePart(Tree):
     index: Expression | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Reference(Tree):
     """`@enc3`, `@layer1.0.conv1`, `@cell{i-1}`: the output of what carries that label."""
 
@@ -102,7 +102,7 @@ class Reference(Tree):
 Expression: TypeAlias = Constant | Name | InAttribute | List | Unary | Binary | Conditional | FunctionCall | Reference
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Argument(Tree):
     """`64`, `k3` or `k=3`: `key` is None for a positional one; `value.span` is the value alone."""
 
@@ -110,7 +110,7 @@ class Argument(Tree):
     value: Expression
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Shape(Tree):
     """`3x224x224`, `3xHxW`, `784` or `[c, size, size]`, the batch not counted; a capital letter is a `Name`."""
 
@@ -120,7 +120,7 @@ class Shape(Tree):
 # ------------------------------------------------------------------------------------------------ elements of a chain
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Label(Tree):
     """`fc:` or `cell{i}:`."""
 
@@ -128,7 +128,7 @@ class Label(Tree):
     index: Expression | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Body(Tree):
     """`{ ... }` (named members) or `[ ... ]` (numbered members)."""
 
@@ -136,7 +136,7 @@ class Body(Tree):
     statements: tuple[Statement, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Call(Tree):
     """A layer or a block with its arguments; `name_span` is the name alone."""
 
@@ -145,14 +145,14 @@ class Call(Tree):
     arguments: tuple[Argument, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Group(Tree):
     """A body that stands where a layer could."""
 
     body: Body
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Join(Tree):
     """`concat`, `add`, `mul`, `max` or `mean`: every chain of the body is a branch."""
 
@@ -161,7 +161,7 @@ class Join(Tree):
     body: Body
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Shortcut(Tree):
     """`shortcut [if condition] body`: what stands in for the identity of a skip."""
 
@@ -169,7 +169,7 @@ class Shortcut(Tree):
     body: Body
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Skip(Tree):
     """`skip [if condition] body [shortcut ...]`: the body's result is added to what reached it."""
 
@@ -178,7 +178,7 @@ class Skip(Tree):
     shortcut: Shortcut | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Repeat(Tree):
     """`repeat n body`: the body n times in a row, with fresh weights each time."""
 
@@ -186,7 +186,7 @@ class Repeat(Tree):
     body: Body
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class CountingRange(Tree):
     """`first..last` of a `for`, both included."""
 
@@ -194,7 +194,7 @@ class CountingRange(Tree):
     last: Expression
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class For(Tree):
     """`for a, b in items body`."""
 
@@ -203,7 +203,7 @@ class For(Tree):
     body: Body
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class If(Tree):
     """`if condition body [else body | else if ...]`."""
 
@@ -212,7 +212,7 @@ class If(Tree):
     otherwise: Body | If | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Reuse(Tree):
     """`reuse label`: the labelled layer or group again, with the same weights."""
 
@@ -222,7 +222,7 @@ class Reuse(Tree):
 Item: TypeAlias = Call | Group | Join | Skip | Repeat | For | If | Reuse | Reference
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Element(Tree):
     """`[label:] item`."""
 
@@ -233,14 +233,14 @@ class Element(Tree):
 # ------------------------------------------------------------------------------------------------ statements
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Chain(Tree):
     """`a -> b -> c`."""
 
     elements: tuple[Element, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Let(Tree):
     """`let x = e` or `let a, b = e`."""
 
@@ -248,7 +248,7 @@ class Let(Tree):
     value: Expression
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Default(Tree):
     """`default conv bias=no`: arguments' defaults for what follows in the same file or body."""
 
@@ -257,7 +257,7 @@ class Default(Tree):
     arguments: tuple[Argument, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Input(Tree):
     """`input image: 3xHxW float32 where H % 32 == 0, W % 32 == 0`; `dtype` is None where unsaid."""
 
@@ -268,7 +268,7 @@ class Input(Tree):
     constraints: tuple[Expression, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Parameter(Tree):
     """`param name: 1x768`: a learned tensor, seen afterwards as `@name`."""
 
@@ -277,7 +277,7 @@ class Parameter(Tree):
     shape: Shape
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Output(Tree):
     """`output name`: the current tensor is an output of the net."""
 
@@ -285,7 +285,7 @@ class Output(Tree):
     name_span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Aux(Tree):
     """`aux name body`: a side branch, an output of the training graph only."""
 
@@ -294,35 +294,35 @@ class Aux(Tree):
     body: Body
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Expect(Tree):
     """`expect 512x7x7`: the current shape must be this."""
 
     shape: Shape
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Assert(Tree):
     """`assert params == 61706`; `params`, `macs` and `layers` are known to it."""
 
     condition: Expression
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class ClassLabels(Tree):
     """`labels ["plane", "car"]`."""
 
     names: Expression
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class TrainItem(Tree):
     """One of the comma-separated items of a `train` entry: `sgd lr=0.01`, `crop 224`, `128`."""
 
     arguments: tuple[Argument, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class TrainEntry(Tree):
     """`optimizer sgd lr=0.01` or `augment flip, crop 224`."""
 
@@ -331,7 +331,7 @@ class TrainEntry(Tree):
     items: tuple[TrainItem, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Train(Tree):
     """`train { ... }`: the recipe, which changes nothing in the compiled graph."""
 
@@ -344,7 +344,7 @@ Statement: TypeAlias = Chain | Let | Default | Input | Parameter | Output | Aux 
 # ------------------------------------------------------------------------------------------------ declarations
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class FormalParameter(Tree):
     """A parameter of a block or net; `default` is None where an argument must be given."""
 
@@ -352,7 +352,7 @@ class FormalParameter(Tree):
     default: Expression | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Use(Tree):
     """`use "other.net"`."""
 
@@ -360,7 +360,7 @@ class Use(Tree):
     path_span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class BlockDeclaration(Tree):
     """`block name(params) body`; `net` is true for `net name(params) body`."""
 
@@ -371,7 +371,7 @@ class BlockDeclaration(Tree):
     net: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Variant(Tree):
     """`net name = base(arguments)`."""
 
@@ -385,12 +385,12 @@ class Variant(Tree):
 Declaration: TypeAlias = Use | BlockDeclaration | Variant | Default
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Comment(Tree):
     """`# ...` to the end of its line; the text is the span's."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class File(Tree):
     """A whole file: its declarations in order, and its comments in order."""
 

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from netdsl.diagnostics import Diagnostic
-from netdsl.syntax.mistakes.spot import Spot, shorten
+from netdsl.syntax.mistakes.spot import BEGINS, Spot, shorten
 
 if TYPE_CHECKING:
     from netdsl.source import Span
@@ -30,7 +30,7 @@ def call_in_parentheses(spot: Spot) -> Diagnostic | None:
     else:
         return None
     name = spot.tokens[opener - 1]
-    if spot.tokens[opener].type != "LPAR" or name.type != "NAME" or "EQUAL" in spot.accepts:
+    if not spot.types(opener - 1 - spot.at, "NAME", "LPAR") or spot.tokens[opener - 2].type not in BEGINS:
         return None
     return parenthesised_arguments(name.span, spot.tokens[opener].span)
 
@@ -39,7 +39,7 @@ def comma(spot: Spot) -> Diagnostic | None:
     """`conv 6, 5`, `labels "a", "b"`."""
     if not spot.types(0, "COMMA"):
         return None
-    if spot.statement[0].type == "LABELS":
+    if spot.statement and spot.statement[0].type == "LABELS":
         return spot.error("the labels are one list", 'write `labels ["a", "b"]`')
     if "_ARROW" in spot.accepts:
         return spot.error("arguments are separated by blanks", "remove the comma; between layers write `->`")
@@ -90,7 +90,12 @@ def join_argument(spot: Spot) -> Diagnostic | None:
 
 
 def train_entry(spot: Spot) -> Diagnostic | None:
-    """`train { batch = 128 }`."""
+    """`train { batch = 128 }`, `train loss cross_entropy`."""
+    if spot.types(-1, "TRAIN"):
+        return spot.error(
+            f"`train` needs its entries in `{{ }}`, found {spot.found}",
+            "it looks like `train { loss cross_entropy; batch 128 }`",
+        )
     opener = spot.opener
     if opener and spot.types(opener - 1 - spot.at, "TRAIN") and spot.types(-1, "NAME", "EQUAL|COLON"):
         return spot.error(

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from netdsl.syntax.scanner import Token
 
+_SELDOM = {"LBRACE": "`{`", "RBRACE": "`}`", "RSQB": "`]`", "STRING": "a string"}
+
 BEGINS = frozenset({"_END", "_ARROW", "COLON", "LBRACE", "LSQB"})
 """What stands before the first token of an element."""
 
@@ -100,7 +102,7 @@ class Spot:
     @property
     def wants_body(self) -> bool:
         """Whether a body is due."""
-        return {"LBRACE", "LSQB"} <= self.accepts and "INT" not in self.accepts
+        return {"LBRACE", "LSQB"} <= self.accepts and not self.accepts & {"INT", "SKIP"}
 
     @property
     def wants_value(self) -> bool:
@@ -167,13 +169,15 @@ class Spot:
         if "_END" in accepts:
             names.append("the end of the line")
         elif not names:
-            names += [f"`{bracket}`" for kind, bracket in (("RSQB", "]"), ("RBRACE", "}")) if kind in accepts]
+            names += [text for kind, text in _SELDOM.items() if kind in accepts]
         return _either(names or ["the end of the file"])
 
     def _implied(self, kind: str) -> bool:
         """Whether a mark is left out, since it could stand in a place where it would help nobody."""
         if kind == "LPAR":
             return self.wants_value
+        if kind == "COLON":
+            return "_ARROW" in self.accepts
         return kind in ("COMMA", "EQUAL") and self.wants_value
 
 

@@ -1,0 +1,75 @@
+"""Precedence: how a flat row of operands and operators becomes a tree."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+from netdsl.diagnostics import NetdslError, fail
+from netdsl.syntax import tree
+from netdsl.syntax.scanner import Token
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_LEVELS = (
+    ("or",),
+    ("and",),
+    ("not",),
+    ("==", "!=", "<", "<=", ">", ">="),
+    ("+", "-"),
+    ("*", "/", "//", "%"),
+)
+"""Operators from the loosest to the tightest; a sign is tighter than all of them."""
+
+_PRECEDENCE = {operator: level for level, operators in enumerate(_LEVELS) for operator in operators}
+_NOT, _COMPARISON, _SIGN = _PRECEDENCE["not"], _PRECEDENCE["=="], len(_LEVELS)
+
+
+def group_operators(row: Sequence[Any]) -> tree.Expression:
+    """The tree of a row such as `not`, a, `==`, b, `+`, c, whose operators are tokens; each groups to the left.
+
+    Raises:
+        NetdslError: a comparison of a comparison, which would not mean what it seems to say.
+    """
+    return cast("tree.Expression", _Row(row).operation(0))
+
+
+class _Row:
+    """A row that is read from left to right."""
+
+    def __init__(self, items: Sequence[Any]) -> None:
+        self.items, self.at = items, 0
+
+    def operation(self, least: int) -> Any:
+        """What stands from here to the first operator looser than `least`."""
+        left = self.operand()
+        compared = False
+        while self.at < len(self.items) and (level := _PRECEDENCE[self.items[self.at].text]) >= least:
+            operator = self.items[self.at]
+            if level == _COMPARISON:
+                if compared:
+                    raise _chained(left, operator)
+                compared = True
+            self.at += 1
+            right = self.operation(level + 1)
+            left = tree.Binary(left.span.to(right.span), operator.text, left, right)
+        return left
+
+    def operand(self) -> Any:
+        """An operand with the prefixes before it."""
+        first = self.items[self.at]
+        self.at += 1
+        if not isinstance(first, Token):
+            return first
+        operand = self.operation(_NOT if first.type == "NOT" else _SIGN)
+        return tree.Unary(first.span.to(operand.span), cast("Any", first.text), operand)
+
+
+def _chained(left: tree.Binary, operator: Token) -> NetdslError:
+    middle = left.right.span.text
+    return fail(
+        "E0101",
+        "comparisons do not chain",
+        operator.span,
+        help=f"write `... {left.operator} {middle} and {middle} {operator.text} ...`",
+    )
