@@ -38,29 +38,52 @@ class Formal:
     required: bool
 
 
-def dataclass_formals(cls: type) -> tuple[Formal, ...]:
-    """The parameters of a layer, or of a word of a recipe."""
-    return tuple(Formal(field.name, field.kind, field.required) for field in signature(cls))
+@dataclass(frozen=True, slots=True)
+class Callee:
+    """What takes arguments: a layer, a word of a recipe, a block or a net, under the name it was called by."""
+
+    name: str
+    formals: tuple[Formal, ...]
+    net: bool = False
+
+    @staticmethod
+    def of_dataclass(name: str, cls: type) -> Callee:
+        """A layer, or a word of a recipe."""
+        return Callee(name, tuple(Formal(field.name, field.kind, field.required) for field in signature(cls)))
+
+    @staticmethod
+    def of_declaration(name: str, declaration: tree.BlockDeclaration) -> Callee:
+        """A block or a net."""
+        formals = tuple(Formal(p.name, None, p.default is None) for p in declaration.parameters)
+        return Callee(name, formals, declaration.net)
+
+    @staticmethod
+    def of_target(name: str, target: BlockDefinition | type[Layer]) -> Callee:
+        """Whatever a call names."""
+        if isinstance(target, type):
+            return Callee.of_dataclass(name, target)
+        return Callee.of_declaration(name, target.declaration)
+
+    def usage(self) -> str:
+        """The signature in one line; optional arguments in brackets."""
+        if not self.formals:
+            return f"`{self.name}` takes no arguments"
+        words = [f.name if f.required else f"[{f.name}]" for f in self.formals]
+        call = f"{self.name}({', '.join(words)})" if self.net else " ".join([self.name, *words])
+        return f"it is called as `{call}`"
+
+    def what(self, formal: Formal) -> str:
+        """What messages call one of the parameters."""
+        return f"`{formal.name}` of `{self.name}`" if len(self.formals) > 1 else f"`{self.name}`"
 
 
-def block_formals(declaration: tree.BlockDeclaration) -> tuple[Formal, ...]:
-    """The parameters of a block or net."""
-    return tuple(Formal(p.name, None, p.default is None) for p in declaration.parameters)
-
-
-def callable_formals(target: BlockDefinition | type[Layer]) -> tuple[Formal, ...]:
-    """The parameters of whatever a call names."""
-    return dataclass_formals(target) if isinstance(target, type) else block_formals(target.declaration)
-
-
-def match(
-    name: str, formals: Sequence[Formal], arguments: Sequence[tree.Argument], evaluator: Evaluator
-) -> dict[str, Bound]:
+def match(callee: Callee, arguments: Sequence[tree.Argument], evaluator: Evaluator) -> dict[str, Bound]:
     """Match arguments with parameters and evaluate them.
 
     Raises:
         NetdslError: every argument that is unknown, given twice, one too many or of the wrong kind, at once.
     """
+    formals = callee.formals
     by_name = {formal.name: formal for formal in formals}
     bound: dict[str, Bound] = {}
     errors: list[Diagnostic] = []
@@ -72,26 +95,26 @@ def match(
                 if position > len(formals) + 1:
                     continue  # the first that is too many was told
                 if position > len(formals):
-                    raise _too_many(name, formals, argument.span)
+                    raise _too_many(callee, argument.span)
                 formal = formals[position - 1]
             elif argument.key in by_name:
                 formal = by_name[argument.key]
             else:
                 raise fail(
                     "E0301",
-                    f"`{name}` has no argument `{argument.key}`",
+                    f"`{callee.name}` has no argument `{argument.key}`",
                     argument.span,
-                    help=suggestion(argument.key, by_name, ARGUMENTS_ELSEWHERE) or usage(name, formals),
+                    help=suggestion(argument.key, by_name, ARGUMENTS_ELSEWHERE) or callee.usage(),
                 )
             if formal.name in bound:
                 raise fail(
                     "E0304",
-                    f"`{formal.name}` of `{name}` is given twice",
+                    f"`{formal.name}` of `{callee.name}` is given twice",
                     argument.span,
                     notes=(f"the first stands at {bound[formal.name].span.place}",),
                 )
-            what = f"`{formal.name}` of `{name}`" if len(formals) > 1 else f"`{name}`"
-            bound[formal.name] = Bound(_value(what, formal, argument, evaluator), argument.value.span)
+            value = _value(callee.what(formal), formal, argument, evaluator)
+            bound[formal.name] = Bound(value, argument.value.span)
         except NetdslError as error:
             errors += error.diagnostics
     if errors:
@@ -99,26 +122,20 @@ def match(
     return bound
 
 
-def require(name: str, formals: Sequence[Formal], given: Mapping[str, Any], span: Span | None) -> None:
+def require(callee: Callee, given: Mapping[str, Any], span: Span | None) -> None:
     """Refuse a call in which a required argument is missing."""
-    missing = [formal.name for formal in formals if formal.required and formal.name not in given]
+    missing = [formal.name for formal in callee.formals if formal.required and formal.name not in given]
     if missing:
         names = " and ".join(f"`{m}`" for m in missing)
-        raise fail("E0302", f"`{name}` needs {names}", span, help=usage(name, formals))
+        raise fail("E0302", f"`{callee.name}` needs {names}", span, help=callee.usage())
 
 
-def usage(name: str, formals: Sequence[Formal]) -> str:
-    """The signature in one line; optional arguments in brackets."""
-    if not formals:
-        return f"`{name}` takes no arguments"
-    return f"it is called as `{' '.join([name, *(f.name if f.required else f'[{f.name}]' for f in formals)])}`"
-
-
-def _too_many(name: str, formals: Sequence[Formal], span: Span) -> NetdslError:
-    if not formals:
-        return fail("E0303", f"`{name}` takes no arguments", span)
-    count = "1 argument" if len(formals) == 1 else f"{len(formals)} arguments"
-    return fail("E0303", f"`{name}` takes at most {count}", span, help=usage(name, formals))
+def _too_many(callee: Callee, span: Span) -> NetdslError:
+    most = len(callee.formals)
+    if not most:
+        return fail("E0303", callee.usage(), span)
+    count = "1 argument" if most == 1 else f"{most} arguments"
+    return fail("E0303", f"`{callee.name}` takes at most {count}", span, help=callee.usage())
 
 
 def _value(what: str, formal: Formal, argument: tree.Argument, evaluator: Evaluator) -> Value:
@@ -157,6 +174,6 @@ def _converted(what: str, kind: Kind, value: Value, span: Span) -> Any:
 
 def make_layer(layer: type[Layer], bound: Mapping[str, Bound], span: Span) -> Layer | Unknown:
     """The layer with its fields filled; `UNKNOWN` if a value is."""
-    require(layer.kind, dataclass_formals(layer), bound, span)
+    require(Callee.of_dataclass(layer.kind, layer), bound, span)
     values = {name: argument.value for name, argument in bound.items()}
     return UNKNOWN if any(value is UNKNOWN for value in values.values()) else layer(**values)

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from netdsl.arguments import describe
 from netdsl.diagnostics import NetdslError, fail
-from netdsl.elaborate.binding import Bound, callable_formals, dataclass_formals, make_layer, match, require
+from netdsl.elaborate.binding import Bound, Callee, make_layer, match, require
 from netdsl.elaborate.control import chosen, turns, unpacked
 from netdsl.elaborate.errors import DEEPEST, Errors
 from netdsl.elaborate.expressions import Evaluator
 from netdsl.elaborate.names import Member, Names
-from netdsl.elaborate.nodes import Nodes, Spot
-from netdsl.elaborate.suggestions import suggestion
+from netdsl.elaborate.nodes import IDENTITY, Nodes, Spot
+from netdsl.elaborate.suggestions import LAYERS_ELSEWHERE, suggestion
 from netdsl.elaborate.values import UNKNOWN, BlockValue, Environment, LayerValue, TensorValue, Unknown, Value
 from netdsl.ir.graph import Node
 from netdsl.ir.types import format_shape
@@ -112,11 +112,13 @@ class BodyElaborator:
                 self._aux(place, statement, current)
             case _:
                 words = {tree.Input: "input", tree.Assert: "assert", tree.ClassLabels: "labels", tree.Train: "train"}
+                word = words[type(statement)]
+                way = "; a block gets a further tensor as an argument, `name @label`" if word == "input" else ""
                 raise fail(
                     "E0507",
-                    f"`{words[type(statement)]}` belongs to the body of a net",
+                    f"`{word}` belongs to the body of a net",
                     statement.span,
-                    help="move it to the `net`; a block is given tensors as arguments: `name @label`",
+                    help=f"move it to the `net`{way}",
                 )
         return current
 
@@ -127,7 +129,8 @@ class BodyElaborator:
     def _default(self, place: Place, statement: tree.Default) -> None:
         """`default conv bias=no`: remember the arguments for what follows here."""
         target = self._callable(place, statement.name, statement.name_span)
-        bound = match(statement.name, callable_formals(target), statement.arguments, self.evaluator(place, None))
+        callee = Callee.of_target(statement.name, target)
+        bound = match(callee, statement.arguments, self.evaluator(place, None))
         place.defaults[statement.name] = {**place.defaults.get(statement.name, {}), **bound}
 
     def _expect(self, place: Place, statement: tree.Expect, current: Tensor) -> None:
@@ -142,7 +145,6 @@ class BodyElaborator:
                 "E0407",
                 f"the shape here is {here.type}, not {format_shape(sizes)}",
                 statement.shape.span,
-                label=f"it is {here.type}",
             )
 
     def _parameter(self, place: Place, statement: tree.Parameter) -> None:
@@ -328,14 +330,17 @@ class BodyElaborator:
             "E0201",
             f"there is no layer or block `{name}`",
             span,
-            help=suggestion(name, {*place.module.blocks, *LAYERS}) or "`netdsl layers` lists them",
+            help=f"write `@{name}` for the tensor"
+            if name in place.names.labels()
+            else suggestion(name, {*place.module.blocks, *LAYERS, "skip"}, LAYERS_ELSEWHERE)
+            or "`netdsl layers` lists them",
         )
 
     def _call(self, place: Place, call: tree.Call, member: Member, spot: Spot, current: Tensor) -> Node | Unknown:
         if isinstance(place.environment.find(call.name), Unknown):
             return UNKNOWN
         target = self._callable(place, call.name, call.name_span)
-        given = match(call.name, callable_formals(target), call.arguments, self.evaluator(place, current))
+        given = match(Callee.of_target(call.name, target), call.arguments, self.evaluator(place, current))
         bound = {**place.defaults.get(call.name, {}), **given}
         if isinstance(target, type):
             layer = make_layer(target, bound, call.span)
@@ -355,10 +360,10 @@ class BodyElaborator:
     ) -> Place:
         """The place of a block's body: its parameters, and the defaults of the file that defines it."""
         declaration = target.declaration
-        require(declaration.name, callable_formals(target), values, span)
+        require(Callee.of_declaration(declaration.name, declaration), values, span)
         file_level = Place(target.module, Environment({}), names, {}, depth)
         for default in target.defaults:
-            self._default(file_level, default)
+            self._guarded(file_level, default, None)
         place = self._deeper(file_level.inner(names, values), span)
         for parameter in declaration.parameters:
             if parameter.default is not None and parameter.name not in values:
@@ -380,6 +385,13 @@ class BodyElaborator:
                 )
             return results
         result = self._inside(place, names, item.body, current, item.span)
+        if result is current and isinstance(current, Node):
+            raise fail(
+                "E0504",
+                "the body of this `skip` has no layers, and would add the tensor to itself",
+                item.body.span,
+                help="write its layers, or drop it; `skip if n > 0 { ... }` drops the addition alone",
+            )
         wanted = True if item.condition is None else self.evaluator(place, current).truth(item.condition)
         if isinstance(wanted, Unknown):
             return [UNKNOWN]
@@ -434,7 +446,7 @@ class BodyElaborator:
             return self._need(inputs[0], item.span)  # the condition of the skip failed
         kind = _join_kind(item)
         arguments = item.arguments if isinstance(item, tree.Join) else ()
-        given = match(kind, dataclass_formals(LAYERS[kind]), arguments, self.evaluator(place, current))
+        given = match(Callee.of_dataclass(kind, LAYERS[kind]), arguments, self.evaluator(place, current))
         bound = {**place.defaults.get(kind, {}), **given}
         layer = make_layer(LAYERS[kind], bound, item.span)
         nodes = [self._need(tensor, item.span) for tensor in inputs]
@@ -442,7 +454,8 @@ class BodyElaborator:
         if isinstance(layer, Unknown) or len(known) < len(nodes):
             return UNKNOWN
         word = replace(item.span, end=item.span.start + len(kind if isinstance(item, tree.Join) else "skip"))
-        return self.nodes.make(spot, layer, known, word, bound)
+        roles = _roles(item.shortcut, taken=inputs[1] is not current) if isinstance(item, tree.Skip) else ()
+        return self.nodes.make(spot, layer, known, word, bound, roles)
 
     # -------------------------------------------------------------------------------------------- tensors by name
 
@@ -463,11 +476,23 @@ class BodyElaborator:
                 return value.node
             if isinstance(value, Unknown):
                 return value
+            if value is not None and reference.parts[0].name not in place.names.labels():
+                raise fail(
+                    "E0305",
+                    f"`{reference.parts[0].name}` is {describe(value)}, and not a tensor",
+                    reference.span,
+                    help="where it is an argument, give it a tensor: `@label`",
+                )
         member = self._member(place, reference, current)
         if isinstance(member, Unknown):
             return member
         if member.output is None:
-            raise fail("E0203", f"`{reference.span.text}` is not finished here: it would read itself", reference.span)
+            raise fail(
+                "E0203",
+                f"`{reference.span.text}` is not finished here: it would read itself",
+                reference.span,
+                help="read the tensor that goes into it: `identity`, or a label before it",
+            )
         return member.output
 
     def _reuse(self, place: Place, item: tree.Reuse, spot: Spot, current: Tensor) -> Node | Unknown:
@@ -482,7 +507,13 @@ class BodyElaborator:
                 item.target.span,
                 help=f"write `@{label}` for the tensor",
             )
-        return member.again(spot.names, spot.name, self._need(current, item.span))
+        tensor = self._need(current, item.span)
+        with self.errors.reusing(label, item.span, place.names.scope):
+            try:
+                return member.again(spot.names, spot.name, tensor)
+            except NetdslError as error:
+                self.errors.report(error, place.names.scope)
+                return UNKNOWN
 
     def _again(
         self, place: Place, item: tree.Item, weights: str, names: Names, name: str, current: Node | Unknown
@@ -499,6 +530,13 @@ class BodyElaborator:
                 help="begin the net with `input image: 3x224x224`, or the chain with `@label`",
             )
         return current
+
+
+def _roles(shortcut: tree.Shortcut | None, *, taken: bool) -> tuple[str, str]:
+    """What errors call the two branches of a skip."""
+    if taken:
+        return "the body", "the shortcut"
+    return "the body", f"{IDENTITY}, since the shortcut's condition fails," if shortcut is not None else IDENTITY
 
 
 def _join_kind(item: tree.Join | tree.Skip) -> str:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from netdsl.diagnostics import Diagnostic, NetdslError, fail
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from netdsl.ir.graph import Scope
     from netdsl.source import Span
 
@@ -26,8 +29,18 @@ class Errors:
 
     def __init__(self) -> None:
         self.found: list[Diagnostic] = []
+        self.origin: tuple[tuple[str, Span], ...] = ()
+        """The variants by which the net itself was reached, innermost first."""
         self._places: set[tuple[str, int, int]] = set()
+        self._reuses: list[tuple[tuple[str, Span], int]] = []
         self._steps = 0
+
+    @contextmanager
+    def reusing(self, label: str, span: Span, scope: Scope) -> Iterator[None]:
+        """While it lasts, errors say that a `reuse` in `scope` led to them."""
+        self._reuses.append(((f"reuse {label}", span), len(scope.stack())))
+        yield
+        self._reuses.pop()
 
     def report(self, error: NetdslError, scope: Scope | None = None) -> None:
         """Keep the diagnostics of an error, with the block calls that lead to `scope`.
@@ -41,10 +54,15 @@ class Errors:
             if place in self._places:
                 continue
             self._places.add(place)
-            stack = diagnostic.stack or (scope.stack() if scope is not None else ())
-            self.found.append(replace(diagnostic, stack=stack))
+            self.found.append(replace(diagnostic, stack=diagnostic.stack or self._stack(scope, span)))
             if len(self.found) >= MOST_ERRORS:
                 raise Stop
+
+    def _stack(self, scope: Scope | None, span: Span | None) -> tuple[tuple[str, Span], ...]:
+        stack = list(scope.stack()) if scope is not None else []
+        for number, (frame, outside) in enumerate(self._reuses):
+            stack.insert(len(stack) - outside - number, frame)
+        return (*stack, *(frame for frame in self.origin if frame[1] != span))
 
     def fatal(self, error: NetdslError, scope: Scope) -> Stop:
         """Keep an error after which nothing more can be said; the caller raises the result."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from math import lcm
 from typing import TYPE_CHECKING
 
+from netdsl.arguments import describe
 from netdsl.counts import count_macs, count_params
 from netdsl.diagnostics import NetdslError, fail
-from netdsl.elaborate.binding import Bound, block_formals, match, usage
+from netdsl.elaborate.binding import Bound, Callee, match
 from netdsl.elaborate.bodies import BodyElaborator, Place
 from netdsl.elaborate.errors import Stop
 from netdsl.elaborate.expressions import Evaluator
@@ -23,6 +25,7 @@ from netdsl.ir.graph import Constraint, Graph, Node, Scope
 from netdsl.ir.types import DType
 from netdsl.layer import LAYERS, signature
 from netdsl.layers.ends import Input
+from netdsl.show import show
 from netdsl.syntax import tree
 
 if TYPE_CHECKING:
@@ -78,7 +81,8 @@ class NetElaborator(BodyElaborator):
         names = Names(Scope(""), "", "", declaration.body.style, None)
         result: Tensor = None
         try:
-            place = self.block_place(base, values, names, 0, declaration.name_span)
+            called_at = self.errors.origin[-1][1] if self.errors.origin else declaration.name_span
+            place = self.block_place(base, values, names, 0, called_at)
             result = self.body(place, declaration.body, None)
             self._finish(result, declaration)
         except Stop:
@@ -99,10 +103,22 @@ class NetElaborator(BodyElaborator):
         while isinstance(net, VariantDefinition):
             variant = net.declaration
             if net in seen:
-                raise fail("E0211", f"`{variant.name}` is a variant of itself", variant.base_span)
+                raise fail(
+                    "E0211",
+                    f"`{variant.name}` is a variant of itself",
+                    variant.base_span,
+                    help="give one of them a body, as `net name { ... }`",
+                )
             seen.append(net)
             pending.append(net)
             known = net.module.nets
+            if variant.base in net.module.blocks:
+                raise fail(
+                    "E0206",
+                    f"`{variant.base}` is a block, and a variant is made of a net",
+                    variant.base_span,
+                    help=f"call it in a net: `net {variant.name} {{ input image: 3x224x224; {variant.base} ... }}`",
+                )
             if variant.base not in known:
                 raise fail(
                     "E0206",
@@ -112,21 +128,22 @@ class NetElaborator(BodyElaborator):
                 )
             net = known[variant.base]
         for definition in reversed(pending):
-            formals = block_formals(net.declaration)
-            evaluator = Evaluator(definition.module, Environment({}))
-            bound |= match(definition.declaration.base, formals, definition.declaration.arguments, evaluator)
+            variant = definition.declaration
+            callee = Callee.of_declaration(variant.base, net.declaration)
+            bound |= match(callee, variant.arguments, Evaluator(definition.module, Environment({})))
+            self.errors.origin = (*self.errors.origin, (variant.base, variant.base_span))
         return net, bound
 
     def _outside(self, key: str, value: object, base: BlockDefinition) -> Value:
         """An argument given by the command line or the API; a string may be the name of a block or a layer."""
-        formals = block_formals(base.declaration)
-        known = [formal.name for formal in formals]
+        callee = Callee.of_declaration(self.name, base.declaration)
+        known = [formal.name for formal in callee.formals]
         if key not in known:
             raise fail(
                 "E0301",
                 f"the net `{self.name}` has no parameter `{key}`",
                 base.declaration.name_span,
-                help=suggestion(key, known) or usage(self.name, formals),
+                help=suggestion(key, known) or callee.usage(),
             )
         if isinstance(value, list | tuple):
             return tuple(self._outside(key, item, base) for item in value)
@@ -161,12 +178,16 @@ class NetElaborator(BodyElaborator):
 
     def _input(self, place: Place, statement: tree.Input) -> Tensor:
         if place.names.path:
-            raise fail("E0507", "`input` belongs to the body of the net itself, not to a group in it", statement.span)
-        for expression in statement.shape.dims:
-            self._introduce(place, expression, statement.constraints)
-        evaluator = self.evaluator(place, None)
+            raise fail(
+                "E0507",
+                "`input` belongs to the body of the net itself, not to a group in it",
+                statement.span,
+                help=f"move it before the group, which can begin with `@{statement.name}`",
+            )
+        unknown = [self._introduce(place, expression, statement.constraints) for expression in statement.shape.dims]
         for constraint in statement.constraints:
-            self._check_constraint(constraint)
+            self._check_constraint(constraint, unknown)
+        evaluator = self.evaluator(place, None)
         shape = [evaluator.size(dim) for dim in statement.shape.dims]
         name, member = place.names.enter(statement.name, "input", statement.name_span, counted=False)
         member.output = UNKNOWN
@@ -187,24 +208,40 @@ class NetElaborator(BodyElaborator):
             )
         return DType(word.id)
 
-    def _introduce(self, place: Place, expression: tree.Expression, constraints: tuple[tree.Expression, ...]) -> None:
-        """Make a symbol of a capital letter that is not known yet, with what `where` says of it."""
+    def _introduce(
+        self, place: Place, expression: tree.Expression, constraints: tuple[tree.Expression, ...]
+    ) -> str | None:
+        """Make a symbol of a capital letter that is not known yet, with what `where` says of it, and return it."""
         if not (isinstance(expression, tree.Name) and len(expression.id) == 1 and expression.id.isupper()):
-            return
+            return None
         if expression.id == "N":
-            raise fail("E0109", "`N` is the batch, which is always there and never written", expression.span)
+            raise fail(
+                "E0109",
+                "`N` is the batch, which is always there and never written",
+                expression.span,
+                help="drop it, or use another letter for a size that is not known",
+            )
         if place.environment.find(expression.id) is not None:
-            return
+            return None
         multiple, minimum = 1, 1
         for constraint in constraints:
             known = _known_of(constraint, expression.id)
             multiple, minimum = lcm(multiple, known[0]), max(minimum, known[1])
         place.environment.values[expression.id] = symbol(expression.id, multiple, minimum)
+        return expression.id
 
-    def _check_constraint(self, constraint: tree.Expression) -> None:
+    def _check_constraint(self, constraint: tree.Expression, unknown: list[str | None]) -> None:
         symbolic = _symbol_of(constraint)
         if symbolic is None:
-            raise fail("E0310", "a constraint has one of the forms `H % 32 == 0` and `H >= 33`", constraint.span)
+            message = "a constraint has one of the forms `H % 32 == 0` and `H >= 33`"
+            raise fail("E0310", message, constraint.span, help=_mended(constraint))
+        if symbolic not in unknown:
+            raise fail(
+                "E0202",
+                f"`{symbolic}` is no unknown size that this `input` introduces",
+                constraint.span,
+                help="write a constraint at the `input` whose shape has the letter first",
+            )
         multiple, minimum = _known_of(constraint, symbolic)
         size = symbol(symbolic)
         dim = size - minimum if multiple == 1 else 0 - size % multiple
@@ -215,7 +252,7 @@ class NetElaborator(BodyElaborator):
         if isinstance(value, Unknown):
             return
         if not isinstance(value, tuple) or not all(isinstance(item, str) for item in value):
-            raise fail("E0305", "`labels` takes a list of strings", statement.names.span)
+            raise fail("E0305", f"`labels` takes a list of strings, not {describe(value)}", statement.names.span)
         self.labels = tuple(str(item) for item in value)
         self._labels_span = statement.names.span
 
@@ -234,15 +271,18 @@ class NetElaborator(BodyElaborator):
             )
         if not self.outputs:
             if isinstance(result, Node) and result.layer.kind == "input":
-                raise fail("E0503", f"the net `{self.name}` computes nothing", span)
+                raise fail(
+                    "E0503", f"the net `{self.name}` computes nothing", span, help="write layers after the `input`"
+                )
             self.outputs["output"] = result if isinstance(result, Node) else UNKNOWN
         outputs = [node for node in self.outputs.values() if isinstance(node, Node)]
         if self.labels and len(outputs) == 1 and outputs[0].type.shape != (len(self.labels),):
+            shape = outputs[0].type.shape
             raise fail(
                 "E0306",
                 f"{len(self.labels)} labels do not fit an output of {outputs[0].type}",
                 self._labels_span,
-                help="give one label for each class",
+                help=f"give {shape[0]} labels, one for each class" if len(shape) == 1 else "end the net with a vector",
             )
 
     def _graph(self) -> Graph:
@@ -264,20 +304,44 @@ class NetElaborator(BodyElaborator):
             evaluator = Evaluator(place.module, Environment(dict(facts), place.environment))
             try:
                 if evaluator.truth(condition) is False:
-                    self.errors.report(_broken(condition, evaluator))
+                    self.errors.report(_broken(condition, evaluator, facts))
             except NetdslError as error:
-                self.errors.report(error)
+                self.errors.report(_not_known(error, facts))
         if self.errors.found:
             raise NetdslError(self.errors.found)
 
 
-def _broken(condition: tree.Expression, evaluator: Evaluator) -> NetdslError:
-    """What a false assertion says: the value of each side of a comparison."""
-    if isinstance(condition, tree.Binary) and condition.operator not in ("and", "or"):
-        left, right = evaluator.evaluate(condition.left), evaluator.evaluate(condition.right)
-        wrong = f"`{condition.left.span.text}` is {left}, and `{condition.span.text}` was promised"
-        return fail("E0601", wrong, condition.span, label=f"{left} {condition.operator} {right} does not hold")
-    return fail("E0601", f"`{condition.span.text}` does not hold", condition.span)
+def _broken(condition: tree.Expression, evaluator: Evaluator, facts: Mapping[str, Value]) -> NetdslError:
+    """What a false assertion says: the values of the part that fails."""
+    span = condition.span
+    if not isinstance(condition, tree.Binary) or condition.operator == "or":
+        return fail("E0601", f"`{span.text}` does not hold", span, notes=_named(facts, span))
+    if condition.operator == "and":
+        fails = condition.left if evaluator.truth(condition.left) is False else condition.right
+        return _broken(fails, evaluator, facts)
+    left, right = (_number_text(evaluator.evaluate(side)) for side in (condition.left, condition.right))
+    label = "" if isinstance(condition.right, tree.Constant) else f"{left} {condition.operator} {right} does not hold"
+    return fail("E0601", f"`{condition.left.span.text}` is {left}, and `{span.text}` was promised", span, label=label)
+
+
+def _not_known(error: NetdslError, facts: Mapping[str, Value]) -> NetdslError:
+    """The errors of a condition; one that sizes of the input decide is no promise."""
+    return NetdslError(
+        [
+            replace(d, code="E0602", notes=_named(facts, d.span)) if d.code == "E0311" and d.span is not None else d
+            for d in error.diagnostics
+        ]
+    )
+
+
+def _named(facts: Mapping[str, Value], span: Span) -> tuple[str, ...]:
+    """The facts that a condition speaks of."""
+    words = re.findall(r"\w+", span.text)
+    return tuple(f"`{name}` is {value}" for name, value in facts.items() if name in words)
+
+
+def _number_text(value: Value) -> str:
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else show(value)
 
 
 def _symbol_of(constraint: tree.Expression) -> str | None:
@@ -291,6 +355,16 @@ def _symbol_of(constraint: tree.Expression) -> str | None:
             return name
         case tree.Binary(operator=">=", left=tree.Name(id=name), right=tree.Constant(value=int())):
             return name
+    return None
+
+
+def _mended(constraint: tree.Expression) -> str | None:
+    """How to write a constraint of another form, or what it means."""
+    match constraint:
+        case tree.Binary(operator=">", left=tree.Name(id=name), right=tree.Constant(value=int(number))):
+            return f"write `{name} >= {number + 1}`"
+        case tree.Binary(operator="==", left=tree.Name(id=name), right=tree.Constant(value=int(number))):
+            return f"write {number} in the place of `{name}` in the shape"
     return None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from netdsl.diagnostics import Diagnostic, NetdslError, fail
-from netdsl.elaborate.binding import dataclass_formals, match, require
+from netdsl.elaborate.binding import Callee, match, require
 from netdsl.elaborate.suggestions import listed, suggestion
 from netdsl.recipe import NUMBERS, WORDS, Recipe
 from netdsl.syntax import tree
@@ -73,7 +73,7 @@ def _item(key: str, item: tree.TrainItem, evaluator: Evaluator) -> Any:
 def _make(
     name: str, cls: type, arguments: tuple[tree.Argument, ...], item: tree.TrainItem, evaluator: Evaluator
 ) -> Any:
-    formals = dataclass_formals(cls)
-    bound = match(name, formals, arguments, evaluator)
-    require(name, formals, bound, item.span)
+    callee = Callee.of_dataclass(name, cls)
+    bound = match(callee, arguments, evaluator)
+    require(callee, bound, item.span)
     return cls(**{key: argument.value for key, argument in bound.items()})
