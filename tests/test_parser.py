@@ -483,8 +483,8 @@ def test_the_remedy_names_the_functions_of_the_grammar() -> None:
 
 def test_tables_are_kept_between_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    kept = tmp_path / "netdsl" / "netdsl.lark.cache"
     grammar.__wrapped__()
+    (kept,) = (tmp_path / "netdsl").iterdir()
     tables = kept.read_bytes()
     assert (tmp_path / "netdsl").stat().st_mode & 0o077 == 0
     grammar.__wrapped__()
@@ -590,8 +590,8 @@ def test_time_grows_with_the_length() -> None:
         return time.process_time() - start
 
     seconds(10)
-    short = min(seconds(1000) for _ in range(3))
-    assert min(seconds(8000) for _ in range(3)) < 8 * 2.5 * short
+    short = min(seconds(500) for _ in range(3))
+    assert min(seconds(4000) for _ in range(3)) < 8 * 2.5 * short
 
 
 # ---------------------------------------------------------------------------------------------------- errors

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import os
+import pickle
+import secrets
+import sys
+from contextlib import suppress
 from functools import cache
+from hashlib import sha256
 from pathlib import Path
+from typing import Any, cast
 
 from lark import Lark
+from lark import __version__ as lark_version
 
 from netdsl.resources import directory
 from netdsl.syntax.builder import Builder
@@ -16,14 +23,44 @@ from netdsl.syntax.builder import Builder
 def grammar() -> Lark:
     """The parser, whose rules build the tree as they are recognised.
 
-    Making its tables takes a tenth of a second, so they are kept between runs. Lark writes and reads them: it keys
-    them by the grammar, by its own version and by Python's, makes them anew where they do not fit or cannot be read,
-    and goes on without them where they cannot be written.
+    Making its tables takes a tenth of a second, so they are kept in the user's cache folder, under a name that says
+    what they were made from and by. Where that folder cannot be used, they are made at every start.
     """
     text = (directory("grammars") / "netdsl.lark").read_text(encoding="utf-8")
     folder = _cache_folder()
-    kept = str(folder / "netdsl.lark.cache") if folder else False
-    return Lark(text, start="file", parser="lalr", lexer="basic", transformer=Builder(), cache=kept)
+    if folder is None:
+        return _made(text)
+    made_from = f"{text}{lark_version}{sys.version_info[:2]}"
+    tables = folder / f"{sha256(made_from.encode()).hexdigest()[:16]}.tables"
+    lark = _kept(tables)
+    if lark is None:
+        lark = _made(text)
+        _keep(lark, tables)
+    return lark
+
+
+def _made(text: str) -> Lark:
+    return Lark(text, start="file", parser="lalr", lexer="basic", transformer=Builder())
+
+
+def _kept(tables: Path) -> Lark | None:
+    try:
+        saved = pickle.loads(tables.read_bytes())  # noqa: S301 - no one else can write to the folder
+        restore: Any = Lark._load_from_dict  # noqa: SLF001 - the public `Lark.load` takes no transformer
+        return cast("Lark", restore(saved["data"], saved["memo"], transformer=Builder()))
+    except Exception:  # noqa: BLE001 - damaged bytes may raise anything, and the tables can always be made
+        return None
+
+
+def _keep(lark: Lark, tables: Path) -> None:
+    unfinished = tables.with_name(f".{secrets.token_hex(8)}.part")
+    with suppress(OSError):
+        try:
+            with unfinished.open("xb") as file:
+                lark.save(file, exclude_options={"transformer"})
+            unfinished.replace(tables)
+        finally:
+            unfinished.unlink(missing_ok=True)
 
 
 def _cache_folder() -> Path | None:
@@ -32,8 +69,7 @@ def _cache_folder() -> Path | None:
     What lies in it is unpickled, so it must be as trustworthy as the program.
     """
     try:
-        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-        folder = base / "netdsl"
+        folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "netdsl"
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         status = folder.stat()
     except (OSError, RuntimeError):
