@@ -521,6 +521,7 @@ LIMITS = {
     "too many comments": ("E0106", "'#\\n' * 900_000"),
     "stray characters": ("E0106", "'$' * 1_900_000"),
     "stray quotes": ("E0106", '"\'" * 1_900_001'),
+    "stray characters in a bracket": ("E0104", "'net a {' + '$' * 200_000"),
     "round brackets": ("E0107", "'net a { let x = ' + '(' * 1_000_000"),
     "curly brackets": ("E0107", "'net a ' + '{' * 1_000_000"),
     "square brackets": ("E0107", "'net a { let x = ' + '[' * 101 + ']' * 101 + '}'"),

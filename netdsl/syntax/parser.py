@@ -6,6 +6,7 @@ import gc
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache
+from itertools import islice
 from typing import TYPE_CHECKING, Any, cast
 
 from lark.exceptions import UnexpectedToken
@@ -89,12 +90,9 @@ def _parse(source: Source) -> tree.File:
         raise _too_large(source.name, f"has more than {MOST_TOKENS:,} words and marks")
     if nesting is not None:
         # A string without its end may have swallowed the bracket that is missing.
-        malformed = [
-            explain(Spot(tokens, at, frozenset(), scanner.words))
-            for at, token in enumerate(tokens)
-            if token.type == "MALFORMED"
-        ]
-        raise NetdslError(malformed[:MOST_ERRORS] or nesting)
+        places = islice((at for at, token in enumerate(tokens) if token.type == "MALFORMED"), MOST_ERRORS)
+        malformed = [explain(Spot(tokens, at, frozenset(), scanner.words)) for at in places]
+        raise NetdslError(malformed or nesting)
     declarations = _Parse(tokens, scanner).run()
     return tree.File(Span(source, tokens[0].start, tokens[-2].end), source, declarations, comments)
 
