@@ -11,7 +11,7 @@ from functools import cache
 from math import isqrt
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 
-from netdsl.ir.dim import exact_quotient
+from netdsl.ir.dim import equality_constraint, exact_quotient
 from netdsl.ir.params import Init, ParamSpec
 from netdsl.ir.types import DType
 
@@ -191,7 +191,9 @@ def need_rank(layer: Layer, x: TensorType, least: int, most: int | None = None, 
     """Refuse an input with fewer than `least` or more than `most` dimensions (the batch not counted)."""
     if x.rank < least or (most is not None and x.rank > most):
         wanted = f"{least}" if least == most else f"{least} to {most}" if most is not None else f"at least {least}"
-        raise LayerError("E0401", f"`{layer.kind}` takes an input of {wanted} dimensions{what and f' ({what})'}, not {x}")
+        noun = "dimension" if least == 1 and most in (1, None) else "dimensions"
+        raise LayerError("E0401", f"`{layer.kind}` takes {wanted} {noun}{what and f' ({what})'}, not {x.rank}",
+                         help="is there a `flatten` too early?" if x.rank == 1 else None)
 
 
 def need_float(layer: Layer, x: TensorType, *, bfloat16: bool = True) -> None:
@@ -208,22 +210,26 @@ def need_divisible(dim: Dim, divisor: int, argument: str) -> Dim:
     quotient = exact_quotient(dim, divisor)
     if quotient is not None:
         return quotient
-    remedy = f"promise it in the `input`: `where {dim} % {divisor} == 0`"
-    if isinstance(dim, int):
-        small = [d for d in range(1, isqrt(dim) + 1) if dim % d == 0]
-        divisors = sorted({*small, *(dim // d for d in small)})
-        nearest = sorted(sorted(divisors, key=lambda d: abs(d - divisor))[:12])
-        remedy = f"{dim} is divisible by {', '.join(map(str, nearest))}{'' if nearest == divisors else ', ...'}"
     raise LayerError("E0405", f"the channels must be divisible by `{argument}`, and {dim} by {divisor} is not",
-                     argument=argument, help=remedy)
+                     argument=argument, help=divisibility(dim, divisor))
+
+
+def divisibility(dim: Dim, divisor: int) -> str:
+    """What to do about a size that is not divisible: other divisors, or the promise that it is."""
+    if not isinstance(dim, int):
+        constraint = equality_constraint(dim % divisor, 0)
+        return f"add `where {constraint}` to the `input`" if constraint else "fix the size in the `input`"
+    small = [d for d in range(1, isqrt(dim) + 1) if dim % d == 0]
+    divisors = sorted({*small, *(dim // d for d in small)})
+    nearest = sorted(sorted(divisors, key=lambda d: abs(d - divisor))[:12])
+    return f"{dim} is divisible by {', '.join(map(str, nearest))}{'' if nearest == divisors else ', ...'}"
 
 
 def need_int(dim: Dim, what: str) -> int:
     """A size that weights depend on, and so cannot be symbolic."""
     if isinstance(dim, int):
         return dim
-    raise LayerError("E0412", f"{what} must be known, and `{dim}` depends on symbolic sizes",
-                     help="fix the size in the `input`, or pool to a fixed size before this layer")
+    raise LayerError("E0412", f"{what} must be known, and `{dim}` is not", help="fix the size in the `input`")
 
 
 def per_dimension(value: int | tuple[int, ...], rank: int, argument: str) -> tuple[int, ...]:
@@ -231,9 +237,14 @@ def per_dimension(value: int | tuple[int, ...], rank: int, argument: str) -> tup
     if isinstance(value, int):
         return (value,) * rank
     if len(value) != rank:
-        raise LayerError("E0401", f"`{argument}` has {len(value)} numbers, and the input has {rank} spatial dimensions",
-                         argument=argument)
+        raise LayerError("E0401", f"`{argument}` has {len(value)} numbers, and the input has {spatial(rank)}",
+                         argument=argument, help="give one number" + (f", or {rank}" if rank > 1 else ""))
     return value
+
+
+def spatial(rank: int) -> str:
+    """So many spatial dimensions, in words."""
+    return "1 spatial dimension" if rank == 1 else f"{rank} spatial dimensions"
 
 
 def normalized_axis(axis: int, rank: int, argument: str = "axis") -> int:

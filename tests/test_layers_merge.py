@@ -11,6 +11,7 @@ import pytest
 import torch
 from conformance import conform, operators
 
+from netdsl.compiler import check_text
 from netdsl.ir.dim import Dim, symbol
 from netdsl.ir.types import DType, TensorType
 from netdsl.layer import LayerError
@@ -154,60 +155,73 @@ def test_symbolic_sizes_run() -> None:
 
 
 REFUSED = [
-    (Concat(), [(2, 5, 5), (2, 5, 5), (3, 4, 5)], "E0404",
-     "branch 3 is 3x4x5, and branch 1 is 2x5x5", "`pad (0, 0, 1, 0)` at the end of branch 3"),
-    (Concat(), [(64, 28, 28), (64, 56, 56)], "E0404",
-     "branch 2 is 64x56x56, and branch 1 is 64x28x28", "`upsample 2` at the end of branch 1"),
-    (Concat(), [(64, 28, 29), (64, 29, 28)], "E0404", "branch 2", None),
-    (Concat(1), [(2, 5, 5), (3, 4, 5)], "E0404", "except along axis 1; branch 2", None),
-    (Concat(), [(2, 5, 5), (2, 5)], "E0404", "branch 2 is 2x5, and branch 1 is 2x5x5", None),
+    (Concat(), [(2, 5, 5), (2, 5, 5), (3, 4, 5)], "E0404", "along axis 0, and 2x5x5 and 3x4x5 do not",
+     (2, "pad (0, 0, 1, 0)")),
+    (Concat(), [(64, 28, 28), (64, 56, 56)], "E0404", "64x28x28 and 64x56x56", (0, "upsample 2")),
+    (Concat(), [(64, 26, 28), (64, 28, 28)], "E0404", "64x26x28 and 64x28x28", (0, "pad (1, 0)")),
+    (Concat(), [(64, 30, 30), (32, 28, 28)], "E0404", "64x30x30 and 32x28x28", (1, "pad 1")),
+    (Concat(), [(64, 28, 29), (64, 29, 28)], "E0404", "64x28x29 and 64x29x28", None),
+    (Concat(1), [(2, 5, 5), (3, 4, 5)], "E0404", "except along axis 1, and 2x5x5 and 3x4x5", (1, "conv 2 k1")),
+    (Concat(), [(2, 5, 5), (2, 5)], "E0404", "2x5x5 and 2x5 do not", None),
     (Concat(3), [(2, 5, 5), (2, 5, 5)], "E0411", "axis 3 is outside", "from 0 to 2"),
-    (Concat(), [(2, H, 5), (2, H + 1, 5)], "E0404", "branch 2", None),
-    (Concat(), [(2, 2 * (H // 2)), (2, H)], "E0408",
-     "branch 2, which is 2xH, to branch 1.*H = 2\\*floor\\(H/2\\)", "add `where H % 2 == 0` to the `input`"),
+    (Concat(), [(2, H, 5), (2, H + 1, 5)], "E0404", "2xHx5 and", None),
+    (Concat(), [(2, 2 * (H // 2)), (2, H)], "E0408", "fit only where H = 2\\*floor\\(H/2\\)",
+     "add `where H % 2 == 0` to the `input`"),
     (Concat(), [(2, H), (2, W)], "E0408", "W = H", "the same letter"),
-    (Add(), [(256, 28, 28), (64, 56, 56)], "E0403",
-     "branch 1 is 256x28x28, branch 2 is 64x56x56", "bring branch 2 to 256x28x28: `shortcut { conv 256 k1 s2 }`"),
-    (Add(), [(64, 56, 56), (256, 28, 28)], "E0403",
-     "branch 1 is 64x56x56", "bring branch 1 to 256x28x28: `shortcut { conv 256 k1 s2 }`"),
-    (Add(), [(64, 56, 56), (32, 56, 56)], "E0403", "branch 1 is", "`shortcut { conv 64 k1 }`"),
-    (Add(), [(64, 7, 4), (32, 14, 13)], "E0403", "branch 1 is", "conv 64 k1 s2x4"),
-    (Add(), [(64, 20, 20), (64, 20, 20), (64, 20, 10)], "E0403", "branch 3 is 64x20x10", None),
-    (Add(), [(64, 20, 10), (64, 20, 10), (64, 20, 20)], "E0403", "branch 3 is 64x20x20",
-     "bring branch 3 to 64x20x10: `shortcut { conv 64 k1 s1x2 }`"),
-    (Add(), [(8, 5, 7), (8, 7, 5)], "E0403", "branch 1 is", None),
-    (Add(), [(10,), (20,)], "E0403", "branch 1 is", "`shortcut { dense 10 }`"),
-    (Add(), [(6, 1, 1), (6, 4, 5)], "E0403", "branch 1 is", None),
-    (Add(), [(6, 4), (6, 4, 5)], "E0403", "branch 1 is", None),
+    (Add(), [(256, 28, 28), (64, 56, 56)], "E0403", "not 256x28x28 and 64x56x56", (1, "conv 256 k1 s2")),
+    (Add(), [(64, 56, 56), (256, 28, 28)], "E0403", "not 64x56x56 and 256x28x28", (0, "conv 256 k1 s2")),
+    (Add(), [(64, 56, 56), (32, 56, 56)], "E0403", "64x56x56 and 32x56x56", (1, "conv 64 k1")),
+    (Add(), [(64, 7, 4), (32, 14, 13)], "E0403", "64x7x4 and 32x14x13", (1, "conv 64 k1 s2x4")),
+    (Add(), [(64, 30, 30), (64, 32, 32)], "E0403", "64x30x30 and 64x32x32", (0, "pad 1")),
+    (Add(), [(64, 20, 20), (64, 20, 20), (64, 20, 10)], "E0403", "64x20x20 and 64x20x10", (2, "pad (0, 5)")),
+    (Add(), [(64, 20, 10), (64, 20, 10), (64, 20, 20)], "E0403", "64x20x10 and 64x20x20", (2, "conv 64 k1 s1x2")),
+    (Add(), [(8, 5, 7), (8, 7, 5)], "E0403", "8x5x7 and 8x7x5", None),
+    (Add(), [(10,), (20,)], "E0403", "not 10 and 20", (1, "dense 10")),
+    (Add(), [(6, 1, 1), (6, 4, 5)], "E0403", "6x1x1 and 6x4x5", (0, "pad (0, 0, 3, 4)")),
+    (Add(), [(6, 4), (6, 4, 5)], "E0403", "6x4 and 6x4x5", None),
     (Add(), [(64, 2 * (H // 2), W // 4 * 4), (64, H, W)], "E0408",
      "H = 2\\*floor\\(H/2\\) and W = 4\\*floor\\(W/4\\)", "add `where H % 2 == 0, W % 4 == 0`"),
-    (Add(), [(64, 3, (H + 1) // 2), (32, 3, H // 2)], "E0403", "branch 1 is", None),
-    (Add(), [(64, (H + 1) // 2), (64, H)], "E0403", "branch 2 is 64xH", "`conv 64 k1 s2`"),
-    (Add(), [(64, (H + 1) // 2, W), (32, H, W)], "E0403", "branch 2 is 32xHxW", "`shortcut { conv 64 k1 s2x1 }`"),
-    (Add(), [(64, (H + 1) // 2, (W + 1) // 2), (64, H, W)], "E0403", "branch 2 is 64xHxW", "`conv 64 k1 s2`"),
+    (Add(), [(64, 3, (H + 1) // 2), (32, 3, H // 2)], "E0403", "and \\[32, 3, floor\\(H/2\\)\\]", None),
+    (Add(), [(64, (H + 1) // 2), (64, H)], "E0403", "and 64xH", (1, "conv 64 k1 s2")),
+    (Add(), [(64, (H + 1) // 2, W), (32, H, W)], "E0403", "and 32xHxW", (1, "conv 64 k1 s2x1")),
+    (Add(), [(64, (H + 1) // 2, (W + 1) // 2), (64, H, W)], "E0403", "and 64xHxW", (1, "conv 64 k1 s2")),
     (Mean(), [(64, H), (64, 8)], "E0408", "8 = H", "fix the sizes"),
-    (Mul(), [(6, 2, 1), (6, 4, 5)], "E0403", "branch 1 is 6x2x1", None),
-    (Mul(), [(6,), (6, 4, 5)], "E0403", "branch 1 is 6, branch 2 is 6x4x5", None),
-    (Mul(), [(6, H), (6, 2 * (H // 2))], "E0408", "branch 2", "H % 2 == 0"),
+    (Mul(), [(6, 2, 1), (6, 4, 5)], "E0403", "one shape, sizes of 1 aside, not 6x2x1 and 6x4x5", None),
+    (Mul(), [(6, 4, 5), (3, 1, 1)], "E0403", "6x4x5 and 3x1x1", (1, "conv 6 k1")),
+    (Mul(), [(6, 4, 5), (6,)], "E0403", "6x4x5 and 6", (1, "reshape (6, 1, 1)")),
+    (Mul(), [(6,), (6, 4, 5)], "E0403", "6 and 6x4x5", None),
+    (Mul(), [(6, H), (6, 2 * (H // 2))], "E0408", "H", "H % 2 == 0"),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("layer", "shapes", "code", "message", "remedy"), REFUSED)
 def test_what_is_refused(
-    layer: Layer, shapes: list[tuple[Dim, ...]], code: str, message: str, remedy: str | None
+    layer: Layer, shapes: list[tuple[Dim, ...]], code: str, message: str, remedy: str | tuple[int, str] | None
 ) -> None:
     with pytest.raises(LayerError, match=message) as caught:
         layer.infer(*map(TensorType, shapes))
     assert caught.value.code == code
-    if remedy is None:
-        assert caught.value.help is None
-    else:
+    if isinstance(remedy, str):
         assert remedy in (caught.value.help or "")
+    else:
+        assert caught.value.append == remedy
+        assert caught.value.help is None
+
+
+@pytest.mark.parametrize(("layer", "shapes", "remedy"), [(c[0], c[1], c[4]) for c in REFUSED if type(c[4]) is tuple])
+def test_what_is_to_be_appended_mends(layer: Layer, shapes: list[tuple[Dim, ...]], remedy: tuple[int, str]) -> None:
+    number, layers = remedy
+    declared = [f"input x{i}: [{', '.join(map(str, shape))}]" for i, shape in enumerate(shapes)]
+    inputs = "\n".join(reversed(declared))  # the letters of unknown sizes first
+    branches = [f"@x{i}" + (f" -> {layers}" if i == number else "") for i in range(len(shapes))]
+    axis = f"axis={layer.axis}" if isinstance(layer, Concat) else ""
+    text = f"net n {{\n{inputs}\n{layer.kind} {axis} {{ {'; '.join(branches)} }}\n}}"
+    check_text(text.replace("floor((H+1)/2)", "(H+1)//2").replace("floor((W+1)/2)", "(W+1)//2"))
 
 
 @pytest.mark.parametrize("layer", [Concat(), Add(), Mul(), Max(), Mean()])
 def test_element_types_must_agree(layer: Layer) -> None:
-    with pytest.raises(LayerError, match="branch 3 is int64, and branch 1 is float32") as caught:
+    with pytest.raises(LayerError, match="one element type, not float32 and int64") as caught:
         layer.infer(TensorType((2,)), TensorType((2,)), TensorType((2,), DType.INT64))
     assert caught.value.code == "E0409"
 

@@ -84,8 +84,8 @@ SHAPES = {
         "net a { input x: 3x8x8; maxpool k2 p2 }\n",
     ),
     "E0414": Code(
-        "index or slice out of range",
-        "What is selected must be there: indices count from 0, and a slice ends at most at the size. Compare the "
+        "position out of range",
+        "What is selected must be there: positions and parts count from 0, negative positions from the end. Compare the "
         "shape that `netdsl summary` shows for the layer before.",
         "net a { input x: 3x8x8; select [7] }\n",
     ),

@@ -20,6 +20,13 @@ STRUCTURE = {
         "The net's result is its input as it came. Add a layer, or name what is meant with `output`.",
         "net a { input x: 3x8x8 }\n",
     ),
+    "E0504": Code(
+        "skip without layers",
+        "A `skip` adds what its body makes of the tensor to the tensor itself. With no layers in the body, or a "
+        "`repeat 0`, that would double the tensor in silence. Write the layers, drop the skip, or give it a condition: "
+        "`skip if n > 0 { ... }`.",
+        "net a { input x: 3x8x8; skip { } }\n",
+    ),
     "E0505": Code(
         "join without branches",
         "Every chain in the body of `concat`, `add`, `mul`, `max` or `mean` is a branch, and there must be one at "
@@ -33,8 +40,8 @@ STRUCTURE = {
     ),
     "E0507": Code(
         "statement not allowed here",
-        "`input`, `output`, `assert`, `labels` and `train` speak of the whole net and stand in its own body, not in "
-        "a block; a tensor by name (`@x`) starts a chain or is an argument, and does not stand in its middle.",
+        "`input`, `assert`, `labels` and `train` speak of the whole net and stand in its own body, not in a "
+        "block; a tensor by name (`@x`) starts a chain or is an argument, and does not stand in its middle.",
         "block b { input x: 8; dense 4 }\nnet a { input y: 8; b }\n",
     ),
     "E0601": Code(
@@ -42,6 +49,12 @@ STRUCTURE = {
         "An `assert` promises something of the net, such as its number of parameters, and it does not hold. The "
         "message shows the true value. Either a layer is not as it was meant, or the promise is out of date.",
         "net a { input x: 8; dense 4; assert params == 40 }\n",
+    ),
+    "E0602": Code(
+        "assertion depends on unknown sizes",
+        "The condition is true for some sizes of the input and false for others, so nobody can promise it. Assert the "
+        "number of parameters, which never depends on them, say more about the sizes (`where H >= 32`), or fix them.",
+        "net a { input x: 3xHxW; conv 4 k3; assert macs < 5e6 }\n",
     ),
     "E0701": Code(
         "net too large",

@@ -21,6 +21,7 @@ from netdsl.elaborate.names import Member, Names
 from netdsl.elaborate.nodes import IDENTITY, Nodes, Spot
 from netdsl.elaborate.suggestions import LAYERS_ELSEWHERE, suggestion
 from netdsl.elaborate.values import UNKNOWN, BlockValue, Environment, LayerValue, TensorValue, Unknown, Value
+from netdsl.ir.dim import equality_constraints
 from netdsl.ir.graph import Node
 from netdsl.ir.types import format_shape
 from netdsl.layer import LAYERS, Layer
@@ -141,10 +142,13 @@ class BodyElaborator:
         if isinstance(here, Unknown) or len(sizes) < len(wanted):
             return
         if here.type.shape != sizes:
+            same_rank = here.type.rank == len(sizes)
+            constraint = equality_constraints(zip(here.type.shape, sizes, strict=True)) if same_rank else None
             raise fail(
                 "E0407",
                 f"the shape here is {here.type}, not {format_shape(sizes)}",
                 statement.shape.span,
+                help=f"add `where {constraint}` to the `input` if that is meant" if constraint else None,
             )
 
     def _parameter(self, place: Place, statement: tree.Parameter) -> None:

@@ -349,9 +349,9 @@ def _symbol_of(constraint: tree.Expression) -> str | None:
     match constraint:
         case tree.Binary(
             operator="==",
-            left=tree.Binary(operator="%", left=tree.Name(id=name), right=tree.Constant(value=int())),
+            left=tree.Binary(operator="%", left=tree.Name(id=name), right=tree.Constant(value=int(divisor))),
             right=tree.Constant(value=0),
-        ):
+        ) if divisor > 0:
             return name
         case tree.Binary(operator=">=", left=tree.Name(id=name), right=tree.Constant(value=int())):
             return name

@@ -222,6 +222,14 @@ def equality_constraint(left: Dim, right: Dim) -> str | None:
     return None
 
 
+def equality_constraints(pairs: Iterable[tuple[Dim, Dim]]) -> str | None:
+    """Conditions under which the sizes of every pair are equal; None where one pair has none."""
+    found = [equality_constraint(left, right) for left, right in pairs if left != right]
+    if not all(found):
+        return None
+    return ", ".join({condition: None for text in found if text for condition in text.split(", ")})
+
+
 def order_constraint(dim: Dim, least: int) -> str | None:
     """The weakest condition such as ``H >= 65`` under which `dim` is at least `least` for certain.
 

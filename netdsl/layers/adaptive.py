@@ -5,7 +5,7 @@ from math import gcd
 from typing import ClassVar
 
 from netdsl.arguments import Size
-from netdsl.ir.dim import Symbolic, equality_constraint
+from netdsl.ir.dim import Symbolic, equality_constraints
 from netdsl.ir.types import TensorType
 from netdsl.layer import Layer, LayerError, Lowering, Window, per_dimension, register
 from netdsl.layers.windows import need_image
@@ -64,16 +64,17 @@ class _Adaptive(Layer):
         (x,) = inputs
         need_image(self, x)
         out = self._bins(x)
-        for size, bins in zip(x.shape[1:], out, strict=True):
-            if isinstance(size, Symbolic) and size % bins != 0:
-                constraint = equality_constraint(size % bins, 0)
-                raise LayerError(
-                    "E0412",
-                    f"a size must be known, or known to be a multiple of {bins}, to be pooled to {bins}, "
-                    f"and `{size}` is not",
-                    argument="out",
-                    help=f"add `where {constraint}` to the `input`" if constraint else "fix the size in the `input`",
-                )
+        pairs = zip(x.shape[1:], out, strict=True)
+        unknown = [(size, bins) for size, bins in pairs if isinstance(size, Symbolic) and size % bins != 0]
+        if unknown:
+            size, bins = unknown[0]
+            constraint = equality_constraints((n % number, 0) for n, number in unknown)
+            raise LayerError(
+                "E0412",
+                f"a size that is pooled to {bins} must be known or a multiple of {bins}, and `{size}` is neither",
+                argument="out",
+                help=f"add `where {constraint}` to the `input`" if constraint else "fix the sizes in the `input`",
+            )
         return x.with_shape((x.shape[0], *out))
 
     @property

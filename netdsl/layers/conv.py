@@ -164,7 +164,10 @@ class Deconv(Layer):
         for e, s in zip(extra, stride, strict=True):
             if e >= s:
                 raise LayerError(
-                    "E0306", f"`out_pad` must be less than the stride, and {e} is not less than {s}", argument="out_pad"
+                    "E0306",
+                    f"`out_pad` must be less than the stride, and {e} is not less than {s}",
+                    argument="out_pad",
+                    help=f"use at most {min(stride) - 1}",
                 )
         sides = tuple(
             (n - 1) * s - 2 * p + d * (k - 1) + e + 1

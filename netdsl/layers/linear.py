@@ -112,6 +112,6 @@ def _size(layer: Layer, x: TensorType) -> int:
         return size
     raise LayerError(
         "E0412",
-        f"the size of the last axis must be known for the weights of `{layer.kind}`, and `{size}` is symbolic",
-        help="pool to a fixed size first (`global_avgpool -> flatten`, `adaptive_avgpool 7 -> flatten`)",
+        f"`{layer.kind}` has weights for the last axis, whose size must be known, and `{size}` is not",
+        help="pool before the `flatten`, by `global_avgpool` or `adaptive_avgpool 7`, or fix the size in the `input`",
     )

@@ -1,16 +1,21 @@
 """Joins: several branches become one tensor."""
 
-from collections.abc import Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import reduce
-from typing import ClassVar
+from typing import ClassVar, TypeAlias
 
 from netdsl.arguments import Integer
-from netdsl.ir.dim import Dim, equality_constraint, lower_bound, symbols, upper_bound
-from netdsl.ir.types import DType, TensorType, format_shape
+from netdsl.ir.dim import Dim, equality_constraint, equality_constraints, lower_bound, symbols, upper_bound
+from netdsl.ir.types import DType, TensorType
 from netdsl.layer import Layer, LayerError, Lowering, normalized_axis, register
+from netdsl.show import show
 
 FLOATS = (DType.FLOAT32, DType.FLOAT16, DType.FLOAT64)
+Way: TypeAlias = tuple[int, tuple[Dim, ...], tuple[Dim, ...]]
+"""The number of a branch, its shape, and the shape it should have."""
+Mend: TypeAlias = Callable[[tuple[Dim, ...], tuple[Dim, ...]], str | None]
+"""Finds the layers that make one shape of another."""
 LARGEST_STRIDE = 4
 """A shortcut with a larger one is not what anybody means."""
 
@@ -23,13 +28,13 @@ class _Join(Layer):
 
     def need_one_type(self, inputs: tuple[TensorType, ...]) -> None:
         first, *others = inputs
-        for number, x in enumerate(others, start=2):
-            if x.dtype is not first.dtype:
-                raise LayerError(
-                    "E0409",
-                    f"the branches of `{self.kind}` have one element type; branch {number} is {x.dtype.value}, "
-                    f"and branch 1 is {first.dtype.value}",
-                )
+        other = next((x.dtype for x in others if x.dtype is not first.dtype), None)
+        if other is not None:
+            raise LayerError(
+                "E0409",
+                f"all branches must have one element type, not {first.dtype.value} and {other.value}",
+                help="give the `input`s one element type",
+            )
         if first.dtype not in self.dtypes:
             *most, last = (dtype.value for dtype in self.dtypes)
             raise LayerError("E0409", f"`{self.kind}` takes {', '.join(most)} or {last}, not {first.dtype.value}")
@@ -50,19 +55,16 @@ class Concat(_Join):
         first, *others = inputs
         axis = normalized_axis(self.axis, first.rank)
         self.need_one_type(inputs)
-        for number, other in enumerate(others, start=2):
-            pairs = list(zip(other.shape, first.shape, strict=False))
-            pairs[axis : axis + 1] = []
-            if other.rank == first.rank:
-                if all(a == b for a, b in pairs):
-                    continue
-                _refuse_if_unproved(self, pairs, number, other, first)
-            raise LayerError(
-                "E0404",
-                f"the branches of `concat` must agree except along axis {axis}; branch {number} is {other}, "
-                f"and branch 1 is {first}",
-                help=_padding(pairs, number) if axis == 0 and other.rank == first.rank else None,
-            )
+        for number, other in enumerate(others, start=1):
+            message = f"all branches must agree except along axis {axis}, and {first} and {other} do not"
+            if other.rank != first.rank:
+                raise LayerError("E0404", message)
+            wanted = (*first.shape[:axis], other.shape[axis], *first.shape[axis + 1 :])
+            if other.shape != wanted:
+                _refuse_if_unproved(list(zip(other.shape, wanted, strict=True)))
+                had = (*other.shape[:axis], first.shape[axis], *other.shape[axis + 1 :])
+                ways = [(number, other.shape, wanted), (0, first.shape, had)]
+                raise LayerError("E0404", message, append=_mended(ways, (_enlarged, _projected), first.dtype))
         total = sum((x.shape[axis] for x in inputs), 0)
         return first.with_shape((*first.shape[:axis], total, *first.shape[axis + 1 :]))
 
@@ -79,12 +81,17 @@ class _Elementwise(_Join):
 
     def infer(self, *inputs: TensorType) -> TensorType:
         self.need_one_type(inputs)
-        for number, x in enumerate(inputs[1:], start=2):
-            if x.shape != inputs[0].shape:
-                if x.rank == inputs[0].rank:
-                    _refuse_if_unproved(self, list(zip(x.shape, inputs[0].shape, strict=True)), number, x, inputs[0])
-                raise _different(self, inputs)
-        return inputs[0]
+        first, *others = inputs
+        for number, x in enumerate(others, start=1):
+            if x.shape != first.shape:
+                if x.rank == first.rank:
+                    _refuse_if_unproved(list(zip(x.shape, first.shape, strict=True)))
+                ways = [(number, x.shape, first.shape)]
+                if len(others) == 1:  # the second branch of a skip is what its shortcut may replace
+                    ways.append((0, first.shape, x.shape))
+                mends = (_projected, _enlarged)
+                raise LayerError("E0403", _different(first, x), append=_mended(ways, mends, first.dtype))
+        return first
 
 
 @register("add")
@@ -113,13 +120,25 @@ class Mul(_Elementwise):
         self.need_one_type(inputs)
         first, *others = inputs
         shape = first.shape
-        for number, x in enumerate(others, start=2):
+        for number, x in enumerate(others, start=1):
             if x.rank != first.rank:
-                raise _different(self, inputs)
+                gate = x.rank == 1 and x.shape[0] == first.shape[0]
+                layers = f"reshape {show((x.shape[0], *(1 for _ in first.shape[1:])))}"
+                raise LayerError(
+                    "E0403",
+                    _different(first, x, "one shape, sizes of 1 aside"),
+                    append=(number, layers) if gate else None,
+                )
             pairs = [(a, b) for a, b in zip(x.shape, shape, strict=True) if 1 not in (a, b)]
             if any(a != b for a, b in pairs):
-                _refuse_if_unproved(self, pairs, number, x, first)
-                raise _different(self, inputs)
+                _refuse_if_unproved(pairs)
+                wanted = tuple(a if a == 1 else b for a, b in zip(x.shape, shape, strict=True))
+                ways = [(number, x.shape, wanted)]
+                raise LayerError(
+                    "E0403",
+                    _different(first, x, "one shape, sizes of 1 aside"),
+                    append=_mended(ways, (_projected,), x.dtype),
+                )
             shape = tuple(b if a == 1 else a for a, b in zip(x.shape, shape, strict=True))
         return first.with_shape(shape)
 
@@ -163,24 +182,22 @@ def _sum(o: Lowering, inputs: tuple[str, ...]) -> str:
     return reduce(lambda a, b: o.op("Add", a, b), inputs)
 
 
-def _refuse_if_unproved(
-    layer: Layer, pairs: list[tuple[Dim, Dim]], number: int, x: TensorType, first: TensorType
-) -> None:
+def _different(first: TensorType, other: TensorType, what: str = "one shape") -> str:
+    return f"all branches must have {what}, not {first} and {other}"
+
+
+def _refuse_if_unproved(pairs: list[tuple[Dim, Dim]]) -> None:
     """Refuse sizes that may be equal but are not for certain; return if some differ for (nearly) all symbols."""
     unequal = [(a, b) for a, b in pairs if a != b]
-    constraints = [equality_constraint(a, b) for a, b in unequal]
-    if any(text is None and _differ(a, b) for (a, b), text in zip(unequal, constraints, strict=True)):
+    if any(equality_constraint(a, b) is None and _differ(a, b) for a, b in unequal):
         return
-    if all(constraints):
-        conditions = {condition: None for text in constraints for condition in (text or "").split(", ")}
-        remedy = f"add `where {', '.join(conditions)}` to the `input`"
-    else:
-        remedy = "fix the sizes in the `input`, or call equal sizes by the same letter"
-    equations = " and ".join(f"{a} = {b}" for a, b in unequal)
+    constraint = equality_constraints(unequal)
     raise LayerError(
         "E0408",
-        f"`{layer.kind}` fits branch {number}, which is {x}, to branch 1, which is {first}, only where {equations}",
-        help=remedy,
+        f"the branches fit only where {' and '.join(f'{a} = {b}' for a, b in unequal)}",
+        help=f"add `where {constraint}` to the `input`"
+        if constraint
+        else "fix the sizes in the `input`, or call equal sizes by the same letter",
     )
 
 
@@ -190,58 +207,41 @@ def _differ(a: Dim, b: Dim) -> bool:
     return (least is not None and least > 0) or (most is not None and most < 0) or not symbols(a).isdisjoint(symbols(b))
 
 
-def _different(layer: Layer, inputs: tuple[TensorType, ...]) -> LayerError:
-    """The error of branches that differ, with the layer that would mend it if one can."""
-    shapes = ", ".join(f"branch {number} is {x}" for number, x in enumerate(inputs, start=1))
-    message = f"the branches of `{layer.kind}` have different shapes: {shapes}"
-    odd = next((number for number, x in enumerate(inputs) if x.shape != inputs[0].shape), 0)
-    pairs = [(odd, 0), (0, odd)] if len(inputs) == 2 else [(odd, 0)]
-    for source, target in pairs:  # the second branch of a skip is what its shortcut may replace
-        layers = _projection(inputs[source].shape, inputs[target].shape)
-        if layers is not None:
-            goal = f"bring branch {source + 1} to {format_shape(inputs[target].shape)}"
-            way = f"`shortcut {{ {layers} }}` after a skip, or `{layers}` at the end of the branch"
-            return LayerError("E0403", message, help=f"{goal}: {way}")
-    return LayerError("E0403", message)
+def _mended(ways: list[Way], mends: tuple[Mend, ...], dtype: DType) -> tuple[int, str] | None:
+    """Which of some branches can be mended, and by which layers."""
+    for mend in mends:
+        for number, shape, wanted in ways:
+            layers = mend(shape, wanted) if dtype.is_float and len(shape) == len(wanted) else None
+            if layers is not None:
+                return number, layers
+    return None
 
 
-def _projection(source: tuple[Dim, ...], target: tuple[Dim, ...]) -> str | None:
+def _projected(source: tuple[Dim, ...], target: tuple[Dim, ...]) -> str | None:
     """The 1-wide convolution or dense layer that turns one shape into the other, as the language writes it."""
-    if len(source) != len(target) or not target:
-        return None
     if len(target) <= 2 and source[:-1] == target[:-1] and isinstance(target[-1], int):
         return f"dense {target[-1]}"
     found = [
         next((stride for stride in range(1, LARGEST_STRIDE + 1) if (n - 1) // stride + 1 == wanted), None)
         for n, wanted in zip(source[1:], target[1:], strict=True)
     ]
-    if None in found or not isinstance(target[0], int):
+    if None in found or not 2 <= len(target) <= 4 or not isinstance(source[0], int) or not isinstance(target[0], int):
         return None
     stride = "x".join(map(str, found if len(set(found)) > 1 else found[:1]))
     return f"conv {target[0]} k1" + ("" if stride == "1" else f" s{stride}")
 
 
-def _padding(pairs: list[tuple[Dim, Dim]], number: int) -> str | None:
-    """How to bring branch `number` or branch 1 to the sides of the other: by a factor, or by padding at the end."""
-    sides, others = _known(a for a, _ in pairs), _known(b for _, b in pairs)
-    if sides is None or others is None:
+def _enlarged(source: tuple[Dim, ...], target: tuple[Dim, ...]) -> str | None:
+    """The layer that makes an image larger, by a factor or by padding, on both sides where that comes out even."""
+    if source[0] != target[0] or not 2 <= len(target) <= 4:
         return None
-    for small, large, branch in ((sides, others, number), (others, sides, 1)):
-        missing = [b - a for a, b in zip(small, large, strict=True)]
-        if min(missing) < 0:
-            continue
-        factors = {b / a for a, b in zip(small, large, strict=True)}
-        if len(factors) == 1 and (factor := factors.pop()).is_integer():
-            return f"put `upsample {factor:.0f}` at the end of branch {branch}"
-        return f"put `pad ({', '.join(map(str, [0] * len(missing) + missing))})` at the end of branch {branch}"
-    return None
-
-
-def _known(shape: Iterable[Dim]) -> list[int] | None:
-    """The sizes, if none is symbolic."""
-    sizes = []
-    for dim in shape:
-        if not isinstance(dim, int):
-            return None
-        sizes.append(dim)
-    return sizes
+    sides = [(a, b) for a, b in zip(source[1:], target[1:], strict=True) if isinstance(a, int) and isinstance(b, int)]
+    missing = [b - a for a, b in sides]
+    if len(sides) < len(target) - 1 or min(missing) < 0:
+        return None
+    if len({b / a for a, b in sides}) == 1 and sides[0][1] % sides[0][0] == 0:
+        return f"upsample {sides[0][1] // sides[0][0]}"
+    if any(rows % 2 for rows in missing):
+        return f"pad ({', '.join(map(str, [0] * len(missing) + missing))})"
+    halves = [rows // 2 for rows in missing]
+    return f"pad {halves[0] if len(set(halves)) == 1 else show(tuple(halves))}"

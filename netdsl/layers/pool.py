@@ -7,7 +7,7 @@ from netdsl.arguments import Flag, OptionalSize, Positive, Size, SymmetricPaddin
 from netdsl.ir.dim import Dim, Symbolic
 from netdsl.ir.types import TensorType
 from netdsl.layer import LayerError, Lowering, per_dimension, register
-from netdsl.layers.windows import Slide, Windowed, need_image
+from netdsl.layers.windows import ZERO, Slide, Windowed, need_image
 
 
 class _Pool(Windowed):
@@ -25,14 +25,6 @@ class _Pool(Windowed):
     def infer(self, *inputs: TensorType) -> TensorType:
         (x,) = inputs
         need_image(self, x)
-        for slide in self.slides(x):
-            if slide.before > slide.kernel // 2:
-                raise LayerError(
-                    "E0413",
-                    f"padding must be at most half of the kernel {slide.kernel}, and {slide.before} is more",
-                    argument="p",
-                    help=f"use a padding of at most {slide.kernel // 2}",
-                )
         return self.slid(x, x.shape[0])
 
     def slides(self, x: TensorType) -> tuple[Slide, ...]:
@@ -41,6 +33,14 @@ class _Pool(Windowed):
         stride = kernel if self.s is None else per_dimension(self.s, rank, "s")
         spread = per_dimension(getattr(self, "d", 1), rank, "d")
         pads = per_dimension(getattr(self, "p", 0), rank, "p")
+        for pad, k in zip(pads, kernel, strict=True):
+            if pad > k // 2:
+                raise LayerError(
+                    "E0413",
+                    f"padding must be at most half of the kernel {k}, and {pad} is more",
+                    argument="p",
+                    help=f"use a padding of at most {min(kernel) // 2}",
+                )
         slides = tuple(map(Slide, x.shape[1:], kernel, stride, spread, pads, pads))
         return tuple(map(_rounded_up, slides)) if self.ceil else slides
 
@@ -142,7 +142,7 @@ def _average(o: Lowering, x: str, slides: tuple[Slide, ...], *, count_pad: bool)
     before, after = [slide.before for slide in slides], [slide.after for slide in slides]
     overhang = [slide.overhang for slide in slides]
     if count_pad and any(before) and any(overhang):
-        x = o.op("Pad", x, o.const([0, 0, *before, 0, 0, *after]))
+        x = o.op("Pad", x, o.const([0, 0, *before, 0, 0, *after]), o.const(ZERO))
         before = after = [0] * len(slides)
         count_pad = False
     return o.op(

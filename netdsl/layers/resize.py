@@ -7,7 +7,8 @@ from netdsl.arguments import Flag, Margins, Real, Size, choice
 from netdsl.ir.dim import upper_bound
 from netdsl.ir.types import DType, TensorType
 from netdsl.layer import Layer, LayerError, Lowering, Window, per_dimension, register
-from netdsl.layers.windows import SIDES, need_image, per_side
+from netdsl.layer import spatial as in_words
+from netdsl.layers.windows import SIDES, ZERO, need_image, per_side
 
 SPATIAL = {"linear": 1, "bilinear": 2, "trilinear": 3, "bicubic": 2}
 """How many spatial dimensions a way to interpolate is for."""
@@ -30,15 +31,16 @@ class Pad(Layer):
         (x,) = inputs
         need_image(self, x)
         if self.value and self.mode != "constant":
-            raise LayerError("E0306", f"`mode={self.mode}` takes no value", argument="value")
+            raise LayerError("E0306", f"`mode={self.mode}` takes no `value`", argument="value", help="drop one of them")
         before, after = per_side(self.p, x.rank - 1)
         for size, a, b, side in zip(x.shape[1:], before, after, SIDES[x.rank - 1], strict=True):
             most = upper_bound(size)
             if self.mode == "reflect" and most is not None and max(a, b) >= most:
                 raise LayerError(
                     "E0306",
-                    f"`mode=reflect` mirrors all {side} but the outermost, and {max(a, b)} are due of {size}",
+                    f"`mode=reflect` mirrors all {side} but the outermost, at most {most - 1}, and {max(a, b)} are due",
                     argument="p",
+                    help="use smaller margins, or `mode=replicate`",
                 )
         return x.with_shape((x.shape[0], *(n + a + b for n, a, b in zip(x.shape[1:], before, after, strict=True))))
 
@@ -48,7 +50,7 @@ class Pad(Layer):
             "Pad",
             inputs[0],
             o.const([0, 0, *before, 0, 0, *after]),
-            o.const(self.value) if self.mode == "constant" else None,
+            o.const(self.value or ZERO) if self.mode == "constant" else None,
             mode={"replicate": "edge"}.get(self.mode, self.mode),
         )
 
@@ -71,7 +73,12 @@ class Crop(Layer):
         for size, a, b, side in zip(x.shape[1:], before, after, SIDES[x.rank - 1], strict=True):
             most = upper_bound(size)
             if most is not None and most <= a + b:
-                raise LayerError("E0415", f"nothing is left of {size} {side} without {a} + {b}", argument="p")
+                raise LayerError(
+                    "E0415",
+                    f"nothing is left of {size} {side} without {a} + {b}",
+                    argument="p",
+                    help=f"crop at most {most - 1} {side} in all",
+                )
         return x.with_shape((x.shape[0], *(n - a - b for n, a, b in zip(x.shape[1:], before, after, strict=True))))
 
     def to_onnx(self, o: Lowering, *inputs: str) -> str:
@@ -106,12 +113,17 @@ class Upsample(Layer):
             words = ["`nearest`", *(f"`{mode}`" for mode, rank in SPATIAL.items() if rank == spatial)]
             raise LayerError(
                 "E0401",
-                f"`mode={self.mode}` is for {SPATIAL[self.mode]} spatial dimensions, and {x} has {spatial}",
+                f"`mode={self.mode}` is for {in_words(SPATIAL[self.mode])}, and {x} has {spatial}",
                 argument="mode",
                 help=f"use {' or '.join(words)}",
             )
         if self.align_corners and self.mode == "nearest":
-            raise LayerError("E0306", "`mode=nearest` aligns no corners", argument="align_corners")
+            raise LayerError(
+                "E0306",
+                "`mode=nearest` aligns no corners",
+                argument="align_corners",
+                help="drop it, or choose a `mode` that interpolates",
+            )
         scale = per_dimension(self.scale, spatial, "scale")
         return x.with_shape((x.shape[0], *(n * factor for n, factor in zip(x.shape[1:], scale, strict=True))))
 

@@ -10,6 +10,7 @@ from netdsl.layer import (
     LayerError,
     Lowering,
     Window,
+    divisibility,
     need_divisible,
     need_float,
     need_rank,
@@ -169,7 +170,7 @@ class PixelShuffle(Layer):
         channels, height, width = x.shape
         quotient = exact_quotient(channels, self.r**2)
         if quotient is None:
-            remedy = f"promise it in the `input`: `where {channels} % {self.r**2} == 0`"
+            remedy = divisibility(channels, self.r**2)
             if isinstance(channels, int):
                 remedy = f"give it {-(-channels // self.r**2) * self.r**2} channels"
             raise LayerError(

@@ -4,9 +4,17 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from netdsl.arguments import Count, Integer, Integers, Kind, Natural, integer
-from netdsl.ir.dim import Dim, Symbolic, equality_constraint, exact_quotient, lower_bound, upper_bound
+from netdsl.ir.dim import (
+    Dim,
+    Symbolic,
+    equality_constraint,
+    exact_quotient,
+    lower_bound,
+    order_constraint,
+    upper_bound,
+)
 from netdsl.ir.types import TensorType
-from netdsl.layer import Layer, LayerError, Lowering, Window, normalized_axis, register
+from netdsl.layer import Layer, LayerError, Lowering, Window, divisibility, normalized_axis, register
 
 END = 2**63 - 1
 """What ONNX takes for the end of an axis."""
@@ -75,9 +83,15 @@ class Slice(Layer):
         stop = size if self.stop is None else _inside(self.stop, size, "stop")
         most, least = upper_bound(stop - start), lower_bound(stop - start)
         if most is not None and most <= 0:
-            raise LayerError("E0415", f"nothing lies from {start} to {stop} of axis {axis} of {x}", argument="start")
+            end = "on" if self.stop is None else f"to {self.stop}"
+            raise LayerError(
+                "E0415",
+                f"axis {axis} of {x} has nothing from {self.start} {end}",
+                argument="start",
+                help=f"positions go from 0 to {x.shape[axis] - 1}, and `stop` is not among them",
+            )
         if least is None or least < 0:
-            raise _undecided(f"{start} comes before {stop}", "start")
+            raise _undecided(f"{start} comes before {stop}", "start", (stop - start, 1))
         return _with_size(x, axis, (stop - start + self.step - 1) // self.step)
 
     def window(self, *inputs: TensorType) -> Window | None:
@@ -121,7 +135,7 @@ class Split(Layer):
         constraint = equality_constraint(size, size // self.parts * self.parts)
         if constraint:
             raise LayerError("E0408", f"{message} for all sizes", help=f"add `where {constraint}` to the `input`")
-        raise LayerError("E0405", f"{message}: {size} is not divisible by {self.parts}", argument="parts")
+        raise LayerError("E0405", message, argument="parts", help=divisibility(size, self.parts))
 
     def to_onnx(self, o: Lowering, *inputs: str) -> str:
         size = o.output.shape[normalized_axis(self.axis, o.output.rank)]
@@ -143,23 +157,26 @@ def _inside(position: Dim, size: Dim, argument: str) -> Dim:
     elif high is not None and high < 0:
         front = size + position
     else:
-        raise _undecided(f"{position} is positive", argument)
+        raise _undecided(f"{position} is positive", argument, (position, 0))
     if (most := upper_bound(front)) is not None and most <= 0:
         return 0
     rest = size - front
     if (most := upper_bound(rest)) is not None and most <= 0:
         return size
-    if any((least := lower_bound(dim)) is None or least < 0 for dim in (front, rest)):
-        raise _undecided(f"{position} is inside of {size}", argument)
+    for dim in (front, rest):
+        if (least := lower_bound(dim)) is None or least < 0:
+            raise _undecided(f"{position} is inside of {size}", argument, (dim, 0))
     return front
 
 
-def _undecided(claim: str, argument: str) -> LayerError:
+def _undecided(claim: str, argument: str, need: tuple[Dim, int]) -> LayerError:
+    """The error of a claim that holds if a size, the first of `need`, is at least the second."""
+    constraint = order_constraint(*need)
     return LayerError(
         "E0412",
-        f"whether {claim} depends on symbolic sizes",
+        f"whether {claim} depends on sizes that are not known",
         argument=argument,
-        help="say in the `input` how large they are at least (`where H >= 8`), or fix them",
+        help=f"add `where {constraint}` to the `input`" if constraint else "fix the sizes in the `input`",
     )
 
 

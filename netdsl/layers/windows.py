@@ -4,10 +4,13 @@ from dataclasses import dataclass
 
 from netdsl.ir.dim import Dim, upper_bound
 from netdsl.ir.types import TensorType
-from netdsl.layer import Layer, LayerError, Window, need_float, need_rank, per_dimension
+from netdsl.layer import Layer, LayerError, Window, need_float, need_rank, per_dimension, spatial
 
 SIDES = {1: ("columns",), 2: ("rows", "columns"), 3: ("planes", "rows", "columns")}
 """What the positions along each dimension are called, by the number of spatial dimensions."""
+
+ZERO = -0.0
+"""What a Pad of zeros pads with: onnxruntime moves one of +0.0 into a pool after it, which pads with something else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,12 @@ class Slide:
         return (self.size + self.before + self.after + self.overhang - self.extent) // self.stride + 1
 
     @property
+    def missing(self) -> int:
+        """How many positions the padded input has too few for one window, if that is certain; else 0."""
+        most = upper_bound(self.size)
+        return 0 if most is None else max(0, self.extent - self.overhang - most - self.before - self.after)
+
+    @property
     def unseen(self) -> int:
         """Input positions at the end that no window reaches, since a further window would stand out.
 
@@ -70,24 +79,38 @@ class Windowed(Layer):
         """The type of `channels` maps with one position for each window, of which there must be one at least."""
         slides = self.slides(x)
         for slide, side in zip(slides, SIDES[len(slides)], strict=True):
-            self._need_fit(slide, side)
+            if slide.missing:
+                raise self._too_large(slide, side, x)
         return x.with_shape((channels, *(slide.outputs for slide in slides)))
 
-    def _need_fit(self, slide: Slide, side: str) -> None:
-        most = upper_bound(slide.size)
-        needed = slide.extent - slide.overhang
-        if most is None or most + slide.before + slide.after >= needed:
-            return
+    def _too_large(self, slide: Slide, side: str, x: TensorType) -> LayerError:
         spread = f" with dilation {slide.dilation}" if slide.dilation > 1 else ""
-        padding = f"2*{slide.before}" if slide.before == slide.after else f"{slide.before} + {slide.after}"
-        largest = (most + slide.before + slide.after + slide.overhang - 1) // slide.dilation + 1
-        pad = f"use `p={-(-(needed - most) // 2)}`, or " if "p" in self.arguments() else "use "
-        raise LayerError(
+        there = f"input has {slide.size}"
+        if slide.before or slide.after:
+            padding = f"2*{slide.before}" if slide.before == slide.after else f"{slide.before} + {slide.after}"
+            there = f"padded input has {slide.size} + {padding}"
+        return LayerError(
             "E0402",
-            f"kernel {slide.kernel}{spread} needs at least {needed} {side}, and {slide.size} + {padding} are there",
+            f"kernel {slide.kernel}{spread} needs at least {slide.extent - slide.overhang} {side}, and the {there}",
             argument="k",
-            help=f"{pad}a kernel of at most {largest}",
+            help=f"use {self._remedies(x)}",
         )
+
+    def _remedies(self, x: TensorType) -> str:
+        """The least padding and the largest kernel with which there is a window."""
+        slides = self.slides(x)
+        kernels = range(max(slide.kernel for slide in slides), 1, -1)
+        kernel = next((k for k in kernels if self._fits(x, k=k)), 1)
+        least = max(-(-(slide.missing + slide.before + slide.after) // 2) for slide in slides)
+        padding = f"`p={least}`, or " if "p" in self.arguments() and self._fits(x, p=least) else ""
+        return f"{padding}a kernel of at most {kernel}"
+
+    def _fits(self, x: TensorType, **arguments: int) -> bool:
+        """Whether the layer would have a window if it had other arguments."""
+        try:
+            return not any(slide.missing for slide in type(self)(**{**self.arguments(), **arguments}).slides(x))
+        except LayerError:
+            return False
 
 
 def need_image(layer: Layer, x: TensorType) -> None:
@@ -103,7 +126,7 @@ def per_side(p: int | tuple[int, ...], rank: int) -> tuple[tuple[int, ...], tupl
     if isinstance(p, tuple) and len(p) != rank:
         raise LayerError(
             "E0401",
-            f"`p` has {len(p)} numbers, and the input has {rank} spatial dimensions",
+            f"`p` has {len(p)} numbers, and the input has {spatial(rank)}",
             argument="p",
             help=f"give 1, {rank} (one for each dimension) or {2 * rank} (all sides before, then all sides after)",
         )
