@@ -7,14 +7,17 @@ from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
 from netdsl.diagnostics import Diagnostic
+from netdsl.layer import LayerError
 from netdsl.layers.windows import SIDES, Windowed
 from netdsl.recipe import CrossEntropy
+from netdsl.show import show
 from netdsl.syntax import tree
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from netdsl.ir.graph import Graph, Node
+    from netdsl.ir.types import TensorType
 
 WEIGHTED = ("conv", "depthwise", "deconv", "dense")
 
@@ -64,7 +67,7 @@ def _of_node(node: Node, users: list[Node], ends: set[Node]) -> Iterator[Diagnos
             "W0103",
             f"the batch norm after this `{layer.kind}` subtracts its bias, which has no effect",
             node,
-            "add `bias=no`, or `default conv bias=no` for the whole file",
+            f"add `bias=no`, or `default {layer.kind} bias=no` for the whole file",
         )
     if layer.training_only and node in ends:
         yield _warning(
@@ -85,20 +88,28 @@ def _of_node(node: Node, users: list[Node], ends: set[Node]) -> Iterator[Diagnos
 def _unseen(node: Node) -> Iterator[Diagnostic]:
     if not isinstance(node.layer, Windowed):
         return
-    counts = node.layer.unseen(*node.input_types)
-    for count, side in zip(counts, SIDES[len(counts)], strict=True):
-        if count:
-            last = (
-                f"the last {count} {side} of {node.input_types[0]} are"
-                if count > 1
-                else f"the last {side.removesuffix('s')} of {node.input_types[0]} is"
-            )
-            yield _warning(
-                "W0101",
-                f"{last} never seen by this window",
-                node,
-                "pad, change the stride, or use `ceil=yes` in a pool",
-            )
+    (x,) = node.input_types
+    counts = node.layer.unseen(x)
+    missed = [(count, side) for count, side in zip(counts, SIDES[len(counts)], strict=True) if count]
+    if missed:
+        parts = [f"the last {count} {side}" if count > 1 else f"the last {side[:-1]}" for count, side in missed]
+        yield _warning("W0101", f"no window sees {' and '.join(parts)} of {x}", node, _seeing(node.layer, x))
+
+
+def _seeing(layer: Windowed, x: TensorType) -> str:
+    """The arguments with which the layer would see all of its input."""
+    known = layer.arguments()
+    for name, value in [("ceil", True), *(("p", padding) for padding in range(1, 8))]:
+        if name not in known:
+            continue
+        other = type(layer)(**{**known, name: value})
+        try:
+            other.infer(x)
+        except LayerError:
+            continue
+        if not any(other.unseen(x)):
+            return f"use `{name}={show(value)}`"
+    return "pad, or change the stride"
 
 
 def _warning(code: str, message: str, node: Node, remedy: str) -> Diagnostic:
@@ -119,12 +130,9 @@ def _unused(file: tree.File) -> Iterator[Diagnostic]:
                     parameter.span,
                     help="use it, or drop it and the arguments given for it",
                 )
-        for let in _lets(declaration):
-            for target in let.targets:
-                if target.id not in names and target.id != "_":
-                    yield Diagnostic(
-                        "W0106", f"`{target.id}` is never used", target.span, help="drop it, or call it `_`"
-                    )
+        for target in sorted(_let_names(declaration), key=lambda name: name.span.start):
+            if target.id not in names and target.id != "_":
+                yield Diagnostic("W0106", f"`{target.id}` is never used", target.span, help="drop it, or call it `_`")
 
 
 def _walk(item: Any) -> Iterator[tree.Tree]:
@@ -139,8 +147,10 @@ def _walk(item: Any) -> Iterator[tree.Tree]:
             stack.extend(getattr(here, f.name) for f in fields(here) if f.name != "span")
 
 
-def _lets(declaration: tree.BlockDeclaration) -> Iterator[tree.Let]:
-    return (item for item in _walk(declaration.body) if isinstance(item, tree.Let))
+def _let_names(declaration: tree.BlockDeclaration) -> Iterator[tree.Name]:
+    for item in _walk(declaration.body):
+        if isinstance(item, tree.Let):
+            yield from item.targets
 
 
 def _names(declaration: tree.BlockDeclaration) -> Iterator[str]:

@@ -85,8 +85,8 @@ SHAPES = {
     ),
     "E0414": Code(
         "position out of range",
-        "What is selected must be there: positions and parts count from 0, negative positions from the end. Compare the "
-        "shape that `netdsl summary` shows for the layer before.",
+        "What is selected must be there: positions and parts count from 0, negative positions from the end. Compare "
+        "the shape that `netdsl summary` shows for the layer before.",
         "net a { input x: 3x8x8; select [7] }\n",
     ),
     "E0415": Code(
