@@ -52,9 +52,9 @@ def integer(value: object, least: int | None = None) -> int:
             "use `//` for a division that rounds down",
         )
     if isinstance(value, float):
-        whole = f"`{int(value)}`, or " if value.is_integer() else ""
+        whole = f"write `{int(value)}`, or " if value.is_integer() else ""
         raise ArgumentError(
-            "E0307", f"a whole number is due, not {value!r}", f"write {whole}`round(...)`, `floor(...)` or `ceil(...)`"
+            "E0307", f"a whole number is due, not {value!r}", f"{whole}use `round(...)`, `floor(...)` or `ceil(...)`"
         )
     if isinstance(value, Symbolic):
         raise ArgumentError(

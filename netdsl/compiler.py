@@ -10,7 +10,7 @@ import netdsl.layers  # noqa: F401 - fills the table of layers
 from netdsl.diagnostics import fail
 from netdsl.elaborate.net import elaborate
 from netdsl.elaborate.program import load_program
-from netdsl.elaborate.suggestions import suggestion
+from netdsl.elaborate.suggestions import listed, suggestion
 from netdsl.lint import lint
 from netdsl.resources import shipped
 from netdsl.source import Source
@@ -131,4 +131,4 @@ def _chosen(module: Module, name: str | None) -> str:
 
 
 def _listed(nets: list[str]) -> str:
-    return f"it has {', '.join(nets)}"
+    return f"it has {listed(nets)}"

@@ -107,7 +107,7 @@ def render(diagnostic: Diagnostic, *, colour: bool = False) -> str:
     lines += [f"{gutter}{paint('=', 'rule')} {note}" for note in diagnostic.notes]
     if diagnostic.help:
         lines.append(f"{gutter}{paint('=', 'rule')} {paint('help', 'help')}: {diagnostic.help}")
-    lines += [f"{gutter}{paint('=', 'rule')} in `{call}`, called at {span.place}" for call, span in _short(diagnostic)]
+    lines += [f"{gutter}{paint('=', 'rule')} {frame}" for frame in _frames(diagnostic)]
     return "\n".join(lines)
 
 
@@ -124,10 +124,10 @@ def _blank(text: str) -> str:
     return "".join("\t" if character == "\t" else " " for character in text)
 
 
-def _short(diagnostic: Diagnostic) -> list[tuple[str, Span]]:
+def _frames(diagnostic: Diagnostic) -> list[str]:
     """The call stack, its middle left out where it is deeper than a screen can show."""
-    stack = list(diagnostic.stack)
-    return stack if len(stack) <= 8 else stack[:5] + stack[-3:]
+    frames = [f"in `{call}`, called at {span.place}" for call, span in diagnostic.stack]
+    return frames if len(frames) <= 8 else [*frames[:4], f"... {len(frames) - 7} more calls ...", *frames[-3:]]
 
 
 def _json_place(span: Span | None) -> dict[str, Any] | None:

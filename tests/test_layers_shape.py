@@ -290,7 +290,7 @@ REFUSED: list[tuple[Layer, tuple[Dim, ...], str, str, str | None]] = [
     (Flatten(), (), "E0411", "axis 0 is outside", "axes"),
     (Reshape((5, 5)), (4, 6), "E0406", "4x6 has 24, and \\(5, 5\\) has 25", None),
     (Reshape((6, 5)), (4, 6), "E0406", "4x6 has 24, and \\(6, 5\\) has 30", "`reshape (6, 4)` fits"),
-    (Reshape((5, -1)), (4, 6), "E0406", "4x6 has 24, and \\(5, -1\\) has a multiple of 5", None),
+    (Reshape((5, -1)), (4, 6), "E0406", "4x6 has 24, and \\(5, -1\\) has a multiple of 5", "24 is divisible by"),
     (Reshape((6, H)), (6, H, W), "E0406", "has 6\\*H\\*W, and \\(6, H\\) has 6\\*H", "`reshape (6, H*W)` fits"),
     (Reshape((W, -1)), (6, H), "E0406", "has a multiple of W", None),
     (Reshape((2, -1)), (3, H), "E0408", "3xH has 3\\*H, and \\(2, -1\\) has a multiple of 2", "`where H % 2 == 0`"),

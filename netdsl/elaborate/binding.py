@@ -143,7 +143,7 @@ def _value(what: str, formal: Formal, argument: tree.Argument, evaluator: Evalua
     expression = argument.value
     words = formal.kind.words if formal.kind is not None else ()
     if words and isinstance(expression, tree.Name) and evaluator.find(expression.id) is None:
-        return _word(what, expression, words)
+        return _word(what, expression, words, evaluator)
     if formal.kind is None and isinstance(expression, tree.Name) and evaluator.find(expression.id) is None:
         raise evaluator.unknown(expression, callables=True)
     value = evaluator.evaluate(expression)
@@ -152,14 +152,14 @@ def _value(what: str, formal: Formal, argument: tree.Argument, evaluator: Evalua
     return _converted(what, formal.kind, value, expression.span)
 
 
-def _word(what: str, name: tree.Name, words: tuple[str, ...]) -> str:
+def _word(what: str, name: tree.Name, words: tuple[str, ...], evaluator: Evaluator) -> str:
     if name.id in words:
         return name.id
     raise fail(
         "E0305",
-        f"{what}: `{name.id}` is no name that is known here, and no word that it takes",
+        f"{what} does not know the word `{name.id}`",
         name.span,
-        help=suggestion(name.id, words) or f"the word{'s are' if len(words) > 1 else ' is'} {listed(words)}",
+        help=suggestion(name.id, {*words, *evaluator.environment.names()}) or f"it knows {listed(words)}",
     )
 
 

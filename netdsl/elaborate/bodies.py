@@ -162,7 +162,9 @@ class BodyElaborator:
 
     def _output(self, statement: tree.Output, current: Tensor) -> None:
         if statement.name in self.outputs:
-            raise fail("E0506", f"two outputs are called `{statement.name}`", statement.name_span)
+            raise fail(
+                "E0506", f"two outputs are called `{statement.name}`", statement.name_span, help="choose another name"
+            )
         self.outputs[statement.name] = self._need(current, statement.span)
 
     def _aux(self, place: Place, statement: tree.Aux, current: Tensor) -> None:

@@ -83,11 +83,12 @@ class Evaluator:
         value = self.evaluate(expression)
         if isinstance(value, bool | Unknown):
             return value
+        literal = isinstance(expression, tree.Constant)
         raise fail(
             "E0305",
             f"a condition is `yes` or `no`, not {describe(value)}",
             expression.span,
-            help=f"compare it, as in `{expression.span.text} > 0`" if _is_number(value) else None,
+            help=f"compare it, as in `{expression.span.text} > 0`" if _is_number(value) and not literal else None,
         )
 
     def find(self, name: str) -> Value | None:
@@ -106,7 +107,7 @@ class Evaluator:
         if e.id in IN_ATTRIBUTES:
             remedy = f"did you mean `in.{e.id}`?"
         elif self._is_label(e):
-            remedy = f"write `@{e.id}` for the tensor"
+            remedy = f"write `@{e.id}` for the tensor" if callables else "it names a tensor; sizes are `in.width`, ..."
         return fail(
             "E0202",
             f"there is no `{e.id}` here",
@@ -277,11 +278,12 @@ def _symbolic_arithmetic(symbol: str, left: Any, right: Any, e: tree.Binary) -> 
         quotient = exact_quotient(left, right)
         if quotient is not None:
             return quotient
+        constraint = equality_constraint(left, left // right * right) if isinstance(right, int) and right > 0 else None
         raise fail(
             "E0307",
             f"`{left} / {right}` is not a whole number for every size",
             e.span,
-            help="use `//`, or add a constraint such as `where H % 2 == 0` to the `input`",
+            help="use `//`" + (f", or add `where {constraint}` to the `input`" if constraint else ""),
         )
     raise fail("E0310", f"`{symbol}` cannot take the symbolic sizes `{show(left)}` and `{show(right)}`", e.span)
 
@@ -318,9 +320,6 @@ def _equal(left: Value, right: Value, e: tree.Binary) -> bool:
 
 
 def _undecided(e: tree.Binary, difference: Dim, constraint: str | None) -> NetdslError:
-    return fail(
-        "E0311",
-        f"whether `{e.span.text}` holds depends on {listed(sorted(symbols(difference)))}",
-        e.span,
-        help=f"add `where {constraint}` to the `input`" if constraint else "fix the size in the `input`",
-    )
+    unknown = listed(sorted(symbols(difference)))
+    way = f"add `where {constraint}` to the `input`" if constraint else f"write a number for {unknown} in the `input`"
+    return fail("E0311", f"whether `{e.span.text}` holds depends on {unknown}", e.span, help=way)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from netdsl.arguments import describe
 from netdsl.counts import count_macs, count_params
-from netdsl.diagnostics import NetdslError, fail
+from netdsl.diagnostics import Diagnostic, NetdslError, fail
 from netdsl.elaborate.binding import Bound, Callee, match
 from netdsl.elaborate.bodies import BodyElaborator, Place
 from netdsl.elaborate.errors import Stop
@@ -18,7 +18,7 @@ from netdsl.elaborate.names import Names
 from netdsl.elaborate.nodes import Spot
 from netdsl.elaborate.program import BlockDefinition, Module, NetDefinition, VariantDefinition
 from netdsl.elaborate.recipe import check_recipe
-from netdsl.elaborate.suggestions import suggestion
+from netdsl.elaborate.suggestions import listed, suggestion
 from netdsl.elaborate.values import UNKNOWN, BlockValue, Environment, LayerValue, Unknown, Value
 from netdsl.ir.dim import Symbolic, symbol
 from netdsl.ir.graph import Constraint, Graph, Node, Scope
@@ -172,7 +172,12 @@ class NetElaborator(BodyElaborator):
                 self._class_labels(place, statement)
             case tree.Train():
                 if self.recipe is not None:
-                    raise fail("E0205", "a net has one `train` block, and this is the second", statement.span)
+                    raise fail(
+                        "E0205",
+                        "a net has one `train` block, and this is the second",
+                        statement.span,
+                        help="write its entries into the first",
+                    )
                 self.recipe = check_recipe(statement, self.evaluator(place, current))
         return current
 
@@ -185,8 +190,14 @@ class NetElaborator(BodyElaborator):
                 help=f"move it before the group, which can begin with `@{statement.name}`",
             )
         unknown = [self._introduce(place, expression, statement.constraints) for expression in statement.shape.dims]
+        errors: list[Diagnostic] = []
         for constraint in statement.constraints:
-            self._check_constraint(constraint, unknown)
+            try:
+                self._check_constraint(constraint, unknown)
+            except NetdslError as error:
+                errors += error.diagnostics
+        if errors:
+            raise NetdslError(errors)
         evaluator = self.evaluator(place, None)
         shape = [evaluator.size(dim) for dim in statement.shape.dims]
         name, member = place.names.enter(statement.name, "input", statement.name_span, counted=False)
@@ -248,13 +259,17 @@ class NetElaborator(BodyElaborator):
         self.constraints.append(Constraint(constraint.span.text, dim))
 
     def _class_labels(self, place: Place, statement: tree.ClassLabels) -> None:
+        if self._labels_span is not None:
+            raise fail(
+                "E0205", "a net has one `labels`, and this is the second", statement.span, help="drop one of them"
+            )
+        self._labels_span = statement.names.span
         value = self.evaluator(place, None).evaluate(statement.names)
         if isinstance(value, Unknown):
             return
         if not isinstance(value, tuple) or not all(isinstance(item, str) for item in value):
             raise fail("E0305", f"`labels` takes a list of strings, not {describe(value)}", statement.names.span)
         self.labels = tuple(str(item) for item in value)
-        self._labels_span = statement.names.span
 
     # -------------------------------------------------------------------------------------------- the end
 
@@ -306,7 +321,7 @@ class NetElaborator(BodyElaborator):
                 if evaluator.truth(condition) is False:
                     self.errors.report(_broken(condition, evaluator, facts))
             except NetdslError as error:
-                self.errors.report(_not_known(error, facts))
+                self.errors.report(_not_known(error, facts, evaluator.environment.names()))
         if self.errors.found:
             raise NetdslError(self.errors.found)
 
@@ -324,14 +339,18 @@ def _broken(condition: tree.Expression, evaluator: Evaluator, facts: Mapping[str
     return fail("E0601", f"`{condition.left.span.text}` is {left}, and `{span.text}` was promised", span, label=label)
 
 
-def _not_known(error: NetdslError, facts: Mapping[str, Value]) -> NetdslError:
+def _not_known(error: NetdslError, facts: Mapping[str, Value], names: set[str]) -> NetdslError:
     """The errors of a condition; one that sizes of the input decide is no promise."""
-    return NetdslError(
-        [
-            replace(d, code="E0602", notes=_named(facts, d.span)) if d.code == "E0311" and d.span is not None else d
-            for d in error.diagnostics
-        ]
-    )
+    found = []
+    for d in error.diagnostics:
+        if d.code == "E0311" and d.span is not None:
+            found.append(replace(d, code="E0602", notes=_named(facts, d.span)))
+        elif d.code == "E0202" and d.span is not None:
+            known = f"an `assert` knows {listed(facts)}, and the names seen where it stands"
+            found.append(replace(d, help=suggestion(d.span.text, names) or known))
+        else:
+            found.append(d)
+    return NetdslError(found)
 
 
 def _named(facts: Mapping[str, Value], span: Span) -> tuple[str, ...]:

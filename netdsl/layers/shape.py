@@ -88,8 +88,11 @@ class Reshape(Layer):
             return LayerError(
                 "E0408", message, argument="shape", help=f"add `where {constraint}` to the `input` if that is meant"
             )
+        if -1 in self.shape:
+            remedy = divisibility(x.elements, known) if isinstance(known, int) else None
+            return LayerError("E0406", message, argument="shape", help=remedy)
         remedy = None
-        for i in range(len(self.shape) if -1 not in self.shape else 0):
+        for i in range(len(self.shape)):
             size = exact_quotient(x.elements, product((*self.shape[:i], *self.shape[i + 1 :])))
             if size is not None:
                 remedy = f"`reshape {show((*self.shape[:i], size, *self.shape[i + 1 :]))}` fits"
