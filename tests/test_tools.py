@@ -11,7 +11,7 @@ import gpu
 import numpy as np
 import pytest
 import torch
-from figures import Figures, write_page
+from pages import Figures, write_page
 from peers import PARAMETERS, PEERS, SHAPES
 from processes import ROOT, compare, measure
 from stages import compile_in_stages

@@ -15,7 +15,7 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
 
-from figures import Figures, environment, write_page
+from pages import Figures, environment, write_page
 from processes import ENVIRONMENT, ROOT, compare
 
 from netdsl.table import Table

@@ -17,7 +17,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import torch  # before onnxruntime, which then finds the CUDA libraries that torch has loaded
-from figures import Figures, environment, write_page
+from pages import Figures, environment, write_page
 from peers import PEERS, SHAPES
 
 import netdsl
