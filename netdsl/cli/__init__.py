@@ -5,6 +5,7 @@ Exit codes: 0 all is well, 1 bad input, 2 wrong usage, 70 an error of netdsl its
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from functools import partial
@@ -71,6 +72,7 @@ class Program(click.Group):
         run = partial(super().main, args, prog_name, complete_var, False, **extra)
         if not standalone_mode:
             return run()
+        gc.disable()  # looking for garbage would take a fifth of the time of compiling a large net, and finds none
         sys.exit(_guarded(run))
 
 
