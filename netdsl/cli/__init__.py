@@ -72,8 +72,12 @@ class Program(click.Group):
         run = partial(super().main, args, prog_name, complete_var, False, **extra)
         if not standalone_mode:
             return run()
-        gc.disable()  # looking for garbage would take a fifth of the time of compiling a large net, and finds none
-        sys.exit(_guarded(run))
+        gc.disable()  # looking for garbage takes a fifth of the time of compiling a large net
+        try:
+            code = _guarded(run)
+        finally:
+            gc.enable()
+        sys.exit(code)
 
 
 @click.command(cls=Program, context_settings={"help_option_names": ["-h", "--help"]})
