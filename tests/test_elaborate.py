@@ -85,6 +85,7 @@ CASES = {
         ["bias: 4x8x8", "identity1: 4x8x8", "add1: 4x8x8"],
     ),
     "default in a body": ("{ default conv k=3 p=1\nconv 2 }\nconv 3 k1", ["conv1: 2x8x8", "conv2: 3x8x8"]),
+    "a word that is a layer's name too": ("gelu approx=tanh", ["gelu1: 4x8x8"]),
     "expect": ("conv 2 k3\nexpect 2x6x6", ["conv1: 2x6x6"]),
 }
 

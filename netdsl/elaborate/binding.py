@@ -142,8 +142,11 @@ def _value(what: str, formal: Formal, argument: tree.Argument, evaluator: Evalua
     """The value of an argument, which messages call `what`."""
     expression = argument.value
     words = formal.kind.words if formal.kind is not None else ()
-    if words and isinstance(expression, tree.Name) and evaluator.find(expression.id) is None:
-        return _word(what, expression, words, evaluator)
+    if isinstance(expression, tree.Name) and evaluator.environment.find(expression.id) is None:
+        if expression.id in words:  # also where a layer has that name: `gelu approx=tanh`
+            return expression.id
+        if words and evaluator.find(expression.id) is None:
+            raise _unknown_word(what, expression, words, evaluator)
     if formal.kind is None and isinstance(expression, tree.Name) and evaluator.find(expression.id) is None:
         raise evaluator.unknown(expression, callables=True)
     value = evaluator.evaluate(expression)
@@ -152,10 +155,8 @@ def _value(what: str, formal: Formal, argument: tree.Argument, evaluator: Evalua
     return _converted(what, formal.kind, value, expression.span)
 
 
-def _word(what: str, name: tree.Name, words: tuple[str, ...], evaluator: Evaluator) -> str:
-    if name.id in words:
-        return name.id
-    raise fail(
+def _unknown_word(what: str, name: tree.Name, words: tuple[str, ...], evaluator: Evaluator) -> NetdslError:
+    return fail(
         "E0305",
         f"{what} does not know the word `{name.id}`",
         name.span,
