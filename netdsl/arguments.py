@@ -57,9 +57,7 @@ def integer(value: object, least: int | None = None) -> int:
             "E0307", f"a whole number is due, not {value!r}", f"{whole}use `round(...)`, `floor(...)` or `ceil(...)`"
         )
     if isinstance(value, Symbolic):
-        raise ArgumentError(
-            "E0412", f"a known number is due, and `{value}` depends on symbolic sizes", "fix the size in the `input`"
-        )
+        raise ArgumentError("E0412", f"a known number is due, not `{value}`", "fix the size in the `input`")
     if isinstance(value, bool) or not isinstance(value, int):
         remedy = f"write `{value}`, without quotes" if isinstance(value, str) and value.isdecimal() else None
         raise ArgumentError("E0305", f"a whole number is due, not {describe(value)}", remedy)
