@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+MOST_NAMES = 2000
+"""Among more names than these none is looked for: comparing takes too long."""
+
 LAYERS_ELSEWHERE = {
     "linear": "dense", "fc": "dense", "fully_connected": "dense", "inner_product": "dense", "convolution": "conv",
     "conv_transpose": "deconv", "depthwise_conv": "depthwise", "batch_norm": "bn", "batch_normalization": "bn",
@@ -28,13 +31,19 @@ ARGUMENTS_ELSEWHERE = {
 }  # fmt: skip
 """What other frameworks call some arguments of layers."""
 
+CLOSE = 0.66
+"""How alike two names must be, from 0 to 1: a third of the letters may differ."""
+
 
 def suggestion(name: str, known: Iterable[str], elsewhere: Mapping[str, str] | None = None) -> str | None:
     """A help line for a misspelt name, or for one by which other frameworks (`elsewhere`) call a known one."""
-    names = {_plain(own): own for own in known}
+    own_names = list(known)
+    if len(own_names) > MOST_NAMES:
+        return None
+    names = {_plain(own): own for own in own_names}
     foreign = {_plain(theirs): own for theirs, own in (elsewhere or {}).items() if own in names.values()}
     meant = {**foreign, **names}
-    close = get_close_matches(_plain(name), meant, 1, 0.7)
+    close = get_close_matches(_plain(name), meant, 1, CLOSE)
     return f"did you mean `{meant[close[0]]}`?" if close else None
 
 
