@@ -1,8 +1,9 @@
 """What convolutions and pools share: a window that slides along every spatial dimension."""
 
+from bisect import bisect_left
 from dataclasses import dataclass
 
-from netdsl.ir.dim import Dim, upper_bound
+from netdsl.ir.dim import Dim, Symbolic, upper_bound
 from netdsl.ir.types import TensorType
 from netdsl.layer import Layer, LayerError, Window, need_float, need_rank, per_dimension, spatial
 
@@ -99,10 +100,11 @@ class Windowed(Layer):
     def _remedies(self, x: TensorType) -> str:
         """The least padding and the largest kernel with which there is a window."""
         slides = self.slides(x)
-        kernels = range(max(slide.kernel for slide in slides), 1, -1)
-        kernel = next((k for k in kernels if self._fits(x, k=k)), 1)
+        larger = range(2, max(slide.kernel for slide in slides) + 1)
+        kernel = 1 + bisect_left(larger, True, key=lambda k: not self._fits(x, k=k))
         least = max(-(-(slide.missing + slide.before + slide.after) // 2) for slide in slides)
-        padding = f"`p={least}`, or " if "p" in self.arguments() and self._fits(x, p=least) else ""
+        sensible = "p" in self.arguments() and all(isinstance(n, Symbolic) or least <= n for n in x.shape[1:])
+        padding = f"`p={least}`, or " if sensible and self._fits(x, p=least) else ""
         return f"{padding}a kernel of at most {kernel}"
 
     def _fits(self, x: TensorType, **arguments: int) -> bool:
