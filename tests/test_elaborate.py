@@ -155,6 +155,62 @@ def test_reuse_shares_parameters_and_counts_them_once():
     assert sum(p.spec.elements for p in graph.params.values()) == 2 * 9 + 2 + 3 * 72 + 3
 
 
+REUSE_CASES = {
+    "members of a reuse have paths": (
+        "a: { conv 4 k1 -> c: relu }\nb: reuse a\nconcat { @b.c\n@b }",
+        ["a.conv1: 4x8x8", "a.c: 4x8x8", "b.conv1: 4x8x8", "b.c: 4x8x8", "concat1: 8x8x8"],
+    ),
+    "one turn of a loop": (
+        "r: repeat 2 { conv 4 k1 }\nreuse r.0",
+        ["r.0.conv1: 4x8x8", "r.1.conv1: 4x8x8", "0_reuse1.conv1: 4x8x8"],
+    ),
+    "a later `let` changes nothing": (
+        "let w = 3\na: { conv 4 k=w p1 }\nlet w = 1\nreuse a",
+        ["a.conv1: 4x8x8", "a_reuse1.conv1: 4x8x8"],
+    ),
+}
+
+
+@pytest.mark.parametrize(("body", "expected"), REUSE_CASES.values(), ids=REUSE_CASES.keys())
+def test_reuse(body, expected):
+    assert nodes(body) == expected
+
+
+def test_reuse_keeps_the_defaults_of_the_first_use():
+    graph = graph_of("net test { input x: 4x8x8\na: conv 4 k1\ndefault conv bias=no\nreuse a }")
+    assert [list(node.params) for node in graph.nodes] == [[], ["weight", "bias"], ["weight", "bias"]]
+
+
+def test_reuse_reads_the_labels_seen_where_the_group_is_written():
+    graph = graph_of("""
+    net test { input x: 4x8x8
+    g: { a: conv 4 k1
+    h: { add { relu
+    @a } } }
+    s: { a: conv 4 k1
+    reuse g.h } }
+    """)
+    assert [source.name for source in graph.outputs["output"].inputs] == ["s.h_reuse1.relu1", "g.a"]
+
+
+def test_defaults_belong_to_a_layer_whatever_name_holds_it():
+    text = """
+    default conv k=1 bias=no
+    block unit(layer) { layer 4 }
+    block other(conv) { conv 4 }
+    net test { input x: 4x8x8
+    unit conv -> other dense }
+    """
+    assert list(graph_of(text).params) == ["unit1.conv1.weight", "other1.dense1.weight", "other1.dense1.bias"]
+
+
+@pytest.mark.parametrize("body", ["unit -> unit", "relu\noutput side\nunit", "unit\noutput side"])
+def test_outputs_of_all_kinds_have_names_of_their_own(body):
+    with pytest.raises(NetdslError) as caught:
+        nodes(body, "block unit { aux side { flatten }\nconv 2 k1 }")
+    assert [diagnostic.code for diagnostic in caught.value.diagnostics] == ["E0506"]
+
+
 def test_variants_fix_arguments_and_the_caller_wins():
     text = """
     net base(width, depth = 1, classes = 10) { input x: 4x8x8

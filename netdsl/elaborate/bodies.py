@@ -17,7 +17,6 @@ from netdsl.elaborate.binding import Bound, Callee, make_layer, match, require
 from netdsl.elaborate.control import chosen, turns, unpacked
 from netdsl.elaborate.errors import DEEPEST, Errors
 from netdsl.elaborate.expressions import Evaluator
-from netdsl.elaborate.names import Member, Names
 from netdsl.elaborate.nodes import IDENTITY, Nodes, Spot
 from netdsl.elaborate.suggestions import LAYERS_ELSEWHERE, suggestion
 from netdsl.elaborate.values import UNKNOWN, BlockValue, Environment, LayerValue, TensorValue, Unknown, Value
@@ -31,6 +30,7 @@ from netdsl.syntax import tree
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from netdsl.elaborate.names import Member, Names
     from netdsl.elaborate.program import BlockDefinition, Module
     from netdsl.source import Span
 
@@ -48,20 +48,25 @@ class Place:
         module: the file, whose blocks can be called.
         environment: parameters, `let` names and loop variables.
         names: the scope that new members enter.
-        defaults: evaluated `default` arguments by layer or block.
+        defaults: evaluated `default` arguments by layer or block, also where a parameter holds it.
         depth: how many bodies deep this is.
     """
 
     module: Module
     environment: Environment
     names: Names
-    defaults: dict[str, dict[str, Bound]]
+    defaults: dict[BlockDefinition | type[Layer], dict[str, Bound]]
     depth: int
 
     def inner(self, names: Names, values: Mapping[str, Value] | None = None) -> Place:
         """A body inside this one: own names on top, the defaults in force so far."""
         environment = Environment(dict(values or {}), self.environment)
         return Place(self.module, environment, names, dict(self.defaults), self.depth + 1)
+
+    def onwards(self) -> Place:
+        """The same place for a `let` or `default` to change; a `reuse` of what stands before sees no change."""
+        environment = Environment(dict(self.environment.values), self.environment.outer)
+        return replace(self, environment=environment, defaults=dict(self.defaults))
 
 
 class BodyElaborator:
@@ -81,8 +86,10 @@ class BodyElaborator:
             self.errors.step(len(self.nodes.made), place.names.scope, statement.span)
             if isinstance(statement, tree.Chain):
                 current = self._chain(place, statement, current)
-            else:
-                current = self._guarded(place, statement, current)
+                continue
+            if isinstance(statement, tree.Let | tree.Default):
+                place = place.onwards()
+            current = self._guarded(place, statement, current)
         return current
 
     def _guarded(self, place: Place, statement: tree.Statement, current: Tensor) -> Tensor:
@@ -132,7 +139,7 @@ class BodyElaborator:
         target = self._callable(place, statement.name, statement.name_span)
         callee = Callee.of_target(statement.name, target)
         bound = match(callee, statement.arguments, self.evaluator(place, None))
-        place.defaults[statement.name] = {**place.defaults.get(statement.name, {}), **bound}
+        place.defaults[target] = {**place.defaults.get(target, {}), **bound}
 
     def _expect(self, place: Place, statement: tree.Expect, current: Tensor) -> None:
         evaluator = self.evaluator(place, current)
@@ -161,17 +168,21 @@ class BodyElaborator:
             member.output = self.nodes.make(Spot.of(place.names, name), LearnedTensor(sizes), (), statement.span, {})
 
     def _output(self, statement: tree.Output, current: Tensor) -> None:
-        if statement.name in self.outputs:
-            raise fail(
-                "E0506", f"two outputs are called `{statement.name}`", statement.name_span, help="choose another name"
-            )
+        self._check_output_name(statement)
         self.outputs[statement.name] = self._need(current, statement.span)
 
     def _aux(self, place: Place, statement: tree.Aux, current: Tensor) -> None:
         name, member = place.names.enter(statement.name, "aux", statement.name_span, counted=False)
-        member.inside = place.names.open(name, statement.body.style)
+        self._check_output_name(statement)
+        member.inside = place.names.open(name, statement.body.style, place.names)
         result = self._inside(place, member.inside, statement.body, current, statement.span)
         member.output = self.aux[name] = self._need(result, statement.span)
+
+    def _check_output_name(self, statement: tree.Output | tree.Aux) -> None:
+        if statement.name in self.outputs or statement.name in self.aux:
+            raise fail(
+                "E0506", f"two outputs are called `{statement.name}`", statement.name_span, help="choose another name"
+            )
 
     # -------------------------------------------------------------------------------------------- chains and elements
 
@@ -261,25 +272,26 @@ class BodyElaborator:
             case tree.Reference():
                 return self._tensor(place, current, item)
             case tree.Reuse():
-                return self._reuse(place, item, spot, current)
+                return self._reuse(place, item, member, spot, current)
             case tree.Join() | tree.Skip():
-                member.inside = spot.open(item.body.style, item.span)
+                member.inside = spot.open(item.body.style, item.span, place.names)
                 inputs = self._branches(place, member.inside, item, current)
                 return self._join(place, item, inputs, spot, current)
             case tree.Repeat() | tree.For():
-                member.inside = spot.open("[", item.span)
+                member.inside = spot.open("[", item.span, place.names)
                 for number, values in enumerate(turns(item, self.evaluator(place, current))):
                     name, turn = member.inside.enter(str(number), "", item.span, counted=True)
-                    turn.inside = member.inside.open(name, item.body.style)
-                    turn.output = current = self._need(
-                        self._inside(place, turn.inside, item.body, current, item.span, values), item.span
+                    known = replace(place, environment=Environment(values, place.environment))
+                    turn_spot = Spot.of(member.inside, name)
+                    turn.output = current = self._named(
+                        known, tree.Group(item.span, item.body), turn, turn_spot, current
                     )
             case tree.Group() | tree.If():
                 taken = item.body if isinstance(item, tree.Group) else chosen(item, self.evaluator(place, current))
                 if isinstance(taken, Unknown):
                     return taken
                 if taken is not None:
-                    member.inside = spot.open(taken.style, item.span)
+                    member.inside = spot.open(taken.style, item.span, place.names)
                     current = self._inside(place, member.inside, taken, current, item.span)
         return self._need(current, item.span)
 
@@ -347,7 +359,7 @@ class BodyElaborator:
             return UNKNOWN
         target = self._callable(place, call.name, call.name_span)
         given = match(Callee.of_target(call.name, target), call.arguments, self.evaluator(place, current))
-        bound = {**place.defaults.get(call.name, {}), **given}
+        bound = {**place.defaults.get(target, {}), **given}
         if isinstance(target, type):
             layer = make_layer(target, bound, call.span)
             node = self._need(current, call.span)
@@ -356,7 +368,7 @@ class BodyElaborator:
             return self.nodes.make(spot, layer, (node,), call.span, bound)
         declaration = target.declaration
         arguments = " ".join(argument.span.text for argument in call.arguments)
-        member.inside = spot.open(declaration.body.style, call.span, block=declaration.name, arguments=arguments)
+        member.inside = spot.open(declaration.body.style, call.span, None, block=declaration.name, arguments=arguments)
         values = {key: argument.value for key, argument in bound.items()}
         inner = self.block_place(target, values, member.inside, place.depth, call.span)
         return self._need(self.body(inner, declaration.body, current), call.span)
@@ -416,6 +428,8 @@ class BodyElaborator:
         for statement in body.statements:
             self.errors.step(len(self.nodes.made), place.names.scope, statement.span)
             if not isinstance(statement, tree.Chain):
+                if isinstance(statement, tree.Let | tree.Default):
+                    place = place.onwards()
                 self._guarded(place, statement, current)
                 continue
             first = statement.elements[0]
@@ -453,7 +467,7 @@ class BodyElaborator:
         kind = _join_kind(item)
         arguments = item.arguments if isinstance(item, tree.Join) else ()
         given = match(Callee.of_dataclass(kind, LAYERS[kind]), arguments, self.evaluator(place, current))
-        bound = {**place.defaults.get(kind, {}), **given}
+        bound = {**place.defaults.get(LAYERS[kind], {}), **given}
         layer = make_layer(LAYERS[kind], bound, item.span)
         nodes = [self._need(tensor, item.span) for tensor in inputs]
         known = tuple(node for node in nodes if isinstance(node, Node))
@@ -501,12 +515,12 @@ class BodyElaborator:
             )
         return member.output
 
-    def _reuse(self, place: Place, item: tree.Reuse, spot: Spot, current: Tensor) -> Node | Unknown:
-        member = self._member(place, item.target, current)
-        if isinstance(member, Unknown):
-            return member
+    def _reuse(self, place: Place, item: tree.Reuse, member: Member, spot: Spot, current: Tensor) -> Node | Unknown:
+        first = self._member(place, item.target, current)
+        if isinstance(first, Unknown):
+            return first
         label = item.target.span.text.removeprefix("@")
-        if member.again is None:
+        if first.again is None:
             raise fail(
                 "E0203",
                 f"`{label}` names a tensor, and not a layer or a group",
@@ -516,16 +530,16 @@ class BodyElaborator:
         tensor = self._need(current, item.span)
         with self.errors.reusing(label, item.span, place.names.scope):
             try:
-                return member.again(spot.names, spot.name, tensor)
+                return first.again(member, spot.names, spot.name, tensor)
             except NetdslError as error:
                 self.errors.report(error, place.names.scope)
                 return UNKNOWN
 
     def _again(
-        self, place: Place, item: tree.Item, weights: str, names: Names, name: str, current: Node | Unknown
+        self, place: Place, item: tree.Item, weights: str, member: Member, names: Names, name: str, current: Tensor
     ) -> Node | Unknown:
-        """A member once more, where a `reuse` stands, with the parameters it had."""
-        return self._named(place, item, Member(item.span), Spot(names, name, weights), current)
+        """An item once more, as the member that a `reuse` makes, with the parameters it had."""
+        return self._named(place, item, member, Spot(names, name, weights), current)
 
     def _need(self, current: Tensor, span: Span) -> Node | Unknown:
         if current is None:

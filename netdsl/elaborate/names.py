@@ -24,14 +24,14 @@ class Member:
         span: where it was named.
         output: its result, once there is one.
         inside: the scope it opened.
-        again: applies it once more, with the same weights, to a tensor in a scope under a name.
+        again: applies it once more, with the same weights, as another member, in a scope under a name, to a tensor.
         params: the path its parameters carry.
     """
 
     span: Span | None
     output: Node | Unknown | None = None
     inside: Names | None = None
-    again: Callable[[Names, str, Node | Unknown], Node | Unknown] | None = None
+    again: Callable[[Member, Names, str, Node | Unknown], Node | Unknown] | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -102,13 +102,14 @@ class Names:
         self,
         name: str,
         style: Literal["{", "["],
+        outer: Names | None,
         *,
         block: str | None = None,
         span: Span | None = None,
         arguments: str = "",
         weights: str | None = None,
     ) -> Names:
-        """The scope of a member; a block's does not see the labels out here."""
+        """The scope of a member, which sees the labels of `outer`: of the scope it is written in, None for a block."""
         scope = Scope(name, self.scope, block, span, arguments)
         path = self.join(name)
         return Names(
@@ -116,7 +117,7 @@ class Names:
             path,
             self.weight_path(name) if weights is None else weights,
             style,
-            None if block is not None else self,
+            outer,
         )
 
     def find(self, steps: list[str], span: Span) -> Member:

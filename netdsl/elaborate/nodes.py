@@ -42,10 +42,18 @@ class Spot:
         return Spot(names, name, names.weight_path(name))
 
     def open(
-        self, style: Literal["{", "["], span: Span | None, *, block: str | None = None, arguments: str = ""
+        self,
+        style: Literal["{", "["],
+        span: Span | None,
+        outer: Names | None,
+        *,
+        block: str | None = None,
+        arguments: str = "",
     ) -> Names:
-        """The scope of the member."""
-        return self.names.open(self.name, style, block=block, span=span, arguments=arguments, weights=self.weights)
+        """The scope of the member; `outer` is as in `Names.open`."""
+        return self.names.open(
+            self.name, style, outer, block=block, span=span, arguments=arguments, weights=self.weights
+        )
 
 
 class Nodes:
