@@ -204,7 +204,16 @@ def test_defaults_belong_to_a_layer_whatever_name_holds_it():
     assert list(graph_of(text).params) == ["unit1.conv1.weight", "other1.dense1.weight", "other1.dense1.bias"]
 
 
-@pytest.mark.parametrize("body", ["unit -> unit", "relu\noutput side\nunit", "unit\noutput side"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        "unit -> unit",
+        "relu\noutput side\nunit",
+        "unit\noutput side",
+        "relu\noutput x",
+        "param p: 4x8x8\nadd { identity\n@p }\noutput p",
+    ],
+)
 def test_outputs_of_all_kinds_have_names_of_their_own(body):
     with pytest.raises(NetdslError) as caught:
         nodes(body, "block unit { aux side { flatten }\nconv 2 k1 }")

@@ -11,7 +11,7 @@ from netdsl.arguments import describe
 from netdsl.counts import count_macs, count_params
 from netdsl.diagnostics import Diagnostic, NetdslError, fail
 from netdsl.elaborate.binding import Bound, Callee, match
-from netdsl.elaborate.bodies import BodyElaborator, Place
+from netdsl.elaborate.bodies import MADE_BY_STATEMENTS, BodyElaborator, Place
 from netdsl.elaborate.errors import Stop
 from netdsl.elaborate.expressions import Evaluator
 from netdsl.elaborate.names import Names
@@ -290,6 +290,10 @@ class NetElaborator(BodyElaborator):
                     "E0503", f"the net `{self.name}` computes nothing", span, help="write layers after the `input`"
                 )
             self.outputs["output"] = result if isinstance(result, Node) else UNKNOWN
+        for node in self.nodes.made:
+            if node.layer.kind in MADE_BY_STATEMENTS and (node.name in self.outputs or node.name in self.aux):
+                message = f"`{node.name}` is the name of an output too"
+                raise fail("E0506", message, node.span, help="choose another name for one of the two")
         outputs = [node for node in self.outputs.values() if isinstance(node, Node)]
         if self.labels and len(outputs) == 1 and outputs[0].type.shape != (len(self.labels),):
             shape = outputs[0].type.shape
