@@ -88,7 +88,7 @@ def render(diagnostic: Diagnostic, *, colour: bool = False) -> str:
         return f"\x1b[{_COLOURS[style]}m{text}\x1b[0m" if colour else text
 
     severity = diagnostic.severity
-    lines = [f"{paint(f'{severity}[{diagnostic.code}]', severity)}: {diagnostic.message}"]
+    lines = [f"{paint(f'{severity}[{diagnostic.code}]', severity)}: {_short(diagnostic.message)}"]
     gutter = "  "
     if diagnostic.span is not None:
         number, column = diagnostic.span.source.position(diagnostic.span.start)
@@ -99,16 +99,32 @@ def render(diagnostic: Diagnostic, *, colour: bool = False) -> str:
         carets = paint("^" * width, severity)
         bar = paint("|", "rule")
         lines += [
-            f"{gutter[:-1]}{paint('-->', 'rule')} {diagnostic.span.place}",
+            f"{gutter[:-1]}{paint('-->', 'rule')} {_visible(diagnostic.span.place)}",
             f"{gutter}{bar}",
-            f"{paint(str(number), 'rule')} {bar} {shown}",
+            f"{paint(str(number), 'rule')} {bar} {_visible(shown)}",
             f"{gutter}{bar} {_blank(before)}{carets}{' ' + diagnostic.label if diagnostic.label else ''}",
         ]
-    lines += [f"{gutter}{paint('=', 'rule')} {note}" for note in diagnostic.notes]
+    lines += [f"{gutter}{paint('=', 'rule')} {_short(note)}" for note in diagnostic.notes]
     if diagnostic.help:
-        lines.append(f"{gutter}{paint('=', 'rule')} {paint('help', 'help')}: {diagnostic.help}")
-    lines += [f"{gutter}{paint('=', 'rule')} {frame}" for frame in _frames(diagnostic)]
+        lines.append(f"{gutter}{paint('=', 'rule')} {paint('help', 'help')}: {_short(diagnostic.help)}")
+    lines += [f"{gutter}{paint('=', 'rule')} {_short(frame)}" for frame in _frames(diagnostic)]
     return "\n".join(lines)
+
+
+_INVISIBLE = dict.fromkeys(
+    [*range(9), *range(10, 32), *range(127, 160), *range(0x202A, 0x202F), *range(0x2066, 0x206A)], "\ufffd"
+)
+"""Characters that would move the cursor, change colours, or turn the direction of what is read."""
+
+
+def _visible(text: str) -> str:
+    """A text of one line that does nothing to a terminal but appear."""
+    return text.translate(_INVISIBLE)
+
+
+def _short(text: str, most: int = 600) -> str:
+    """A text for a screen, however long a name or a list in it is: without its middle."""
+    return _visible(text if len(text) <= most else f"{text[: most - 200]} ... {text[-200:]}")
 
 
 def _window(line: str, column: int, width: int = 110) -> tuple[str, str]:

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 
 from netdsl.compiler import check, load
 from netdsl.diagnostics import NetdslError, fail
+from netdsl.elaborate.errors import MOST_ERRORS, Budget
 from netdsl.elaborate.net import elaborate
 from netdsl.elaborate.program import BlockDefinition
 from netdsl.lint import lint
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from netdsl.diagnostics import Diagnostic
     from netdsl.elaborate.program import NetDefinition
@@ -42,17 +43,29 @@ def check_file(path: Path) -> FileReport:
     except NetdslError as error:
         return FileReport((), 0, error.diagnostics)
     graphs: list[Graph] = []
-    found: list[Diagnostic] = []
+    found: dict[tuple[str, str, str], Diagnostic] = {}  # each once: what one block does wrong, every net reports
+    errors = 0
     names = [name for name in module.own_nets if not _needs_arguments(module.nets[name])]
+    budget = Budget()
+    if len(names) > 1:
+        budget.whose = "the nets of this file together are"
+        budget.remedy += f" If not, check net by net: `{path}:{names[0]}`"
     for name in names:
+        if errors >= MOST_ERRORS or budget.left < 0:
+            break
+        diagnostics: tuple[Diagnostic, ...]
         try:
-            graph = elaborate(module, name)
+            graph = elaborate(module, name, budget=budget)
         except NetdslError as error:
-            found += error.diagnostics
+            diagnostics = error.diagnostics
+            errors += len(diagnostics)
         else:
             graphs.append(graph)
-            found += lint(graph, module.file)
-    return FileReport(tuple(graphs), len(names), _each_once(found))
+            diagnostics = lint(graph, module.file)
+        for diagnostic in diagnostics:
+            place = diagnostic.span.place if diagnostic.span else ""
+            found.setdefault((diagnostic.code, diagnostic.message, place), diagnostic)
+    return FileReport(tuple(graphs), len(names), tuple(found.values()))
 
 
 def check_spec(spec: str, arguments: Mapping[str, object] | None = None) -> FileReport:
@@ -89,12 +102,3 @@ def net_files(directory: Path) -> list[Path]:
 def _needs_arguments(net: NetDefinition) -> bool:
     """Whether a net is a pattern for variants: it has a parameter without a default."""
     return isinstance(net, BlockDefinition) and any(p.default is None for p in net.declaration.parameters)
-
-
-def _each_once(diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
-    """Without repetitions: what one block does wrong, each net that calls it would report."""
-    first: dict[tuple[str, str, str], Diagnostic] = {}
-    for diagnostic in diagnostics:
-        place = diagnostic.span.place if diagnostic.span else ""
-        first.setdefault((diagnostic.code, diagnostic.message, place), diagnostic)
-    return tuple(first.values())

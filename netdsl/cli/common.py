@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound="Callable[..., Any]")
 
+MOST_SHOWN = 100
+"""Nobody reads more diagnostics than these."""
+
 LARGEST_BATCH = 2**31 - 1
 
 
@@ -86,9 +89,12 @@ def coloured(stream: Any) -> bool:
 
 
 def show_diagnostics(diagnostics: Iterable[Diagnostic]) -> None:
-    """Print diagnostics on stderr, an empty line after each."""
-    for diagnostic in diagnostics:
+    """Print diagnostics on stderr, an empty line after each; of more than `MOST_SHOWN` only how many they are."""
+    found = list(diagnostics)
+    for diagnostic in found[:MOST_SHOWN]:
         click.echo(render(diagnostic, colour=coloured(sys.stderr)) + "\n", err=True, color=coloured(sys.stderr))
+    if len(found) > MOST_SHOWN:
+        click.echo(f"... and {len(found) - MOST_SHOWN:,} more\n", err=True)
 
 
 def show_warnings(warnings: Iterable[Diagnostic], allowed: frozenset[str]) -> None:

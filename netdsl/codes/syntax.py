@@ -67,4 +67,10 @@ SYNTAX = {
         "refused as well.",
         "net a { input x: 8; dense 4abc }\n",
     ),
+    "E0111": Code(
+        "name too long",
+        "A name has at most 100 characters, a label with its computed part as well: reports show the path of a layer, "
+        "which is made of the names of all that it stands in.",
+        f"net a {{ input x: 8; {'long_' * 21}: relu }}\n",
+    ),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from netdsl.arguments import ArgumentError
@@ -49,7 +50,7 @@ class Callee:
     @staticmethod
     def of_dataclass(name: str, cls: type) -> Callee:
         """A layer, or a word of a recipe."""
-        return Callee(name, tuple(Formal(field.name, field.kind, field.required) for field in signature(cls)))
+        return Callee(name, _formals(cls))
 
     @staticmethod
     def of_declaration(name: str, declaration: tree.BlockDeclaration) -> Callee:
@@ -75,6 +76,11 @@ class Callee:
     def what(self, formal: Formal) -> str:
         """What messages call one of the parameters."""
         return f"`{formal.name}` of `{self.name}`" if len(self.formals) > 1 else f"`{self.name}`"
+
+
+@cache
+def _formals(cls: type) -> tuple[Formal, ...]:
+    return tuple(Formal(field.name, field.kind, field.required) for field in signature(cls))
 
 
 def match(callee: Callee, arguments: Sequence[tree.Argument], evaluator: Evaluator) -> dict[str, Bound]:

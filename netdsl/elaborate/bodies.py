@@ -15,17 +15,18 @@ from netdsl.arguments import describe
 from netdsl.diagnostics import NetdslError, fail
 from netdsl.elaborate.binding import Bound, Callee, make_layer, match, require
 from netdsl.elaborate.control import chosen, turns, unpacked
-from netdsl.elaborate.errors import DEEPEST, Errors
+from netdsl.elaborate.errors import CALL, DEEPEST, LAYER, PARAM, Budget, Errors
 from netdsl.elaborate.expressions import Evaluator
 from netdsl.elaborate.nodes import IDENTITY, Nodes, Spot
 from netdsl.elaborate.suggestions import LAYERS_ELSEWHERE, suggestion
 from netdsl.elaborate.values import UNKNOWN, BlockValue, Environment, LayerValue, TensorValue, Unknown, Value
-from netdsl.ir.dim import equality_constraints
+from netdsl.ir.dim import Symbolic, equality_constraints
 from netdsl.ir.graph import Node
 from netdsl.ir.types import format_shape
 from netdsl.layer import LAYERS, Layer
 from netdsl.layers.ends import Param as LearnedTensor
 from netdsl.syntax import tree
+from netdsl.syntax.scanner import LONGEST_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -72,8 +73,8 @@ class Place:
 class BodyElaborator:
     """Carries out statements."""
 
-    def __init__(self) -> None:
-        self.errors = Errors()
+    def __init__(self, budget: Budget) -> None:
+        self.errors = Errors(budget)
         self.nodes = Nodes()
         self.outputs: dict[str, Node | Unknown] = {}
         self.aux: dict[str, Node | Unknown] = {}
@@ -83,12 +84,13 @@ class BodyElaborator:
     def body(self, place: Place, body: tree.Body, current: Tensor) -> Tensor:
         """Carry out a body at a place made for it; the result is the tensor it leaves."""
         for statement in body.statements:
-            self.errors.step(len(self.nodes.made), place.names.scope, statement.span)
+            self.errors.spend(place.names.scope, 1, statement.span)
             if isinstance(statement, tree.Chain):
                 current = self._chain(place, statement, current)
                 continue
             if isinstance(statement, tree.Let | tree.Default):
                 place = place.onwards()
+                self.errors.spend(place.names.scope, len(place.environment.values) // 4, statement.span)
             current = self._guarded(place, statement, current)
         return current
 
@@ -132,10 +134,12 @@ class BodyElaborator:
 
     def evaluator(self, place: Place, current: Tensor) -> Evaluator:
         """What evaluates expressions here."""
-        return Evaluator(place.module, place.environment, current, partial(self._tensor, place, current))
+        spend = partial(self.errors.spend, place.names.scope)
+        return Evaluator(place.module, place.environment, spend, current, partial(self._tensor, place, current))
 
     def _default(self, place: Place, statement: tree.Default) -> None:
         """`default conv bias=no`: remember the arguments for what follows here."""
+        self.errors.spend(place.names.scope, CALL, statement.span)
         target = self._callable(place, statement.name, statement.name_span)
         callee = Callee.of_target(statement.name, target)
         bound = match(callee, statement.arguments, self.evaluator(place, None))
@@ -165,7 +169,7 @@ class BodyElaborator:
         name, member = place.names.enter(statement.name, "param", statement.name_span, counted=False)
         member.output = UNKNOWN
         if len(sizes) == len(wanted):
-            member.output = self.nodes.make(Spot.of(place.names, name), LearnedTensor(sizes), (), statement.span, {})
+            member.output = self.make(Spot.of(place.names, name), LearnedTensor(sizes), (), statement.span, {})
 
     def _output(self, statement: tree.Output, current: Tensor) -> None:
         self._check_output_name(statement)
@@ -188,6 +192,7 @@ class BodyElaborator:
 
     def _chain(self, place: Place, chain: tree.Chain, current: Tensor) -> Tensor:
         for position, element in enumerate(chain.elements):
+            self.errors.spend(place.names.scope, 3, element.span)
             try:
                 if position and isinstance(element.item, tree.Reference):
                     text = element.item.span.text
@@ -219,14 +224,23 @@ class BodyElaborator:
         return member.output
 
     def _label(self, place: Place, label: tree.Label | None, current: Tensor) -> str | None:
-        if label is None or label.index is None:
-            return label.name if label is not None else None
-        value = self.evaluator(place, current).evaluate(label.index)
+        """The label of an element; none where an earlier error hides what it is."""
+        name = self._indexed(place, label.name, label.index, current) if label is not None else None
+        return None if isinstance(name, Unknown) else name
+
+    def _indexed(self, place: Place, name: str, index: tree.Expression | None, current: Tensor) -> str | Unknown:
+        """`name`, or what `name{index}` computes."""
+        if index is None:
+            return name
+        value = self.evaluator(place, current).evaluate(index)
+        if isinstance(value, Unknown):
+            return value
         if isinstance(value, bool) or not isinstance(value, int | str):
-            raise fail(
-                "E0305", f"a label is computed from a whole number or a string, not {describe(value)}", label.index.span
-            )
-        return f"{label.name}{value}"
+            message = f"a label is computed from a whole number or a string, not {describe(value)}"
+            raise fail("E0305", message, index.span)
+        if len(computed := f"{name}{value}") > LONGEST_NAME:
+            raise fail("E0111", f"a name has at most {LONGEST_NAME} characters, not {len(computed):,}", index.span)
+        return computed
 
     def _kind(self, place: Place, item: tree.Item) -> str:
         """What an unlabelled call is named after: the layer or block itself, also where a parameter holds it."""
@@ -309,6 +323,7 @@ class BodyElaborator:
 
     def _deeper(self, place: Place, span: Span | None) -> Place:
         """The place itself, unless it is too deep: a block that calls itself without end is found here."""
+        self.errors.spend(place.names.scope, 1 + len(place.defaults) // 16, span)
         if place.depth <= DEEPEST:
             return place
         raise self.errors.fatal(
@@ -320,6 +335,22 @@ class BodyElaborator:
             ),
             place.names.scope,
         )
+
+    def make(
+        self,
+        spot: Spot,
+        layer: Layer,
+        inputs: tuple[Node, ...],
+        span: Span,
+        bound: Mapping[str, Bound],
+        roles: tuple[str, ...] = (),
+    ) -> Node:
+        """A node, as `Nodes.make` makes it; its work is counted."""
+        node = self.nodes.make(spot, layer, inputs, span, bound, roles)
+        unknown = sum(dim.atoms for dim in node.type.shape if isinstance(dim, Symbolic))
+        steps = LAYER * (1 + unknown) + PARAM * len(node.params) + len(inputs)
+        self.errors.spend(spot.names.scope, steps, span)
+        return node
 
     # -------------------------------------------------------------------------------------------- calls
 
@@ -357,6 +388,7 @@ class BodyElaborator:
     def _call(self, place: Place, call: tree.Call, member: Member, spot: Spot, current: Tensor) -> Node | Unknown:
         if isinstance(place.environment.find(call.name), Unknown):
             return UNKNOWN
+        self.errors.spend(place.names.scope, CALL, call.span)
         target = self._callable(place, call.name, call.name_span)
         given = match(Callee.of_target(call.name, target), call.arguments, self.evaluator(place, current))
         bound = {**place.defaults.get(target, {}), **given}
@@ -365,9 +397,9 @@ class BodyElaborator:
             node = self._need(current, call.span)
             if isinstance(layer, Unknown) or isinstance(node, Unknown):
                 return UNKNOWN
-            return self.nodes.make(spot, layer, (node,), call.span, bound)
+            return self.make(spot, layer, (node,), call.span, bound)
         declaration = target.declaration
-        arguments = " ".join(argument.span.text for argument in call.arguments)
+        arguments = " ".join(argument.span.text for argument in call.arguments)[:LONGEST_NAME]
         member.inside = spot.open(declaration.body.style, call.span, None, block=declaration.name, arguments=arguments)
         values = {key: argument.value for key, argument in bound.items()}
         inner = self.block_place(target, values, member.inside, place.depth, call.span)
@@ -380,7 +412,7 @@ class BodyElaborator:
         declaration = target.declaration
         require(Callee.of_declaration(declaration.name, declaration), values, span)
         file_level = Place(target.module, Environment({}), names, {}, depth)
-        for default in target.defaults:
+        for default in target.module.defaults[: target.defaults]:
             self._guarded(file_level, default, None)
         place = self._deeper(file_level.inner(names, values), span)
         for parameter in declaration.parameters:
@@ -426,10 +458,11 @@ class BodyElaborator:
     def _collect(self, place: Place, body: tree.Body, current: Tensor) -> Iterator[Tensor]:
         """One tensor for each chain of the body; a loop or condition that is a whole line gives its chains."""
         for statement in body.statements:
-            self.errors.step(len(self.nodes.made), place.names.scope, statement.span)
+            self.errors.spend(place.names.scope, 1, statement.span)
             if not isinstance(statement, tree.Chain):
                 if isinstance(statement, tree.Let | tree.Default):
                     place = place.onwards()
+                    self.errors.spend(place.names.scope, len(place.environment.values) // 4, statement.span)
                 self._guarded(place, statement, current)
                 continue
             first = statement.elements[0]
@@ -475,17 +508,17 @@ class BodyElaborator:
             return UNKNOWN
         word = replace(item.span, end=item.span.start + len(kind if isinstance(item, tree.Join) else "skip"))
         roles = _roles(item.shortcut, taken=inputs[1] is not current) if isinstance(item, tree.Skip) else ()
-        return self.nodes.make(spot, layer, known, word, bound, roles)
+        return self.make(spot, layer, known, word, bound, roles)
 
     # -------------------------------------------------------------------------------------------- tensors by name
 
     def _member(self, place: Place, reference: tree.Reference, current: Tensor) -> Member | Unknown:
-        steps = []
+        steps: list[str] = []
         for part in reference.parts:
-            index = "" if part.index is None else self.evaluator(place, current).evaluate(part.index)
-            if isinstance(index, Unknown):
-                return index
-            steps.append(f"{part.name}{index}")
+            step = self._indexed(place, part.name, part.index, current)
+            if isinstance(step, Unknown):
+                return step
+            steps.append(step)
         return place.names.find(steps, reference.span)
 
     def _tensor(self, place: Place, current: Tensor, reference: tree.Reference) -> Node | Unknown:

@@ -24,7 +24,9 @@ def turns(item: tree.Repeat | tree.For, evaluator: Evaluator) -> Iterator[dict[s
         count = evaluator.whole(item.count, 0)
         if not isinstance(count, Unknown):
             _check(count, item.count.span)
-            yield from ({} for _ in range(count))
+            for _ in range(count):
+                evaluator.spend(1, item.count.span)
+                yield {}
         return
     if isinstance(item.items, tree.CountingRange):
         values = _counted(item.items, evaluator)
@@ -40,6 +42,7 @@ def turns(item: tree.Repeat | tree.For, evaluator: Evaluator) -> Iterator[dict[s
             help=f"to count, write `1..{item.items.span.text}`" if isinstance(values, int) else None,
         )
     for value in values:
+        evaluator.spend(1, item.items.span)
         yield unpacked(item.targets, value, item.items.span)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from netdsl.diagnostics import Diagnostic, NetdslError, fail
@@ -14,8 +14,10 @@ if TYPE_CHECKING:
     from netdsl.ir.graph import Scope
     from netdsl.source import Span
 
-MOST_LAYERS = 50_000
-MOST_STEPS = 300_000
+MOST_STEPS = 500_000
+"""The work of one check, in steps: a turn of a loop, a statement and an expression are one each; about a second."""
+CALL, LAYER, PARAM = 6, 6, 4
+"""The steps of a call, of the layer that it makes, and of each of the layer's parameters."""
 MOST_ERRORS = 20
 DEEPEST = 64
 
@@ -24,16 +26,30 @@ class Stop(Exception):  # noqa: N818 - no error of its own: those are in the lis
     """Elaboration cannot go on; the errors so far are the answer."""
 
 
+@dataclass
+class Budget:
+    """The steps that are left to a check.
+
+    Attributes:
+        whose: what is too large when there are none left.
+        remedy: what to do then.
+    """
+
+    whose: str = "the net is"
+    remedy: str = "is a loop longer than it was meant to be?"
+    left: int = MOST_STEPS
+
+
 class Errors:
     """Collects errors, each place in the text once however often a loop meets it."""
 
-    def __init__(self) -> None:
+    def __init__(self, budget: Budget) -> None:
+        self.budget = budget
         self.found: list[Diagnostic] = []
         self.origin: tuple[tuple[str, Span], ...] = ()
         """The variants by which the net itself was reached, innermost first."""
         self._places: set[tuple[str, int, int]] = set()
         self._reuses: list[tuple[tuple[str, Span], int]] = []
-        self._steps = 0
 
     @contextmanager
     def reusing(self, label: str, span: Span, scope: Scope) -> Iterator[None]:
@@ -69,17 +85,13 @@ class Errors:
         self.report(error, scope)
         return Stop()
 
-    def step(self, layers: int, scope: Scope, span: Span) -> None:
-        """Count a statement, and stop a net that has grown past what netdsl builds."""
-        self._steps += 1
-        if layers > MOST_LAYERS or self._steps > MOST_STEPS:
-            much = f"{MOST_LAYERS:,} layers" if layers > MOST_LAYERS else f"{MOST_STEPS:,} statements"
-            raise self.fatal(
-                fail(
-                    "E0701",
-                    f"the net is larger than netdsl builds: more than {much}",
-                    span,
-                    help="is a loop longer than it was meant to be?",
-                ),
-                scope,
-            )
+    def spend(self, scope: Scope, steps: int, span: Span | None) -> None:
+        """Count work, and stop what takes more of it than netdsl does.
+
+        Raises:
+            Stop: it does (E0701).
+        """
+        self.budget.left -= steps
+        if self.budget.left < 0:
+            message = f"{self.budget.whose} larger than netdsl builds: more than {MOST_STEPS:,} steps"
+            raise self.fatal(fail("E0701", message, span, help=self.budget.remedy), scope)

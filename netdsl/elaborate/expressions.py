@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from netdsl.arguments import ArgumentError, describe, integer
 from netdsl.diagnostics import NetdslError, fail
-from netdsl.elaborate.functions import FUNCTIONS, LONGEST_LIST, TooLong
+from netdsl.elaborate.functions import FUNCTIONS, TooLong, extent
 from netdsl.elaborate.suggestions import listed, suggestion
 from netdsl.elaborate.values import UNKNOWN, BlockValue, LayerValue, TensorValue, Unknown, Value
 from netdsl.ir.dim import (
@@ -46,10 +46,12 @@ class Evaluator:
         self,
         module: Module,
         environment: Environment,
+        spend: Callable[[int, Span], None],
         current: Node | Unknown | None = None,
         find_tensor: Callable[[tree.Reference], Node | Unknown] | None = None,
     ) -> None:
-        self.module, self.environment, self.current, self.find_tensor = module, environment, current, find_tensor
+        self.module, self.environment, self.spend = module, environment, spend
+        self.current, self.find_tensor = current, find_tensor
 
     def evaluate(self, expression: tree.Expression) -> Value:
         """The value, or `NetdslError` with the place at fault; `UNKNOWN` if it depends on an earlier error."""
@@ -59,8 +61,15 @@ class Evaluator:
             raise error.at(expression.span) from None
         if isinstance(value, int | float | Fraction) and not isinstance(value, bool):
             _check_magnitude(value, expression.span)
-        if isinstance(value, tuple) and len(value) > LONGEST_LIST:
-            raise fail("E0703", f"a list of {len(value):,} elements is longer than {LONGEST_LIST:,}", expression.span)
+        work = 1
+        if isinstance(value, tuple):
+            try:
+                work += extent(value) // 8
+            except TooLong as error:
+                raise fail("E0703", str(error), expression.span) from None
+        elif isinstance(value, Symbolic):
+            work += value.atoms
+        self.spend(work, expression.span)
         return value
 
     def whole(self, expression: tree.Expression, least: int | None) -> int | Unknown:
@@ -212,6 +221,8 @@ class Evaluator:
             return self._order(e, left, right)
         if e.operator == "+" and isinstance(left, tuple) and isinstance(right, tuple):
             return left + right
+        if e.operator == "/" and isinstance(left, Symbolic):
+            self.spend(16 * left.atoms, e.span)
         return arithmetic(e.operator, left, right, e)
 
     def _order(self, e: tree.Binary, left: Any, right: Any) -> bool:
@@ -223,6 +234,8 @@ class Evaluator:
         if not isinstance(left, Symbolic) and not isinstance(right, Symbolic):
             return bool(left < right) if strict else bool(left <= right)
         gap = right - left
+        if isinstance(gap, Symbolic):
+            self.spend(4 * gap.atoms, e.span)
         low, high = lower_bound(gap), upper_bound(gap)
         if low is not None and low >= strict:
             return True

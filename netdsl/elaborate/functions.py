@@ -5,16 +5,43 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from netdsl.ir.dim import Symbolic
+from netdsl.ir.dim import Symbolic, total
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-LONGEST_LIST = 100_000
+LONGEST_LIST = 10_000
+DEEPEST_LIST = 16
 
 
 class TooLong(Exception):  # noqa: N818 - becomes a located error where it is caught
-    """A list would be longer than any that a net needs."""
+    """A list would be longer or deeper than any that a net needs."""
+
+
+def extent(value: tuple[Any, ...]) -> int:
+    """How many elements a list has, with those of the lists in it and the atoms of symbolic sizes.
+
+    Raises:
+        TooLong: there are more than `LONGEST_LIST`, or lists are nested more than `DEEPEST_LIST` deep.
+    """
+    count = depth = 0
+    lists = [value]
+    while lists:
+        depth += 1
+        count += sum(map(len, lists))
+        _need_short(count)
+        if depth > DEEPEST_LIST:
+            raise TooLong(f"lists are nested more than {DEEPEST_LIST} deep")
+        items = [item for items in lists for item in items]
+        count += sum(item.atoms for item in items if isinstance(item, Symbolic))
+        lists = [item for item in items if isinstance(item, tuple)]
+    _need_short(count)
+    return count
+
+
+def _need_short(length: int) -> None:
+    if length > LONGEST_LIST:
+        raise TooLong(f"a list of {length:,} elements is longer than {LONGEST_LIST:,}")
 
 
 def _items(value: Any) -> tuple[Any, ...]:
@@ -24,11 +51,11 @@ def _items(value: Any) -> tuple[Any, ...]:
 
 
 def _chosen(choose: Callable[[Any], Any]) -> Callable[..., Any]:
-    """`min` or `max`, of several arguments or of one list; the order of symbolic sizes is not known."""
+    """`min` or `max`, of several numbers or of one list; the order of symbolic sizes is not known."""
 
     def compute(*arguments: Any) -> Any:
         items = _items(arguments[0]) if len(arguments) == 1 else arguments
-        if any(isinstance(item, Symbolic) for item in items):
+        if any(isinstance(item, Symbolic | tuple) for item in items):
             raise TypeError
         return choose(items)
 
@@ -41,18 +68,22 @@ def _rounded(rounding: Callable[[Any], int]) -> Callable[[Any], Any]:
 
 
 def _sum(items: Any) -> Any:
-    return sum(_items(items))
+    if not any(isinstance(item, Symbolic) for item in _items(items)):
+        return sum(items)
+    if not all(isinstance(item, int | Symbolic) for item in items):
+        raise TypeError
+    return total(items)
 
 
 def _range(*arguments: int) -> tuple[int, ...]:
     numbers = range(*arguments)
-    if len(numbers) > LONGEST_LIST:
-        raise TooLong(f"a list of {len(numbers):,} elements is longer than {LONGEST_LIST:,}")
+    _need_short(len(numbers))
     return tuple(numbers)
 
 
 def _zip(*lists: Any) -> tuple[tuple[Any, ...], ...]:
-    return tuple(zip(*map(_items, lists), strict=True))
+    _need_short(sum(len(_items(items)) for items in lists))
+    return tuple(zip(*lists, strict=True))
 
 
 FUNCTIONS: dict[str, tuple[Callable[..., Any], str]] = {

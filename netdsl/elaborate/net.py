@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from math import lcm
 from typing import TYPE_CHECKING
 
@@ -12,7 +14,7 @@ from netdsl.counts import count_macs, count_params
 from netdsl.diagnostics import Diagnostic, NetdslError, fail
 from netdsl.elaborate.binding import Bound, Callee, match
 from netdsl.elaborate.bodies import MADE_BY_STATEMENTS, BodyElaborator, Place
-from netdsl.elaborate.errors import Stop
+from netdsl.elaborate.errors import DEEPEST, Budget, Stop
 from netdsl.elaborate.expressions import Evaluator
 from netdsl.elaborate.names import Names
 from netdsl.elaborate.nodes import Spot
@@ -20,6 +22,7 @@ from netdsl.elaborate.program import BlockDefinition, Module, NetDefinition, Var
 from netdsl.elaborate.recipe import check_recipe
 from netdsl.elaborate.suggestions import listed, suggestion
 from netdsl.elaborate.values import UNKNOWN, BlockValue, Environment, LayerValue, Unknown, Value
+from netdsl.garbage import without_garbage_collection
 from netdsl.ir.dim import Symbolic, symbol
 from netdsl.ir.graph import Constraint, Graph, Node, Scope
 from netdsl.ir.types import DType
@@ -36,18 +39,22 @@ if TYPE_CHECKING:
     from netdsl.source import Span
 
 
-def elaborate(module: Module, name: str, arguments: Mapping[str, object] | None = None) -> Graph:
+def elaborate(
+    module: Module, name: str, arguments: Mapping[str, object] | None = None, budget: Budget | None = None
+) -> Graph:
     """The graph of a net.
 
     Args:
         module: the program.
         name: one of `module.nets`.
         arguments: values for the net's parameters, in place of their defaults.
+        budget: what the work is taken from; one of its own unless given.
 
     Raises:
         NetdslError: all errors found, each once, with place and stack of block calls.
     """
-    return NetElaborator(name).run(module, arguments or {})
+    with without_garbage_collection():
+        return NetElaborator(name, budget or Budget()).run(module, arguments or {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +68,8 @@ class _Promise:
 class NetElaborator(BodyElaborator):
     """A `BodyElaborator` for a whole net; knows the statements that belong to nets alone."""
 
-    def __init__(self, name: str) -> None:
-        super().__init__()
+    def __init__(self, name: str, budget: Budget) -> None:
+        super().__init__(budget)
         self.name = name
         self.labels: tuple[str, ...] = ()
         self._labels_span: Span | None = None
@@ -73,24 +80,28 @@ class NetElaborator(BodyElaborator):
 
     def run(self, module: Module, arguments: Mapping[str, object]) -> Graph:
         """Carry out the net's body and check what it promises."""
+        graph = None
+        with suppress(Stop):
+            try:
+                graph = self._carry_out(module, arguments)
+            except NetdslError as error:
+                self.errors.report(error)
+        if graph is None or self.errors.found:
+            raise NetdslError(self.errors.found)
+        return graph
+
+    def _carry_out(self, module: Module, arguments: Mapping[str, object]) -> Graph | None:
         base, bound = self._resolve(module.nets[self.name])
         declaration = base.declaration
         values: dict[str, Value] = {key: b.value for key, b in bound.items()}
         for key, value in arguments.items():
             values[key] = self._outside(key, value, base)
         names = Names(Scope(""), "", "", declaration.body.style, None)
-        result: Tensor = None
-        try:
-            called_at = self.errors.origin[-1][1] if self.errors.origin else declaration.name_span
-            place = self.block_place(base, values, names, 0, called_at)
-            result = self.body(place, declaration.body, None)
-            self._finish(result, declaration)
-        except Stop:
-            pass
-        except NetdslError as error:
-            self.errors.report(error)
+        called_at = self.errors.origin[-1][1] if self.errors.origin else declaration.name_span
+        place = self.block_place(base, values, names, 0, called_at)
+        self._finish(self.body(place, declaration.body, None), declaration)
         if self.errors.found:
-            raise NetdslError(self.errors.found)
+            return None
         graph = self._graph()
         self._check_promises(graph)
         return graph
@@ -98,18 +109,19 @@ class NetElaborator(BodyElaborator):
     def _resolve(self, net: NetDefinition) -> tuple[BlockDefinition, dict[str, Bound]]:
         """The net with a body behind a variant, and the arguments collected on the way; the outermost win."""
         bound: dict[str, Bound] = {}
-        seen: list[NetDefinition] = []
         pending: list[VariantDefinition] = []
         while isinstance(net, VariantDefinition):
             variant = net.declaration
-            if net in seen:
+            if len(pending) > DEEPEST:
+                message = f"variants of variants are nested more than {DEEPEST} deep"
+                raise fail("E0702", message, variant.base_span, help="make variants of the net with a body")
+            if net in pending:
                 raise fail(
                     "E0211",
                     f"`{variant.name}` is a variant of itself",
                     variant.base_span,
                     help="give one of them a body, as `net name { ... }`",
                 )
-            seen.append(net)
             pending.append(net)
             known = net.module.nets
             if variant.base in net.module.blocks:
@@ -130,7 +142,8 @@ class NetElaborator(BodyElaborator):
         for definition in reversed(pending):
             variant = definition.declaration
             callee = Callee.of_declaration(variant.base, net.declaration)
-            bound |= match(callee, variant.arguments, Evaluator(definition.module, Environment({})))
+            spend = partial(self.errors.spend, Scope(""))
+            bound |= match(callee, variant.arguments, Evaluator(definition.module, Environment({}), spend))
             self.errors.origin = (*self.errors.origin, (variant.base, variant.base_span))
         return net, bound
 
@@ -205,7 +218,7 @@ class NetElaborator(BodyElaborator):
         dtype = DType.FLOAT32 if statement.dtype is None else self._dtype(statement.dtype)
         sizes = tuple(dim for dim in shape if not isinstance(dim, Unknown))
         if len(sizes) == len(shape):
-            member.output = self.nodes.make(Spot.of(place.names, name), Input(sizes, dtype), (), statement.span, {})
+            member.output = self.make(Spot.of(place.names, name), Input(sizes, dtype), (), statement.span, {})
         return member.output
 
     def _dtype(self, word: tree.Name) -> DType:
@@ -320,14 +333,13 @@ class NetElaborator(BodyElaborator):
         for promise in self._promises:
             condition = promise.statement.condition
             place = promise.place
-            evaluator = Evaluator(place.module, Environment(dict(facts), place.environment))
+            spend = partial(self.errors.spend, place.names.scope)
+            evaluator = Evaluator(place.module, Environment(dict(facts), place.environment), spend)
             try:
                 if evaluator.truth(condition) is False:
                     self.errors.report(_broken(condition, evaluator, facts))
             except NetdslError as error:
                 self.errors.report(_not_known(error, facts, evaluator.environment.names()))
-        if self.errors.found:
-            raise NetdslError(self.errors.found)
 
 
 def _broken(condition: tree.Expression, evaluator: Evaluator, facts: Mapping[str, Value]) -> NetdslError:

@@ -19,12 +19,15 @@ if TYPE_CHECKING:
     from netdsl.elaborate.binding import Bound
     from netdsl.elaborate.names import Names
     from netdsl.ir.params import ParamSpec
+    from netdsl.ir.types import TensorType
     from netdsl.layer import Layer
     from netdsl.source import Span
 
 MOST_ELEMENTS = 10**11
 IDENTITY = "the identity"
 """What errors call the branch of a skip that a shortcut would replace."""
+MOST_NOTES = 8
+"""Of more branches than these, errors show one of each shape."""
 TOO_LARGE = "is a size too large, or a `flatten` too early?"
 
 
@@ -149,4 +152,10 @@ def _shapes(inputs: tuple[Node, ...], roles: tuple[str, ...] = ()) -> tuple[str,
     if len(inputs) == 1:
         return (f"the input here is {inputs[0].type}",)
     called = roles or [f"branch {number}" for number in range(1, len(inputs) + 1)]
-    return tuple(f"{role} is {node.type}, from `{node.name}`" for role, node in zip(called, inputs, strict=True))
+    notes = [f"{role} is {node.type}, from `{node.name}`" for role, node in zip(called, inputs, strict=True)]
+    if len(notes) > MOST_NOTES:
+        firsts: dict[TensorType, str] = {}
+        for node, note in zip(inputs, notes, strict=True):
+            firsts.setdefault(node.type, note)
+        notes = list(firsts.values())[:MOST_NOTES]
+    return tuple(notes)

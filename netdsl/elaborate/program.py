@@ -10,22 +10,22 @@ from netdsl.diagnostics import Diagnostic, NetdslError, fail
 from netdsl.elaborate.suggestions import suggestion
 from netdsl.layer import LAYERS
 from netdsl.syntax import tree
-from netdsl.syntax.parser import parse, read_source
+from netdsl.syntax.parser import LARGEST_FILE, MOST_ERRORS, parse, read_source
 
 if TYPE_CHECKING:
     from netdsl.source import Source, Span
 
-Defaults: TypeAlias = tuple[tree.Default, ...]
-"""The `default` statements of a file that stand before a declaration."""
+MOST_FILES = 100
+"""How many `use` a program may have, in all its files."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BlockDefinition:
-    """A block or a net with a body, the module it stands in, and the defaults in force there."""
+    """A block or a net with a body, the module it stands in, and how many of its defaults are in force there."""
 
     declaration: tree.BlockDeclaration
     module: Module
-    defaults: Defaults
+    defaults: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,6 +44,7 @@ class Module:
     """One file: what it declares and what it sees through `use`."""
 
     file: tree.File
+    defaults: list[tree.Default] = field(default_factory=list)
     blocks: dict[str, BlockDefinition] = field(default_factory=dict)
     nets: dict[str, NetDefinition] = field(default_factory=dict)
     own_nets: list[str] = field(default_factory=list)
@@ -77,12 +78,18 @@ def _project_root(directory: Path) -> Path:
 class _Loader:
     root: Path
     done: dict[Path, Module] = field(default_factory=dict)
+    files: int = 1
+    characters: int = 0
+    tokens: int = 0
 
     def load(self, source: Source, home: Path, path: Path | None, open_files: tuple[Path, ...]) -> Module:
-        module = Module(parse(source))
+        module = Module(parse(source, self.tokens))
+        self.characters += len(source.text)
+        self.tokens += module.file.size
         errors: list[Diagnostic] = []
-        defaults: Defaults = ()
         for declaration in module.file.declarations:
+            if len(errors) >= MOST_ERRORS:
+                break
             try:
                 if isinstance(declaration, tree.Use):
                     used = self._use(declaration, home, (*open_files, path) if path else open_files)
@@ -91,12 +98,12 @@ class _Loader:
                     for name, net in used.nets.items():
                         _declare(module, name, net, declaration.path_span)
                 elif isinstance(declaration, tree.Default):
-                    defaults = (*defaults, declaration)
+                    module.defaults.append(declaration)
                 elif isinstance(declaration, tree.Variant):
                     _declare(module, declaration.name, VariantDefinition(declaration, module), declaration.name_span)
                     module.own_nets.append(declaration.name)
                 else:
-                    definition = BlockDefinition(declaration, module, defaults)
+                    definition = BlockDefinition(declaration, module, len(module.defaults))
                     _declare(module, declaration.name, definition, declaration.name_span)
                     if declaration.net:
                         module.own_nets.append(declaration.name)
@@ -107,7 +114,11 @@ class _Loader:
         return module
 
     def _use(self, use: tree.Use, home: Path, open_files: tuple[Path, ...]) -> Module:
-        target = (home / use.path).resolve()
+        self.files += 1
+        if self.files > MOST_FILES:
+            message = f"a program is made of at most {MOST_FILES} files, and this is one more"
+            raise fail("E0106", message, use.path_span, help="put what belongs together into one file")
+        target = self._target(use, home)
         if not target.is_relative_to(self.root):
             raise fail(
                 "E0210",
@@ -133,8 +144,20 @@ class _Loader:
                 or "a path is relative to the file it stands in",
             )
         if target not in self.done:
-            self.done[target] = self.load(read_source(target, _shown(target)), target.parent, target, open_files)
+            source = read_source(target, _shown(target))
+            if self.characters + len(source.text) > LARGEST_FILE:
+                message = f"with this file the program is larger than {LARGEST_FILE / 1e6:g} MB"
+                raise fail("E0106", message, use.path_span, help="use the files that are needed only")
+            self.done[target] = self.load(source, target.parent, target, open_files)
         return self.done[target]
+
+    def _target(self, use: tree.Use, home: Path) -> Path:
+        """The file that a path means; whether it is one is seen later."""
+        try:
+            return (home / use.path).resolve()
+        except (OSError, RuntimeError, ValueError) as error:  # links in a circle, a name that no file can have
+            reason = str(error.strerror if isinstance(error, OSError) else error).lower()
+            raise fail("E0208", f"`{use.path}` is no path: {reason}", use.path_span) from None
 
 
 def _shown(path: Path) -> str:

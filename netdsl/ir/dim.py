@@ -23,14 +23,20 @@ if TYPE_CHECKING:
     from netdsl.source import Span
 
 
-MOST_ATOMS = 2000
+MOST_ATOMS = 500
 """A size written with more atoms than this, those inside of floors included, helps nobody and costs time."""
+DEEPEST = 20
+"""So many floors may stand within each other."""
+MOST_DIVISORS = 16
+"""Conditions are looked for with so many divisors."""
+SIMPLE = 50
+"""And on sizes written with at most so many atoms."""
 LARGEST = 2**63 - 1
 """No coefficient or divisor is larger: ONNX computes sizes in int64."""
 
 
 class DimError(NetdslError):
-    """A size whose formula grows beyond `MOST_ATOMS` or `LARGEST` (E0703)."""
+    """A size whose formula grows beyond `MOST_ATOMS`, `DEEPEST` or `LARGEST` (E0703)."""
 
     def __init__(self) -> None:
         remedy = "fix the sizes in the `input`"
@@ -71,19 +77,32 @@ Monomial: TypeAlias = tuple[Atom, ...]
 class Symbolic:
     """A size that depends on symbols; never a constant (arithmetic that yields one returns an `int`)."""
 
-    __slots__ = ("_hash", "_text", "atoms", "terms")
+    __slots__ = ("_hash", "_text", "atoms", "bounds", "depth", "terms")
 
     terms: dict[Monomial, int]
     atoms: int
     """How many atoms the formula has when it is written out."""
+    depth: int
+    """How many floors stand within each other."""
+    bounds: dict[bool, int | None]
+    """The upper bound (`True`) and the lower bound, once they have been asked for."""
 
     def __init__(self, terms: dict[Monomial, int]) -> None:
         self.terms = terms
-        self.atoms = sum(1 if isinstance(atom, Symbol) else atom.numerator.atoms for atoms in terms for atom in atoms)
-        if self.atoms > MOST_ATOMS or any(abs(coefficient) > LARGEST for coefficient in terms.values()):
+        self.atoms = self.depth = 0
+        for monomial in terms:
+            for atom in monomial:
+                if isinstance(atom, Symbol):
+                    self.atoms += 1
+                else:
+                    self.atoms += atom.numerator.atoms
+                    self.depth = max(self.depth, 1 + atom.numerator.depth)
+        most = max(map(abs, terms.values()))
+        if self.atoms > MOST_ATOMS or self.depth > DEEPEST or most > LARGEST:
             raise DimError
         self._hash = hash(frozenset(terms.items()))
         self._text = ""
+        self.bounds = {}
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Symbolic) and self._hash == other._hash and self.terms == other.terms
@@ -95,7 +114,7 @@ class Symbolic:
         return Symbolic, (self.terms,)  # the hash of a string is another one in another process
 
     def __add__(self, other: Dim) -> Dim:
-        return _sum((self, other))
+        return total((self, other))
 
     __radd__ = __add__
 
@@ -144,6 +163,15 @@ Dim: TypeAlias = int | Symbolic
 def symbol(name: str, multiple: int = 1, minimum: int = 1) -> Symbolic:
     """The unknown size `name`, a multiple of `multiple` and not less than `minimum`."""
     return Symbolic({(Symbol(name, multiple, minimum),): multiple})
+
+
+def total(dims: Iterable[Dim]) -> Dim:
+    """The sum of sizes; 0 for none."""
+    terms: dict[Monomial, int] = {}
+    for dim in dims:
+        for monomial, coefficient in _terms(dim).items():
+            terms[monomial] = terms.get(monomial, 0) + coefficient
+    return _canonical(terms)
 
 
 def product(dims: Iterable[Dim]) -> Dim:
@@ -206,8 +234,11 @@ def equality_constraint(left: Dim, right: Dim) -> str | None:
     """A condition such as ``H % 2 == 0`` under which two different sizes are equal for certain.
 
     Looks for the least divisor found in the sizes (or their least common multiple) that suffices if every symbol is a
-    multiple of it, and then asks of each symbol as little as possible. None where no such divisor suffices.
+    multiple of it, and then asks of each symbol as little as possible. None where no such divisor suffices, and for
+    long formulas.
     """
+    if not (_is_simple(left) and _is_simple(right)):
+        return None
     names = sorted(symbols(left) | symbols(right))
     divisors = sorted(_divisors(left) | _divisors(right))
     candidates = [1, *divisors, lcm(*divisors)]
@@ -233,10 +264,10 @@ def equality_constraints(pairs: Iterable[tuple[Dim, Dim]]) -> str | None:
 def order_constraint(dim: Dim, least: int) -> str | None:
     """The weakest condition such as ``H >= 65`` under which `dim` is at least `least` for certain.
 
-    None where `dim` depends on several symbols, or no such condition suffices.
+    None where `dim` depends on several symbols, or no such condition suffices, and for long formulas.
     """
     names = symbols(dim)
-    if len(names) != 1:
+    if len(names) != 1 or not _is_simple(dim):
         return None
     (name,) = names
 
@@ -275,6 +306,10 @@ def _without(monomial: Monomial, divisor: Monomial) -> Monomial | None:
     return tuple(rest)
 
 
+def _is_simple(dim: Dim) -> bool:
+    return isinstance(dim, int) or dim.atoms <= SIMPLE
+
+
 def _terms(dim: Dim) -> dict[Monomial, int]:
     if isinstance(dim, Symbolic):
         return dim.terms
@@ -288,14 +323,6 @@ def _canonical(terms: dict[Monomial, int]) -> Dim:
     if len(kept) == 1 and () in kept:
         return kept[()]
     return Symbolic(kept)
-
-
-def _sum(dims: Iterable[Dim]) -> Dim:
-    terms: dict[Monomial, int] = {}
-    for dim in dims:
-        for monomial, coefficient in _terms(dim).items():
-            terms[monomial] = terms.get(monomial, 0) + coefficient
-    return _canonical(terms)
 
 
 def _floor(dim: Dim, divisor: int) -> Dim:
@@ -312,7 +339,7 @@ def _floor(dim: Dim, divisor: int) -> Dim:
         outside[monomial], inside[monomial] = divmod(coefficient, divisor)
     common = gcd(divisor, *(coefficient for monomial, coefficient in inside.items() if monomial))
     rest = _canonical({monomial: coefficient // common for monomial, coefficient in inside.items()})
-    return _sum((_canonical(outside), _floor_of_rest(rest, divisor // common)))
+    return total((_canonical(outside), _floor_of_rest(rest, divisor // common)))
 
 
 def _floor_of_rest(rest: Dim, divisor: int) -> Dim:
@@ -344,21 +371,23 @@ def _bound(dim: Dim, *, upper: bool) -> int | None:
     """The better of two bounds: each floor on its own, and each floor between its quotient and a little less."""
     if isinstance(dim, int):
         return dim
-    found = [_total(_terms(dim), upper=upper), _total(_without_floors(dim, upper=upper), upper=upper)]
-    known = [floor(bound) if upper else ceil(bound) for bound in found if bound is not None]
-    return (min(known) if upper else max(known)) if known else None
+    if upper not in dim.bounds:
+        found = [_bound_of_sum(dim.terms, upper=upper), _bound_of_sum(_without_floors(dim, upper=upper), upper=upper)]
+        known = [floor(bound) if upper else ceil(bound) for bound in found if bound is not None]
+        dim.bounds[upper] = (min(known) if upper else max(known)) if known else None
+    return dim.bounds[upper]
 
 
-def _total(terms: Mapping[Monomial, int | Fraction], *, upper: bool) -> int | Fraction | None:
+def _bound_of_sum(terms: Mapping[Monomial, int | Fraction], *, upper: bool) -> int | Fraction | None:
     """A bound of a sum from the bounds of its atoms."""
-    total: int | Fraction = 0
+    bound: int | Fraction = 0
     for monomial, coefficient in terms.items():
         lows = [_atom_bound(atom, upper=False) for atom in monomial]
         bounds = lows if upper != (coefficient > 0) else [_atom_bound(atom, upper=True) for atom in monomial]
         if any(b is None for b in bounds) or any(low is None or low < 0 for low in lows):
             return None
-        total += coefficient * prod(b for b in bounds if b is not None)
-    return total
+        bound += coefficient * prod(b for b in bounds if b is not None)
+    return bound
 
 
 def _without_floors(dim: Dim, *, upper: bool) -> dict[Monomial, int | Fraction]:
@@ -398,14 +427,17 @@ def _evaluate_atom(atom: Atom, sizes: Mapping[str, int]) -> int:
 
 
 def _divisors(dim: Dim) -> set[int]:
-    """Every divisor in `dim`, and for a floor within floors the product of theirs, in terms of the symbols' sizes."""
+    """The divisors in `dim`, and for a floor within floors the products of theirs, in terms of the symbols' sizes.
+
+    The least of them, where there are many.
+    """
     found: set[int] = set()
     for monomial in _terms(dim):
         for atom in monomial:
             if isinstance(atom, Floor):
                 inner = _divisors(atom.numerator)
                 found |= {atom.divisor * _denominator(atom.numerator), *inner, *(atom.divisor * n for n in inner)}
-    return found
+    return set(sorted(found)[:MOST_DIVISORS])
 
 
 def _denominator(dim: Symbolic) -> int:
@@ -437,7 +469,7 @@ def _with_symbols(dim: Dim, known: Callable[[Symbol], Symbol]) -> Dim:
                 more = known(atom)
                 atoms.append(Symbolic({(more,): more.unit // atom.unit}))
         pieces.append(coefficient * product(atoms))
-    return _sum(pieces)
+    return total(pieces)
 
 
 def _format(monomial: Monomial, coefficient: int) -> str:

@@ -6,7 +6,7 @@ from functools import reduce
 from typing import ClassVar, TypeAlias
 
 from netdsl.arguments import Integer
-from netdsl.ir.dim import Dim, equality_constraint, equality_constraints, lower_bound, symbols, upper_bound
+from netdsl.ir.dim import Dim, equality_constraint, equality_constraints, lower_bound, symbols, total, upper_bound
 from netdsl.ir.types import DType, TensorType
 from netdsl.layer import Layer, LayerError, Lowering, normalized_axis, register
 from netdsl.show import show
@@ -65,8 +65,8 @@ class Concat(_Join):
                 had = (*other.shape[:axis], first.shape[axis], *other.shape[axis + 1 :])
                 ways = [(number, other.shape, wanted), (0, first.shape, had)]
                 raise LayerError("E0404", message, append=_mended(ways, (_enlarged, _projected), first.dtype))
-        total = sum((x.shape[axis] for x in inputs), 0)
-        return first.with_shape((*first.shape[:axis], total, *first.shape[axis + 1 :]))
+        size = total(x.shape[axis] for x in inputs)
+        return first.with_shape((*first.shape[:axis], size, *first.shape[axis + 1 :]))
 
     def to_onnx(self, o: Lowering, *inputs: str) -> str:
         if len(inputs) == 1:

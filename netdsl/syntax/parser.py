@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gc
-from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache
 from itertools import islice
@@ -12,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 from lark.exceptions import UnexpectedToken
 
 from netdsl.diagnostics import NetdslError, fail
+from netdsl.garbage import without_garbage_collection
 from netdsl.source import Source, Span
 from netdsl.syntax import tree
 from netdsl.syntax.brackets import check_brackets
@@ -21,15 +20,14 @@ from netdsl.syntax.mistakes.spot import Spot
 from netdsl.syntax.scanner import CLOSERS, OPENERS, Scanner, Token
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from netdsl.diagnostics import Diagnostic
 
 LARGEST_FILE = 2_000_000
 """The size of the largest file that is read, in bytes; a text may have as many characters."""
-MOST_TOKENS = 300_000
-"""How many words and marks a text may have: twice what 20,000 lines have."""
+MOST_TOKENS = 200_000
+"""How many words and marks a program may have, in all its files: a third more than 20,000 lines have."""
 MOST_ERRORS = 20
 """After so many errors the rest of a file is not looked at."""
 
@@ -45,10 +43,11 @@ def read_source(path: Path, name: str | None = None) -> Source:
     """
     name = str(path) if name is None else name
     try:
+        if path.exists() and not path.is_file():  # reading a pipe could wait forever
+            what = "it is a directory" if path.is_dir() else "it is not a file"
+            raise fail("E0901", f"cannot read `{name}`: {what}", help="give the path of a `.net` file")
         with path.open("rb") as file:
             data = file.read(LARGEST_FILE + 1)
-    except IsADirectoryError:
-        raise fail("E0901", f"cannot read `{name}`: it is a directory", help="give the path of a `.net` file") from None
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise fail("E0901", f"cannot read `{name}`: {reason.lower()}") from None
@@ -67,51 +66,40 @@ def read_source(path: Path, name: str | None = None) -> Source:
         ) from None
 
 
-def parse(source: Source) -> tree.File:
-    """The tree of a text.
+def parse(source: Source, others: int = 0) -> tree.File:
+    """The tree of a text, which belongs to a program with `others` words and marks in other files.
 
     Raises:
         NetdslError: the text is no program; all its errors of syntax (E01xx) that can be told apart.
     """
     if len(source.text) > LARGEST_FILE:
         raise _too_large(source.name)
-    with _no_garbage():
-        return _parse(source)
+    with without_garbage_collection():
+        return _parse(source, others)
 
 
-def _parse(source: Source) -> tree.File:
+def _parse(source: Source, others: int) -> tree.File:
     scanner = _scanner()
-    tokens, comments = scanner.scan(source, MOST_TOKENS)
+    tokens, comments = scanner.scan(source, MOST_TOKENS - others)
     whole = bool(tokens) and tokens[-1].type == "$END"
     if whole and len(tokens) == 1:
         raise fail("E0108", "the file declares nothing", tokens[0].span, help="write a net: `net name { ... }`")
     nesting = check_brackets(tokens)
     if not whole and (nesting is None or nesting.code != "E0107"):
-        raise _too_large(source.name, f"has more than {MOST_TOKENS:,} words and marks")
+        raise _too_large(source.name, f"makes the program one of more than {MOST_TOKENS:,} words and marks")
     if nesting is not None:
         # A string without its end may have swallowed the bracket that is missing.
         places = islice((at for at, token in enumerate(tokens) if token.type == "MALFORMED"), MOST_ERRORS)
         malformed = [explain(Spot(tokens, at, frozenset(), scanner.words)) for at in places]
         raise NetdslError(malformed or nesting)
     declarations = _Parse(tokens, scanner).run()
-    return tree.File(Span(source, tokens[0].start, tokens[-2].end), source, declarations, comments)
+    span, size = Span(source, tokens[0].start, tokens[-2].end), len(tokens) + len(comments)
+    return tree.File(span, source, declarations, comments, size)
 
 
 @cache
 def _scanner() -> Scanner:
     return Scanner(grammar().terminals)
-
-
-@contextmanager
-def _no_garbage() -> Iterator[None]:
-    """Without the search for cycles: a tree has none, and looking for them doubles the time that building it takes."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 def _too_large(name: str, why: str = f"is larger than {LARGEST_FILE / 1e6:g} MB") -> NetdslError:

@@ -23,6 +23,9 @@ _NO_END_AFTER = OPENERS | {"COMMA", "_ARROW"}
 _CLOSE = CLOSERS | {"$END"}
 _NO_END_BEFORE = _CLOSE | {"COMMA", "_ARROW", "SHORTCUT"}
 
+LONGEST_NAME = 100
+"""The characters of the longest name. The path of a layer is made of as many names as bodies are nested."""
+
 _MALFORMED = (
     r'(?P<MALFORMED>"[^"\r\n]*'
     r"|['\u2018\u2019][^'\u2018\u2019\r\n]*['\u2018\u2019]?"
@@ -113,8 +116,9 @@ class Scanner:
         """All tokens, comments and ends of lines among them; only blanks are left out."""
         for match in self._pattern.finditer(source.text):
             kind = str(match.lastgroup)
-            if kind == "NAME":
-                kind = self.words.get(match.group(), "NAME")
+            if kind in ("NAME", "SHORT"):
+                short = match.end() - match.start() <= LONGEST_NAME
+                kind = self.words.get(match.group(), kind) if short else "MALFORMED"
             if kind != "BLANK":
                 yield Token(kind, source, match.start(), match.end())
         yield Token("$END", source, len(source.text), len(source.text))

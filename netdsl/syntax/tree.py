@@ -392,8 +392,9 @@ class Comment(Tree):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class File(Tree):
-    """A whole file: its declarations in order, and its comments in order."""
+    """A whole file: its declarations in order, its comments in order, and how many words and marks it has."""
 
     source: Source
     declarations: tuple[Declaration, ...]
     comments: tuple[Comment, ...]
+    size: int

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from netdsl.diagnostics import Diagnostic
 from netdsl.syntax.mistakes.spot import shorten
+from netdsl.syntax.scanner import LONGEST_NAME
 
 if TYPE_CHECKING:
     from netdsl.syntax.scanner import Token
@@ -41,6 +42,8 @@ def explain_malformed(token: Token) -> Diagnostic:
         return Diagnostic(
             "E0104", "strings stand between straight double quotes", token.span, help=f'write `"{inner}"`'
         )
+    if first.isascii() and (first.isalpha() or first == "_"):
+        return Diagnostic("E0111", f"a name has at most {LONGEST_NAME} characters, not {len(text):,}", token.span)
     if first.isdigit():
         return _number(token)
     if first in _ARROWS:
