@@ -329,7 +329,7 @@ class BodyElaborator:
         raise self.errors.fatal(
             fail(
                 "E0702",
-                f"bodies are nested more than {DEEPEST} deep",
+                f"calls and bodies are nested more than {DEEPEST} deep",
                 span,
                 help="a block that calls itself needs an `if` that ends it",
             ),

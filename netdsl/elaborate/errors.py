@@ -19,6 +19,8 @@ MOST_STEPS = 500_000
 CALL, LAYER, PARAM = 6, 6, 4
 """The steps of a call, of the layer that it makes, and of each of the layer's parameters."""
 MOST_ERRORS = 20
+MOST_MET = 200
+"""How often errors are met, those of a loop in every turn, before the rest of the net is passed over."""
 DEEPEST = 64
 
 
@@ -49,6 +51,7 @@ class Errors:
         self.origin: tuple[tuple[str, Span], ...] = ()
         """The variants by which the net itself was reached, innermost first."""
         self._places: set[tuple[str, int, int]] = set()
+        self._met = 0
         self._reuses: list[tuple[tuple[str, Span], int]] = []
 
     @contextmanager
@@ -67,7 +70,10 @@ class Errors:
         for diagnostic in error.diagnostics:
             span = diagnostic.span
             place = (diagnostic.code, span.start, id(span.source)) if span else (diagnostic.message, 0, 0)
+            self._met += 1
             if place in self._places:
+                if self._met > MOST_MET:
+                    raise Stop
                 continue
             self._places.add(place)
             self.found.append(replace(diagnostic, stack=diagnostic.stack or self._stack(scope, span)))

@@ -167,12 +167,14 @@ class Evaluator:
 
     def _in(self, e: tree.InAttribute) -> Value:
         if e.attribute not in IN_ATTRIBUTES:
-            words = [f"in.{word}" for word in IN_ATTRIBUTES]
+            meant = suggestion(e.attribute, IN_ATTRIBUTES)
             raise fail(
                 "E0202",
                 f"a tensor has no `{e.attribute}`",
                 e.span,
-                help=suggestion(f"in.{e.attribute}", words) or f"it has {listed(words)}",
+                help=meant.replace("`", "`in.", 1)
+                if meant
+                else f"it has {listed(f'in.{word}' for word in IN_ATTRIBUTES)}",
             )
         if isinstance(self.current, Unknown):
             return UNKNOWN

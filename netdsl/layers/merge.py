@@ -37,7 +37,8 @@ class _Join(Layer):
             )
         if first.dtype not in self.dtypes:
             *most, last = (dtype.value for dtype in self.dtypes)
-            raise LayerError("E0409", f"`{self.kind}` takes {', '.join(most)} or {last}, not {first.dtype.value}")
+            message = f"`{self.kind}` takes {', '.join(most)} or {last}, not {first.dtype.value}"
+            raise LayerError("E0409", message, help="give the `input` another element type")
 
 
 @register("concat")
