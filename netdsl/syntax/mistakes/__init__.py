@@ -30,6 +30,7 @@ _MISTAKES: tuple[Callable[[Spot], Diagnostic | None], ...] = (
     arguments.call_in_parentheses,
     arguments.join_argument,
     control.else_on_a_new_line,
+    control.shortcut_alone,
     names.name_reserved,
     names.name_missing,
     names.assignment,

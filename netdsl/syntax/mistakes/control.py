@@ -20,6 +20,15 @@ def else_on_a_new_line(spot: Spot) -> Diagnostic | None:
     return None
 
 
+def shortcut_alone(spot: Spot) -> Diagnostic | None:
+    """`shortcut { ... }` without a skip, after another join, or a second time."""
+    if spot.types(0, "SHORTCUT"):
+        return spot.error(
+            "a `shortcut` stands once, right after the body of a `skip`", "write `skip { ... } shortcut { ... }`"
+        )
+    return None
+
+
 def else_if_in_one_word(spot: Spot) -> Diagnostic | None:
     """`if a { ... } elif b { ... }`."""
     return _else_if(spot.token) if "ELSE" in spot.accepts and spot.token.text in _ELSE_IF else None
