@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -143,6 +144,7 @@ def test_interrupted():
     os.mkfifo("m.onnx")
     started = process("run", "m.onnx", "x.npy")
     with Path("m.onnx").open("wb"):  # from here on the program waits for the model
+        time.sleep(1)  # until it has entered the call that waits
         started.send_signal(signal.SIGINT)
         _, err = started.communicate(timeout=30)
     assert (started.returncode, err) == (130, "\ninterrupted\n")
