@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 LARGEST_FILE = 2_000_000
 """The size of the largest file that is read, in bytes; a text may have as many characters."""
-MOST_TOKENS = 200_000
-"""How many words and marks a program may have, in all its files: a third more than 20,000 lines have."""
+MOST_TOKENS = 150_000
+"""How many words and marks a program may have, in all its files: some 20,000 lines have them."""
 MOST_ERRORS = 20
 """After so many errors the rest of a file is not looked at."""
 

@@ -1,0 +1,55 @@
+"""What tests of whole models share: weights by which everything matters, and ONNX's own opinion of the shapes."""
+
+from __future__ import annotations
+
+import zlib
+
+import numpy as np
+import onnx
+
+
+def weights(param):
+    """Values by which every parameter matters: running statistics and scales are away from 0 and 1."""
+    g = np.random.Generator(np.random.PCG64(zlib.crc32(param.name.encode())))
+    if param.derived is not None:
+        return param.derived.compute(*(weights(source) for source in param.derived.sources))
+    shape, role = param.spec.shape, param.name.rsplit(".", 1)[-1]
+    x = g.standard_normal(shape, dtype=np.float32)
+    if role == "running_var":
+        return 0.5 + np.abs(x)
+    if role in ("running_mean", "bias"):
+        return 0.1 * x
+    if len(shape) == 1:
+        return 1 + 0.1 * x
+    return x * np.float32(np.sqrt(2 / np.prod(shape[1:])))
+
+
+def same_shapes(model, *, symbolic=False):
+    """ONNX's own inference, given nothing but the inputs, finds the shapes that netdsl wrote, on every value.
+
+    It may leave open what is symbolic, as it does the batch behind a Resize. Where sizes other than the batch are
+    `symbolic`, it may know no shape at all, as behind a Reshape to a computed one.
+    """
+    ours = {value.name: shape(value) for value in (*model.graph.value_info, *model.graph.output)}
+    del model.graph.value_info[:]
+    for output in model.graph.output:
+        output.type.tensor_type.ClearField("shape")
+    inferred = onnx.shape_inference.infer_shapes(model, check_type=True, strict_mode=True, data_prop=True).graph
+    theirs = {value.name: shape(value) for value in (*inferred.value_info, *inferred.output)}
+    theirs = {name: _filled(theirs.get(name), sizes, symbolic) for name, sizes in ours.items()}
+    different = {name: (sizes, theirs[name]) for name, sizes in ours.items() if sizes != theirs[name]}
+    assert not different, f"ours and theirs: {different}"
+
+
+def shape(value):
+    """The sizes of a value: numbers and names."""
+    return [dim.dim_param or dim.dim_value for dim in value.type.tensor_type.shape.dim]
+
+
+def _filled(theirs, ours, symbolic):
+    """Their shape, with ours where they may know less."""
+    if symbolic and not theirs:
+        return ours
+    if len(theirs or []) != len(ours):
+        return theirs
+    return [o if isinstance(o, str) and str(t).startswith("unk__") else t for t, o in zip(theirs, ours, strict=True)]
