@@ -133,17 +133,26 @@ def norm(w, x):
         return (f"{kind}{given}{w.pick(options)}", x) if all(size.known for size in x[-dims:]) else None
     if not x[0].known or (len(x) < 2 and kind in ("instance_norm", "lrn")):
         return None
+    if kind in ("bn", "affine", "normalize"):
+        return scaling(w, x)
     channels = x[0].value
-    if kind == "normalize":
-        mean, std = ([f"{0.5 + 0.25 * i}" for i in range(w.pick([1, channels]))] for _ in range(2))
-        return f"normalize [{', '.join(mean)}] [{', '.join(std)}]", x
     options = {
-        "bn": ["", " eps=1e-3", " affine=no"],
         "gn": [f" {w.pick([g for g in (1, 2, 3) if channels % g == 0])} eps=0.1{w.pick(['', ' affine=no'])}"],
         "instance_norm": [" eps=0.1", " eps=0.1 affine=yes"],
         "lrn": [f" {w.upto(5, 1)} alpha=0.1", f" {w.upto(5, 1)} alpha=0.1 beta=0.5 k=2"],
-        "affine": ["", " bias=no", " scale=no"],
     }
+    return f"{kind}{w.pick(options[kind])}", x
+
+
+def scaling(w, x):
+    """A layer that at inference is a scale and a shift of each channel."""
+    if not x[0].known:
+        return None
+    kind = w.pick(["bn", "bn", "affine", "normalize"])
+    if kind == "normalize":
+        mean, std = ([f"{0.5 + 0.25 * i}" for i in range(w.pick([1, x[0].value]))] for _ in range(2))
+        return f"normalize [{', '.join(mean)}] [{', '.join(std)}]", x
+    options = {"bn": ["", " eps=1e-3", " affine=no"], "affine": ["", " bias=no", " scale=no"]}
     return f"{kind}{w.pick(options[kind])}", x
 
 

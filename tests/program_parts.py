@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from math import prod
 from typing import TYPE_CHECKING
 
+from program_layers import conv, deconv, dense, scaling
 from program_sizes import same, slide
 
 if TYPE_CHECKING:
@@ -246,4 +247,19 @@ def condition(w, x, depth):
     return w.pick(forms), y
 
 
-PARTS = (group, skip, join, concat, gate, loop, condition, block, refer)
+def scaled(w, x, depth):
+    """Layers with weights among layers that scale channels, which -O1 folds into each other; some are read twice."""
+    chain, read, y = [], None, x
+    for _ in range(w.upto(4, 2)):
+        made = w.pick([conv, deconv, dense])(w, y) if w.chance() else scaling(w, y)
+        if made is None or prod(size.most for size in made[1]) > MOST_UNITS:
+            continue
+        text, y = w.labelled(y, *made)
+        read = text.partition(":")[0] if ":" in text else read
+        chain.append(text)
+    if read is not None and same(w.here.labels[read].after, y) and w.chance():
+        chain.append(f"max {{ tanh ; @{read} }}")
+    return " -> ".join(chain or ["relu"]), y
+
+
+PARTS = (group, scaled, skip, join, concat, gate, loop, condition, block, refer)

@@ -521,7 +521,7 @@ LIMITS = {
     "too many comments": ("E0106", "'#\\n' * 900_000"),
     "stray characters": ("E0106", "'$' * 1_900_000"),
     "stray quotes": ("E0106", '"\'" * 1_900_001'),
-    "stray characters in a bracket": ("E0104", "'net a {' + '$' * 190_000"),
+    "stray characters in a bracket": ("E0104", "'net a {' + '$' * 140_000"),
     "round brackets": ("E0107", "'net a { let x = ' + '(' * 1_000_000"),
     "curly brackets": ("E0107", "'net a ' + '{' * 1_000_000"),
     "square brackets": ("E0107", "'net a { let x = ' + '[' * 101 + ']' * 101 + '}'"),
@@ -538,8 +538,8 @@ LIMITS = {
     "a shape": ("E0110", "'net a { expect ' + '1x' * 900_000 + '1 }'"),
     "a path": ("E0101", "'net a { @a' + '.a' * 900_000 + '}'"),
     "blank lines alone": ("E0108", "'\\n' * 1_900_000"),
-    "errors": ("E0101", "'net a {' + 'x = 1\\n' * 45_000 + '}'"),
-    "errors in a line": ("E0101", "'net a {' + 'x = 1;' * 45_000 + '}'"),
+    "errors": ("E0101", "'net a {' + 'x = 1\\n' * 35_000 + '}'"),
+    "errors in a line": ("E0101", "'net a {' + 'x = 1;' * 35_000 + '}'"),
 }
 
 MEASURE = """
