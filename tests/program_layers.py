@@ -124,8 +124,8 @@ def pool_to_size(w, x):
 
 
 def norm(w, x):
-    """A normalization; those by statistics of the sample itself with an `eps` that does not magnify rounding errors."""
-    kind = w.pick(["bn", "bn", "bn", "ln", "rmsnorm", "gn", "instance_norm", "lrn", "affine", "normalize"])
+    """A normalization by statistics of the sample itself, with an `eps` that does not magnify rounding errors."""
+    kind = w.pick(["ln", "rmsnorm", "gn", "instance_norm", "lrn"])
     if kind in ("ln", "rmsnorm"):
         dims = w.upto(len(x), 1)
         given = f" dims={dims}" if dims > 1 else ""
@@ -133,11 +133,8 @@ def norm(w, x):
         return (f"{kind}{given}{w.pick(options)}", x) if all(size.known for size in x[-dims:]) else None
     if not x[0].known or (len(x) < 2 and kind in ("instance_norm", "lrn")):
         return None
-    if kind in ("bn", "affine", "normalize"):
-        return scaling(w, x)
-    channels = x[0].value
     options = {
-        "gn": [f" {w.pick([g for g in (1, 2, 3) if channels % g == 0])} eps=0.1{w.pick(['', ' affine=no'])}"],
+        "gn": [f" {w.pick([g for g in (1, 2, 3) if x[0].value % g == 0])} eps=0.1{w.pick(['', ' affine=no'])}"],
         "instance_norm": [" eps=0.1", " eps=0.1 affine=yes"],
         "lrn": [f" {w.upto(5, 1)} alpha=0.1", f" {w.upto(5, 1)} alpha=0.1 beta=0.5 k=2"],
     }
@@ -255,7 +252,7 @@ def enlarge(w, x):
     return f"upsample {text}{mode}{corners}", (x[0], *(scaled(n, f, 0) for n, f in zip(x[1:], factors, strict=True)))
 
 
-LAYERS = (activation, activation, conv, conv, conv, deconv, pool, pool, pool_to_size, norm, norm, dense, maxout,
+LAYERS = (activation, activation, conv, conv, conv, deconv, pool, pool, pool_to_size, norm, scaling, dense, maxout,
           reshape, part, margins, enlarge)  # fmt: skip
 
 

@@ -247,7 +247,7 @@ def condition(w, x, depth):
     return w.pick(forms), y
 
 
-def scaled(w, x, depth):
+def scaled(w, x, depth):  # noqa: ARG001 - as all parts are called
     """Layers with weights among layers that scale channels, which -O1 folds into each other; some are read twice."""
     chain, read, y = [], None, x
     for _ in range(w.upto(4, 2)):

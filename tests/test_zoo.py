@@ -2,13 +2,13 @@
 
 import csv
 import re
-import zlib
 from pathlib import Path
 
 import numpy as np
 import onnx
 import onnxruntime
 import pytest
+from models import same_shapes, weights
 
 from netdsl.backends.onnx_file import write
 from netdsl.compiler import check, compile_graph, load, locate
@@ -39,22 +39,6 @@ PUBLISHED = {
     "googlenet_2014": 6_998_552,
 }
 """Trainable parameters of the nets that torchvision does not have."""
-
-
-def weights(param):
-    """Values by which every parameter matters: running statistics and scales are away from 0 and 1."""
-    g = np.random.Generator(np.random.PCG64(zlib.crc32(param.name.encode())))
-    if param.derived is not None:
-        return param.derived.compute(*(weights(source) for source in param.derived.sources))
-    shape, role = param.spec.shape, param.name.rsplit(".", 1)[-1]
-    x = g.standard_normal(shape, dtype=np.float32)
-    if role == "running_var":
-        return 0.5 + np.abs(x)
-    if role in ("running_mean", "bias"):
-        return 0.1 * x
-    if len(shape) == 1:
-        return 1 + 0.1 * x
-    return x * np.float32(np.sqrt(2 / np.prod(shape[1:])))
 
 
 def test_every_net_has_a_figure():
@@ -115,22 +99,6 @@ def test_runs_and_optimizes(name, tmp_path):
         for node, a, b in zip(graph.outputs.values(), plain, optimized, strict=True):
             assert a.shape == (len(x), *node.type.shape)
             assert np.abs(a - b).max() <= 1e-4 * np.abs(a).max()
-
-
-def same_shapes(model):
-    """ONNX's own inference, given nothing but the inputs, finds the shapes that netdsl wrote, on every value."""
-    ours = {value.name: shape(value) for value in (*model.graph.value_info, *model.graph.output)}
-    del model.graph.value_info[:]
-    for output in model.graph.output:
-        output.type.tensor_type.ClearField("shape")
-    inferred = onnx.shape_inference.infer_shapes(model, check_type=True, strict_mode=True, data_prop=True).graph
-    theirs = {value.name: shape(value) for value in (*inferred.value_info, *inferred.output)}
-    assert len(ours) >= len(model.graph.node) / 2
-    assert {name: theirs.get(name) for name in ours} == ours
-
-
-def shape(value):
-    return [dim.dim_param or dim.dim_value for dim in value.type.tensor_type.shape.dim]
 
 
 @pytest.mark.parametrize(
