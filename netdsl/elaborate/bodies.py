@@ -348,7 +348,7 @@ class BodyElaborator:
         """A node, as `Nodes.make` makes it; its work is counted."""
         node = self.nodes.make(spot, layer, inputs, span, bound, roles)
         unknown = sum(dim.atoms for dim in node.type.shape if isinstance(dim, Symbolic))
-        steps = LAYER * (1 + unknown) + PARAM * len(node.params) + len(inputs)
+        steps = LAYER * (1 + 3 * unknown) + PARAM * len(node.params) + len(inputs)
         self.errors.spend(spot.names.scope, steps, span)
         return node
 

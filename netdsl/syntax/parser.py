@@ -52,7 +52,7 @@ def read_source(path: Path, name: str | None = None) -> Source:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise fail("E0901", f"cannot read `{name}`: {reason.lower()}") from None
     if len(data) > LARGEST_FILE:
-        raise _too_large(name)
+        raise _too_large(f"`{name}` is larger than {LARGEST_FILE / 1e6:g} MB")
     try:
         return Source(name, data.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
@@ -73,7 +73,7 @@ def parse(source: Source, others: int = 0) -> tree.File:
         NetdslError: the text is no program; all its errors of syntax (E01xx) that can be told apart.
     """
     if len(source.text) > LARGEST_FILE:
-        raise _too_large(source.name)
+        raise _too_large(f"`{source.name}` is larger than {LARGEST_FILE / 1e6:g} MB")
     with without_garbage_collection():
         return _parse(source, others)
 
@@ -86,7 +86,9 @@ def _parse(source: Source, others: int) -> tree.File:
         raise fail("E0108", "the file declares nothing", tokens[0].span, help="write a net: `net name { ... }`")
     nesting = check_brackets(tokens)
     if not whole and (nesting is None or nesting.code != "E0107"):
-        raise _too_large(source.name, f"makes the program one of more than {MOST_TOKENS:,} words and marks")
+        texts = f"`{source.name}` and the files before it have" if others else f"`{source.name}` has"
+        message = f"{texts} more than {MOST_TOKENS:,} words and marks"
+        raise _too_large(message, tokens[-1].span if tokens else None)
     if nesting is not None:
         # A string without its end may have swallowed the bracket that is missing.
         places = islice((at for at, token in enumerate(tokens) if token.type == "MALFORMED"), MOST_ERRORS)
@@ -102,8 +104,8 @@ def _scanner() -> Scanner:
     return Scanner(grammar().terminals)
 
 
-def _too_large(name: str, why: str = f"is larger than {LARGEST_FILE / 1e6:g} MB") -> NetdslError:
-    return fail("E0106", f"`{name}` {why}", help="say what repeats with `repeat`, `for` and `block`")
+def _too_large(message: str, span: Span | None = None) -> NetdslError:
+    return fail("E0106", message, span, help="say what repeats with `repeat`, `for` and `block`")
 
 
 def _cut(text: str) -> str:
