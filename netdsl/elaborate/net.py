@@ -22,7 +22,7 @@ from netdsl.elaborate.program import BlockDefinition, Module, NetDefinition, Var
 from netdsl.elaborate.recipe import check_recipe
 from netdsl.elaborate.suggestions import listed, suggestion
 from netdsl.elaborate.values import UNKNOWN, BlockValue, Environment, LayerValue, Unknown, Value
-from netdsl.garbage import without_garbage_collection
+from netdsl.interpreter import deep_stack, without_garbage_collection
 from netdsl.ir.dim import Symbolic, symbol
 from netdsl.ir.graph import Constraint, Graph, Node, Scope
 from netdsl.ir.types import DType
@@ -53,7 +53,7 @@ def elaborate(
     Raises:
         NetdslError: all errors found, each once, with place and stack of block calls.
     """
-    with without_garbage_collection():
+    with without_garbage_collection(), deep_stack():
         return NetElaborator(name, budget or Budget()).run(module, arguments or {})
 
 

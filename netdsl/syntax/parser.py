@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 from lark.exceptions import UnexpectedToken
 
 from netdsl.diagnostics import NetdslError, fail
-from netdsl.garbage import without_garbage_collection
+from netdsl.interpreter import without_garbage_collection
 from netdsl.source import Source, Span
 from netdsl.syntax import tree
 from netdsl.syntax.brackets import check_brackets
