@@ -102,7 +102,18 @@ def test_runs_and_optimizes(name, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "most"), [("resnet50", 30), ("googlenet", 35), ("googlenet_2014", 35), ("vgg16", 20), ("lenet5", 15)]
+    ("name", "most"),
+    [
+        ("resnet50", 30),
+        ("googlenet", 35),
+        ("googlenet_2014", 35),
+        ("vgg16", 20),
+        ("lenet5", 15),
+        ("densenet121", 30),
+        ("squeezenet1_0", 25),
+        ("mobilenet_v2", 30),
+        ("inception_v3", 80),
+    ],
 )
 def test_nets_are_short(name, most):
     """Lines of text that a net needs, comments and empty lines aside: itself, its base, its blocks and defaults."""
