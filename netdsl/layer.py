@@ -1,7 +1,7 @@
 """What a layer is: a frozen dataclass whose fields are its signature, and a few short methods.
 
-A layer knows the graph's types and, inside `to_onnx`, the vocabulary of ONNX; it knows nothing of sources, spans or
-names. An error it raises names the argument at fault, and the elaborator finds the place.
+A layer knows the graph's types and, inside `to_onnx` and `to_torch`, the vocabularies of ONNX and of PyTorch; it knows
+nothing of sources, spans or names. An error it raises names the argument at fault, and the elaborator finds the place.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from netdsl.ir.params import Init, ParamSpec
 from netdsl.ir.types import DType
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from netdsl.arguments import Kind
     from netdsl.ir.dim import Dim
@@ -86,6 +86,38 @@ class Lowering(Protocol):
         """`shape` with the batch before it, as an int64 tensor; constant if it can be, else computed at run time."""
 
 
+class TorchLowering(Protocol):
+    """One node's way into PyTorch, handed to `Layer.to_torch`.
+
+    Values are opaque to layers: nodes of a torch.fx graph, or pieces of source text. They carry the batch as dimension
+    0, so that axis `a` of a layer is dimension `a + 1` of a tensor. Names of PyTorch are given as text, so that layers
+    need not import it.
+    """
+
+    inputs: tuple[TensorType, ...]
+    output: TensorType
+
+    def module(self, name: str, *args: Any, **kwargs: Any) -> Callable[..., Any]:
+        """The layer's one submodule, to be called with values; it stands at the layer's path.
+
+        `name` is a class of torch.nn (`nn.Conv2d`) or of `netdsl.backends.torch_modules` (`DropPath`); the arguments
+        are those of the class, as plain Python values, and may be given even where they are the class's defaults. Its
+        parameters and buffers are called as the layer's roles.
+        """
+
+    def call(self, function: str, *args: Any, **kwargs: Any) -> Any:
+        """The result of `torch.f`, `F.f` (torch.nn.functional) or `operator.f`; arguments may contain values."""
+
+    def method(self, value: Any, name: str, *args: Any, **kwargs: Any) -> Any:
+        """The result of a tensor's method."""
+
+    def param(self, role: str) -> Any:
+        """A parameter of a layer that has no submodule."""
+
+    def sizes(self, shape: tuple[Dim, ...]) -> tuple[Any, ...]:
+        """`shape` with the batch before it; whole numbers where they are known, else values."""
+
+
 @dataclass(frozen=True, slots=True)
 class Window:
     """What one output position sees of its input along each spatial dimension, for the receptive field.
@@ -140,6 +172,10 @@ class Layer:
 
     def to_onnx(self, o: Lowering, *inputs: str) -> str:
         """Add the layer's ONNX nodes and return the name of the result. One of `inputs` may be returned as it is."""
+        raise NotImplementedError
+
+    def to_torch(self, t: TorchLowering, *inputs: Any) -> Any:
+        """Compute the result with PyTorch's own layer where it has one, as a submodule, else with functions."""
         raise NotImplementedError
 
     def arguments(self) -> dict[str, Any]:
@@ -240,6 +276,12 @@ def per_dimension(value: int | tuple[int, ...], rank: int, argument: str) -> tup
         raise LayerError("E0401", f"`{argument}` has {len(value)} numbers, and the input has {spatial(rank)}",
                          argument=argument, help="give one number" + (f", or {rank}" if rank > 1 else ""))
     return value
+
+
+def single(numbers: Iterable[int]) -> int | tuple[int, ...]:
+    """Numbers for each dimension as people write them: one where they are the same."""
+    given = tuple(numbers)
+    return given[0] if len({*given}) == 1 else given
 
 
 def spatial(rank: int) -> str:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     import onnx
+    from torch.fx import GraphModule
 
     from netdsl.compiler import Checked
     from netdsl.diagnostics import Diagnostic
@@ -121,6 +122,23 @@ class Network:
             return assemble(lowered, source)
         write(lowered, Path(path), source, external=external)
         return None
+
+    def to_torch(self, weights: Weights | None = None) -> GraphModule:
+        """The net as a torch.fx.GraphModule in training mode; its submodules carry the paths of the `.net` file.
+
+        It takes the inputs in their order and gives a tensor, or a dictionary of tensors by name where the net has
+        several outputs. Auxiliary outputs are there in training mode only. Shared layers are shared modules.
+
+        Args:
+            weights: gives the array of a parameter; None draws the initial values that `to_onnx` writes.
+
+        Raises:
+            NetdslError: a name in the net is one that every torch.nn.Module has (E0910).
+        """
+        from netdsl.backends.torch import lower  # noqa: PLC0415 - only who asks for torch waits for it
+        from netdsl.weights import Initializer  # noqa: PLC0415 - likewise
+
+        return lower(self.graph, Initializer() if weights is None else weights)
 
     def __repr__(self) -> str:
         figures = f"{exact(self.params)} parameters, {short(self.macs)} MACs"

@@ -30,7 +30,7 @@ HEAVY = {
     "numpy": ["netdsl.backends", "netdsl.weights", "netdsl.runtime"],
     "onnx": ["netdsl.backends"],
     "onnxruntime": [],
-    "torch": [],
+    "torch": ["netdsl.backends.torch", "netdsl.backends.torch_modules"],
 }
 """Where a package may be imported when a module is; elsewhere a function imports what it needs."""
 

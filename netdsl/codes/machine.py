@@ -51,4 +51,9 @@ MACHINE = {
         "The layer needs an operator, or a variant of one, that the opset asked for does not have yet, and it "
         "cannot be composed of older ones. Ask for a higher `--opset`, or for none.",
     ),
+    "E0910": Code(
+        "name taken in PyTorch",
+        "In a PyTorch module, submodules are attributes beside the methods that every module has, so that nothing in "
+        "a net can be called `train`, `half` or `type` there. Give the label another name; ONNX takes any.",
+    ),
 }

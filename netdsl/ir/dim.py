@@ -12,8 +12,10 @@ from __future__ import annotations
 from bisect import bisect_left
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import reduce
 from math import ceil, floor, gcd, lcm, prod
-from typing import TYPE_CHECKING, TypeAlias
+from operator import add, mul
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from netdsl.diagnostics import Diagnostic, NetdslError
 
@@ -218,7 +220,26 @@ def evaluate(dim: Dim, sizes: Mapping[str, int]) -> int:
         KeyError: a symbol has no size.
         ValueError: a size breaks its symbol's divisibility.
     """
-    return sum(c * prod(_evaluate_atom(atom, sizes) for atom in monomial) for monomial, c in _terms(dim).items())
+
+    def count(symbol: Symbol) -> int:
+        value, rest = divmod(sizes[symbol.name], symbol.unit)
+        if rest:
+            raise ValueError(f"{symbol.name} = {sizes[symbol.name]} is not a multiple of {symbol.unit}")
+        return value
+
+    value: int = compute(dim, count)
+    return value
+
+
+def compute(dim: Dim, atom: Callable[[Symbol], Any]) -> Any:
+    """The value of `dim`, with `atom` giving what stands for a symbol's atom: anything that has `+`, `*` and `//`."""
+    if isinstance(dim, int):
+        return dim
+    terms = []
+    for monomial, coefficient in dim.terms.items():
+        factors = [atom(a) if isinstance(a, Symbol) else compute(a.numerator, atom) // a.divisor for a in monomial]
+        terms.append(reduce(mul, factors if coefficient == 1 and factors else [*factors, coefficient]))
+    return reduce(add, terms)
 
 
 def symbols(dim: Dim) -> set[str]:
@@ -415,15 +436,6 @@ def _atom_bound(atom: Atom, *, upper: bool) -> int | None:
         return None if upper else atom.least
     inner = _bound(atom.numerator, upper=upper)
     return None if inner is None else inner // atom.divisor
-
-
-def _evaluate_atom(atom: Atom, sizes: Mapping[str, int]) -> int:
-    if isinstance(atom, Floor):
-        return evaluate(atom.numerator, sizes) // atom.divisor
-    value, rest = divmod(sizes[atom.name], atom.unit)
-    if rest:
-        raise ValueError(f"{atom.name} = {sizes[atom.name]} is not a multiple of {atom.unit}")
-    return value
 
 
 def _divisors(dim: Dim) -> set[int]:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import pi, sqrt
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from netdsl.arguments import Count, Flag, Integer, Real, choice
 from netdsl.ir.params import Init, ParamSpec
@@ -12,6 +12,7 @@ from netdsl.layer import (
     Layer,
     LayerError,
     Lowering,
+    TorchLowering,
     need_divisible,
     need_float,
     need_rank,
@@ -42,6 +43,9 @@ class Relu(_Elementwise):
     def to_onnx(self, o: Lowering, *inputs: str) -> str:
         return o.op("Relu", inputs[0])
 
+    def to_torch(self, t: TorchLowering, *inputs: Any) -> Any:
+        return t.module("nn.ReLU")(*inputs)
+
 
 @register("relu6")
 @dataclass(frozen=True)
@@ -50,6 +54,9 @@ class Relu6(_Elementwise):
 
     def to_onnx(self, o: Lowering, *inputs: str) -> str:
         return o.op("Clip", inputs[0], o.const(0.0), o.const(6.0))
+
+    def to_torch(self, t: TorchLowering, *inputs: Any) -> Any:
+        return t.module("nn.ReLU6")(*inputs)
 
 
 @register("leaky_relu")
@@ -66,6 +73,9 @@ class LeakyRelu(_Elementwise):
 
     def to_onnx(self, o: Lowering, *inputs: str) -> str:
         return o.op("LeakyRelu", inputs[0], alpha=self.slope)
+
+    def to_torch(self, t: TorchLowering, *inputs: Any) -> Any:
+        return t.module("nn.LeakyReLU", self.slope)(*inputs)
 
 
 @register("prelu")
@@ -96,6 +106,10 @@ class PRelu(_Elementwise):
         weight = o.param("weight")
         return o.op("PRelu", inputs[0], weight if self.shared else along_channels(o, weight))
 
+    def to_torch(self, t: TorchLowering, *inputs: Any) -> Any:
+        (x,) = t.inputs
+        return t.module("nn.PReLU", 1 if self.shared else channels(x), init=self.init)(*inputs)
+
 
 @register("elu")
 @dataclass(frozen=True)
@@ -108,6 +122,9 @@ class Elu(_Elementwise):
 
     def to_onnx(self, o: Lowering, *inputs: str) -> str:
         return o.op("Elu", inputs[0], alpha=self.alpha)
+
+    def to_torch(self, t: TorchLowering, *inputs: Any) -> Any:
+        return t.module("nn.ELU", self.alpha)(*inputs)
 
 
 @register("selu")
@@ -122,6 +139,9 @@ class Selu(_Elementwise):
 
     def to_onnx(self, o: Lowering, *inputs: str) -> str:
         return o.op("Selu", inputs[0])
+
+    def to_torch(self, t: TorchLowering, *inputs: Any) -> Any:
+        return t.module("nn.SELU")(*inputs)
 
 
 @register("celu")
@@ -148,6 +168,9 @@ class Celu(_Elementwise):
         alpha = o.const(self.alpha)
         return o.op("Mul", o.op("Elu", o.op("Div", inputs[0], alpha)), alpha)
 
+    def to_torch(self, t: TorchLowering, *inputs: Any) -> Any:
+        return t.module("nn.CELU", self.alpha)(*inputs)
+
 
 @register("gelu")
 @dataclass(frozen=True)
@@ -173,6 +196,9 @@ class Gelu(_Elementwise):
             error = o.op("Erf", o.op("Div", x, o.const(sqrt(2))))
         return o.op("Mul", o.op("Mul", x, o.op("Add", error, o.const(1.0))), o.const(0.5))
 
+    def to_torch(self, t: TorchLowering, *inputs: Any) -> Any:
+        return t.module("nn.GELU", approximate=self.approx)(*inputs)
+
 
 @register("silu")
 @dataclass(frozen=True)
@@ -181,6 +207,9 @@ class Silu(_Elementwise):
 
     def to_onnx(self, o: Lowering, *inputs: str) -> str:
         return o.op("Mul", inputs[0], o.op("Sigmoid", inputs[0]))
+
+    def to_torch(self, t: TorchLowering, *inputs: Any) -> Any:
+        return t.module("nn.SiLU")(*inputs)
 
 
 @register("mish")
@@ -195,6 +224,9 @@ class Mish(_Elementwise):
         if o.opset >= 18:
             return o.op("Mish", inputs[0])
         return o.op("Mul", inputs[0], o.op("Tanh", o.op("Softplus", inputs[0])))
+
+    def to_torch(self, t: TorchLowering, *inputs: Any) -> Any:
+        return t.module("nn.Mish")(*inputs)
 
 
 @register("hardswish")
@@ -214,6 +246,9 @@ class HardSwish(_Elementwise):
             return o.op("HardSwish", inputs[0])
         return o.op("Mul", inputs[0], o.op("HardSigmoid", inputs[0], alpha=1 / 6))
 
+    def to_torch(self, t: TorchLowering, *inputs: Any) -> Any:
+        return t.module("nn.Hardswish")(*inputs)
+
 
 @register("hardsigmoid")
 @dataclass(frozen=True)
@@ -227,6 +262,9 @@ class HardSigmoid(_Elementwise):
 
     def to_onnx(self, o: Lowering, *inputs: str) -> str:
         return o.op("HardSigmoid", inputs[0], alpha=1 / 6)
+
+    def to_torch(self, t: TorchLowering, *inputs: Any) -> Any:
+        return t.module("nn.Hardsigmoid")(*inputs)
 
 
 @register("softplus")
@@ -257,6 +295,9 @@ class Softplus(_Elementwise):
             y = o.op("Where", o.op("Greater", scaled, o.const(self.threshold, dtype.value)), x, y)
         return narrow(o, y)
 
+    def to_torch(self, t: TorchLowering, *inputs: Any) -> Any:
+        return t.module("nn.Softplus", self.beta, self.threshold)(*inputs)
+
 
 @register("softsign")
 @dataclass(frozen=True)
@@ -268,6 +309,9 @@ class Softsign(_Elementwise):
     def to_onnx(self, o: Lowering, *inputs: str) -> str:
         return o.op("Softsign", inputs[0])
 
+    def to_torch(self, t: TorchLowering, *inputs: Any) -> Any:
+        return t.module("nn.Softsign")(*inputs)
+
 
 @register("sigmoid")
 @dataclass(frozen=True)
@@ -277,6 +321,9 @@ class Sigmoid(_Elementwise):
     def to_onnx(self, o: Lowering, *inputs: str) -> str:
         return o.op("Sigmoid", inputs[0])
 
+    def to_torch(self, t: TorchLowering, *inputs: Any) -> Any:
+        return t.module("nn.Sigmoid")(*inputs)
+
 
 @register("tanh")
 @dataclass(frozen=True)
@@ -285,6 +332,9 @@ class Tanh(_Elementwise):
 
     def to_onnx(self, o: Lowering, *inputs: str) -> str:
         return o.op("Tanh", inputs[0])
+
+    def to_torch(self, t: TorchLowering, *inputs: Any) -> Any:
+        return t.module("nn.Tanh")(*inputs)
 
 
 @register("scaled_tanh")
@@ -301,6 +351,9 @@ class ScaledTanh(_Elementwise):
 
     def to_onnx(self, o: Lowering, *inputs: str) -> str:
         return o.op("Mul", o.op("Tanh", o.op("Mul", inputs[0], o.const(self.s))), o.const(self.a))
+
+    def to_torch(self, t: TorchLowering, *inputs: Any) -> Any:
+        return t.module("ScaledTanh", self.a, self.s)(*inputs)
 
 
 class _AlongAxis(Layer):
@@ -330,6 +383,9 @@ class Softmax(_AlongAxis):
     def to_onnx(self, o: Lowering, *inputs: str) -> str:
         return o.op("Softmax", inputs[0], axis=normalized_axis(self.axis, o.output.rank) + 1)
 
+    def to_torch(self, t: TorchLowering, *inputs: Any) -> Any:
+        return t.module("nn.Softmax", dim=normalized_axis(self.axis, t.output.rank) + 1)(*inputs)
+
 
 @register("log_softmax")
 @dataclass(frozen=True)
@@ -343,6 +399,9 @@ class LogSoftmax(_AlongAxis):
 
     def to_onnx(self, o: Lowering, *inputs: str) -> str:
         return o.op("LogSoftmax", inputs[0], axis=normalized_axis(self.axis, o.output.rank) + 1)
+
+    def to_torch(self, t: TorchLowering, *inputs: Any) -> Any:
+        return t.module("nn.LogSoftmax", dim=normalized_axis(self.axis, t.output.rank) + 1)(*inputs)
 
 
 @register("maxout")
@@ -366,3 +425,6 @@ class Maxout(Layer):
         end, axis, step = o.const([2**31 - 1]), o.const([1]), o.const([self.pieces])
         pieces = (o.op("Slice", inputs[0], o.const([j]), end, axis, step) for j in range(self.pieces))
         return o.op("Max", *pieces)
+
+    def to_torch(self, t: TorchLowering, *inputs: Any) -> Any:
+        return t.module("Maxout", self.pieces)(*inputs)

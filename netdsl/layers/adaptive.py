@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 from math import gcd
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from netdsl.arguments import Size
 from netdsl.ir.dim import Symbolic, equality_constraints
 from netdsl.ir.types import TensorType
-from netdsl.layer import Layer, LayerError, Lowering, Window, per_dimension, register
+from netdsl.layer import Layer, LayerError, Lowering, TorchLowering, Window, per_dimension, register, single
 from netdsl.layers.windows import need_image
 
 
@@ -34,6 +34,9 @@ class GlobalAvgPool(_Global):
     def to_onnx(self, o: Lowering, *inputs: str) -> str:
         return o.op("GlobalAveragePool", inputs[0])
 
+    def to_torch(self, t: TorchLowering, *inputs: Any) -> Any:
+        return t.module(f"nn.AdaptiveAvgPool{t.output.rank - 1}d", 1)(*inputs)
+
 
 @register("global_maxpool")
 @dataclass(frozen=True)
@@ -47,6 +50,9 @@ class GlobalMaxPool(_Global):
     def to_onnx(self, o: Lowering, *inputs: str) -> str:
         return o.op("GlobalMaxPool", inputs[0])
 
+    def to_torch(self, t: TorchLowering, *inputs: Any) -> Any:
+        return t.module(f"nn.AdaptiveMaxPool{t.output.rank - 1}d", 1)(*inputs)
+
 
 class _Adaptive(Layer):
     """A pool whose windows are `out` bins along each dimension: bin i is [floor(i*n/out), ceil((i+1)*n/out)).
@@ -55,6 +61,8 @@ class _Adaptive(Layer):
     bins is symbolic (a multiple of `out` all the same), the input is reshaped to bins.
     """
 
+    pool: ClassVar[str]
+    """What PyTorch calls it."""
     operator: ClassVar[str]
     reduction: ClassVar[str]
 
@@ -107,6 +115,9 @@ class _Adaptive(Layer):
         x = o.op("Reshape", x, o.sizes((o.output.shape[0], *split)))
         return _reduce(o, self.reduction, x, list(range(3, 2 * len(out) + 2, 2)))
 
+    def to_torch(self, t: TorchLowering, *inputs: Any) -> Any:
+        return t.module(f"nn.Adaptive{self.pool}{t.output.rank - 1}d", single(self._bins(t.inputs[0])))(*inputs)
+
     def _gathered(self, o: Lowering, x: str, axis: int, size: int) -> str:
         """`x` with its dimension `axis` of `size` reduced to bins."""
         bins = self._bins(o.inputs[0])[axis - 2]
@@ -134,6 +145,7 @@ class AdaptiveAvgPool(_Adaptive):
     and ReduceSum.
     """
 
+    pool = "AvgPool"
     operator = "AveragePool"
     reduction = "ReduceMean"
 
@@ -150,6 +162,7 @@ class AdaptiveMaxPool(_Adaptive):
     ReduceMax.
     """
 
+    pool = "MaxPool"
     operator = "MaxPool"
     reduction = "ReduceMax"
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
+from typing import Any
 
 from netdsl.arguments import Count, Flag, Padding, Size, SymmetricPadding
 from netdsl.ir.dim import Dim, upper_bound
@@ -12,14 +13,16 @@ from netdsl.layer import (
     Layer,
     LayerError,
     Lowering,
+    TorchLowering,
     Window,
     need_divisible,
     need_int,
     per_dimension,
     register,
+    single,
     weight_and_bias,
 )
-from netdsl.layers.windows import Slide, Windowed, need_image, per_side
+from netdsl.layers.windows import Slide, Windowed, need_image, per_side, torch_margins
 
 
 class _Convolution(Windowed):
@@ -92,6 +95,24 @@ class _Convolution(Windowed):
             pads=[slide.before for slide in slides] + [slide.after for slide in slides],
             group=self.maps(_channels(x))[1],
         )
+
+    def to_torch(self, t: TorchLowering, *inputs: Any) -> Any:
+        (x,) = t.inputs
+        channels, rank = _channels(x), x.rank - 1
+        out, groups = self.maps(channels)
+        kernel, stride, dilation = (per_dimension(getattr(self, name), rank, name) for name in "ksd")
+        value, padding = inputs[0], self.p
+        if not isinstance(padding, str):
+            before, after = per_side(padding, rank)
+            if before != after:
+                value = t.call("F.pad", value, torch_margins(before, after))
+                before = (0,) * rank
+            padding = single(before)
+        conv = t.module(
+            f"nn.Conv{rank}d", channels, out, single(kernel), stride=single(stride), padding=padding,
+            dilation=single(dilation), groups=groups, bias=self.bias,
+        )  # fmt: skip
+        return conv(value)
 
 
 @register("conv")
@@ -213,6 +234,15 @@ class Deconv(Layer):
             output_padding=extra,
             group=self.g,
         )
+
+    def to_torch(self, t: TorchLowering, *inputs: Any) -> Any:
+        (x,) = t.inputs
+        kernel, stride, pad, spread, extra = map(single, self._sizes(x))
+        deconv = t.module(
+            f"nn.ConvTranspose{x.rank - 1}d", _channels(x), self.out, kernel, stride=stride, padding=pad,
+            output_padding=extra, groups=self.g, bias=self.bias, dilation=spread,
+        )  # fmt: skip
+        return deconv(*inputs)
 
     def _sizes(self, x: TensorType) -> tuple[tuple[int, ...], ...]:
         """Kernel, stride, padding, dilation and output padding, for each dimension."""

@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 from netdsl.arguments import Count, Flag
 from netdsl.ir.dim import Dim
 from netdsl.ir.params import Init, ParamSpec
 from netdsl.ir.types import TensorType
-from netdsl.layer import Layer, LayerError, Lowering, need_float, need_rank, register, weight_and_bias
+from netdsl.layer import Layer, LayerError, Lowering, TorchLowering, need_float, need_rank, register, weight_and_bias
 
 MOST_CENTRES = 2**20
 """Elements that the table of fixed centres may have."""
@@ -55,6 +56,10 @@ class Dense(_OnVectors):
         product = o.op("MatMul", inputs[0], o.op("Transpose", o.param("weight"), perm=[1, 0]))
         return o.op("Add", product, o.param("bias")) if self.bias else product
 
+    def to_torch(self, t: TorchLowering, *inputs: Any) -> Any:
+        (x,) = t.inputs
+        return t.module("nn.Linear", _size(self, x), self.out, bias=self.bias)(*inputs)
+
 
 @register("rbf")
 @dataclass(frozen=True)
@@ -97,8 +102,14 @@ class Rbf(_OnVectors):
         difference = o.op("Sub", o.op("Unsqueeze", inputs[0], o.const([-2])), o.param("centres"))
         return o.op("ReduceSum", o.op("Mul", difference, difference), o.const([-1]), keepdims=0)
 
+    def to_torch(self, t: TorchLowering, *inputs: Any) -> Any:
+        (x,) = t.inputs
+        return t.module("RadialBasis", _size(self, x), self.out)(*inputs)
+
 
 @cache
+
+
 def _walsh(words: int, size: int) -> Init:
     """Word i of the code has at place j the parity of the bits that i + 1 and j share, as +1 or -1."""
     table = tuple(1.0 - 2.0 * (((i + 1) & j).bit_count() % 2) for i in range(words) for j in range(size))

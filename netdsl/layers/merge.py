@@ -2,13 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import reduce
-from typing import ClassVar, TypeAlias
+from functools import partial, reduce
+from typing import Any, ClassVar, TypeAlias
 
 from netdsl.arguments import Integer
 from netdsl.ir.dim import Dim, equality_constraint, equality_constraints, lower_bound, symbols, total, upper_bound
 from netdsl.ir.types import DType, TensorType
-from netdsl.layer import Layer, LayerError, Lowering, normalized_axis, register
+from netdsl.layer import Layer, LayerError, Lowering, TorchLowering, normalized_axis, register
 from netdsl.show import show
 
 FLOATS = (DType.FLOAT32, DType.FLOAT16, DType.FLOAT64)
@@ -74,6 +74,11 @@ class Concat(_Join):
             return inputs[0]
         return o.op("Concat", *inputs, axis=normalized_axis(self.axis, o.output.rank) + 1)
 
+    def to_torch(self, t: TorchLowering, *inputs: Any) -> Any:
+        if len(inputs) == 1:
+            return inputs[0]
+        return t.call("torch.cat", list(inputs), dim=normalized_axis(self.axis, t.output.rank) + 1)
+
 
 class _Elementwise(_Join):
     """A join position by position; the element types are those that onnxruntime computes with in every opset."""
@@ -106,6 +111,9 @@ class Add(_Elementwise):
 
     def to_onnx(self, o: Lowering, *inputs: str) -> str:
         return _sum(o, inputs)
+
+    def to_torch(self, t: TorchLowering, *inputs: Any) -> Any:
+        return reduce(partial(t.call, "operator.add"), inputs)
 
 
 @register("mul")
@@ -146,6 +154,9 @@ class Mul(_Elementwise):
     def to_onnx(self, o: Lowering, *inputs: str) -> str:
         return reduce(lambda a, b: o.op("Mul", a, b), inputs)
 
+    def to_torch(self, t: TorchLowering, *inputs: Any) -> Any:
+        return reduce(partial(t.call, "operator.mul"), inputs)
+
 
 @register("max")
 @dataclass(frozen=True)
@@ -157,6 +168,9 @@ class Max(_Elementwise):
 
     def to_onnx(self, o: Lowering, *inputs: str) -> str:
         return inputs[0] if len(inputs) == 1 else o.op("Max", *inputs)
+
+    def to_torch(self, t: TorchLowering, *inputs: Any) -> Any:
+        return reduce(partial(t.call, "torch.maximum"), inputs)
 
 
 @register("mean")
@@ -171,6 +185,10 @@ class Mean(_Elementwise):
 
     def to_onnx(self, o: Lowering, *inputs: str) -> str:
         return inputs[0] if len(inputs) == 1 else o.op("Div", _sum(o, inputs), o.const(float(len(inputs))))
+
+    def to_torch(self, t: TorchLowering, *inputs: Any) -> Any:
+        total = reduce(partial(t.call, "operator.add"), inputs)
+        return total if len(inputs) == 1 else t.call("operator.truediv", total, len(inputs))
 
 
 # ------------------------------------------------------------------------------------------------ how it is done

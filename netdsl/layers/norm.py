@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Any
 from netdsl.arguments import Count, Flag, OptionalPositive, Positive, Real
 from netdsl.ir.params import Init, ParamSpec
 from netdsl.ir.types import DType, TensorType
-from netdsl.layer import Layer, LayerError, Lowering, need_divisible, need_float, need_int, need_rank, register
+from netdsl.layer import (
+    Layer,
+    LayerError,
+    Lowering,
+    TorchLowering,
+    need_divisible,
+    need_float,
+    need_int,
+    need_rank,
+    register,
+)
 from netdsl.layers.affine import ChannelAffine, apply_scale_and_shift, channels, scale_and_shift
 from netdsl.layers.precision import computing_type, narrow, widen
 
@@ -65,6 +75,12 @@ class BatchNorm(ChannelAffine):
         o.update("running_mean", mean)
         o.update("running_var", var)
         return y
+
+    def to_torch(self, t: TorchLowering, *inputs: Any) -> Any:
+        rank = max(t.output.rank - 1, 1)
+        module = f"nn.BatchNorm{rank}d" if rank <= 3 else "BatchNorm"
+        size = channels(t.output)
+        return t.module(module, size, eps=self.eps, momentum=self.momentum, affine=self.affine)(*inputs)
 
 
 class _OverLastAxes(Layer):
@@ -253,6 +269,9 @@ class LocalResponseNorm(Layer):
         )
         scaled = o.op("Mul", o.op("Reshape", means, _shape(o, x)), o.const(self.alpha))
         return o.op("Div", x, o.op("Pow", o.op("Add", scaled, o.const(self.k)), o.const(self.beta)))
+
+    def to_torch(self, t: TorchLowering, *inputs: Any) -> Any:
+        return t.module("nn.LocalResponseNorm", self.size, alpha=self.alpha, beta=self.beta, k=self.k)(*inputs)
 
 
 def _shape(o: Lowering, x: str) -> str:

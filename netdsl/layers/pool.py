@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass, replace
 from math import inf, prod
+from typing import Any
 
 from netdsl.arguments import Flag, OptionalSize, Positive, Size, SymmetricPadding
 from netdsl.ir.dim import Dim, Symbolic
 from netdsl.ir.types import TensorType
-from netdsl.layer import LayerError, Lowering, per_dimension, register
+from netdsl.layer import LayerError, Lowering, TorchLowering, per_dimension, register, single
 from netdsl.layers.windows import ZERO, Slide, Windowed, need_image
 
 
@@ -89,6 +90,18 @@ class MaxPool(_Pool):
             pads=before + after,
         )
 
+    def to_torch(self, t: TorchLowering, *inputs: Any) -> Any:
+        slides = self.slides(t.inputs[0])
+        pool = t.module(
+            f"nn.MaxPool{len(slides)}d",
+            single(slide.kernel for slide in slides),
+            stride=single(slide.stride for slide in slides),
+            padding=single(slide.before for slide in slides),
+            dilation=single(slide.dilation for slide in slides),
+            ceil_mode=self.ceil,
+        )
+        return pool(*inputs)
+
 
 @register("avgpool")
 @dataclass(frozen=True)
@@ -107,6 +120,18 @@ class AvgPool(_Pool):
 
     def to_onnx(self, o: Lowering, *inputs: str) -> str:
         return _average(o, inputs[0], self.slides(o.inputs[0]), count_pad=self.count_pad)
+
+    def to_torch(self, t: TorchLowering, *inputs: Any) -> Any:
+        slides = self.slides(t.inputs[0])
+        pool = t.module(
+            f"nn.AvgPool{len(slides)}d",
+            single(slide.kernel for slide in slides),
+            stride=single(slide.stride for slide in slides),
+            padding=single(slide.before for slide in slides),
+            ceil_mode=self.ceil,
+            count_include_pad=self.count_pad,
+        )
+        return pool(*inputs)
 
 
 @register("lppool")

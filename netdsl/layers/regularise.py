@@ -1,11 +1,12 @@
 """Layers that drop values at random in training, and are the identity at inference."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from netdsl.arguments import Probability
 from netdsl.ir.dim import Dim
 from netdsl.ir.types import TensorType
-from netdsl.layer import Layer, Lowering, need_float, need_rank, register
+from netdsl.layer import Layer, Lowering, TorchLowering, need_float, need_rank, register
 
 
 @register("dropout")
@@ -31,6 +32,9 @@ class Dropout(Layer):
             return o.op("Mul", inputs[0], o.const(0.0)) if o.training else inputs[0]
         ratio = o.const(self.p, "float32")
         return o.op("Dropout", inputs[0], ratio, o.const(True, "bool") if o.training else None)
+
+    def to_torch(self, t: TorchLowering, *inputs: Any) -> Any:
+        return t.module("nn.Dropout", self.p)(*inputs)
 
 
 class _DropWhole(Layer):

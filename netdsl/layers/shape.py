@@ -1,6 +1,7 @@
 """Rearrangements: the same elements in another shape or order."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from netdsl.arguments import Count, Integer, Integers, ShapeArgument
 from netdsl.ir.dim import Dim, equality_constraint, exact_quotient, product
@@ -9,6 +10,7 @@ from netdsl.layer import (
     Layer,
     LayerError,
     Lowering,
+    TorchLowering,
     Window,
     divisibility,
     need_divisible,
@@ -30,6 +32,9 @@ class Identity(Layer):
 
     def to_onnx(self, o: Lowering, *inputs: str) -> str:
         return inputs[0]
+
+    def to_torch(self, t: TorchLowering, *inputs: Any) -> Any:
+        return t.module("nn.Identity")(*inputs)
 
 
 @register("flatten")
@@ -55,6 +60,9 @@ class Flatten(Layer):
         if o.output.rank == 1:
             return o.op("Flatten", inputs[0], axis=1)
         return _reshaped(o, inputs[0], x.shape, o.output.shape)
+
+    def to_torch(self, t: TorchLowering, *inputs: Any) -> Any:
+        return t.module("nn.Flatten", normalized_axis(self.start, t.inputs[0].rank, "start") + 1)(*inputs)
 
 
 @register("reshape")

@@ -134,3 +134,8 @@ def per_side(p: int | tuple[int, ...], rank: int) -> tuple[tuple[int, ...], tupl
         )
     both = per_dimension(p, rank, "p")
     return both, both
+
+
+def torch_margins(before: tuple[int, ...], after: tuple[int, ...]) -> list[int]:
+    """Margins in the order of torch.nn.functional.pad: before and after for each dimension, the last one first."""
+    return [side for pair in zip(before[::-1], after[::-1], strict=True) for side in pair]
