@@ -6,7 +6,7 @@ Defaults are those of the PyTorch class that a word stands for; a rate without a
 from dataclasses import dataclass, field
 from typing import Any
 
-from netdsl.arguments import Count, Flag, Integer, Natural, Positive, Probability, Real, Size
+from netdsl.arguments import Count, Flag, Integer, Integers, Natural, Positive, Probability, Real, Size
 
 
 @dataclass(frozen=True)
@@ -103,6 +103,14 @@ class Step:
     """The rate is multiplied by `factor` every `every` epochs (torch.optim.lr_scheduler.StepLR)."""
 
     every: Count
+    factor: Positive = 0.1
+
+
+@dataclass(frozen=True)
+class Milestones:
+    """The rate is multiplied by `factor` after each of the epochs `at` (torch.optim.lr_scheduler.MultiStepLR)."""
+
+    at: Integers
     factor: Positive = 0.1
 
 
@@ -260,6 +268,7 @@ WORDS: dict[str, dict[str, type]] = {
     "schedule": {
         "constant": Constant,
         "step": Step,
+        "milestones": Milestones,
         "plateau": Plateau,
         "time_decay": TimeDecay,
         "exponential": Exponential,

@@ -6,6 +6,7 @@ import pytest
 
 from netdsl.compiler import check, check_text
 from netdsl.diagnostics import NetdslError
+from netdsl.recipe import Milestones
 
 
 def graph_of(text, net=None, **arguments):
@@ -252,13 +253,15 @@ def test_outputs_aux_labels_and_recipe():
     aux side { dense 2 -> softmax }
     dense 2
     output logits
-    train { loss cross_entropy; optimizer sgd lr=0.1 momentum=0.9; augment flip, crop 8 pad=4; batch 16 }
+    train { loss cross_entropy; optimizer sgd lr=0.1 momentum=0.9; schedule milestones [3, 5]
+            augment flip, crop 8 pad=4; batch 16 }
     }
     """)
     assert {name: node.name for name, node in graph.outputs.items()} == {"features": "dense1", "logits": "dense2"}
     assert {name: node.name for name, node in graph.aux.items()} == {"side": "side.softmax1"}
     assert graph.labels == ("cat", "dog")
     assert graph.recipe.entries["optimizer"][0].momentum == 0.9
+    assert graph.recipe.entries["schedule"] == (Milestones((3, 5), factor=0.1),)
     assert [type(item).__name__ for item in graph.recipe.entries["augment"]] == ["Flip", "Crop"]
 
 
