@@ -37,6 +37,19 @@ PUBLISHED = {
     "vgg16_c": 133_638_952,
     "vgg16_c_bn": 133_647_400,
     "googlenet_2014": 6_998_552,
+    "nin": 966_986,
+    "all_cnn": 1_369_738,
+    "simplenet": 5_493_834,
+    "maxout_mlp": 785 * 1200 + 241 * 1200 + 241 * 10,
+    "maxout_cnn": 65 * 96 + (48 * 64 + 1) * 96 + (48 * 25 + 1) * 96 + (24 * 9 + 1) * 10,
+    # the papers round: 0.8 M, 15.3 M, 25.6 M; 4.2 M, 2.6 M, 1.3 M, 0.5 M; the digits are those of plain PyTorch
+    "densenet_bc_100_12": 769_162,
+    "densenet_bc_250_24": 15_324_406,
+    "densenet_bc_190_40": 25_624_430,
+    "mobilenet": 4_231_976,
+    "mobilenet_075": 2_585_560,
+    "mobilenet_050": 1_331_592,
+    "mobilenet_025": 470_072,
 }
 """Trainable parameters of the nets that torchvision does not have."""
 

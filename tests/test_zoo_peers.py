@@ -1,0 +1,31 @@
+"""Nets of the zoo that torchvision does not have, against the same nets in plain PyTorch: counts, order, function."""
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+from models import weights
+from zoo_peers import PEERS
+
+from netdsl.backends.onnx_file import write
+from netdsl.compiler import check, compile_graph
+
+
+@pytest.mark.parametrize("name", PEERS)
+def test_peer(name, tmp_path):
+    """The same parameters in the same order, and the same results with the same weights."""
+    graph = check(name).graph
+    peer = PEERS[name]().eval()
+    theirs = {key: value for key, value in peer.state_dict().items() if not key.endswith("num_batches_tracked")}
+    ours = graph.params.values()
+    assert [param.spec.shape for param in ours] == [tuple(value.shape) for value in theirs.values()]
+    state = {key: torch.from_numpy(weights(param)) for key, param in zip(theirs, ours, strict=True)}
+    peer.load_state_dict(state, strict=False)
+    g = np.random.Generator(np.random.PCG64(0))
+    feeds = {node.name: g.standard_normal((2, *node.type.shape), dtype=np.float32) for node in graph.inputs}
+    with torch.inference_mode():
+        expected = peer(*map(torch.from_numpy, feeds.values())).numpy()
+    write(compile_graph(graph), tmp_path / "net.onnx", weights)
+    session = onnxruntime.InferenceSession(tmp_path / "net.onnx", providers=["CPUExecutionProvider"])
+    (result,) = session.run(None, feeds)
+    assert np.abs(result - expected).max() <= 1e-4 * np.abs(expected).max()
