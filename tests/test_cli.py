@@ -321,7 +321,7 @@ def test_values_of_parameters(text, value):
 
 def test_check_all_is_well():
     assert run("check", LENET) == ("1 net: no errors, no warnings\n", "")
-    assert run("check", RESNET)[0] == "5 nets: no errors, no warnings\n"
+    assert run("check", RESNET)[0] == "10 nets: no errors, no warnings\n"
     assert run("check", "resnet50", LENET)[0] == "2 nets: no errors, no warnings\n"
 
 
