@@ -1,0 +1,109 @@
+"""Calls: what a name calls, the defaults in force for it, and the place of a block's body."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from netdsl.arguments import describe
+from netdsl.diagnostics import NetdslError, fail
+from netdsl.elaborate.binding import Callee, match, require
+from netdsl.elaborate.errors import CALL
+from netdsl.elaborate.place import Place
+from netdsl.elaborate.suggestions import LAYERS_ELSEWHERE, suggestion
+from netdsl.elaborate.values import BlockValue, Environment, LayerValue, TensorValue, Value
+from netdsl.layer import LAYERS, Layer
+from netdsl.syntax import tree
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from netdsl.elaborate.elaboration import Elaboration
+    from netdsl.elaborate.names import Names
+    from netdsl.elaborate.program import BlockDefinition
+    from netdsl.source import Span
+
+MADE_BY_STATEMENTS = ("input", "param")
+"""Layers that no call makes."""
+
+
+def target_of(place: Place, name: str, span: Span) -> BlockDefinition | type[Layer]:
+    """The block or layer that a name calls at a place, also through a parameter.
+
+    Raises:
+        NetdslError: there is none (E0201).
+    """
+    value = place.environment.find(name)
+    if isinstance(value, BlockValue):
+        return value.definition
+    if isinstance(value, LayerValue):
+        return value.layer
+    if isinstance(value, TensorValue):
+        raise fail("E0201", f"`{name}` holds a tensor", span, help=f"write `@{name}`")
+    if name in place.module.blocks:
+        return place.module.blocks[name]
+    if name in LAYERS and name not in MADE_BY_STATEMENTS:
+        return LAYERS[name]
+    if value is not None:
+        raise fail("E0201", f"`{name}` is {describe(value)}, and neither a layer nor a block", span)
+    if name in place.module.nets:
+        raise fail(
+            "E0201",
+            f"`{name}` is a net, and a net cannot be a part of another",
+            span,
+            help="make it a `block`, and call that from a `net`",
+        )
+    raise fail(
+        "E0201",
+        f"there is no layer or block `{name}`",
+        span,
+        help=f"write `@{name}` for the tensor"
+        if name in place.names.labels()
+        else suggestion(name, {*place.module.blocks, *LAYERS, "skip"}, LAYERS_ELSEWHERE)
+        or "`netdsl layers` lists them",
+    )
+
+
+def kind_of(place: Place, item: tree.Item) -> str:
+    """What an unlabelled call is named after: the layer or block itself, also where a parameter holds it."""
+    if isinstance(item, tree.Reuse):
+        return f"{item.target.parts[-1].name}_reuse"
+    if not isinstance(item, tree.Call):
+        return ""
+    value = place.environment.find(item.name)
+    if isinstance(value, BlockValue):
+        return value.definition.declaration.name
+    return value.layer.kind if isinstance(value, LayerValue) else item.name
+
+
+def set_default(elaboration: Elaboration, place: Place, statement: tree.Default) -> None:
+    """`default conv bias=no`: remember the arguments for what follows here."""
+    elaboration.errors.spend(place.names.scope, CALL, statement.span)
+    target = target_of(place, statement.name, statement.name_span)
+    callee = Callee.of_target(statement.name, target)
+    bound = match(callee, statement.arguments, elaboration.evaluator(place, None))
+    place.defaults[target] = {**place.defaults.get(target, {}), **bound}
+
+
+def block_place(
+    elaboration: Elaboration,
+    target: BlockDefinition,
+    values: Mapping[str, Value],
+    names: Names,
+    depth: int,
+    span: Span | None,
+) -> Place:
+    """The place of a block's body: its parameters, and the defaults of the file that defines it."""
+    declaration = target.declaration
+    require(Callee.of_declaration(declaration.name, declaration), values, span)
+    file_level = Place(target.module, Environment({}), names, {}, depth)
+    for default in target.module.defaults[: target.defaults]:
+        try:
+            set_default(elaboration, file_level, default)
+        except NetdslError as error:
+            elaboration.errors.report(error, names.scope)
+    place = elaboration.deeper(file_level.inner(names, values), span)
+    for parameter in declaration.parameters:
+        if parameter.default is not None and parameter.name not in values:
+            value = elaboration.evaluator(place, None).evaluate(parameter.default)
+            place.environment.values[parameter.name] = value
+    return place

@@ -1,0 +1,124 @@
+"""What all parts of one elaboration share: its errors, its nodes, and how expressions and labels are read."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from netdsl.arguments import describe
+from netdsl.diagnostics import fail
+from netdsl.elaborate.errors import DEEPEST, LAYER, PARAM, Budget, Errors
+from netdsl.elaborate.expressions import Evaluator
+from netdsl.elaborate.nodes import Nodes
+from netdsl.elaborate.values import TensorValue, Unknown
+from netdsl.ir.dim import Symbolic
+from netdsl.syntax.scanner import LONGEST_NAME
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from netdsl.elaborate.binding import Bound
+    from netdsl.elaborate.names import Member
+    from netdsl.elaborate.nodes import Spot
+    from netdsl.elaborate.place import Place, Tensor
+    from netdsl.ir.graph import Node
+    from netdsl.layer import Layer
+    from netdsl.source import Span
+    from netdsl.syntax import tree
+
+
+class Elaboration:
+    """The state of an elaboration, and what can be asked at a place without carrying out statements."""
+
+    def __init__(self, budget: Budget) -> None:
+        self.errors = Errors(budget)
+        self.nodes = Nodes()
+        self.outputs: dict[str, Node | Unknown] = {}
+        self.aux: dict[str, Node | Unknown] = {}
+
+    def evaluator(self, place: Place, current: Tensor) -> Evaluator:
+        """What evaluates expressions here."""
+        spend = partial(self.errors.spend, place.names.scope)
+        return Evaluator(place.module, place.environment, spend, current, partial(self.tensor, place, current))
+
+    def tensor(self, place: Place, current: Tensor, reference: tree.Reference) -> Node | Unknown:
+        """The tensor that `@label` names: a label's output, or what a parameter holds."""
+        if len(reference.parts) == 1 and reference.parts[0].index is None:
+            value = place.environment.find(reference.parts[0].name)
+            if isinstance(value, TensorValue):
+                return value.node
+            if isinstance(value, Unknown):
+                return value
+            if value is not None and reference.parts[0].name not in place.names.labels():
+                raise fail(
+                    "E0305",
+                    f"`{reference.parts[0].name}` is {describe(value)}, and not a tensor",
+                    reference.span,
+                    help="where it is an argument, give it a tensor: `@label`",
+                )
+        member = self.member(place, reference, current)
+        if isinstance(member, Unknown):
+            return member
+        if member.output is None:
+            raise fail(
+                "E0203",
+                f"`{reference.span.text}` is not finished here: it would read itself",
+                reference.span,
+                help="read the tensor that goes into it: `identity`, or a label before it",
+            )
+        return member.output
+
+    def member(self, place: Place, reference: tree.Reference, current: Tensor) -> Member | Unknown:
+        """The member whose label, or dotted path, a reference gives."""
+        steps: list[str] = []
+        for part in reference.parts:
+            step = self.indexed(place, part.name, part.index, current)
+            if isinstance(step, Unknown):
+                return step
+            steps.append(step)
+        return place.names.find(steps, reference.span)
+
+    def indexed(self, place: Place, name: str, index: tree.Expression | None, current: Tensor) -> str | Unknown:
+        """`name`, or what `name{index}` computes."""
+        if index is None:
+            return name
+        value = self.evaluator(place, current).evaluate(index)
+        if isinstance(value, Unknown):
+            return value
+        if isinstance(value, bool) or not isinstance(value, int | str):
+            message = f"a label is computed from a whole number or a string, not {describe(value)}"
+            raise fail("E0305", message, index.span)
+        if len(computed := f"{name}{value}") > LONGEST_NAME:
+            raise fail("E0111", f"a name has at most {LONGEST_NAME} characters, not {len(computed):,}", index.span)
+        return computed
+
+    def make(
+        self,
+        spot: Spot,
+        layer: Layer,
+        inputs: tuple[Node, ...],
+        span: Span,
+        bound: Mapping[str, Bound],
+        roles: tuple[str, ...] = (),
+    ) -> Node:
+        """A node, as `Nodes.make` makes it; its work is counted."""
+        node = self.nodes.make(spot, layer, inputs, span, bound, roles)
+        unknown = sum(dim.atoms for dim in node.type.shape if isinstance(dim, Symbolic))
+        steps = LAYER * (1 + 3 * unknown) + PARAM * len(node.params) + len(inputs)
+        self.errors.spend(spot.names.scope, steps, span)
+        return node
+
+    def deeper(self, place: Place, span: Span | None) -> Place:
+        """The place itself, unless it is too deep: a block that calls itself without end is found here."""
+        self.errors.spend(place.names.scope, 1 + len(place.defaults) // 16, span)
+        if place.depth <= DEEPEST:
+            return place
+        raise self.errors.fatal(
+            fail(
+                "E0702",
+                f"calls and bodies are nested more than {DEEPEST} deep",
+                span,
+                help="a block that calls itself needs an `if` that ends it",
+            ),
+            place.names.scope,
+        )

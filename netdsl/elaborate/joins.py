@@ -1,0 +1,141 @@
+"""Joins: the branches of a `concat`, an `add` or a `skip`, and the layer that puts them together."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from netdsl.diagnostics import NetdslError, fail
+from netdsl.elaborate.binding import Callee, make_layer, match
+from netdsl.elaborate.control import chosen, turns
+from netdsl.elaborate.nodes import IDENTITY, Spot
+from netdsl.elaborate.place import Place, Tensor, need
+from netdsl.elaborate.values import UNKNOWN, Unknown
+from netdsl.ir.graph import Node
+from netdsl.layer import LAYERS
+from netdsl.syntax import tree
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from netdsl.elaborate.bodies import BodyElaborator
+    from netdsl.elaborate.names import Names
+
+
+def join_kind(item: tree.Join | tree.Skip) -> str:
+    """The layer that puts the branches together."""
+    return item.kind if isinstance(item, tree.Join) else "add"
+
+
+def branches(
+    elaborator: BodyElaborator, place: Place, names: Names, item: tree.Join | tree.Skip, current: Tensor
+) -> list[Tensor]:
+    """The results of the branches, each of which starts from the current tensor."""
+    if isinstance(item, tree.Join):
+        results = list(_collect(elaborator, elaborator.deeper(place.inner(names), item.span), item.body, current))
+        if not results:
+            raise fail(
+                "E0505",
+                f"`{item.kind}` has no branches",
+                item.span,
+                help="each line of its body is a branch: a chain, `identity` or `@label`",
+            )
+        return results
+    result = elaborator.inside(place, names, item.body, current, item.span)
+    if result is current and isinstance(current, Node):
+        raise fail(
+            "E0504",
+            "the body of this `skip` has no layers, and would add the tensor to itself",
+            item.body.span,
+            help="write its layers, or drop it; `skip if n > 0 { ... }` drops the addition alone",
+        )
+    wanted = True if item.condition is None else elaborator.evaluator(place, current).truth(item.condition)
+    if isinstance(wanted, Unknown):
+        return [UNKNOWN]
+    return [result, _shortcut(elaborator, place, names, item.shortcut, current)] if wanted else [result]
+
+
+def _shortcut(
+    elaborator: BodyElaborator, place: Place, names: Names, shortcut: tree.Shortcut | None, current: Tensor
+) -> Tensor:
+    if shortcut is None:
+        return current
+    wanted = True if shortcut.condition is None else elaborator.evaluator(place, current).truth(shortcut.condition)
+    if isinstance(wanted, Unknown):
+        return UNKNOWN
+    return elaborator.inside(place, names, shortcut.body, current, shortcut.span) if wanted else current
+
+
+def _collect(elaborator: BodyElaborator, place: Place, body: tree.Body, current: Tensor) -> Iterator[Tensor]:
+    """One tensor for each chain of the body; a loop or condition that is a whole line gives its chains."""
+    for statement in body.statements:
+        elaborator.errors.spend(place.names.scope, 1, statement.span)
+        if not isinstance(statement, tree.Chain):
+            if isinstance(statement, tree.Let | tree.Default):
+                place = place.onwards()
+                elaborator.errors.spend(place.names.scope, len(place.environment.values) // 4, statement.span)
+            elaborator.guarded(place, statement, current)
+            continue
+        first = statement.elements[0]
+        if (
+            len(statement.elements) == 1
+            and first.label is None
+            and isinstance(first.item, tree.Repeat | tree.For | tree.If)
+        ):
+            try:
+                yield from _spread(elaborator, place, first.item, current)
+            except NetdslError as error:
+                elaborator.errors.report(error, place.names.scope)
+                yield UNKNOWN
+        else:
+            yield elaborator.chain(place, statement, current)
+
+
+def _spread(
+    elaborator: BodyElaborator, place: Place, item: tree.Repeat | tree.For | tree.If, current: Tensor
+) -> Iterator[Tensor]:
+    """The branches that a loop or a condition stands for."""
+    evaluator = elaborator.evaluator(place, current)
+    if not isinstance(item, tree.If):
+        for values in turns(item, evaluator):
+            yield from _collect(
+                elaborator, elaborator.deeper(place.inner(place.names, values), item.span), item.body, current
+            )
+        return
+    body = chosen(item, evaluator)
+    if isinstance(body, tree.Body):
+        yield from _collect(elaborator, elaborator.deeper(place.inner(place.names), item.span), body, current)
+    elif body is not None:
+        yield body
+
+
+def join(
+    elaborator: BodyElaborator,
+    place: Place,
+    item: tree.Join | tree.Skip,
+    inputs: list[Tensor],
+    spot: Spot,
+    current: Tensor,
+) -> Node | Unknown:
+    """The layer that puts the results of branches together."""
+    if isinstance(item, tree.Skip) and len(inputs) == 1:
+        return need(inputs[0], item.span)  # the condition of the skip failed
+    kind = join_kind(item)
+    arguments = item.arguments if isinstance(item, tree.Join) else ()
+    given = match(Callee.of_dataclass(kind, LAYERS[kind]), arguments, elaborator.evaluator(place, current))
+    bound = {**place.defaults.get(LAYERS[kind], {}), **given}
+    layer = make_layer(LAYERS[kind], bound, item.span)
+    nodes = [need(tensor, item.span) for tensor in inputs]
+    known = tuple(node for node in nodes if isinstance(node, Node))
+    if isinstance(layer, Unknown) or len(known) < len(nodes):
+        return UNKNOWN
+    word = replace(item.span, end=item.span.start + len(kind if isinstance(item, tree.Join) else "skip"))
+    roles = _roles(item.shortcut, taken=inputs[1] is not current) if isinstance(item, tree.Skip) else ()
+    return elaborator.make(spot, layer, known, word, bound, roles)
+
+
+def _roles(shortcut: tree.Shortcut | None, *, taken: bool) -> tuple[str, str]:
+    """What errors call the two branches of a skip."""
+    if taken:
+        return "the body", "the shortcut"
+    return "the body", f"{IDENTITY}, since the shortcut's condition fails," if shortcut is not None else IDENTITY

@@ -1,0 +1,67 @@
+"""Where a statement stands, and the tensor that reaches it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, TypeAlias
+
+from netdsl.diagnostics import fail
+from netdsl.elaborate.values import Environment, Unknown, Value
+from netdsl.ir.graph import Node
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from netdsl.elaborate.binding import Bound
+    from netdsl.elaborate.names import Names
+    from netdsl.elaborate.program import BlockDefinition, Module
+    from netdsl.layer import Layer
+    from netdsl.source import Span
+
+Tensor: TypeAlias = Node | Unknown | None
+"""The current tensor: None before any input, `UNKNOWN` after an error."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a statement stands.
+
+    Attributes:
+        module: the file, whose blocks can be called.
+        environment: parameters, `let` names and loop variables.
+        names: the scope that new members enter.
+        defaults: evaluated `default` arguments by layer or block, also where a parameter holds it.
+        depth: how many bodies deep this is.
+    """
+
+    module: Module
+    environment: Environment
+    names: Names
+    defaults: dict[BlockDefinition | type[Layer], dict[str, Bound]]
+    depth: int
+
+    def inner(self, names: Names, values: Mapping[str, Value] | None = None) -> Place:
+        """A body inside this one: own names on top, the defaults in force so far."""
+        environment = Environment(dict(values or {}), self.environment)
+        return Place(self.module, environment, names, dict(self.defaults), self.depth + 1)
+
+    def onwards(self) -> Place:
+        """The same place for a `let` or `default` to change; a `reuse` of what stands before sees no change."""
+        environment = Environment(dict(self.environment.values), self.environment.outer)
+        return replace(self, environment=environment, defaults=dict(self.defaults))
+
+
+def need(current: Tensor, span: Span) -> Node | Unknown:
+    """The current tensor where a statement cannot do without one.
+
+    Raises:
+        NetdslError: none arrives (E0502).
+    """
+    if current is None:
+        raise fail(
+            "E0502",
+            "no tensor arrives here",
+            span,
+            help="begin the net with `input image: 3x224x224`, or the chain with `@label`",
+        )
+    return current

@@ -1,0 +1,88 @@
+"""Promises: what a net's `assert` say of the graph that it became."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from netdsl.counts import count_macs, count_params
+from netdsl.diagnostics import NetdslError, fail
+from netdsl.elaborate.expressions import Evaluator
+from netdsl.elaborate.suggestions import listed, suggestion
+from netdsl.elaborate.values import Environment, Value
+from netdsl.show import show
+from netdsl.syntax import tree
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from netdsl.elaborate.errors import Errors
+    from netdsl.elaborate.place import Place
+    from netdsl.ir.graph import Graph
+    from netdsl.source import Span
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """An `assert` and the names it was written among."""
+
+    place: Place
+    statement: tree.Assert
+
+
+def check_promises(promises: Iterable[Promise], graph: Graph, errors: Errors) -> None:
+    """Report the promises that a graph does not keep."""
+    facts: dict[str, Value] = {
+        "params": count_params(graph),
+        "macs": count_macs(graph),
+        "layers": len(graph.nodes) - len(graph.inputs),
+    }
+    for promise in promises:
+        condition = promise.statement.condition
+        place = promise.place
+        spend = partial(errors.spend, place.names.scope)
+        evaluator = Evaluator(place.module, Environment(dict(facts), place.environment), spend)
+        try:
+            if evaluator.truth(condition) is False:
+                errors.report(_broken(condition, evaluator, facts))
+        except NetdslError as error:
+            errors.report(_not_known(error, facts, evaluator.environment.names()))
+
+
+def _broken(condition: tree.Expression, evaluator: Evaluator, facts: Mapping[str, Value]) -> NetdslError:
+    """What a false assertion says: the values of the part that fails."""
+    span = condition.span
+    if not isinstance(condition, tree.Binary) or condition.operator == "or":
+        return fail("E0601", f"`{span.text}` does not hold", span, notes=_spoken_of(facts, span))
+    if condition.operator == "and":
+        fails = condition.left if evaluator.truth(condition.left) is False else condition.right
+        return _broken(fails, evaluator, facts)
+    left, right = (_number_text(evaluator.evaluate(side)) for side in (condition.left, condition.right))
+    label = "" if isinstance(condition.right, tree.Constant) else f"{left} {condition.operator} {right} does not hold"
+    return fail("E0601", f"`{condition.left.span.text}` is {left}, and `{span.text}` was promised", span, label=label)
+
+
+def _not_known(error: NetdslError, facts: Mapping[str, Value], names: set[str]) -> NetdslError:
+    """The errors of a condition; one that sizes of the input decide is no promise."""
+    found = []
+    for d in error.diagnostics:
+        if d.code == "E0311" and d.span is not None:
+            found.append(replace(d, code="E0602", notes=_spoken_of(facts, d.span)))
+        elif d.code == "E0202" and d.span is not None:
+            known = f"an `assert` knows {listed(facts)}, and the names seen where it stands"
+            found.append(replace(d, help=suggestion(d.span.text, names) or known))
+        else:
+            found.append(d)
+    return NetdslError(found)
+
+
+def _spoken_of(facts: Mapping[str, Value], span: Span) -> tuple[str, ...]:
+    """The facts that a condition speaks of."""
+    words = re.findall(r"\w+", span.text)
+    return tuple(f"`{name}` is {value}" for name, value in facts.items() if name in words)
+
+
+def _number_text(value: Value) -> str:
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else show(value)

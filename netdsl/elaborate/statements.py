@@ -1,0 +1,62 @@
+"""Statements that make no layers of their own: promises of a shape, learned tensors, outputs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from netdsl.diagnostics import fail
+from netdsl.elaborate.nodes import Spot
+from netdsl.elaborate.place import Place, Tensor, need
+from netdsl.elaborate.values import UNKNOWN, Unknown
+from netdsl.ir.dim import equality_constraints
+from netdsl.ir.types import format_shape
+from netdsl.layers.ends import Param as LearnedTensor
+
+if TYPE_CHECKING:
+    from netdsl.elaborate.elaboration import Elaboration
+    from netdsl.syntax import tree
+
+
+def expect(elaboration: Elaboration, place: Place, statement: tree.Expect, current: Tensor) -> None:
+    """`expect 512x7x7`: compare the shape of the current tensor."""
+    evaluator = elaboration.evaluator(place, current)
+    wanted = [evaluator.size(dim) for dim in statement.shape.dims]
+    sizes = tuple(size for size in wanted if not isinstance(size, Unknown))
+    here = need(current, statement.span)
+    if isinstance(here, Unknown) or len(sizes) < len(wanted):
+        return
+    if here.type.shape != sizes:
+        same_rank = here.type.rank == len(sizes)
+        constraint = equality_constraints(zip(here.type.shape, sizes, strict=True)) if same_rank else None
+        raise fail(
+            "E0407",
+            f"the shape here is {here.type}, not {format_shape(sizes)}",
+            statement.shape.span,
+            help=f"add `where {constraint}` to the `input` if that is meant" if constraint else None,
+        )
+
+
+def learned_tensor(elaboration: Elaboration, place: Place, statement: tree.Parameter) -> None:
+    """`param position: 1x768`: make a tensor that is learned."""
+    evaluator = elaboration.evaluator(place, None)
+    wanted = [evaluator.whole(dim, 1) for dim in statement.shape.dims]
+    sizes = tuple(size for size in wanted if not isinstance(size, Unknown))
+    name, member = place.names.enter(statement.name, "param", statement.name_span, counted=False)
+    member.output = UNKNOWN
+    if len(sizes) == len(wanted):
+        spot = Spot.of(place.names, name)
+        member.output = elaboration.make(spot, LearnedTensor(sizes), (), statement.span, {})
+
+
+def mark_output(elaboration: Elaboration, statement: tree.Output, current: Tensor) -> None:
+    """`output name`: the current tensor is a result of the net."""
+    check_output_name(elaboration, statement)
+    elaboration.outputs[statement.name] = need(current, statement.span)
+
+
+def check_output_name(elaboration: Elaboration, statement: tree.Output | tree.Aux) -> None:
+    """Refuse a name that an output has already (E0506)."""
+    if statement.name in elaboration.outputs or statement.name in elaboration.aux:
+        raise fail(
+            "E0506", f"two outputs are called `{statement.name}`", statement.name_span, help="choose another name"
+        )

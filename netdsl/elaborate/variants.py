@@ -1,0 +1,97 @@
+"""The arguments of a net: those of its variants, and those given from outside."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from netdsl.diagnostics import fail
+from netdsl.elaborate.binding import Bound, Callee, match
+from netdsl.elaborate.errors import DEEPEST, Errors
+from netdsl.elaborate.expressions import Evaluator
+from netdsl.elaborate.program import BlockDefinition, NetDefinition, VariantDefinition
+from netdsl.elaborate.suggestions import suggestion
+from netdsl.elaborate.values import BlockValue, Environment, LayerValue, Value
+from netdsl.ir.graph import Scope
+from netdsl.layer import LAYERS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def resolve(net: NetDefinition, errors: Errors) -> tuple[BlockDefinition, dict[str, Value]]:
+    """The net with a body behind a variant, and the arguments collected on the way; the outermost win.
+
+    Raises:
+        NetdslError: a variant of nothing (E0206), of itself (E0211) or too deep (E0702), or arguments that do not fit.
+    """
+    bound: dict[str, Bound] = {}
+    pending: list[VariantDefinition] = []
+    while isinstance(net, VariantDefinition):
+        variant = net.declaration
+        if len(pending) > DEEPEST:
+            message = f"variants of variants are nested more than {DEEPEST} deep"
+            raise fail("E0702", message, variant.base_span, help="make variants of the net with a body")
+        if net in pending:
+            raise fail(
+                "E0211",
+                f"`{variant.name}` is a variant of itself",
+                variant.base_span,
+                help="give one of them a body, as `net name { ... }`",
+            )
+        pending.append(net)
+        known = net.module.nets
+        if variant.base in net.module.blocks:
+            raise fail(
+                "E0206",
+                f"`{variant.base}` is a block, and a variant is made of a net",
+                variant.base_span,
+                help=f"call it in a net: `net {variant.name} {{ input image: 3x224x224; {variant.base} ... }}`",
+            )
+        if variant.base not in known:
+            raise fail(
+                "E0206",
+                f"there is no net `{variant.base}`",
+                variant.base_span,
+                help=suggestion(variant.base, known) or "a variant is made of a `net` seen from here",
+            )
+        net = known[variant.base]
+    for definition in reversed(pending):
+        variant = definition.declaration
+        callee = Callee.of_declaration(variant.base, net.declaration)
+        spend = partial(errors.spend, Scope(""))
+        bound |= match(callee, variant.arguments, Evaluator(definition.module, Environment({}), spend))
+        errors.origin = (*errors.origin, (variant.base, variant.base_span))
+    return net, {key: argument.value for key, argument in bound.items()}
+
+
+def given(name: str, base: BlockDefinition, arguments: Mapping[str, object]) -> dict[str, Value]:
+    """The arguments that the command line or the API gives to the net `name`, whose body is `base`.
+
+    Raises:
+        NetdslError: an argument that the net does not have (E0301), or that is no value of the language (E0305).
+    """
+    callee = Callee.of_declaration(name, base.declaration)
+    known = [formal.name for formal in callee.formals]
+    for key in arguments:
+        if key not in known:
+            raise fail(
+                "E0301",
+                f"the net `{name}` has no parameter `{key}`",
+                base.declaration.name_span,
+                help=suggestion(key, known) or callee.usage(),
+            )
+    return {key: _value(key, value, base) for key, value in arguments.items()}
+
+
+def _value(key: str, value: object, base: BlockDefinition) -> Value:
+    """What a value from outside is here; a string may be the name of a block or a layer."""
+    if isinstance(value, list | tuple):
+        return tuple(_value(key, item, base) for item in value)
+    if isinstance(value, str) and value in base.module.blocks:
+        return BlockValue(base.module.blocks[value])
+    if isinstance(value, str) and value in LAYERS:
+        return LayerValue(LAYERS[value])
+    if isinstance(value, int | float | str):
+        return value
+    raise fail("E0305", f"`{key}` takes a number, a truth value, a string or a list, not {type(value).__name__}")
