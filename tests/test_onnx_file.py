@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ import pytest
 from graphs import Sketch, chain, run_model, sample, trained
 
 from netdsl.backends import onnx_file
-from netdsl.backends.onnx import LoweredModel, lower
+from netdsl.backends.onnx import lower
 from netdsl.backends.onnx_file import assemble, write
 from netdsl.diagnostics import NetdslError
 from netdsl.files import whole_file
@@ -33,6 +34,8 @@ from netdsl.layers.shape import Flatten
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from netdsl.backends.onnx import LoweredModel
 
 TESTS = Path(__file__).parent
 
@@ -50,7 +53,7 @@ def small() -> Graph:
 def with_params(*params: Param) -> LoweredModel:
     """A model that has these parameters and reads none of them."""
     lowered = lower(chain((2,), Relu()))
-    return LoweredModel(lowered.proto, list(params))
+    return replace(lowered, params=list(params))
 
 
 def same_weights(model: onnx.ModelProto, lowered: LoweredModel) -> None:

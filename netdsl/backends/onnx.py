@@ -42,10 +42,17 @@ BATCH = "N"
 
 @dataclass
 class LoweredModel:
-    """A model proto whose initializers for parameters are missing, and those parameters in file order."""
+    """A model proto whose initializers for parameters are missing.
+
+    Attributes:
+        proto: the model.
+        params: the parameters that are missing, in file order.
+        values: the name of the value that is a node's result, by the node's path.
+    """
 
     proto: onnx.ModelProto
     params: list[Param]
+    values: dict[str, str]
 
 
 def lower(graph: Graph, *, opset: int | None = None, training: bool = False, batch: int | None = None) -> LoweredModel:
@@ -124,7 +131,8 @@ class _Builder:
         self.model.opset_import.add(domain="", version=self.opset)
         for key, value in self._metadata().items():
             self.model.metadata_props.add(key=f"netdsl.{key}", value=value)
-        return LoweredModel(self.model, list(self.params.values()))
+        values = {node.name: value for node, value in self.values.items()}
+        return LoweredModel(self.model, list(self.params.values()), values)
 
     def op(self, name: str, op_type: str, inputs: tuple[str | None, ...], attributes: dict[str, Any]) -> onnx.NodeProto:
         """Add a node whose one output is called as the node itself."""
