@@ -1,7 +1,8 @@
-"""One layer against ONNX's checker, ONNX's shape inference, onnxruntime and a reference in torch."""
+"""One layer against ONNX's checker, ONNX's shape inference, onnxruntime, and a reference in torch."""
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import onnxruntime
 import torch
 from onnx import numpy_helper
 
+from netdsl.backends import torch as torch_backend
 from netdsl.backends.onnx import lower, onnx_dtype
 from netdsl.ir.dim import evaluate
 from netdsl.ir.graph import Graph, Node, Scope
@@ -21,6 +23,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from netdsl.layer import Layer
+
+
+_EXACT = {"float16": 1e-2, "float32": 1e-5, "float64": 1e-9}
+"""The relative tolerance of the module against the reference, both computed by torch; 0 for all but floats."""
 
 
 def one_layer(layer: Layer, *types: TensorType) -> Graph:
@@ -41,20 +47,22 @@ def conform(  # noqa: PLR0913 - a table of cases gives each of them by name
     params: Mapping[str, np.ndarray] | None = None,
     module: torch.nn.Module | None = None,
     opset: int | None = None,
+    batches: Sequence[int] | None = None,
     rtol: float = 1e-4,
     atol: float = 1e-5,
 ) -> onnx.ModelProto:
-    """Hold a layer to what it says of itself and to PyTorch, at the batch size of `inputs` and at 1.
+    """Hold a layer to what it says of itself and to PyTorch.
 
     Args:
         layer: the layer.
-        inputs: its inputs, batch included; 3 samples are a good batch.
+        inputs: its inputs, batch included.
         reference: called with the inputs as tensors and the parameters as keywords (`weight=`, `bias=`).
         types: the types the graph is built for, if they are not simply those of `inputs`: with symbolic sizes.
         sizes: the values that symbolic sizes have in `inputs`.
         params: values of parameters by role; all others are drawn at random.
         module: a torch module that must have the same names, shapes and trainability of parameters and buffers.
         opset: the opset to write; None is the lowest with the layer's best form.
+        batches: the batch sizes to try; None is 1 and that of `inputs`.
         rtol: relative tolerance of the comparison with `reference`.
         atol: absolute tolerance of the comparison with `reference`.
 
@@ -79,12 +87,20 @@ def conform(  # noqa: PLR0913 - a table of cases gives each of them by name
 
     shape = tuple(evaluate(dim, sizes or {}) for dim in node.type.shape)
     session = _session(model)
-    for batch in sorted({1, inputs[0].shape[0]}):
+    trained = torch_backend.lower(graph, lambda param: by_name[param.name])
+    _has_params(trained, node)
+    _gradients_flow(trained, inputs, node)
+    trained.eval()
+    for batch in batches or sorted({1, inputs[0].shape[0]}):
         arrays = [array[:batch] for array in inputs]
         (got,) = session.run(None, {f"x{i}": array for i, array in enumerate(arrays)})
         with torch.no_grad():
             tensors = {role: torch.from_numpy(value.copy()) for role, value in values.items()}
             want = reference(*(torch.from_numpy(array.copy()) for array in arrays), **tensors).numpy()
+            ours = trained(*(torch.from_numpy(array.copy()) for array in arrays)).numpy()
+        assert ours.shape == (batch, *shape), f"inferred {shape}, the module gives {ours.shape[1:]} for {layer}"
+        assert ours.dtype == want.dtype
+        np.testing.assert_allclose(ours, want, rtol=_EXACT.get(str(want.dtype), 0), atol=1e-6, err_msg=str(layer))
         assert want.shape == (batch, *shape), f"inferred {shape}, torch gives {want.shape[1:]} for {layer}"
         assert got.shape == (batch, *shape), f"inferred {shape}, onnxruntime gives {got.shape[1:]} for {layer}"
         assert str(got.dtype) == node.type.dtype.value
@@ -114,6 +130,31 @@ def _same_state(specs: Mapping[str, ParamSpec], module: torch.nn.Module) -> None
     ours: dict[str, Any] = {role: (spec.shape, spec.trainable) for role, spec in specs.items()}
     theirs = {name: (tuple(value.shape), name in trainable) for name, value in module.state_dict().items()}
     assert list(ours.items()) == list(theirs.items())
+
+
+def _has_params(module: torch.nn.Module, node: Node) -> None:
+    """A module has the parameters of a node and no more, but for what PyTorch's batch norm counts for itself."""
+    state = {name: value for name, value in module.state_dict().items() if not name.endswith("num_batches_tracked")}
+    assert list(state) == [param.name for param in node.params.values()]
+    trainable = dict(module.named_parameters())
+    for param in node.params.values():
+        assert tuple(state[param.name].shape) == param.spec.shape
+        assert str(state[param.name].dtype) == f"torch.{param.spec.dtype.value}"
+        assert (param.name in trainable) == param.spec.trainable
+
+
+def _gradients_flow(module: torch.nn.Module, inputs: Sequence[np.ndarray], node: Node) -> None:
+    """In training mode every parameter gets a gradient, which is finite and not 0 everywhere."""
+    if not any(param.spec.trainable for param in node.params.values()):
+        return
+    learner = deepcopy(module).train()  # running statistics move
+    result = learner(*(torch.from_numpy(array.copy()) for array in inputs))
+    weights = torch.randn(result.shape, generator=torch.Generator().manual_seed(0)).to(result.dtype)
+    (result * weights).sum().backward()
+    for name, param in learner.named_parameters():
+        assert param.grad is not None, f"no gradient reaches {name} of {node.layer}"
+        assert param.grad.isfinite().all()
+        assert param.grad.abs().max() > 0, f"the gradient of {name} of {node.layer} is 0"
 
 
 def _onnx_infers(model: onnx.ModelProto, expected: TensorType) -> None:

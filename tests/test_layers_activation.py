@@ -114,7 +114,7 @@ def test_elementwise_layers_take_one_number_for_each_sample(layer: Layer, refere
 
 
 def test_prelu_has_torchs_parameter() -> None:
-    x = np.zeros((3, 5, 2), "float32")
+    x = np.linspace(-1, 1, 30, dtype="float32").reshape(3, 5, 2)
     conform(PRelu(), x, reference=prelu, module=torch.nn.PReLU())
     conform(PRelu(shared=False), x, reference=prelu, module=torch.nn.PReLU(5))
     assert PRelu(init=0.1).params(TensorType((5,)))["weight"].init.value == 0.1

@@ -217,8 +217,8 @@ class _NodeLowering:
         return self.graph.get_attr(self.store.param(self.node, role))
 
     def sizes(self, shape: tuple[Dim, ...]) -> tuple[Any, ...]:
-        first = next(iter(self.values))
-        return (self._read(first, 0), *(dim if isinstance(dim, int) else self._size(dim) for dim in shape))
+        source = self.node.inputs[0] if self.node.inputs else next(iter(self.values))
+        return (self._read(source, 0), *(dim if isinstance(dim, int) else self._size(dim) for dim in shape))
 
     def _size(self, dim: Symbolic) -> fx.Node:
         """A size that is known at run time, from an input of the layer if it has it, else from those of the net."""

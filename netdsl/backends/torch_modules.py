@@ -14,6 +14,67 @@ class BatchNorm(nn.modules.batchnorm._BatchNorm):  # noqa: SLF001 - the base tha
         """Every number of dimensions will do."""
 
 
+class InstanceNorm(nn.modules.instancenorm._InstanceNorm):  # noqa: SLF001 - the base that PyTorch's own have
+    """Instance normalization of tensors with any number of spatial dimensions."""
+
+    def _check_input_dim(self, x: torch.Tensor) -> None:
+        """Every number of dimensions will do."""
+
+    def _get_no_batch_dim(self) -> int:
+        """None: there is always a batch."""
+        return -1
+
+
+class ChannelAffine(nn.Module):
+    """y[c] = weight[c] * x[c] + bias[c]; without `scale` there is no weight, without `bias` no bias."""
+
+    def __init__(self, channels: int, *, scale: bool = True, bias: bool = True) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(channels)) if scale else None
+        self.bias = nn.Parameter(torch.zeros(channels)) if bias else None
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """N x C x anything."""
+        shape = [-1] + [1] * (x.ndim - 2)
+        if self.weight is not None:
+            x = x * self.weight.reshape(shape)
+        if self.bias is not None:
+            x = x + self.bias.reshape(shape)
+        return x
+
+
+class Normalize(nn.Module):
+    """y[c] = (x[c] - mean[c]) / std[c] with constants, one for each channel or one for all."""
+
+    mean: torch.Tensor
+    std: torch.Tensor
+
+    def __init__(self, mean: list[float], std: list[float], dtype: str = "float32") -> None:
+        super().__init__()
+        for name, numbers in (("mean", mean), ("std", std)):
+            self.register_buffer(name, torch.tensor(numbers, dtype=getattr(torch, dtype)), persistent=False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """N x C x anything."""
+        shape = [-1] + [1] * (x.ndim - 2)
+        return (x - self.mean.reshape(shape)) / self.std.reshape(shape)
+
+
+class Select(nn.Module):
+    """Some positions along dimension `dim`, from the end if negative."""
+
+    positions: torch.Tensor
+
+    def __init__(self, positions: list[int], dim: int) -> None:
+        super().__init__()
+        self.dim = dim
+        self.register_buffer("positions", torch.tensor(positions), persistent=False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Any shape."""
+        return x[(slice(None),) * self.dim + (self.positions,)]
+
+
 class ScaledTanh(nn.Module):
     """y = a * tanh(s * x)."""
 
@@ -51,6 +112,18 @@ class RadialBasis(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """... x size to ... x out."""
         return (x.unsqueeze(-2) - self.centres).square().sum(-1)
+
+
+class ChannelDropout(nn.Module):
+    """Dropout of whole channels of tensors with any number of spatial dimensions."""
+
+    def __init__(self, p: float) -> None:
+        super().__init__()
+        self.p = p
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """N x C x spatial."""
+        return torch.feature_dropout(x, self.p, self.training)
 
 
 class DropPath(nn.Module):

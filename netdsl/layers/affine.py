@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from netdsl.arguments import Flag, Reals
 from netdsl.ir.params import Init, ParamSpec
 from netdsl.ir.types import DType, TensorType
-from netdsl.layer import Layer, LayerError, Lowering, need_float, need_int, need_rank, register
+from netdsl.layer import Layer, LayerError, Lowering, TorchLowering, need_float, need_int, need_rank, register
 from netdsl.show import show
 
 if TYPE_CHECKING:
@@ -67,6 +67,9 @@ class Affine(ChannelAffine):
     def to_onnx(self, o: Lowering, *inputs: str) -> str:
         return apply_scale_and_shift(o, inputs[0], weight=self.scale, bias=self.bias)
 
+    def to_torch(self, t: TorchLowering, *inputs: Any) -> Any:
+        return t.module("ChannelAffine", channels(t.output), scale=self.scale, bias=self.bias)(*inputs)
+
 
 @register("normalize")
 @dataclass(frozen=True)
@@ -101,6 +104,9 @@ class Normalize(ChannelAffine):
     def to_onnx(self, o: Lowering, *inputs: str) -> str:
         centred = o.op("Sub", inputs[0], _constant(o, self.mean))
         return o.op("Div", centred, _constant(o, self.std))
+
+    def to_torch(self, t: TorchLowering, *inputs: Any) -> Any:
+        return t.module("Normalize", list(self.mean), list(self.std), dtype=t.output.dtype.value)(*inputs)
 
 
 def channels(x: TensorType) -> int:

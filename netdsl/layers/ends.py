@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 from netdsl.arguments import ArgumentError, Kind, ShapeArgument, describe
 from netdsl.ir.params import Init, ParamSpec
 from netdsl.ir.types import DType, TensorType
-from netdsl.layer import Layer, LayerError, Lowering, need_int, register
+from netdsl.layer import Layer, LayerError, Lowering, TorchLowering, need_int, register
 
 
 def _dtype(value: object) -> DType:
@@ -60,6 +60,9 @@ class Param(Layer):
 
     def to_onnx(self, o: Lowering, *inputs: str) -> str:
         return o.op("Expand", o.param(""), o.sizes(self.shape))
+
+    def to_torch(self, t: TorchLowering, *inputs: Any) -> Any:
+        return t.method(t.param(""), "expand", *t.sizes(self.shape))
 
     def _sizes(self) -> tuple[int, ...]:
         return tuple(need_int(dim, "the size of a learned tensor") for dim in self.shape)

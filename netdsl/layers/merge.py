@@ -187,8 +187,7 @@ class Mean(_Elementwise):
         return inputs[0] if len(inputs) == 1 else o.op("Div", _sum(o, inputs), o.const(float(len(inputs))))
 
     def to_torch(self, t: TorchLowering, *inputs: Any) -> Any:
-        total = reduce(partial(t.call, "operator.add"), inputs)
-        return total if len(inputs) == 1 else t.call("operator.truediv", total, len(inputs))
+        return inputs[0] if len(inputs) == 1 else t.call("torch.mean", t.call("torch.stack", list(inputs)), 0)
 
 
 # ------------------------------------------------------------------------------------------------ how it is done

@@ -145,6 +145,9 @@ class LayerNorm(_OverLastAxes):
         scaled = o.op("Mul", self.over_deviation(o, inputs[0], self.eps, centre=True), weight)
         return o.op("Add", scaled, bias) if bias else scaled
 
+    def to_torch(self, t: TorchLowering, *inputs: Any) -> Any:
+        return t.module("nn.LayerNorm", list(self.normalized(t.output)), eps=self.eps, bias=self.bias)(*inputs)
+
 
 @register("rmsnorm")
 @dataclass(frozen=True)
@@ -167,6 +170,9 @@ class RmsNorm(_OverLastAxes):
         least = 2.0**-52 if computing_type(o.output.dtype) is DType.FLOAT64 else 2.0**-23
         eps = least if self.eps is None else self.eps
         return o.op("Mul", self.over_deviation(o, inputs[0], eps, centre=False), o.param("weight"))
+
+    def to_torch(self, t: TorchLowering, *inputs: Any) -> Any:
+        return t.module("nn.RMSNorm", list(self.normalized(t.output)), eps=self.eps)(*inputs)
 
 
 @register("gn")
@@ -202,6 +208,11 @@ class GroupNorm(Layer):
         restored = o.op("Reshape", normalized, _shape(o, inputs[0]))
         return apply_scale_and_shift(o, restored, weight=self.affine, bias=self.affine)
 
+    def to_torch(self, t: TorchLowering, *inputs: Any) -> Any:
+        if not isinstance(t.output.shape[0], int):  # the module asks for the number, which counts for weights only
+            return t.call("F.group_norm", inputs[0], self.groups, eps=self.eps)
+        return t.module("nn.GroupNorm", self.groups, channels(t.output), eps=self.eps, affine=self.affine)(*inputs)
+
 
 @register("instance_norm")
 @dataclass(frozen=True)
@@ -232,6 +243,11 @@ class InstanceNorm(Layer):
         weight = o.param("weight") if self.affine else o.const([1.0] * size)
         bias = o.param("bias") if self.affine else o.const([0.0] * size)
         return o.op("InstanceNormalization", inputs[0], weight, bias, epsilon=self.eps)
+
+    def to_torch(self, t: TorchLowering, *inputs: Any) -> Any:
+        rank = t.output.rank - 1
+        module = f"nn.InstanceNorm{rank}d" if rank <= 3 else "InstanceNorm"
+        return t.module(module, channels(t.output), eps=self.eps, affine=self.affine)(*inputs)
 
 
 @register("lrn")

@@ -161,6 +161,17 @@ class LpPool(_Pool):
         total = o.op("Mul", mean, o.const(float(prod(slide.kernel for slide in slides))))
         return o.op("Pow", total, o.const(1.0 / self.norm))
 
+    def to_torch(self, t: TorchLowering, *inputs: Any) -> Any:
+        slides = self.slides(t.inputs[0])
+        pool = t.module(
+            f"nn.LPPool{len(slides)}d",
+            self.norm,
+            single(slide.kernel for slide in slides),
+            stride=single(slide.stride for slide in slides),
+            ceil_mode=self.ceil,
+        )
+        return pool(*inputs)
+
 
 def _average(o: Lowering, x: str, slides: tuple[Slide, ...], *, count_pad: bool) -> str:
     """Mean over windows. Padding that counts beside an overhang that does not is made part of the input."""

@@ -79,6 +79,10 @@ class Dropout2d(_DropWhole):
     def drawn(self, x: TensorType) -> tuple[Dim, ...]:
         return (x.shape[0], *(1 for _ in x.shape[1:]))
 
+    def to_torch(self, t: TorchLowering, *inputs: Any) -> Any:
+        rank = t.output.rank - 1
+        return t.module(f"nn.Dropout{rank}d" if rank <= 3 else "ChannelDropout", self.p)(*inputs)
+
 
 @register("drop_path")
 @dataclass(frozen=True)
@@ -98,3 +102,6 @@ class DropPath(_DropWhole):
 
     def drawn(self, x: TensorType) -> tuple[Dim, ...]:
         return tuple(1 for _ in x.shape)
+
+    def to_torch(self, t: TorchLowering, *inputs: Any) -> Any:
+        return t.module("DropPath", self.p)(*inputs)

@@ -1,14 +1,14 @@
 """Larger and smaller images: padding, cropping, upsampling."""
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 from netdsl.arguments import Flag, Margins, Real, Size, choice
 from netdsl.ir.dim import upper_bound
 from netdsl.ir.types import DType, TensorType
-from netdsl.layer import Layer, LayerError, Lowering, Window, per_dimension, register
+from netdsl.layer import Layer, LayerError, Lowering, TorchLowering, Window, per_dimension, register, single
 from netdsl.layer import spatial as in_words
-from netdsl.layers.windows import SIDES, ZERO, need_image, per_side
+from netdsl.layers.windows import SIDES, ZERO, need_image, per_side, torch_margins
 
 SPATIAL = {"linear": 1, "bilinear": 2, "trilinear": 3, "bicubic": 2}
 """How many spatial dimensions a way to interpolate is for."""
@@ -54,6 +54,14 @@ class Pad(Layer):
             mode={"replicate": "edge"}.get(self.mode, self.mode),
         )
 
+    def to_torch(self, t: TorchLowering, *inputs: Any) -> Any:
+        rank = t.output.rank - 1
+        margins = single(torch_margins(*per_side(self.p, rank)))
+        if self.mode == "constant":
+            return t.module(f"nn.ConstantPad{rank}d", margins, self.value)(*inputs)
+        way = {"reflect": "Reflection", "replicate": "Replication"}[self.mode]
+        return t.module(f"nn.{way}Pad{rank}d", margins)(*inputs)
+
 
 @register("crop")
 @dataclass(frozen=True)
@@ -86,6 +94,10 @@ class Crop(Layer):
         ends = [-margin if margin else 2**63 - 1 for margin in after]
         axes = list(range(2, o.output.rank + 1))
         return o.op("Slice", inputs[0], o.const(list(before)), o.const(ends), o.const(axes))
+
+    def to_torch(self, t: TorchLowering, *inputs: Any) -> Any:
+        margins = torch_margins(*per_side(self.p, t.output.rank - 1))
+        return t.call("F.pad", inputs[0], [-margin for margin in margins])
 
 
 @register("upsample")
@@ -146,3 +158,8 @@ class Upsample(Layer):
             coordinate_transformation_mode="align_corners" if self.align_corners else "half_pixel",
             cubic_coeff_a=-0.75 if self.mode == "bicubic" else None,
         )
+
+    def to_torch(self, t: TorchLowering, *inputs: Any) -> Any:
+        corners = None if self.mode == "nearest" else self.align_corners
+        scale = single(per_dimension(self.scale, t.output.rank - 1, "scale"))
+        return t.module("nn.Upsample", scale_factor=scale, mode=self.mode, align_corners=corners)(*inputs)

@@ -86,6 +86,12 @@ class Reshape(Layer):
     def to_onnx(self, o: Lowering, *inputs: str) -> str:
         return _reshaped(o, inputs[0], o.inputs[0].shape, o.output.shape)
 
+    def to_torch(self, t: TorchLowering, *inputs: Any) -> Any:
+        shape = t.output.shape
+        if sum(not isinstance(dim, int) for dim in shape) == 1:
+            shape = tuple(dim if isinstance(dim, int) else -1 for dim in shape)
+        return t.call("torch.reshape", inputs[0], t.sizes(shape))
+
     def _misfit(self, x: TensorType, known: Dim) -> LayerError:
         """The error of a shape that has not the elements of `x`, with the size that would make it fit."""
         given = f"`reshape` keeps the number of elements: {x} has {x.elements}, and {show(self.shape)} has "
@@ -125,6 +131,9 @@ class Transpose(Layer):
     def to_onnx(self, o: Lowering, *inputs: str) -> str:
         return o.op("Transpose", inputs[0], perm=[0, *(axis + 1 for axis in self._axes(o.output.rank))])
 
+    def to_torch(self, t: TorchLowering, *inputs: Any) -> Any:
+        return t.call("torch.permute", inputs[0], (0, *(axis + 1 for axis in self._axes(t.output.rank))))
+
     def _axes(self, rank: int) -> list[int]:
         axes = [normalized_axis(axis, rank, "perm") for axis in self.perm]
         if sorted(axes) != list(range(rank)):
@@ -160,6 +169,9 @@ class ChannelShuffle(Layer):
         grouped = _reshaped(o, inputs[0], o.output.shape, (self.groups, width, area))
         dealt = o.op("Transpose", grouped, perm=[0, 2, 1, 3])
         return _reshaped(o, dealt, (width, self.groups, area), o.output.shape)
+
+    def to_torch(self, t: TorchLowering, *inputs: Any) -> Any:
+        return t.module("nn.ChannelShuffle", self.groups)(*inputs)
 
 
 @register("pixel_shuffle")
@@ -197,6 +209,9 @@ class PixelShuffle(Layer):
 
     def to_onnx(self, o: Lowering, *inputs: str) -> str:
         return o.op("DepthToSpace", inputs[0], blocksize=self.r, mode="CRD")
+
+    def to_torch(self, t: TorchLowering, *inputs: Any) -> Any:
+        return t.module("nn.PixelShuffle", self.r)(*inputs)
 
 
 def _reshaped(o: Lowering, value: str, old: tuple[Dim, ...], new: tuple[Dim, ...]) -> str:

@@ -14,7 +14,16 @@ from netdsl.ir.dim import (
     upper_bound,
 )
 from netdsl.ir.types import TensorType
-from netdsl.layer import Layer, LayerError, Lowering, Window, divisibility, normalized_axis, register
+from netdsl.layer import (
+    Layer,
+    LayerError,
+    Lowering,
+    TorchLowering,
+    Window,
+    divisibility,
+    normalized_axis,
+    register,
+)
 
 END = 2**63 - 1
 """What ONNX takes for the end of an axis."""
@@ -58,6 +67,9 @@ class Select(Layer):
     def to_onnx(self, o: Lowering, *inputs: str) -> str:
         axis = normalized_axis(self.axis, o.output.rank)
         return o.op("Gather", inputs[0], o.const(list(self.maps)), axis=axis + 1)
+
+    def to_torch(self, t: TorchLowering, *inputs: Any) -> Any:
+        return t.module("Select", list(self.maps), dim=normalized_axis(self.axis, t.output.rank) + 1)(*inputs)
 
 
 @register("slice")
@@ -104,6 +116,11 @@ class Slice(Layer):
     def to_onnx(self, o: Lowering, *inputs: str) -> str:
         return _cut(o, inputs[0], self.start, END if self.stop is None else self.stop, self.axis, self.step)
 
+    def to_torch(self, t: TorchLowering, *inputs: Any) -> Any:
+        start, stop = (None if at is None else t.sizes((at,))[1] for at in (self.start, self.stop))
+        whole = [slice(None)] * (normalized_axis(self.axis, t.output.rank) + 1)
+        return t.call("operator.getitem", inputs[0], (*whole, slice(start, stop, self.step)))
+
 
 @register("split")
 @dataclass(frozen=True)
@@ -140,6 +157,10 @@ class Split(Layer):
     def to_onnx(self, o: Lowering, *inputs: str) -> str:
         size = o.output.shape[normalized_axis(self.axis, o.output.rank)]
         return _cut(o, inputs[0], self.index * size, (self.index + 1) * size, self.axis)
+
+    def to_torch(self, t: TorchLowering, *inputs: Any) -> Any:
+        parts = t.call("torch.chunk", inputs[0], self.parts, dim=normalized_axis(self.axis, t.output.rank) + 1)
+        return t.call("operator.getitem", parts, self.index)
 
 
 # ------------------------------------------------------------------------------------------------ how it is done
