@@ -18,7 +18,7 @@ class CrossEntropy:
 
 @dataclass(frozen=True)
 class Quadratic:
-    """Mean squared difference to the one-hot target (torch.nn.MSELoss)."""
+    """Half the squared distance to the one-hot target, the quadratic cost of Nielsen's book (2015)."""
 
 
 @dataclass(frozen=True)

@@ -23,14 +23,18 @@ BELOW = {
     "netdsl.passes": ["netdsl.passes", "netdsl.layers", "netdsl.layer", "netdsl.ir"],
     "netdsl.backends": ["netdsl.backends", "netdsl.layer", "netdsl.ir", "netdsl.diagnostics", "netdsl.counts",
                         "netdsl.files", "netdsl.version", "netdsl.weights"],
+    "netdsl.checkpoints": ["netdsl.checkpoints", "netdsl.ir", "netdsl.diagnostics", "netdsl.files", "netdsl.weights"],
+    "netdsl.training": ["netdsl.training", "netdsl.recipe", "netdsl.ir", "netdsl.files", "netdsl.diagnostics"],
 }  # fmt: skip
 """What each room may import of netdsl."""
 
 HEAVY = {
-    "numpy": ["netdsl.backends", "netdsl.weights", "netdsl.runtime"],
-    "onnx": ["netdsl.backends"],
+    "numpy": ["netdsl.backends", "netdsl.checkpoints", "netdsl.weights", "netdsl.runtime"],
+    "onnx": ["netdsl.backends", "netdsl.checkpoints.onnx_model"],
+    "safetensors": ["netdsl.checkpoints.safetensors_file"],
+    "ml_dtypes": ["netdsl.checkpoints"],
     "onnxruntime": [],
-    "torch": ["netdsl.backends.torch", "netdsl.backends.torch_modules"],
+    "torch": ["netdsl.backends.torch", "netdsl.backends.torch_modules", "netdsl.training"],
 }
 """Where a package may be imported when a module is; elsewhere a function imports what it needs."""
 

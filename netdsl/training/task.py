@@ -1,0 +1,103 @@
+"""The net and its recipe as a LightningModule."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from pytorch_lightning import LightningModule
+from torch import nn
+
+from netdsl.training.batches import stream
+from netdsl.training.losses import make_loss
+from netdsl.training.optimizers import make_optimizer, make_schedule
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from netdsl.ir.graph import Graph
+    from netdsl.training.settings import Settings
+
+    Batch = tuple[torch.Tensor, torch.Tensor]
+
+
+class Task(LightningModule):
+    """Trains `net` by the recipe in `settings`; the checkpoint's keys are those of the net behind `net.`.
+
+    Args:
+        net: the fx module of `graph`, or the same compiled.
+        graph: the net's graph, which tells its outputs.
+        settings: what to do.
+        augment: changes the inputs of a training batch; None leaves them.
+    """
+
+    def __init__(
+        self, net: nn.Module, graph: Graph, settings: Settings, augment: Callable[[torch.Tensor], torch.Tensor] | None
+    ) -> None:
+        super().__init__()
+        self.net, self.settings, self.augment = net, settings, augment
+        (name, output), *_ = graph.outputs.items()
+        self.main = name
+        self.losses = {name: make_loss(settings.loss, node) for name, node in {name: output, **graph.aux}.items()}
+        self.seen: dict[str, torch.Tensor] = {}
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        """The first output of the net."""
+        result: torch.Tensor = self._outputs(inputs)[self.main]
+        return result
+
+    def training_step(self, batch: Batch, index: int) -> torch.Tensor:  # noqa: ARG002 - Lightning's signature
+        """The loss of a batch: that of the main output, and of the auxiliary ones with their weight."""
+        inputs, targets = batch
+        if self.augment is not None:
+            inputs = self.augment(inputs)
+        outputs = self._outputs(inputs)
+        loss = self.losses[self.main](outputs[self.main], targets)
+        self._count("train", loss, outputs[self.main], targets)
+        for name, aux in self.losses.items():
+            if name != self.main:
+                loss = loss + self.settings.aux_weight * aux(outputs[name], targets)
+        return loss
+
+    def validation_step(self, batch: Batch, index: int) -> None:  # noqa: ARG002 - Lightning's signature
+        """Count loss and right answers of a batch."""
+        inputs, targets = batch
+        scores = self(inputs)
+        self._count("val", self.losses[self.main](scores, targets), scores, targets)
+
+    def on_train_epoch_start(self) -> None:
+        """Draw what an epoch draws from the same numbers, whether the run was interrupted before it or not."""
+        torch.manual_seed(stream(self.settings.seed, self.current_epoch) + self.global_rank)
+
+    def on_train_epoch_end(self) -> None:
+        """Log the mean loss and the accuracy over the epoch's batches, as they were when they were trained on."""
+        self._log("train")
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the mean loss and the accuracy over all validation samples."""
+        self._log("val")
+
+    def configure_optimizers(self) -> Any:
+        """The recipe's optimizer and schedule."""
+        optimizer = make_optimizer(self.settings.optimizer, [p for p in self.net.parameters() if p.requires_grad])
+        schedule = make_schedule(self.settings.schedule, optimizer, self.settings.epochs)
+        if schedule is None:
+            return optimizer
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "monitor": "val_loss"}}
+
+    def _outputs(self, inputs: torch.Tensor) -> Mapping[str, torch.Tensor]:
+        outputs = self.net(inputs)
+        return outputs if isinstance(outputs, dict) else {self.main: outputs}
+
+    def _count(self, phase: str, loss: torch.Tensor, scores: torch.Tensor, targets: torch.Tensor) -> None:
+        """Add a batch to the sums of an epoch: loss, samples, right answers, answers; nothing leaves the device."""
+        with torch.no_grad():
+            right = (scores > 0) == (targets > 0.5) if targets.is_floating_point() else scores.argmax(1) == targets
+            samples, answers = loss.new_tensor([len(targets), targets.numel()])
+            sums = torch.stack([loss * samples, samples, right.sum(), answers])
+            self.seen[phase] = self.seen[phase] + sums if phase in self.seen else sums
+
+    def _log(self, phase: str) -> None:
+        sums = self.trainer.strategy.reduce(self.seen.pop(phase), reduce_op="sum")
+        loss, samples, right, answers = (float(value) for value in sums)
+        self.log_dict({f"{phase}_loss": loss / samples, f"{phase}_accuracy": right / answers})
