@@ -99,9 +99,9 @@ def render(diagnostic: Diagnostic, *, colour: bool = False) -> str:
         carets = paint("^" * width, severity)
         bar = paint("|", "rule")
         lines += [
-            f"{gutter[:-1]}{paint('-->', 'rule')} {_visible(diagnostic.span.place)}",
+            f"{gutter[:-1]}{paint('-->', 'rule')} {visible(diagnostic.span.place)}",
             f"{gutter}{bar}",
-            f"{paint(str(number), 'rule')} {bar} {_visible(shown)}",
+            f"{paint(str(number), 'rule')} {bar} {visible(shown)}",
             f"{gutter}{bar} {_blank(before)}{carets}{' ' + diagnostic.label if diagnostic.label else ''}",
         ]
     lines += [f"{gutter}{paint('=', 'rule')} {_short(note)}" for note in diagnostic.notes]
@@ -117,14 +117,14 @@ _INVISIBLE = dict.fromkeys(
 """Characters that would move the cursor, change colours, or turn the direction of what is read."""
 
 
-def _visible(text: str) -> str:
+def visible(text: str) -> str:
     """A text of one line that does nothing to a terminal but appear."""
     return text.translate(_INVISIBLE)
 
 
 def _short(text: str, most: int = 600) -> str:
     """A text for a screen, however long a name or a list in it is: without its middle."""
-    return _visible(text if len(text) <= most else f"{text[: most - 200]} ... {text[-200:]}")
+    return visible(text if len(text) <= most else f"{text[: most - 200]} ... {text[-200:]}")
 
 
 def _window(line: str, column: int, width: int = 110) -> tuple[str, str]:

@@ -17,7 +17,7 @@ from netdsl.version import __version__
 State = Literal["ok", "missing", "absent"]
 """`missing` is needed, `absent` only wanted for some commands."""
 
-REQUIRED = ("click", "lark", "numpy", "onnx")
+REQUIRED = ("click", "lark", "ml-dtypes", "numpy", "onnx", "safetensors")
 OPTIONAL = {
     "onnxruntime": "`netdsl run` and `bench`: pip install 'netdsl[cpu]', or 'netdsl[gpu]' for NVIDIA GPUs",
     "pillow": "images for `netdsl run`: pip install 'netdsl[cpu]'",

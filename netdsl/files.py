@@ -1,9 +1,10 @@
-"""Files that appear under their names only when they are whole."""
+"""Files that appear under their names only when they are whole, and what is found in the place of files."""
 
 from __future__ import annotations
 
 import errno
 import os
+import re
 import secrets
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
+
+_WEB_PAGE = re.compile(rb"\s*<(!doctype|html|head|body|\?xml)", re.IGNORECASE)
 
 
 @contextmanager
@@ -48,6 +51,15 @@ def whole_file(path: str | Path) -> Iterator[BinaryIO]:
     finally:
         with suppress(OSError):
             hidden.unlink()
+
+
+def impostor(start: bytes) -> tuple[str, str] | None:
+    """What was saved in the place of a file of data, and the remedy, if the file's first 64 bytes show that."""
+    if start.startswith(b"version https://git-lfs"):
+        return "a pointer of Git LFS", "`git lfs pull` fetches the file itself"
+    if _WEB_PAGE.match(start):
+        return "a web page", "download the file itself"
+    return None
 
 
 def _explained(error: OSError, path: Path) -> NetdslError:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from functools import cached_property
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, overload
+from warnings import warn
 
 from netdsl.compiler import check, check_text, compile_graph
 from netdsl.counts import count_macs, count_params
+from netdsl.diagnostics import render
 from netdsl.report import summarize
 from netdsl.report_text import headline
 from netdsl.table import exact, short
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     import onnx
     from torch.fx import GraphModule
@@ -71,7 +74,7 @@ class Network:
         training: bool = False,
         opset: int | None = None,
         batch: int | None = None,
-        weights: Weights | None = None,
+        weights: Weights | str | os.PathLike[str] | None = None,
     ) -> onnx.ModelProto: ...
 
     @overload
@@ -83,7 +86,7 @@ class Network:
         training: bool = False,
         opset: int | None = None,
         batch: int | None = None,
-        weights: Weights | None = None,
+        weights: Weights | str | os.PathLike[str] | None = None,
         external: bool | None = None,
     ) -> None: ...
 
@@ -95,7 +98,7 @@ class Network:
         training: bool = False,
         opset: int | None = None,
         batch: int | None = None,
-        weights: Weights | None = None,
+        weights: Weights | str | os.PathLike[str] | None = None,
         external: bool | None = None,
     ) -> onnx.ModelProto | None:
         """Write the net as an ONNX model.
@@ -106,21 +109,21 @@ class Network:
             training: keep dropout and batch norm in training mode, and the auxiliary outputs.
             opset: from 13 to 21; None takes the lowest that will do.
             batch: a fixed batch size; None leaves it open.
-            weights: gives the array of a parameter; None draws initial values as PyTorch does, from seed 0.
+            weights: gives the array of a parameter, or is the path of a checkpoint (what is suspicious in it becomes a
+                Python warning); None draws initial values as PyTorch does, from seed 0.
             external: keep the weights in a second file; None does so for models of 2 GB or more, which need it.
 
         Raises:
-            NetdslError: the opset is out of range (E0908), a layer has no form in it (E0909), or the file cannot be
-                written (E0902, E0903).
+            NetdslError: the opset is out of range (E0908), a layer has no form in it (E0909), the file cannot be
+                written (E0902, E0903), or the checkpoint cannot be read or does not fit (E0901, E0911, E0912).
         """
         from netdsl.backends.onnx_file import assemble, write  # noqa: PLC0415 - a net can be looked at without onnx
-        from netdsl.weights import Initializer  # noqa: PLC0415 - likewise
 
         lowered = compile_graph(self.graph, level=level, training=training, opset=opset, batch=batch)
-        source = Initializer() if weights is None else weights
-        if path is None:
-            return assemble(lowered, source)
-        write(lowered, Path(path), source, external=external)
+        with _values(weights, self.graph, training=training) as source:
+            if path is None:
+                return assemble(lowered, source)
+            write(lowered, Path(path), source, external=external)
         return None
 
     def to_torch(self, weights: Weights | None = None) -> GraphModule:
@@ -173,3 +176,21 @@ def loads(text: str, name: str = "<string>", net: str | None = None, **arguments
 def compile(spec: str, path: str | os.PathLike[str], **options: Any) -> None:  # noqa: A001 - it is what it does
     """Write a net as an ONNX file; `options` are those of `Network.to_onnx`."""
     load(spec).to_onnx(path, **options)
+
+
+@contextmanager
+def _values(weights: Weights | str | os.PathLike[str] | None, graph: Graph, *, training: bool) -> Iterator[Weights]:
+    """What gives the array of a parameter; of a checkpoint's values, what is suspicious is told when they were read."""
+    from netdsl.weights import Initializer  # noqa: PLC0415 - a net can be looked at without numpy
+
+    if weights is None:
+        yield Initializer()
+    elif callable(weights):
+        yield weights
+    else:
+        from netdsl.checkpoints import weights_from  # noqa: PLC0415 - for who has a checkpoint
+
+        found = weights_from(weights, graph, training=training)
+        yield found
+        for warning in found.warnings:
+            warn(render(warning), stacklevel=4)

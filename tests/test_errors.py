@@ -26,6 +26,7 @@ COVERED_ELSEWHERE = {
     "E0212",  # what is asked for on the command line, in test_cli
     "E0901", "E0902", "E0903", "E0904", "E0905", "E0906", "E0907", "E0908",
     "E0909",  # files, models and devices
+    "E0911", "E0912", "W0108", "W0109",  # checkpoints, in test_checkpoints
 }  # fmt: skip
 
 

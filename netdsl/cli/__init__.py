@@ -27,6 +27,7 @@ HOMES = {
     "summary": "summary",
     "run": "run",
     "bench": "bench",
+    "weights": "weights",
     "layers": "reference",
     "nets": "reference",
     "explain": "reference",

@@ -71,6 +71,18 @@ def allow_option(command: F) -> F:
     )(command)
 
 
+def map_option(command: F) -> F:
+    """`--map OLD=NEW`, given to the command as the mapping `renamed`."""
+    return click.option(
+        "--map",
+        "renamed",
+        multiple=True,
+        metavar="OLD=NEW",
+        callback=_renamed,
+        help="Rename a tensor of the file; a `*` on both sides stands for the same text: 'backbone.*=*'.",
+    )(command)
+
+
 def device_option(command: F) -> F:
     """`--device`, checked for its form."""
     return click.option(
@@ -124,6 +136,16 @@ def _arguments(ctx: click.Context, param: click.Parameter, given: tuple[str, ...
         if not equals or not name.isidentifier():
             raise click.BadParameter(f"`{text}` is not of the form NAME=VALUE")
         pairs[name] = _value(value)
+    return pairs
+
+
+def _renamed(ctx: click.Context, param: click.Parameter, given: tuple[str, ...]) -> dict[str, str]:
+    pairs: dict[str, str] = {}
+    for text in given:
+        old, equals, new = text.partition("=")
+        if not equals or not old or not new or old.count("*") != new.count("*"):
+            raise click.BadParameter(f"`{text}` is not of the form OLD=NEW with as many `*` on both sides")
+        pairs[old] = new
     return pairs
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from netdsl.cli.common import LARGEST_BATCH, allow_option, complete_net, set_option, show_warnings
+from netdsl.cli.common import LARGEST_BATCH, allow_option, complete_net, map_option, set_option, show_warnings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -38,6 +38,9 @@ LONG = 200_000_000
 @click.option("--training", is_flag=True, help="Keep dropout, batch norm and auxiliary heads as in training.")
 @click.option("--opset", type=int, help="The opset, from 13 to 21; the lowest that will do unless given.")
 @click.option("--batch", type=click.IntRange(1, LARGEST_BATCH), help="A fixed batch size; left open unless given.")
+@click.option("--weights", "file", type=click.Path(path_type=Path), help="A checkpoint to take the weights from.")
+@map_option
+@click.option("--partial", is_flag=True, help="Take what fits of the checkpoint, and leave initial values in the rest.")
 @click.option(
     "--init",
     "scheme",
@@ -65,6 +68,9 @@ def compile(  # noqa: A001 - the command's name
     training: bool,
     opset: int | None,
     batch: int | None,
+    file: Path | None,
+    renamed: dict[str, str],
+    partial: bool,
     scheme: Any,
     seed: int,
     external_data: bool,
@@ -73,11 +79,13 @@ def compile(  # noqa: A001 - the command's name
     arguments: dict[str, Any],
     allowed: frozenset[str],
 ) -> None:
-    """Compile NET to an ONNX model with initial weights."""
+    """Compile NET to an ONNX model with initial or given weights."""
     start = perf_counter()
+    if file is None and (renamed or partial):
+        raise click.UsageError("--map and --partial belong to --weights")
     if stage is not None:
-        if output is not None:
-            raise click.UsageError("--emit prints to the terminal; -o belongs to a model that is written")
+        if output is not None or file is not None:
+            raise click.UsageError("--emit prints to the terminal; -o and --weights belong to a model that is written")
         from netdsl.emit import emit
 
         click.echo(emit(net, stage, arguments, level=level, training=training, opset=opset, batch=batch))
@@ -92,10 +100,19 @@ def compile(  # noqa: A001 - the command's name
     path = output if output is not None else Path(f"{checked.graph.name}.onnx")
     _keep_sources(path)
     lowered = compile_graph(checked.graph, level=level, training=training, opset=opset, batch=batch)
-    with _watched(Initializer(scheme, seed), checked.graph) as weights:
+    source: Callable[[Param], Array] = Initializer(scheme, seed)
+    if file is not None:
+        from netdsl.checkpoints import weights_from
+
+        source = loaded = weights_from(
+            file, checked.graph, rename=renamed, partial=partial, training=training, initial=source
+        )
+    with _watched(source, checked.graph) as weights:
         files = write(lowered, path, weights, external=external_data or None)
     if not quiet:
-        click.echo(_report(files, checked.graph, training, perf_counter() - start))
+        if file is not None:
+            show_warnings(loaded.warnings, allowed)
+        click.echo(_report(files, checked.graph, training, perf_counter() - start, file))
 
 
 def _keep_sources(path: Path) -> None:
@@ -106,7 +123,7 @@ def _keep_sources(path: Path) -> None:
         raise fail("E0902", f"cannot write `{path}`: the name is that of a net's source", help="end it in `.onnx`")
 
 
-def _report(files: Iterable[Path], graph: Graph, training: bool, seconds: float) -> str:
+def _report(files: Iterable[Path], graph: Graph, training: bool, seconds: float, weights: Path | None) -> str:
     """What was written, with the parameters of the graph that was: auxiliary heads belong to training alone."""
     from netdsl.report import summarize
     from netdsl.table import exact, size
@@ -114,7 +131,8 @@ def _report(files: Iterable[Path], graph: Graph, training: bool, seconds: float)
     summary = summarize(graph)
     params = summary.totals.params + (summary.aux.params if training else 0)
     written = " and ".join(f"{file} ({size(file.stat().st_size)})" for file in files)
-    return f"{written}: {exact(params)} parameters, {seconds:.2f} s"
+    source = f" from {weights}" if weights is not None else ""
+    return f"{written}: {exact(params)} parameters{source}, {seconds:.2f} s"
 
 
 @contextmanager

@@ -56,4 +56,17 @@ MACHINE = {
         "In a PyTorch module, submodules are attributes beside the methods that every module has, so that nothing in "
         "a net can be called `train`, `half` or `type` there. Give the label another name; ONNX takes any.",
     ),
+    "E0911": Code(
+        "checkpoint not usable",
+        "The file is no checkpoint of the kind that its ending says, is cut short, misses its second file, or holds "
+        "something else than weights. A PyTorch checkpoint can hold programs, which netdsl never runs: such a file is "
+        "refused, and its weights must be saved alone where it is trusted, `torch.save(model.state_dict(), path)`.",
+    ),
+    "E0912": Code(
+        "weights do not fit the net",
+        "The names, shapes and types of a checkpoint must be those of the net's parameters, as `netdsl weights FILE "
+        "--net NET` compares them. Where only names differ, `--map 'OLD=NEW'` renames them, a `*` on both sides "
+        "standing for the same text. Where a part was replaced, as the last layer for other classes, `--partial` takes "
+        "what fits.",
+    ),
 }

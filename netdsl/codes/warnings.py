@@ -46,4 +46,15 @@ WARNINGS = {
         "softmax it trains slowly and badly. Drop the last `softmax`.",
         "net a { input x: 8; dense 4 -> softmax; train { loss cross_entropy } }\n",
     ),
+    "W0108": Code(
+        "weights that are not finite",
+        "A parameter of the checkpoint holds NaN or infinite values, or such that are too large for the parameter's "
+        "type, and whatever is computed with them is of no use. Most often a training diverged before it was saved: "
+        "take an earlier checkpoint.",
+    ),
+    "W0109": Code(
+        "weights that fit in part",
+        "With `--partial` a checkpoint gives the parameters that it has, and the others keep initial values. That is "
+        "meant for a net with a new last layer, which is then trained; without training its results are a guess.",
+    ),
 }

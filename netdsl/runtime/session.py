@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from netdsl.diagnostics import NetdslError, fail
+from netdsl.files import impostor
 from netdsl.runtime.devices import PROVIDERS, Device, need_device, not_loading, providers, unavailable
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ class Session:
         device: `cpu`, `cuda`, `cuda:N`, `tensorrt` or `tensorrt:N`.
         tf32: let CUDA multiply float32 with ten bits of mantissa.
         cuda_graph: record the kernels once and replay them (fixed shapes and addresses only).
+        optimize: let onnxruntime rewrite the model before it runs it.
         profile: prefix of a file that gets the time of every node.
 
     Raises:
@@ -56,6 +58,7 @@ class Session:
         *,
         tf32: bool = True,
         cuda_graph: bool = False,
+        optimize: bool = True,
         profile: str | None = None,
     ) -> None:
         self.path = Path(model)
@@ -65,6 +68,8 @@ class Session:
         need_device(ort, self.device)
         options = ort.SessionOptions()
         options.log_severity_level = 4  # what goes wrong is raised, and told by us
+        if not optimize:
+            options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
         if profile is not None:
             options.enable_profiling, options.profile_file_prefix = True, profile
         chosen = providers(self.device, tf32=tf32, cuda_graph=cuda_graph)
@@ -185,16 +190,11 @@ def _need_model(path: Path) -> None:
         raise fail("E0905", f"`{path}` is a net, and a model is due", help=f"`netdsl compile {path}` makes one")
     if not start:
         raise fail("E0905", f"`{path}` is empty", help="write or download it again")
-    for magic, what, remedy in _OTHER_FORMATS:
-        if start.startswith(magic):
-            raise fail("E0905", f"`{path}` is {what}, not an ONNX model", help=remedy)
-
-
-_OTHER_FORMATS = (
-    (b"version https://git-lfs", "a pointer of Git LFS", "`git lfs pull` fetches the file itself"),
-    (b"PK\x03\x04", "a zip archive, as PyTorch's checkpoints are", "export the checkpoint to ONNX first"),
-    (b"<", "a web page", "download the file itself"),
-)
+    other = impostor(start)
+    if start.startswith(b"PK\x03\x04"):
+        other = "a zip archive, as PyTorch's checkpoints are", "`netdsl compile NET --weights` makes a model of it"
+    if other:
+        raise fail("E0905", f"`{path}` is {other[0]}, not an ONNX model", help=other[1])
 
 
 _CPP_PLACE = re.compile(

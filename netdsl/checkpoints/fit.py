@@ -1,0 +1,248 @@
+"""Whether a checkpoint is that of a net, and the values of the net's parameters out of it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from netdsl.checkpoints.checkpoint import FLOATS
+from netdsl.checkpoints.opening import open_checkpoint
+from netdsl.diagnostics import Diagnostic, NetdslError
+from netdsl.ir.graph import needed
+from netdsl.ir.types import DType, format_shape
+from netdsl.weights import CHUNK, Initializer
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Container, Iterable, Mapping
+
+    from netdsl.checkpoints.checkpoint import Checkpoint, Tensor
+    from netdsl.ir.graph import Graph
+    from netdsl.ir.params import Param
+    from netdsl.source import Span
+    from netdsl.weights import Array
+
+MOST_LISTED = 10
+"""So many names of each kind of difference are shown."""
+COUNTER = "num_batches_tracked"
+"""PyTorch's batch norm counts its steps in a buffer that nothing needs."""
+PARALLEL = "module."
+"""What torch.nn.DataParallel puts before every name."""
+
+
+def weights_from(
+    path: str | os.PathLike[str],
+    graph: Graph,
+    *,
+    rename: Mapping[str, str] | None = None,
+    partial: bool = False,
+    training: bool = False,
+    initial: Callable[[Param], Array] | None = None,
+) -> CheckpointWeights:
+    """The values of a net's parameters out of a checkpoint.
+
+    Names in the file must be those of the parameters (`Param.name`), all of them: those that inference needs, with
+    `training` those of the auxiliary heads as well. Heads that are in the file may stay unread. `num_batches_tracked`
+    is ignored, and a `module.` before every name left out.
+
+    Args:
+        path: a file that `open_checkpoint` reads.
+        graph: the net's graph as it was elaborated; the optimizer derives its parameters from this one's.
+        rename: names in the file to names in the net, as `Checkpoint.renamed` takes them.
+        partial: take what fits, and give all else its initial values, with a warning (W0109).
+        training: whether the training graph is to be filled.
+        initial: gives initial values, where `partial` needs them; None draws them as PyTorch does.
+
+    Raises:
+        NetdslError: the file cannot be read (E0901, E0907) or is no checkpoint (E0911), or it does not fit (E0912).
+    """
+    checkpoint = open_checkpoint(path)
+    if rename:
+        checkpoint = checkpoint.renamed(rename)
+    found = fit(checkpoint, graph, training=training)
+    if not found.whole and not (partial and found.fitting):
+        raise NetdslError(found.as_error())
+    return CheckpointWeights(found, Initializer() if initial is None else initial)
+
+
+class CheckpointWeights:
+    """Values of parameters out of a checkpoint: called with a parameter of the net, it gives the array.
+
+    A tensor of any type in `FLOATS` becomes the parameter's own type, rounded to the nearest (float32 for bfloat16, as
+    everywhere in netdsl); whole numbers are never made floats, nor floats whole numbers. The array may be mapped from
+    the file and read-only.
+    """
+
+    def __init__(self, found: Fit, initial: Callable[[Param], Array]) -> None:
+        self.fit, self._initial = found, initial
+        self._kept = {param.name for param in found.missing} | {param.name for param, _ in found.wrong}
+        self._not_finite: dict[str, None] = {}
+
+    def __call__(self, param: Param) -> Array:
+        """The values of a parameter that is not derived."""
+        if param.name in self._kept:
+            return self._initial(param)
+        dtype = "float32" if param.spec.dtype is DType.BFLOAT16 else param.spec.dtype.value
+        with np.errstate(over="ignore", invalid="ignore"):  # what becomes infinite is told below
+            array = self.fit.fitting[param.name].read().astype(dtype, copy=False)
+        if not _finite(array):
+            self._not_finite[param.name] = None
+        return array
+
+    @property
+    def warnings(self) -> tuple[Diagnostic, ...]:
+        """What is suspicious: W0109 from the start, W0108 for what was found in the arrays read so far."""
+        path = self.fit.checkpoint.path
+        found = () if self.fit.whole else (self.fit.as_warning(),)
+        if not self._not_finite:
+            return found
+        message = f"`{path}` gives {_count(len(self._not_finite), 'parameter')} values that are NaN or infinite"
+        note = _listed("not finite", list(self._not_finite))
+        return (*found, Diagnostic("W0108", message, notes=(note,), help="train again from an earlier checkpoint"))
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How a checkpoint fits a net.
+
+    Attributes:
+        checkpoint: the file.
+        graph: the net.
+        fitting: the tensors that the net takes, by the names of its parameters.
+        missing: parameters that are not in the file.
+        unexpected: names that are not in the net.
+        wrong: parameters whose tensors have another shape or an element type that does not become theirs.
+    """
+
+    checkpoint: Checkpoint
+    graph: Graph
+    fitting: dict[str, Tensor]
+    missing: tuple[Param, ...]
+    unexpected: tuple[str, ...]
+    wrong: tuple[tuple[Param, Tensor], ...]
+
+    @property
+    def whole(self) -> bool:
+        """Whether there is no difference."""
+        return not (self.missing or self.unexpected or self.wrong)
+
+    def as_error(self) -> Diagnostic:
+        """E0912, at the first layer of the net that gets no weights."""
+        differences = [
+            f"{_count(len(items), noun)} {what}"
+            for items, noun, what in (
+                (self.missing, "parameter", "missing"),
+                (self.unexpected, "tensor", "unexpected"),
+                (self.wrong, "tensor", "of another shape or type"),
+            )
+            if items
+        ]
+        message = f"`{self.checkpoint.path}` does not fit `{self.graph.name}`: {', '.join(differences)}"
+        first = next(iter((*(param for param, _ in self.wrong), *self.missing)), None)
+        span, label = (None, "") if first is None else self._place(first)
+        return Diagnostic("E0912", message, span, label, self.notes(), self._remedy())
+
+    def as_warning(self) -> Diagnostic:
+        """W0109: what keeps its initial values, and what was not read."""
+        kept = len(self.missing) + len(self.wrong)
+        said, remedy = f"{_count(len(self.unexpected), 'tensor')} not read", None
+        if kept:
+            said = f"{kept} of {kept + len(self.fitting)} parameters keep initial values"
+            remedy = "train these before the model is used"
+        message = f"`{self.checkpoint.path}` fits `{self.graph.name}` in part: {said}"
+        return Diagnostic("W0109", message, notes=self.notes(), help=remedy)
+
+    def notes(self) -> tuple[str, ...]:
+        """The differences, each kind cut short."""
+        notes = [_different(param, tensor) for param, tensor in self.wrong[:MOST_LISTED]]
+        if len(self.wrong) > MOST_LISTED:
+            notes.append(f"... and {len(self.wrong) - MOST_LISTED} more of another shape or type")
+        if self.missing:
+            notes.append(_listed("missing in the file", [param.name for param in self.missing]))
+        if self.unexpected:
+            notes.append(_listed("not in the net", self.unexpected))
+        return (*notes, *self.checkpoint.notes)
+
+    def _place(self, param: Param) -> tuple[Span | None, str]:
+        node = next(node for node in self.graph.nodes if param in node.params.values())
+        return node.span, f"`{param.name}` is {_shape(param.spec.shape)} {param.spec.dtype.value} here"
+
+    def _remedy(self) -> str:
+        if not (self.missing or self.wrong):
+            return "`--partial` leaves them unread"
+        folded = self.unexpected and any(param.name.endswith(".running_var") for param in self.missing)
+        if folded and self.checkpoint.kind == "ONNX":
+            return "an optimized model has batch norm folded into other weights: write the model with `-O 0`"
+        if guess := self._guess():
+            return f"`--map '{guess}'` takes names that differ in their beginnings"
+        if not self.missing and all(tensor.shape == param.spec.shape for param, tensor in self.wrong):
+            return f"save it with elements of {', '.join(FLOATS)}, and dense"
+        if not self.fitting:
+            return "it is of another net, or its names differ: `netdsl weights` lists, `--map OLD=NEW` renames them"
+        partial = "`--partial` takes what fits and leaves initial values in the rest"
+        return f"`--map OLD=NEW` renames; {partial}" if self.missing and self.unexpected else partial
+
+    def _guess(self) -> str | None:
+        """A renaming of a prefix under which most of what is missing would be there."""
+        absent, present = [param.name for param in self.missing[:50]], set(self.unexpected)
+        votes: Counter[str] = Counter()
+        for name in absent:
+            votes.update(f"{other[: -len(name)]}*=*" for other in present if other.endswith(f".{name}"))
+        for other in present:
+            votes.update(f"*={name[: -len(other)]}*" for name in absent if name.endswith(f".{other}"))
+        best, count = votes.most_common(1)[0] if votes else ("", 0)
+        return best if 2 * count > len(absent) else None
+
+
+def fit(checkpoint: Checkpoint, graph: Graph, *, training: bool = False) -> Fit:
+    """Compare names, shapes and element types; no array is read."""
+    params = graph.params
+    tensors = _plain(checkpoint.tensors, params)
+    wanted = {param.name: param for node in needed(graph, training=training) for param in node.params.values()}
+    both = [(param, tensors[name]) for name, param in wanted.items() if name in tensors]
+    wrong = tuple((param, tensor) for param, tensor in both if not _fits(param, tensor))
+    fitting = {param.name: tensor for param, tensor in both if _fits(param, tensor)}
+    missing = tuple(param for name, param in wanted.items() if name not in tensors)
+    return Fit(checkpoint, graph, fitting, missing, tuple(name for name in tensors if name not in params), wrong)
+
+
+def _plain(tensors: Mapping[str, Tensor], params: Container[str]) -> dict[str, Tensor]:
+    """The tensors by the names that the model itself gave them, without what nothing needs."""
+    kept = {name: tensor for name, tensor in tensors.items() if name.rsplit(".", 1)[-1] != COUNTER}
+    parallel = all(name.startswith(PARALLEL) for name in kept)
+    cut = {name.removeprefix(PARALLEL): tensor for name, tensor in kept.items()}
+    return cut if parallel and any(name in params for name in cut) else kept
+
+
+def _fits(param: Param, tensor: Tensor) -> bool:
+    types = FLOATS if param.spec.dtype.is_float else (param.spec.dtype.value,)
+    return tensor.shape == param.spec.shape and tensor.dtype in types
+
+
+def _different(param: Param, tensor: Tensor) -> str:
+    if tensor.shape == param.spec.shape:
+        return f"`{param.name}` is {tensor.dtype} in the file and {param.spec.dtype.value} in the net"
+    return f"`{param.name}` is {_shape(tensor.shape)} in the file and {_shape(param.spec.shape)} in the net"
+
+
+def _shape(shape: tuple[int, ...]) -> str:
+    return format_shape(shape) if shape else "a scalar"
+
+
+def _listed(what: str, names: Iterable[str]) -> str:
+    found = list(names)
+    more = f" and {len(found) - MOST_LISTED} more" if len(found) > MOST_LISTED else ""
+    return f"{what}: {', '.join(f'`{name}`' for name in found[:MOST_LISTED])}{more}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _finite(array: Array) -> bool:
+    """Whether no element is NaN or infinite, looked at in pieces that a processor's cache holds."""
+    flat = array.reshape(-1)
+    return all(bool(np.isfinite(flat[start : start + CHUNK]).all()) for start in range(0, flat.size, CHUNK))
