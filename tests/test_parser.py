@@ -339,6 +339,13 @@ def test_layout_has_no_meaning_beyond_newlines(one: str, other: str) -> None:
     assert outline(parse(Source("a", one)).declarations) == outline(parse(Source("b", other)).declarations)
 
 
+@pytest.mark.parametrize("word", ["block", "net", "use"])
+def test_words_of_declarations_may_be_labels(word: str) -> None:
+    chain = statement(f"{word}: relu -> {word}: [ relu ]")
+    assert isinstance(chain, tree.Chain)
+    assert [element.label and element.label.name for element in chain.elements] == [word, word]
+
+
 def test_a_newline_ends_a_statement() -> None:
     (net,) = parse(Source("a", "net a {\n conv\n relu\n let x = 1\n [tanh]\n}")).declarations
     assert isinstance(net, tree.BlockDeclaration)

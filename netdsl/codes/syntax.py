@@ -56,8 +56,8 @@ SYNTAX = {
     "E0109": Code(
         "reserved word used as a name",
         "The words of the language (`net`, `input`, `concat`, `if`, ...) cannot name blocks, labels or parameters, "
-        "and `N` cannot name a size: it is the batch, which every tensor has and no file writes. Choose another "
-        "name.",
+        "and `N` cannot name a size: it is the batch, which every tensor has and no file writes. Only `block`, `net` "
+        "and `use`, which begin declarations, can be labels. Choose another name.",
         "net a { input x: N; dense 4 }\n",
     ),
     "E0110": Code(

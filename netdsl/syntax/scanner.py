@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 OPENERS = frozenset({"LPAR", "LSQB", "LBRACE", "OPEN_REFERENCE", "OPEN_TAIL"})
 CLOSERS = frozenset({"RPAR", "RSQB", "RBRACE"})
+_DECLARES = frozenset({"BLOCK", "NET", "USE"})
+"""Words that begin declarations only, so that before `:`, in a body, they can be labels: checkpoints have a `block`."""
 _NO_END_AFTER = OPENERS | {"COMMA", "_ARROW"}
 _CLOSE = CLOSERS | {"$END"}
 _NO_END_BEFORE = _CLOSE | {"COMMA", "_ARROW", "SHORTCUT"}
@@ -102,8 +104,10 @@ class Scanner:
                 if counts:
                     tokens.append(end)
                 end = None
-            if kind == "EQUAL" and previous in self._not_names:
+            if kind == "EQUAL" and tokens and tokens[-1].type in self._not_names:
                 tokens[-1].type, tokens[-1].reserved = "NAME", True
+            elif kind == "COLON" and tokens and tokens[-1].type in _DECLARES:
+                tokens[-1].type = "NAME"
             elif kind == "LPAR":
                 round_brackets += 1
             elif kind == "RPAR":
