@@ -5,7 +5,7 @@ import onnxruntime
 import pytest
 import torch
 from models import weights
-from zoo_peers import PEERS
+from zoo_peers import ARGUMENTS, PEERS
 
 from netdsl.backends.onnx_file import write
 from netdsl.compiler import check, compile_graph
@@ -14,8 +14,9 @@ from netdsl.compiler import check, compile_graph
 @pytest.mark.parametrize("name", PEERS)
 def test_peer(name, tmp_path):
     """The same parameters in the same order, and the same results with the same weights."""
-    graph = check(name).graph
-    peer = PEERS[name]().eval()
+    arguments = ARGUMENTS.get(name, {})
+    graph = check(name, arguments).graph
+    peer = PEERS[name](**arguments).eval()
     theirs = {key: value for key, value in peer.state_dict().items() if not key.endswith("num_batches_tracked")}
     ours = graph.params.values()
     assert [param.spec.shape for param in ours] == [tuple(value.shape) for value in theirs.values()]
