@@ -145,11 +145,12 @@ def scaling(w, x):
     """A layer that at inference is a scale and a shift of each channel."""
     if not x[0].known:
         return None
-    kind = w.pick(["bn", "bn", "affine", "normalize"])
+    kind = w.pick(["bn", "bn", "affine", "normalize", "scale"])
     if kind == "normalize":
         mean, std = ([f"{0.5 + 0.25 * i}" for i in range(w.pick([1, x[0].value]))] for _ in range(2))
         return f"normalize [{', '.join(mean)}] [{', '.join(std)}]", x
-    options = {"bn": ["", " eps=1e-3", " affine=no"], "affine": ["", " bias=no", " scale=no"]}
+    options = {"bn": ["", " eps=1e-3", " affine=no"], "affine": ["", " bias=no", " scale=no"],
+               "scale": [" 0.5", " -1"]}  # fmt: skip
     return f"{kind}{w.pick(options[kind])}", x
 
 

@@ -13,7 +13,7 @@ from conformance import conform, operators, random_param
 from netdsl.ir.dim import symbol
 from netdsl.ir.types import DType, TensorType
 from netdsl.layer import Layer, LayerError
-from netdsl.layers.affine import Affine, ChannelAffine, Normalize
+from netdsl.layers.affine import Affine, ChannelAffine, Normalize, Scale
 from netdsl.layers.norm import BatchNorm
 
 if TYPE_CHECKING:
@@ -68,12 +68,21 @@ def test_normalize(shape: tuple[int, ...], mean: tuple[float, ...], std: tuple[f
     assert operators(model) == ["Sub", "Div"]
 
 
+@pytest.mark.parametrize("opset", OPSETS)
+@pytest.mark.parametrize("factor", [-1.0, 0.0, 0.1, 1e-30])
+@pytest.mark.parametrize("shape", [(), *SHAPES], ids=str)
+def test_scale(shape: tuple[int, ...], factor: float, opset: int) -> None:
+    model = conform(Scale(factor), data(*shape), reference=lambda x: x * factor, opset=opset, atol=0)
+    assert operators(model) == ["Mul"]
+
+
 @pytest.mark.parametrize("dtype", ["float16", "float64"])
 def test_other_floats(dtype: str) -> None:
     tolerance = 1e-2 if dtype == "float16" else 1e-12
     x = data(3, 4, 4, dtype=dtype)
     conform(Affine(), x, reference=affine, rtol=tolerance, atol=tolerance)
     conform(Normalize(MEAN, STD), x, reference=normalize(MEAN, STD), rtol=tolerance, atol=tolerance)
+    conform(Scale(0.1), x, reference=lambda x: 0.1 * x, rtol=tolerance, atol=tolerance)
 
 
 def test_symbolic_sizes() -> None:
@@ -86,6 +95,7 @@ def test_symbolic_sizes() -> None:
 
 
 FOLDABLE: list[ChannelAffine] = [
+    Scale(-0.3),
     Affine(),
     Affine(scale=False),
     Affine(bias=False),
@@ -107,7 +117,8 @@ def test_the_coefficients_say_what_the_lowering_does(layer: ChannelAffine) -> No
     scale, shift = pickle.loads(pickle.dumps(layer)).scale_shift(**values)  # noqa: S301 - our own bytes
     assert scale.dtype == shift.dtype == np.float32
     assert {scale.shape, shift.shape} <= {(1,), (3,)}
-    conform(layer, x, reference=lambda x, **_: affine(x, torch.tensor(scale), torch.tensor(shift)), params=values)
+    reference = lambda x, **_: affine(x, torch.tensor(scale), torch.tensor(shift))  # noqa: E731 - it is one formula
+    conform(layer, x, reference=reference, params=values, torch_tolerance=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -128,6 +139,7 @@ ERRORS: list[tuple[Layer, TensorType, str, str | None, str]] = [
     (Affine(), TensorType((3, 4), DType.INT32), "E0409", None, "float32"),
     (Normalize((0.0,), (255.0,)), TensorType((3, 4), DType.UINT8), "E0409", None, "float32"),
     (Affine(), TensorType(()), "E0401", None, ""),
+    (Scale(0.1), TensorType((3, 4), DType.INT32), "E0409", None, "float32"),
     (Affine(), TensorType((C, 4)), "E0412", None, "input"),
     (Normalize(MEAN, STD), TensorType((1, 28, 28)), "E0401", "mean", "1"),
     (Normalize(MEAN, STD), TensorType((4, 28, 28)), "E0401", "mean", "one number, or 4"),

@@ -32,7 +32,7 @@ from netdsl.layers.activation import (
     Softsign,
     Tanh,
 )
-from netdsl.layers.affine import Affine, Normalize
+from netdsl.layers.affine import Affine, Normalize, Scale
 from netdsl.layers.norm import BatchNorm, GroupNorm, InstanceNorm, LayerNorm, LocalResponseNorm, RmsNorm
 from netdsl.layers.regularise import Dropout, Dropout2d, DropPath
 
@@ -43,8 +43,8 @@ WITHOUT_BFLOAT16 = [
 ]  # fmt: skip
 WITH_BFLOAT16 = [
     Relu(), Relu6(), Gelu(), Gelu("tanh"), Silu(), Softplus(), Softplus(2.0, 1.0), Sigmoid(), Tanh(), ScaledTanh(),
-    Softmax(), LogSoftmax(), Maxout(2), Affine(), Normalize((0.5,), (2.0,)), LayerNorm(), LayerNorm(2, bias=False),
-    RmsNorm(), Dropout(),
+    Softmax(), LogSoftmax(), Maxout(2), Affine(), Normalize((0.5,), (2.0,)), Scale(0.1), LayerNorm(),
+    LayerNorm(2, bias=False), RmsNorm(), Dropout(),
 ]  # fmt: skip
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from netdsl.arguments import Flag, Reals
+from netdsl.arguments import Flag, Real, Reals
 from netdsl.ir.params import Init, ParamSpec
 from netdsl.ir.types import DType, TensorType
 from netdsl.layer import Layer, LayerError, Lowering, TorchLowering, need_float, need_int, need_rank, register
@@ -69,6 +69,31 @@ class Affine(ChannelAffine):
 
     def to_torch(self, t: TorchLowering, *inputs: Any) -> Any:
         return t.module("ChannelAffine", channels(t.output), scale=self.scale, bias=self.bias)(*inputs)
+
+
+@register("scale")
+@dataclass(frozen=True)
+class Scale(ChannelAffine):
+    """Multiplication by a constant: y = factor * x; `scale -1` changes the sign.
+
+    Input and output of any shape. No parameters. Source: torch.mul; ONNX operator Mul.
+    """
+
+    factor: Real
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        (x,) = inputs
+        need_float(self, x)
+        return x
+
+    def coefficients(self, params: Mapping[str, "Array"]) -> "tuple[npt.ArrayLike, npt.ArrayLike]":
+        return self.factor, 0.0
+
+    def to_onnx(self, o: Lowering, *inputs: str) -> str:
+        return o.op("Mul", inputs[0], o.const(self.factor))
+
+    def to_torch(self, t: TorchLowering, *inputs: Any) -> Any:
+        return t.call("operator.mul", inputs[0], self.factor)
 
 
 @register("normalize")
