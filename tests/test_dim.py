@@ -20,6 +20,7 @@ from netdsl.ir.dim import (
     evaluate,
     exact_quotient,
     lower_bound,
+    order_constraint,
     product,
     symbol,
     symbols,
@@ -28,10 +29,11 @@ from netdsl.ir.dim import (
 
 UNITS = {"H": 1, "W": 1, "T": 4}
 MINIMA = {"H": 1, "W": 3, "T": 1}
+MAXIMA = {"H": None, "W": 40, "T": 130}
 
 
 def declared(name: str, multiple: int = 1) -> Dim:
-    return symbol(name, max(UNITS[name], multiple), MINIMA[name])
+    return symbol(name, max(UNITS[name], multiple), MINIMA[name], MAXIMA[name])
 
 
 def applied(operator: str, left: Dim, right: Dim) -> Dim:
@@ -76,7 +78,10 @@ FORMULAS = st.recursive(
     max_leaves=7,
 )
 SIZES = st.fixed_dictionaries(
-    {name: st.integers(-(-MINIMA[name] // unit), 40).map(lambda n, unit=unit: n * unit) for name, unit in UNITS.items()}
+    {
+        name: st.integers(-(-MINIMA[name] // unit), (MAXIMA[name] or 40) // unit).map(lambda n, unit=unit: n * unit)
+        for name, unit in UNITS.items()
+    }
 )
 UNKNOWN = {name: declared(name) for name in UNITS}
 
@@ -181,6 +186,11 @@ def test_printing(dim: Dim, text: str) -> None:
         (symbol("H", 32), 32, None),
         (symbol("H", 1, 40) // 2, 20, None),
         (symbol("H", 32, 40), 64, None),
+        (symbol("T", maximum=64), 1, 64),
+        (symbol("T", 32, maximum=100), 32, 96),
+        (64 - symbol("T", maximum=64), 0, 63),
+        ((symbol("T", maximum=9) + 1) // 2 * 3, 3, 15),
+        (H * symbol("T", maximum=9), 1, None),
         (H % 2, 0, 1),
         (H - H // 2, 1, None),
         ((H + 1) // 2 - H // 2, 0, 1),
@@ -208,6 +218,33 @@ def test_bounds(dim: Dim, least: int | None, most: int | None) -> None:
 )
 def test_constraints(left: Dim, right: Dim, constraint: str | None) -> None:
     assert equality_constraint(left, right) == constraint
+
+
+@pytest.mark.parametrize(
+    ("dim", "least", "constraint"),
+    [
+        (H // 2, 16, "H >= 32"),
+        (64 - H, 0, "H <= 64"),
+        (64 - H // 2, 0, "H <= 129"),
+        (100 - H32, 0, "H <= 96"),
+        (symbol("H", minimum=9) - 20, 0, "H >= 20"),
+        (8 - symbol("H", minimum=9), 0, None),
+        (H - W, 0, None),
+        (symbol("H") * 2 % 3, 1, None),
+    ],
+)
+def test_order_constraints(dim: Dim, least: int, constraint: str | None) -> None:
+    assert order_constraint(dim, least) == constraint
+
+
+@given(FORMULAS, st.integers(-20, 60), SIZES)
+def test_an_order_constraint_is_enough(formula: Formula, least: int, sizes: dict[str, int]) -> None:
+    constraint = order_constraint(dim := formula(UNKNOWN), least)
+    if constraint is None:
+        return
+    name, relation, number = constraint.split()
+    if sizes[name] >= int(number) if relation == ">=" else sizes[name] <= int(number):
+        assert evaluate(dim, sizes) >= least
 
 
 @pytest.mark.parametrize(

@@ -16,8 +16,9 @@ from netdsl.backends.onnx import IR_VERSION, OPSETS, lower
 from netdsl.backends.onnx_file import assemble
 from netdsl.backends.onnx_proto import set_attributes, storage
 from netdsl.diagnostics import NetdslError
+from netdsl.ir.constraint import Constraint
 from netdsl.ir.dim import Dim, evaluate, symbol
-from netdsl.ir.graph import Constraint, Graph, Node, Scope
+from netdsl.ir.graph import Graph, Node, Scope
 from netdsl.ir.types import DType, TensorType
 from netdsl.layer import Layer, LayerError
 from netdsl.layers.activation import Relu
@@ -126,7 +127,7 @@ def test_metadata() -> None:
     turn = Scope("0", Scope("group", stage))
     sketch.add("layer1.group.0.conv1", Conv(4, 3), scope=turn, span=Span(source, 37, 46))
     sketch.add("relu1", Relu())
-    graph = replace(sketch.graph(), labels=("cat", "größe"), constraints=(Constraint("H >= 3", H - 3),))
+    graph = replace(sketch.graph(), labels=("cat", "größe"), constraints=(Constraint("H", ">=", 3),))
     model = checked(graph)
     assert {entry.key: entry.value for entry in model.metadata_props} == {
         "netdsl.net": "tiny",

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 from graphs import Sketch
 
+from netdsl.ir.constraint import Constraint
 from netdsl.ir.dim import symbol
-from netdsl.ir.graph import Constraint, Graph, Node, Scope
+from netdsl.ir.graph import Graph, Node, Scope
 from netdsl.ir.printer import print_graph
 from netdsl.ir.types import DType
 from netdsl.layers.activation import Gelu
@@ -31,7 +32,7 @@ def drawn() -> Graph:
     sketch.add("gelu", Gelu(approx="tanh"))
     table = sketch.add("table", ParamLayer((2, 2)))
     graph = sketch.graph(y=sketch.nodes[-2], aux={"side": join, "table": table})
-    return replace(graph, constraints=(Constraint("H >= 3", height - 3),))
+    return replace(graph, constraints=(Constraint("H", ">=", 3),))
 
 
 AS_WRITTEN = """\

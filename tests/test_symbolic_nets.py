@@ -9,6 +9,7 @@ import pytest
 
 from netdsl.compiler import check_text
 from netdsl.diagnostics import NetdslError
+from netdsl.ir.constraint import Allowed, Constraint
 from netdsl.ir.dim import evaluate
 
 UNET = """
@@ -82,3 +83,65 @@ def test_two_hundred_layers_over_unknown_sizes_are_cheap() -> None:
     start = perf_counter()
     check_text(text)
     assert perf_counter() - start < 2
+
+
+@pytest.mark.parametrize(
+    "inputs",
+    [
+        "input a: 3xHxW where H % 8 == 0, W % 8 == 0\ninput b: 1xHxW",
+        "input a: 3xHxW where W % 8 == 0\ninput b: 1xHxW where H % 8 == 0",
+        "input a: 3xHxW\ninput b: 1xHxW where H % 8 == 0, W % 8 == 0",
+        "input a: 3xHxW where H % 8 == 0\ninput b: 1xHxW where H % 8 == 0, W % 4 == 0, W % 8 == 0",
+    ],
+)
+def test_inputs_that_share_a_size_share_what_is_known_of_it(inputs: str) -> None:
+    text = f"net n {{ {inputs}\nconcat {{ @a ; @b }} -> skip {{ maxpool k8 -> upsample 8 }} }}"
+    graph = check_text(text).graph
+    assert str(graph.outputs["output"].type) == "4xHxW"
+    assert len(graph.constraints) == len(set(graph.constraints))
+    assert {c.text for c in graph.constraints} >= {"H % 8 == 0", "W % 8 == 0"}
+
+
+def test_positions_of_a_sequence_are_enough_for_its_bound() -> None:
+    text = """
+    net n(most) {
+        input tokens: [T, 8] WHERE
+        param positions: [most, 8]
+        add { @tokens ; @positions -> slice 0 T axis=0 }
+    }
+    net short = n(16)
+    net long = n(1024)
+    """
+    with pytest.raises(NetdslError) as caught:
+        check_text(text.replace("WHERE", ""), net="long")
+    assert "where T <= 1024" in (caught.value.diagnostics[0].help or "")
+    graph = check_text(text.replace("WHERE", "where T <= most"), net="short").graph
+    assert [constraint.text for constraint in graph.constraints] == ["T <= 16"]
+
+
+@pytest.mark.parametrize(
+    ("texts", "value", "nearest"),
+    [
+        (["H % 32 == 0"], 100, [96, 128]),
+        (["H % 32 == 0"], 20, [32]),
+        (["H % 4 == 0", "H % 6 == 0", "H >= 30"], 25, [36]),
+        (["H >= 33"], 7, [33]),
+        (["H <= 512"], 1000, [512]),
+        (["H % 32 == 0", "H <= 100"], 1000, [96]),
+        (["H % 32 == 0", "H <= 100"], 90, [64, 96]),
+        (["H % 32 == 0", "H <= 100"], 97, [96]),
+        (["H % 32 == 0", "H >= 50", "H <= 60"], 55, []),
+    ],
+)
+def test_the_nearest_sizes(texts: list[str], value: int, nearest: list[int]) -> None:
+    constraints = [Constraint.parse(text) for text in texts]
+    assert [constraint.text for constraint in constraints] == texts
+    assert not all(constraint.holds(value) for constraint in constraints)
+    assert Allowed.by(constraints).nearest(value) == nearest
+    assert all(constraint.holds(size) for constraint in constraints for size in nearest)
+
+
+@pytest.mark.parametrize("text", ["", "H % 0 == 0", "H % 2 == 1", "H > 3", "H % 32 == 0 "])
+def test_what_is_no_constraint(text: str) -> None:
+    with pytest.raises(ValueError, match="no condition"):
+        Constraint.parse(text)

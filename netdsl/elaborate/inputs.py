@@ -2,30 +2,45 @@
 
 from __future__ import annotations
 
-from math import lcm
 from typing import TYPE_CHECKING
 
 from netdsl.diagnostics import Diagnostic, NetdslError, fail
 from netdsl.elaborate.nodes import Spot
 from netdsl.elaborate.suggestions import suggestion
 from netdsl.elaborate.values import UNKNOWN, Unknown
-from netdsl.ir.dim import symbol
-from netdsl.ir.graph import Constraint
+from netdsl.ir.constraint import Allowed, Constraint
+from netdsl.ir.dim import Symbolic, symbol
 from netdsl.ir.types import DType
 from netdsl.layer import signature
 from netdsl.layers.ends import Input
 from netdsl.syntax import tree
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from netdsl.elaborate.elaboration import Elaboration
+    from netdsl.elaborate.expressions import Evaluator
     from netdsl.elaborate.place import Place
     from netdsl.ir.graph import Node
 
 
 def make_input(
-    elaboration: Elaboration, place: Place, statement: tree.Input, known: list[Constraint]
+    elaboration: Elaboration,
+    place: Place,
+    statement: tree.Input,
+    siblings: Sequence[tree.Input],
+    known: list[Constraint],
 ) -> Node | Unknown:
-    """`input image: 3xHxW where H % 32 == 0`: the node; the letters become names, the constraints enter `known`."""
+    """`input image: 3xHxW where H % 32 == 0`: the node; its letters become names of sizes.
+
+    Args:
+        elaboration: where the node is made.
+        place: where the statement stands.
+        statement: the statement.
+        siblings: the net's own inputs. What their `where` say of a letter holds from its first use on, since one name
+            has one meaning.
+        known: gets the constraints.
+    """
     if place.names.path:
         raise fail(
             "E0507",
@@ -33,16 +48,28 @@ def make_input(
             statement.span,
             help=f"move it before the group, which can begin with `@{statement.name}`",
         )
-    unknown = [_introduce(place, expression, statement.constraints) for expression in statement.shape.dims]
+    evaluator = elaboration.evaluator(place, None)
+    letters = _letters(statement.shape)
+    new = [letter for letter in letters if place.environment.find(letter) is None]
     errors: list[Diagnostic] = []
-    for constraint in statement.constraints:
-        try:
-            known.append(_constraint(constraint, unknown))
-        except NetdslError as error:
-            errors += error.diagnostics
+    own = _constraints(statement, evaluator, errors)
+    others = [c for other in siblings for _, c in _constraints(other, evaluator, [])]  # told of where they stand
+    for letter in new:
+        about = [c for c in (*(c for _, c in own), *others) if c.size == letter]
+        place.environment.values[letter] = _introduced(letters[letter], about)
+    for expression, constraint in own:
+        here = constraint.size in (letters if statement in siblings else new)
+        if not here or not isinstance(place.environment.find(constraint.size), Symbolic):
+            errors += fail(
+                "E0202",
+                f"`{constraint.size}` is no unknown size of this `input`",
+                expression.span,
+                help="write a constraint at an `input` of the net whose shape has the letter",
+            ).diagnostics
+        elif constraint not in known:
+            known.append(constraint)
     if errors:
         raise NetdslError(errors)
-    evaluator = elaboration.evaluator(place, None)
     shape = [evaluator.size(dim) for dim in statement.shape.dims]
     name, member = place.names.enter(statement.name, "input", statement.name_span, counted=False)
     member.output = UNKNOWN
@@ -66,58 +93,60 @@ def _dtype(word: tree.Name) -> DType:
     return DType(word.id)
 
 
-def _introduce(place: Place, expression: tree.Expression, constraints: tuple[tree.Expression, ...]) -> str | None:
-    """Make a symbol of a capital letter that is not known yet, with what `where` says of it, and return it."""
-    if not (isinstance(expression, tree.Name) and len(expression.id) == 1 and expression.id.isupper()):
-        return None
-    if expression.id == "N":
+def _letters(shape: tree.Shape) -> dict[str, tree.Name]:
+    """The capital letters of a shape, which can stand for unknown sizes, where each stands first."""
+    found: dict[str, tree.Name] = {}
+    for dim in shape.dims:
+        if isinstance(dim, tree.Name) and len(dim.id) == 1 and dim.id.isupper():
+            found.setdefault(dim.id, dim)
+    return found
+
+
+def _introduced(letter: tree.Name, about: list[Constraint]) -> Symbolic:
+    """The symbol of a capital letter that is not known yet, with what `where` says of it."""
+    if letter.id == "N":
         raise fail(
             "E0109",
             "`N` is the batch, which is always there and never written",
-            expression.span,
+            letter.span,
             help="drop it, or use another letter for a size that is not known",
         )
-    if place.environment.find(expression.id) is not None:
-        return None
-    multiple, minimum = 1, 1
-    for constraint in constraints:
-        known = _known_of(constraint, expression.id)
-        multiple, minimum = lcm(multiple, known[0]), max(minimum, known[1])
-    place.environment.values[expression.id] = symbol(expression.id, multiple, minimum)
-    return expression.id
+    allowed = Allowed.by(about)
+    if not allowed.nearest(allowed.minimum):
+        texts = " and ".join(f"`{text}`" for text in dict.fromkeys(constraint.text for constraint in about))
+        raise fail("E0306", f"there is no size that keeps {texts}", letter.span, help="mend the bounds")
+    return symbol(letter.id, allowed.multiple, allowed.minimum, allowed.maximum)
 
 
-def _constraint(constraint: tree.Expression, unknown: list[str | None]) -> Constraint:
-    """A constraint, checked: it speaks of a size that this input introduces."""
-    symbolic = _symbol_of(constraint)
-    if symbolic is None:
-        message = "a constraint has one of the forms `H % 32 == 0` and `H >= 33`"
-        raise fail("E0310", message, constraint.span, help=_mended(constraint))
-    if symbolic not in unknown:
-        raise fail(
-            "E0202",
-            f"`{symbolic}` is no unknown size that this `input` introduces",
-            constraint.span,
-            help="write a constraint at the `input` whose shape has the letter first",
-        )
-    multiple, minimum = _known_of(constraint, symbolic)
-    size = symbol(symbolic)
-    dim = size - minimum if multiple == 1 else 0 - size % multiple
-    return Constraint(constraint.span.text, dim)
+def _constraints(
+    statement: tree.Input, evaluator: Evaluator, errors: list[Diagnostic]
+) -> list[tuple[tree.Expression, Constraint]]:
+    """The constraints of an `input`; what is wrong with the others enters `errors`."""
+    found = []
+    for expression in statement.constraints:
+        try:
+            found.append((expression, _constraint(expression, evaluator)))
+        except NetdslError as error:
+            errors += error.diagnostics
+    return found
 
 
-def _symbol_of(constraint: tree.Expression) -> str | None:
-    """The symbol that a constraint of a known form speaks of."""
-    match constraint:
+def _constraint(expression: tree.Expression, evaluator: Evaluator) -> Constraint:
+    """The constraint that an expression of a `where` states."""
+    match expression:
         case tree.Binary(
             operator="==",
-            left=tree.Binary(operator="%", left=tree.Name(id=name), right=tree.Constant(value=int(divisor))),
+            left=tree.Binary(operator="%", left=tree.Name(id=name), right=number),
             right=tree.Constant(value=0),
-        ) if divisor > 0:
-            return name
-        case tree.Binary(operator=">=", left=tree.Name(id=name), right=tree.Constant(value=int())):
-            return name
-    return None
+        ):
+            relation, least = "%", 1
+        case tree.Binary(operator=">=" | "<=" as relation, left=tree.Name(id=name), right=number):
+            least = 0
+        case _:
+            message = "a constraint has one of the forms `H % 32 == 0`, `H >= 33` and `H <= 512`"
+            raise fail("E0310", message, expression.span, help=_mended(expression))
+    value = evaluator.whole(number, least)
+    return Constraint(name, relation, value if isinstance(value, int) else 1)
 
 
 def _mended(constraint: tree.Expression) -> str | None:
@@ -125,19 +154,8 @@ def _mended(constraint: tree.Expression) -> str | None:
     match constraint:
         case tree.Binary(operator=">", left=tree.Name(id=name), right=tree.Constant(value=int(number))):
             return f"write `{name} >= {number + 1}`"
+        case tree.Binary(operator="<", left=tree.Name(id=name), right=tree.Constant(value=int(number))):
+            return f"write `{name} <= {number - 1}`"
         case tree.Binary(operator="==", left=tree.Name(id=name), right=tree.Constant(value=int(number))):
             return f"write {number} in the place of `{name}` in the shape"
     return None
-
-
-def _known_of(constraint: tree.Expression, name: str) -> tuple[int, int]:
-    """The divisor and the least value that a constraint gives a symbol; 1 and 1 where it speaks of another."""
-    if _symbol_of(constraint) != name or not isinstance(constraint, tree.Binary):
-        return 1, 1
-    if constraint.operator == "==" and isinstance(constraint.left, tree.Binary):
-        return _number(constraint.left.right), 1
-    return 1, _number(constraint.right)
-
-
-def _number(expression: tree.Expression) -> int:
-    return max(1, int(expression.value)) if isinstance(expression, tree.Constant) else 1

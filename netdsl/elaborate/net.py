@@ -17,7 +17,7 @@ from netdsl.elaborate.recipe import check_recipe
 from netdsl.elaborate.values import UNKNOWN, Unknown
 from netdsl.elaborate.variants import given, resolve
 from netdsl.interpreter import deep_stack, without_garbage_collection
-from netdsl.ir.graph import Constraint, Graph, Node, Scope
+from netdsl.ir.graph import Graph, Node, Scope
 from netdsl.syntax import tree
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from netdsl.elaborate.place import Place, Tensor
     from netdsl.elaborate.program import Module
+    from netdsl.ir.constraint import Constraint
     from netdsl.recipe import Recipe
     from netdsl.source import Span
 
@@ -57,6 +58,7 @@ class NetElaborator(BodyElaborator):
         self._labels_span: Span | None = None
         self.recipe: Recipe | None = None
         self.constraints: list[Constraint] = []
+        self._inputs: list[tree.Input] = []
         self._promises: list[Promise] = []
 
     def run(self, module: Module, arguments: Mapping[str, object]) -> Graph:
@@ -74,6 +76,7 @@ class NetElaborator(BodyElaborator):
     def _carry_out(self, module: Module, arguments: Mapping[str, object]) -> Graph | None:
         base, values = resolve(module.nets[self.name], self.errors)
         declaration = base.declaration
+        self._inputs = [s for s in declaration.body.statements if isinstance(s, tree.Input)]
         values |= given(self.name, base, arguments)
         names = Names(Scope(""), "", "", declaration.body.style, None)
         called_at = self.errors.origin[-1][1] if self.errors.origin else declaration.name_span
@@ -96,7 +99,7 @@ class NetElaborator(BodyElaborator):
             return super().statement(place, statement, current)  # inside a block: refused there
         match statement:
             case tree.Input():
-                return make_input(self, place, statement, self.constraints)
+                return make_input(self, place, statement, self._inputs, self.constraints)
             case tree.Assert():
                 self._promises.append(Promise(place, statement))
             case tree.ClassLabels():

@@ -51,16 +51,22 @@ class DimError(NetdslError):
 
 @dataclass(frozen=True, slots=True)
 class Symbol:
-    """An unknown size `name` = `unit` * n, of which this atom stands for n; the size is at least `minimum`."""
+    """An unknown size `name` = `unit` * n, of which this atom stands for n, with bounds that the size keeps."""
 
     name: str
     unit: int = 1
     minimum: int = 1
+    maximum: int | None = None
 
     @property
     def least(self) -> int:
         """The least value of the atom itself."""
         return -(-self.minimum // self.unit)
+
+    @property
+    def most(self) -> int | None:
+        """The largest value of the atom itself."""
+        return None if self.maximum is None else self.maximum // self.unit
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,9 +168,9 @@ class Symbolic:
 Dim: TypeAlias = int | Symbolic
 
 
-def symbol(name: str, multiple: int = 1, minimum: int = 1) -> Symbolic:
-    """The unknown size `name`, a multiple of `multiple` and not less than `minimum`."""
-    return Symbolic({(Symbol(name, multiple, minimum),): multiple})
+def symbol(name: str, multiple: int = 1, minimum: int = 1, maximum: int | None = None) -> Symbolic:
+    """The unknown size `name`, a multiple of `multiple`, not less than `minimum` and not more than `maximum`."""
+    return Symbolic({(Symbol(name, multiple, minimum, maximum),): multiple})
 
 
 def total(dims: Iterable[Dim]) -> Dim:
@@ -244,11 +250,7 @@ def compute(dim: Dim, atom: Callable[[Symbol], Any]) -> Any:
 
 def symbols(dim: Dim) -> set[str]:
     """The names of all symbols in `dim`."""
-    names: set[str] = set()
-    for monomial in _terms(dim):
-        for atom in monomial:
-            names |= {atom.name} if isinstance(atom, Symbol) else symbols(atom.numerator)
-    return names
+    return {symbol.name for symbol in _symbols(dim)}
 
 
 def equality_constraint(left: Dim, right: Dim) -> str | None:
@@ -283,23 +285,33 @@ def equality_constraints(pairs: Iterable[tuple[Dim, Dim]]) -> str | None:
 
 
 def order_constraint(dim: Dim, least: int) -> str | None:
-    """The weakest condition such as ``H >= 65`` under which `dim` is at least `least` for certain.
+    """The weakest condition such as ``H >= 65`` or ``H <= 64`` under which `dim` is at least `least` for certain.
 
     None where `dim` depends on several symbols, or no such condition suffices, and for long formulas.
     """
-    names = symbols(dim)
-    if len(names) != 1 or not _is_simple(dim):
+    found = _symbols(dim)
+    if len(found) != 1 or not _is_simple(dim):
         return None
-    (name,) = names
+    (known,) = found
 
-    def suffices(minimum: int) -> bool:
-        low = lower_bound(_with_symbols(dim, lambda symbol: replace(symbol, minimum=max(symbol.minimum, minimum))))
+    def suffices(more: Symbol) -> bool:
+        low = lower_bound(_with_symbols(dim, lambda _: more))
         return low is not None and low >= least
 
-    tried = next((2**i for i in range(32) if suffices(2**i)), None)
-    if tried is None:
+    def from_(size: int) -> bool:
+        return suffices(replace(known, minimum=max(known.minimum, size)))
+
+    def up_to(size: int) -> bool:
+        return suffices(replace(known, maximum=size if known.maximum is None else min(known.maximum, size)))
+
+    tried = next((2**i for i in range(32) if from_(2**i)), None)
+    if tried is not None:
+        return f"{known.name} >= {bisect_left(range(tried), True, key=from_)}"
+    second = known.unit * (known.least + 1)  # an order that leaves one size alone is no advice
+    if not up_to(second):
         return None
-    return f"{name} >= {bisect_left(range(tried), True, key=suffices)}"
+    past = second + bisect_left(range(second, 2**31), True, key=lambda size: not up_to(size))
+    return f"{known.name} <= {(past - 1) // known.unit * known.unit}"
 
 
 # ------------------------------------------------------------------------------------------------ how it is done
@@ -325,6 +337,14 @@ def _without(monomial: Monomial, divisor: Monomial) -> Monomial | None:
             return None
         rest.remove(atom)
     return tuple(rest)
+
+
+def _symbols(dim: Dim) -> set[Symbol]:
+    found: set[Symbol] = set()
+    for monomial in _terms(dim):
+        for atom in monomial:
+            found |= {atom} if isinstance(atom, Symbol) else _symbols(atom.numerator)
+    return found
 
 
 def _is_simple(dim: Dim) -> bool:
@@ -433,7 +453,7 @@ def _without_floors(dim: Dim, *, upper: bool) -> dict[Monomial, int | Fraction]:
 
 def _atom_bound(atom: Atom, *, upper: bool) -> int | None:
     if isinstance(atom, Symbol):
-        return None if upper else atom.least
+        return atom.most if upper else atom.least
     inner = _bound(atom.numerator, upper=upper)
     return None if inner is None else inner // atom.divisor
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from netdsl.ir.dim import Dim
+    from netdsl.ir.constraint import Constraint
     from netdsl.ir.params import Param
     from netdsl.ir.types import TensorType
     from netdsl.layer import Layer
@@ -81,14 +81,6 @@ class Node:
 
     def __repr__(self) -> str:
         return f"<{self.name}: {self.layer.kind} -> {self.type}>"
-
-
-@dataclass(frozen=True, slots=True)
-class Constraint:
-    """A condition on symbolic sizes: `text` as it is shown, and `dim >= 0` as it is checked."""
-
-    text: str
-    dim: Dim
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -109,7 +109,5 @@ def _symbols(graph: Graph) -> Iterator[str]:
         if unknown:
             yield f"{node.name} has the sizes {sorted(unknown)}, which no input has"
     for constraint in graph.constraints:
-        if symbols(constraint.dim) - known:
-            yield f"no input has the sizes in `{constraint.text}`"
-        if isinstance(constraint.dim, int) and constraint.dim < 0:
-            yield f"`{constraint.text}` can never hold"
+        if constraint.size not in known:
+            yield f"no input has the size in `{constraint.text}`"
