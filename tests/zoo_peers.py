@@ -339,6 +339,55 @@ class TenCrop(nn.Module):
         return average_of([self.net(view) for view in [*views, *(view.flip(3) for view in views)]])
 
 
+class Siamese(nn.Module):
+    """The weighted distance of two images' features."""
+
+    def __init__(self):
+        super().__init__()
+        layers, channels = [], 1
+        for width, k in ((64, 10), (128, 7), (128, 4)):
+            layers += [nn.Conv2d(channels, width, k), nn.ReLU(), nn.MaxPool2d(2)]
+            channels = width
+        layers += [nn.Conv2d(128, 256, 4), nn.ReLU(), nn.Flatten(), nn.Linear(256 * 6 * 6, 4096), nn.Sigmoid()]
+        self.tower = nn.Sequential(*layers)
+        self.last = nn.Linear(4096, 1)
+
+    def forward(self, first, second):
+        return self.last((self.tower(first) - self.tower(second)).abs())
+
+
+class SqueezedBottleneck(nn.Module):
+    """A bottleneck of ResNet whose result is weighed, channel by channel, before the shortcut is added."""
+
+    def __init__(self, channels, width, stride):
+        super().__init__()
+        out = 4 * width
+        self.body = nn.Sequential(
+            nn.Conv2d(channels, width, 1, bias=False), *norm_relu(width),
+            nn.Conv2d(width, width, 3, stride, 1, bias=False), *norm_relu(width),
+            nn.Conv2d(width, out, 1, bias=False), nn.BatchNorm2d(out),
+        )  # fmt: skip
+        self.gate = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Conv2d(out, out // 16, 1), nn.ReLU(),
+                                  nn.Conv2d(out // 16, out, 1), nn.Sigmoid())  # fmt: skip
+        self.shortcut = nn.Identity()
+        if stride > 1 or channels != out:
+            self.shortcut = nn.Sequential(nn.Conv2d(channels, out, 1, stride, bias=False), nn.BatchNorm2d(out))
+
+    def forward(self, x):
+        y = self.body(x)
+        return (y * self.gate(y) + self.shortcut(x)).relu()
+
+
+def se_resnet(depths):
+    layers = [nn.Conv2d(3, 64, 7, 2, 3, bias=False), *norm_relu(64), nn.MaxPool2d(3, 2, 1)]
+    channels = 64
+    for width, depth in zip((64, 128, 256, 512), depths, strict=True):
+        for i in range(depth):
+            layers.append(SqueezedBottleneck(channels, width, 2 if i == 0 and width > 64 else 1))
+            channels = 4 * width
+    return nn.Sequential(*layers, *head(channels, 1000))
+
+
 PEERS = {
     "densenet_bc_100_12": lambda: densenet_bc(100, 12),
     "densenet_bc_250_24": lambda: densenet_bc(250, 24),
@@ -358,6 +407,8 @@ PEERS = {
     "dcgan_discriminator": dcgan_discriminator,
     "mcdnn": lambda: Joined(average_of, *(column() for _ in range(5))),
     "ten_crop": TenCrop,
+    "siamese": Siamese,
+    "se_resnet50": lambda: se_resnet([3, 4, 6, 3]),
 }
 """Each by its name in the zoo; where `ARGUMENTS` has some, they are given to both."""
 
