@@ -82,6 +82,7 @@ SHORTER = {
     "resnext101_32x8d": {"depths": [2, 1, 1, 1]},
     "resnext101_64x4d": {"depths": [2, 1, 1, 1]},
     "wide_resnet101_2": {"depths": [2, 1, 1, 1]},
+    **{f"efficientnet_b{i}": {"size": 96, "deeper": 1} for i in range(2, 8)},
     "se_resnet101": {"depths": [2, 1, 1, 1]},
     "se_resnet152": {"depths": [2, 1, 1, 1]},
     "unet": {"size": 188},
@@ -166,6 +167,10 @@ def test_runs_and_optimizes(name, tmp_path):
         ("squeezenet1_0", 25),
         ("mobilenet_v2", 30),
         ("inception_v3", 80),
+        ("shufflenet_v2_x1_0", 35),
+        ("mobilenet_v3_large", 45),
+        ("efficientnet_b0", 60),
+        ("mnasnet1_0", 35),
     ],
 )
 def test_nets_are_short(name, most):
