@@ -34,7 +34,7 @@ class Initializer:
 
     Attributes:
         scheme: what `weight` and `bias` mean, given inputs n and outputs m of one unit.
-            `pytorch`: both uniform within 1/sqrt(n), as torch.nn draws them;
+            `pytorch`: both uniform within 1/sqrt(n), or within the bound of the layer's own, as torch.nn draws them;
             `he`: normal with variance 2/n (He et al., "Delving deep into rectifiers", 2015);
             `xavier`: uniform within sqrt(6/(n + m)) (Glorot and Bengio, "Understanding the difficulty of training
             deep feedforward neural networks", 2010);
@@ -64,7 +64,7 @@ class Initializer:
         if init.kind == "normal":
             return "normal", init.value
         if self.scheme == "pytorch":
-            return "uniform", 1 / sqrt(init.fan_in)
+            return "uniform", init.value or 1 / sqrt(init.fan_in)
         if init.kind == "bias":
             return "normal", 0.0
         if self.scheme == "xavier":

@@ -125,7 +125,8 @@ class _Store:
     def param(self, node: Node, role: str) -> str:
         """The path of a learned tensor that stands by itself."""
         param = node.params[role]
-        if param.name not in self._made:
+        owner = param.name.removesuffix(f".{role}")  # a module that has the tensor may be there already
+        if self._made.isdisjoint((param.name, owner)):
             self._place(param.name, nn.Parameter(self._tensor(param), requires_grad=param.spec.trainable), node)
         return param.name
 
@@ -150,7 +151,7 @@ class _Store:
                 owner, _, attribute = name.rpartition(".")
                 owner_module = module.get_submodule(owner)
                 if isinstance(tensor, nn.Parameter):
-                    owner_module.register_parameter(attribute, nn.Parameter(value))
+                    setattr(owner_module, attribute, nn.Parameter(value))  # recurrent modules take note of it
                 else:
                     owner_module.register_buffer(attribute, value)
             elif name == "num_batches_tracked":

@@ -141,3 +141,26 @@ class DropPath(nn.Module):
             return x * 0
         kept = torch.rand(x.shape[0], *[1] * (x.ndim - 1), device=x.device) >= self.p
         return x * kept / (1 - self.p)
+
+
+class SelfAttention(nn.Module):
+    """Multi-head self-attention, with the parameters of torch.nn.MultiheadAttention."""
+
+    def __init__(self, size: int, heads: int, *, causal: bool, bias: bool, dropout: float) -> None:
+        super().__init__()
+        self.heads, self.causal, self.dropout = heads, causal, dropout
+        self.in_proj_weight = nn.Parameter(nn.init.xavier_uniform_(torch.empty(3 * size, size)))
+        self.in_proj_bias = nn.Parameter(torch.zeros(3 * size)) if bias else None
+        self.out_proj = nn.Linear(size, size, bias=bias)
+        if bias:
+            nn.init.zeros_(self.out_proj.bias)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """N x T x size to the same."""
+        batch, steps, size = x.shape
+        together = nn.functional.linear(x, self.in_proj_weight, self.in_proj_bias)
+        q, k, v = together.reshape(batch, steps, 3, self.heads, size // self.heads).permute(2, 0, 3, 1, 4)
+        dropout = self.dropout if self.training else 0.0
+        heads = nn.functional.scaled_dot_product_attention(q, k, v, dropout_p=dropout, is_causal=self.causal)
+        result: torch.Tensor = self.out_proj(heads.transpose(1, 2).reshape(batch, steps, size))
+        return result

@@ -18,6 +18,7 @@ class Init:
             `table` are the numbers in `table`, row by row.
         fan_in: inputs that one output element sees.
         fan_out: outputs that one input element reaches.
+        value: for `weight` and `bias`, the bound within which PyTorch draws them, where that is not 1/sqrt(fan_in).
     """
 
     kind: Literal["weight", "bias", "constant", "normal", "table"]

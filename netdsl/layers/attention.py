@@ -1,0 +1,119 @@
+"""Attention: every position of a sequence reads from all others, or from those before it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import inf, sqrt
+from typing import Any
+
+from netdsl.arguments import Count, Flag, Probability
+from netdsl.ir.dim import Dim
+from netdsl.ir.params import Init, ParamSpec
+from netdsl.ir.types import TensorType
+from netdsl.layer import (
+    Layer,
+    Lowering,
+    TorchLowering,
+    need_divisible,
+    need_float,
+    need_int,
+    need_rank,
+    register,
+)
+from netdsl.layers.regularise import Dropout
+
+
+@register("attention")
+@dataclass(frozen=True)
+class Attention(Layer):
+    """Multi-head self-attention: each of `heads` heads gives softmax(q k^T / sqrt(C / heads)) v.
+
+    q, k and v are three projections of the input, of which each head gets C / heads columns; the heads' results lie
+    side by side and are projected once more. With `causal=yes` a position reads from itself and those before it. In
+    training, `dropout` drops weights of the softmax. Input and output T x C, C divisible by `heads`. Parameters:
+    in_proj_weight 3C x C (those of q, k and v), in_proj_bias 3C, out_proj.weight C x C, out_proj.bias C. MACs are
+    those of the projections and of both products, 4 T C^2 + 2 T^2 C, also where half of them are masked. Source:
+    Vaswani et al., "Attention is all you need" (2017); torch.nn.MultiheadAttention; ONNX operators MatMul and Softmax.
+    """
+
+    global_view = True
+
+    heads: Count
+    causal: Flag = False
+    bias: Flag = True
+    dropout: Probability = 0.0
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        (x,) = inputs
+        need_rank(self, x, 2, 2, "positions and features")
+        need_float(self, x, bfloat16=False)
+        need_divisible(self._size(x), self.heads, "heads")
+        return x
+
+    def params(self, *inputs: TensorType) -> Mapping[str, ParamSpec]:
+        (x,) = inputs
+        size = self._size(x)
+        inward = Init("weight", size, 3 * size, value=sqrt(6 / (size + 3 * size)))
+        specs = {
+            "in_proj_weight": ParamSpec((3 * size, size), inward, dtype=x.dtype),
+            "in_proj_bias": ParamSpec((3 * size,), Init.constant(0), dtype=x.dtype),
+            "out_proj.weight": ParamSpec((size, size), Init("weight", size, size), dtype=x.dtype),
+            "out_proj.bias": ParamSpec((size,), Init.constant(0), dtype=x.dtype),
+        }
+        return specs if self.bias else {role: spec for role, spec in specs.items() if role.endswith("weight")}
+
+    def macs(self, output: TensorType, *inputs: TensorType) -> Dim:
+        steps, size = output.shape
+        return 4 * steps * size * size + 2 * steps * steps * size
+
+    def connections(self, output: TensorType, *inputs: TensorType) -> Dim:
+        return self.macs(output, *inputs) + (4 * output.elements if self.bias else 0)
+
+    def to_onnx(self, o: Lowering, *inputs: str) -> str:
+        size = self._size(o.output)
+        width = size // self.heads
+        together = _linear(o, inputs[0], "in_proj_weight", "in_proj_bias" if self.bias else None)
+        q, k, v = o.ops(3, "Split", together, o.const([size] * 3), axis=2)
+        apart = o.const([0, 0, self.heads, width])
+        query = o.op("Mul", q, o.const(1 / sqrt(width)))
+        query = o.op("Transpose", o.op("Reshape", query, apart), perm=[0, 2, 1, 3])
+        key = o.op("Transpose", o.op("Reshape", k, apart), perm=[0, 2, 3, 1])
+        value = o.op("Transpose", o.op("Reshape", v, apart), perm=[0, 2, 1, 3])
+        scores = o.op("MatMul", query, key)
+        if self.causal:
+            scores = o.op("Add", scores, _mask(o, inputs[0]))
+        weights = o.op("Softmax", scores, axis=3)
+        if self.dropout and o.training:
+            weights = Dropout(self.dropout).to_onnx(o, weights)
+        heads = o.op("Transpose", o.op("MatMul", weights, value), perm=[0, 2, 1, 3])
+        joined = o.op("Reshape", heads, o.const([0, 0, size]))
+        return _linear(o, joined, "out_proj.weight", "out_proj.bias" if self.bias else None)
+
+    def to_torch(self, t: TorchLowering, *inputs: Any) -> Any:
+        module = t.module(
+            "SelfAttention",
+            self._size(t.output),
+            self.heads,
+            causal=self.causal,
+            bias=self.bias,
+            dropout=self.dropout,
+        )
+        return module(*inputs)
+
+    def _size(self, x: TensorType) -> int:
+        return need_int(x.shape[1], "the number of features, for which `attention` has weights,")
+
+
+def _linear(o: Lowering, x: str, weight: str, bias: str | None) -> str:
+    product = o.op("MatMul", x, o.op("Transpose", o.param(weight), perm=[1, 0]))
+    return product if bias is None else o.op("Add", product, o.param(bias))
+
+
+def _mask(o: Lowering, x: str) -> str:
+    """T x T: 0 where the position of the row may read that of the column, -inf where that lies behind it."""
+    known = o.output.shape[0]
+    if isinstance(known, int):
+        steps = o.const(list(range(known)))
+    else:
+        steps = o.op("Range", o.const(0), o.op("Gather", o.op("Shape", x), o.const(1), axis=0), o.const(1))
+    rows, columns = (o.op("Unsqueeze", steps, o.const([axis])) for axis in (1, 0))
+    return o.op("Where", o.op("LessOrEqual", columns, rows), o.const(0.0), o.const(-inf))

@@ -1,0 +1,113 @@
+"""Tables of vectors: for the tokens of a text, and for the positions of a sequence."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from netdsl.arguments import Count, Positive
+from netdsl.ir.dim import Dim, lower_bound
+from netdsl.ir.params import Init, ParamSpec
+from netdsl.ir.types import DType, TensorType
+from netdsl.layer import Layer, LayerError, Lowering, TorchLowering, need_float, need_int, need_rank, register
+
+TOKENS = (DType.INT64, DType.INT32)
+
+
+@register("embedding")
+@dataclass(frozen=True)
+class Embedding(Layer):
+    """A table of `count` vectors. Of tokens, from 0 to count - 1, it gives the vectors: y = weight[x].
+
+    Tokens are int64 or int32 of any shape, the output has that shape and one more axis of size `dim`. Applied to
+    vectors, ... x `dim`, it compares each with the whole table: y = x weight^T, ... x `count`. So `reuse` of an
+    embedding at the end of a language model is an output layer that shares (ties) its weights. Parameter: weight
+    count x dim, drawn at first with mean 0 and deviation `std`. Source: torch.nn.Embedding; Press and Wolf, "Using
+    the output embedding to improve language models" (2017); ONNX operators Gather, and MatMul or Gemm.
+    """
+
+    count: Count
+    dim: Count
+    std: Positive = 1.0
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        (x,) = inputs
+        if x.dtype in TOKENS:
+            return TensorType((*x.shape, self.dim))
+        if x.dtype is DType.FLOAT32 and x.rank and x.shape[-1] == self.dim:
+            return x.with_shape((*x.shape[:-1], self.count))
+        raise LayerError(
+            "E0409",
+            f"`embedding` takes int64 or int32 tokens, or float32 vectors of {self.dim}, not {x}",
+            help="give the `input` the element type int64: `input tokens: [T] int64`",
+        )
+
+    def params(self, *inputs: TensorType) -> Mapping[str, ParamSpec]:
+        return {"weight": ParamSpec((self.count, self.dim), Init("normal", value=self.std))}
+
+    def macs(self, output: TensorType, *inputs: TensorType) -> Dim:
+        (x,) = inputs
+        return output.elements * self.dim if x.dtype.is_float else 0
+
+    def to_onnx(self, o: Lowering, *inputs: str) -> str:
+        (x,) = inputs
+        weight = o.param("weight")
+        if not o.inputs[0].dtype.is_float:
+            return o.op("Gather", weight, x, axis=0)
+        if o.output.rank == 1:
+            return o.op("Gemm", x, weight, transB=1)
+        return o.op("MatMul", x, o.op("Transpose", weight, perm=[1, 0]))
+
+    def to_torch(self, t: TorchLowering, *inputs: Any) -> Any:
+        if t.inputs[0].dtype.is_float:
+            return t.call("F.linear", *inputs, t.param("weight"))
+        return t.module("nn.Embedding", self.count, self.dim)(*inputs)
+
+
+@register("positions")
+@dataclass(frozen=True)
+class Positions(Layer):
+    """Adds a learned vector to each position: y[t] = x[t] + weight[t].
+
+    Input and output T x C, with T of at most `most`; a symbolic T that is larger is an error when the net runs.
+    Parameter: weight most x C, drawn at first with mean 0 and deviation 0.02. Source: Gehring et al.,
+    "Convolutional sequence to sequence learning" (2017); torch.nn.Embedding applied to torch.arange(T); ONNX operators
+    Slice and Add.
+    """
+
+    most: Count
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        (x,) = inputs
+        need_rank(self, x, 2, 2, "positions and features")
+        need_float(self, x, bfloat16=False)
+        need_int(x.shape[1], "the number of features, for which `positions` has weights,")
+        least = lower_bound(x.shape[0])
+        if least is not None and least > self.most:
+            raise LayerError(
+                "E0306",
+                f"there are {self.most} positions, and the input has {x.shape[0]}",
+                argument="most",
+                help=f"use `positions {least}`" if isinstance(x.shape[0], int) else None,
+            )
+        if self.most == 1 and x.shape[0] != 1:
+            raise LayerError("E0306", f"one position is not enough for {x.shape[0]}", argument="most")
+        return x
+
+    def params(self, *inputs: TensorType) -> Mapping[str, ParamSpec]:
+        (x,) = inputs
+        shape = (self.most, need_int(x.shape[1], "the number of features"))
+        return {"weight": ParamSpec(shape, Init("normal", value=0.02), dtype=x.dtype)}
+
+    def to_onnx(self, o: Lowering, *inputs: str) -> str:
+        (x,) = inputs
+        weight = o.param("weight")
+        steps = o.output.shape[0]
+        if steps != self.most:
+            known = isinstance(steps, int)
+            end = o.const([steps]) if known else o.op("Gather", o.op("Shape", x), o.const([1]), axis=0)
+            weight = o.op("Slice", weight, o.const([0]), end, o.const([0]))
+        return o.op("Add", x, weight)
+
+    def to_torch(self, t: TorchLowering, *inputs: Any) -> Any:
+        _, steps, _ = t.sizes(t.output.shape)
+        return t.call("operator.add", *inputs, t.method(t.param("weight"), "narrow", 0, 0, steps))

@@ -1,0 +1,229 @@
+"""Recurrent layers: a sequence is read step by step, and a state keeps what was read."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from math import sqrt
+from typing import Annotated, Any, ClassVar
+
+from netdsl.arguments import Count, Flag, Probability, choice
+from netdsl.ir.dim import Dim
+from netdsl.ir.params import Init, ParamSpec
+from netdsl.ir.types import DType, TensorType
+from netdsl.layer import Layer, LayerError, Lowering, TorchLowering, need_int, need_rank, register
+from netdsl.layers.regularise import Dropout
+
+FLOATS = (DType.FLOAT32, DType.FLOAT16)
+"""Those for which onnxruntime has the operators."""
+MOST_LAYERS = 100
+"""More layers of one stack are a slip of the pen."""
+
+
+@dataclass(frozen=True)
+class _Recurrent(Layer):
+    """A stack of recurrent layers, each of which reads all that the one below gives out."""
+
+    global_view = True  # of the last step, as of every step where both directions are read
+    order: ClassVar[tuple[int, ...]]
+    """Where among PyTorch's gates those of ONNX are."""
+
+    hidden: Count
+    layers: Count = 1
+    bidirectional: Flag = False
+    bias: Flag = True
+    dropout: Probability = 0.0
+    last: Flag = False
+
+    @property
+    def width(self) -> int:
+        """How many numbers all directions give out at each step."""
+        return self.hidden * len(self.directions)
+
+    @property
+    def directions(self) -> tuple[str, ...]:
+        """What PyTorch ends the names of parameters with."""
+        return ("", "_reverse") if self.bidirectional else ("",)
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        (x,) = inputs
+        need_rank(self, x, 2, 2, "steps and features")
+        if x.dtype not in FLOATS:
+            message = f"`{self.kind}` takes float32 or float16, not {x.dtype.value}"
+            raise LayerError("E0409", message, help="give the `input` the element type float32")
+        _features(self, x)
+        if self.layers > MOST_LAYERS:
+            raise LayerError(
+                "E0703", f"`{self.kind}` has at most {MOST_LAYERS} layers, not {self.layers}", argument="layers"
+            )
+        if self.dropout and self.layers == 1:
+            raise LayerError(
+                "E0306",
+                f"`dropout` acts between the layers of `{self.kind}`, and there is one",
+                argument="dropout",
+                help=f"put the layer `dropout {self.dropout:g}` after it, or give it `layers=2`",
+            )
+        return x.with_shape((self.width,) if self.last else (x.shape[0], self.width))
+
+    def params(self, *inputs: TensorType) -> Mapping[str, ParamSpec]:
+        (x,) = inputs
+        units, bound = len(self.order) * self.hidden, 1 / sqrt(self.hidden)
+        specs: dict[str, ParamSpec] = {}
+        for end, width in self._cells(x):
+            for name, size in ("ih", width), ("hh", self.hidden):
+                init = Init("weight", size, self.hidden, value=bound)
+                specs[f"weight_{name}_{end}"] = ParamSpec((units, size), init, dtype=x.dtype)
+            for name in ("ih", "hh") if self.bias else ():
+                init = Init("bias", self.hidden, self.hidden, value=bound)
+                specs[f"bias_{name}_{end}"] = ParamSpec((units,), init, dtype=x.dtype)
+        return specs
+
+    def macs(self, output: TensorType, *inputs: TensorType) -> Dim:
+        (x,) = inputs
+        return x.shape[0] * sum(self._units() * (width + self.hidden) for _, width in self._cells(x))
+
+    def connections(self, output: TensorType, *inputs: TensorType) -> Dim:
+        (x,) = inputs
+        biases = x.shape[0] * self._units() * self.layers * len(self.directions) if self.bias else 0
+        return self.macs(output, *inputs) + biases
+
+    def to_onnx(self, o: Lowering, *inputs: str) -> str:
+        x = o.op("Transpose", inputs[0], perm=[1, 0, 2])  # onnxruntime takes the steps before the batch alone
+        for number in range(self.layers):
+            if number and self.dropout and o.training:
+                x = Dropout(self.dropout).to_onnx(o, x)
+            weights = (self._both(o, f"weight_{part}", number) for part in ("ih", "hh"))
+            every, final = o.ops(
+                2,
+                self.kind.upper(),
+                x,
+                *weights,
+                self._biases(o, number) if self.bias else None,
+                hidden_size=self.hidden,
+                direction="bidirectional" if self.bidirectional else "forward",
+                **self.onnx_attributes(),
+            )
+            if number < self.layers - 1:
+                x = o.op("Reshape", o.op("Transpose", every, perm=[0, 2, 1, 3]), o.const([0, 0, self.width]))
+        if self.last:
+            return o.op("Reshape", o.op("Transpose", final, perm=[1, 0, 2]), o.const([0, self.width]))
+        return o.op("Reshape", o.op("Transpose", every, perm=[2, 0, 1, 3]), o.const([0, 0, self.width]))
+
+    def onnx_attributes(self) -> dict[str, Any]:
+        """What the operator of this layer takes beyond the size and the direction."""
+        return {}
+
+    def to_torch(self, t: TorchLowering, *inputs: Any) -> Any:
+        module = t.module(
+            f"nn.{self.kind.upper()}",
+            _features(self, t.inputs[0]),
+            self.hidden,
+            num_layers=self.layers,
+            bias=self.bias,
+            batch_first=True,
+            dropout=self.dropout,
+            bidirectional=self.bidirectional,
+            **self.torch_arguments(),
+        )
+        both = module(*inputs)
+        if not self.last:
+            return t.call("operator.getitem", both, 0)
+        final = self.torch_state(t, t.call("operator.getitem", both, 1))
+        if not self.bidirectional:
+            return t.call("operator.getitem", final, -1)
+        return t.call("torch.cat", [t.call("operator.getitem", final, i) for i in (-2, -1)], 1)
+
+    def torch_arguments(self) -> dict[str, Any]:
+        """What PyTorch's module takes that others do not."""
+        return {}
+
+    def torch_state(self, t: TorchLowering, state: Any) -> Any:
+        """The last outputs of all layers and directions in the state that PyTorch's module returns."""
+        return state
+
+    def _units(self) -> int:
+        return len(self.order) * self.hidden
+
+    def _cells(self, x: TensorType) -> Iterator[tuple[str, int]]:
+        """The end of the parameters' names and the number of inputs, for each layer and direction."""
+        for number in range(self.layers):
+            for direction in self.directions:
+                yield f"l{number}{direction}", self.width if number else _features(self, x)
+
+    def _both(self, o: Lowering, name: str, number: int) -> str:
+        """A parameter of one layer in both directions, its gates in ONNX's order, with an axis for the direction.
+
+        onnxruntime computes this once, when it loads the model.
+        """
+        parts = []
+        for direction in self.directions:
+            value = o.param(f"{name}_l{number}{direction}")
+            if len(self.order) > 1:
+                gates = o.op("Reshape", value, o.const([len(self.order), -1]))
+                value = o.op("Gather", gates, o.const(list(self.order)), axis=0)
+            shape = [1, self._units()] if name.startswith("bias") else [1, self._units(), -1]
+            parts.append(o.op("Reshape", value, o.const(shape)))
+        return parts[0] if len(parts) == 1 else o.op("Concat", *parts, axis=0)
+
+    def _biases(self, o: Lowering, number: int) -> str:
+        return o.op("Concat", *(self._both(o, f"bias_{part}", number) for part in ("ih", "hh")), axis=1)
+
+
+@register("rnn")
+@dataclass(frozen=True)
+class Rnn(_Recurrent):
+    """Elman's recurrent layer: h[t] = act(weight_ih x[t] + bias_ih + weight_hh h[t-1] + bias_hh), h[-1] = 0.
+
+    Input T x C, output T x `hidden`, or the last state, `hidden`, with `last=yes`. `layers` are stacked, in training
+    with `dropout` between them. With `bidirectional=yes` a second layer reads from the end to the start, and the
+    outputs of both lie side by side; the last state of the second is that after the first step. All samples of a
+    batch have T steps. Parameters of layer k, and again with `_reverse`: weight_ih_lk hidden x C (above the first
+    layer, the width of the one below), weight_hh_lk hidden x hidden, bias_ih_lk and bias_hh_lk. `act` is `tanh` or
+    `relu`. Source: Elman, "Finding structure in time" (1990); torch.nn.RNN with batch_first; ONNX operator RNN.
+    """
+
+    order = (0,)
+
+    act: Annotated[str, choice("tanh", "relu")] = "tanh"
+
+    def onnx_attributes(self) -> dict[str, Any]:
+        return {"activations": [self.act.capitalize()] * len(self.directions)}
+
+    def torch_arguments(self) -> dict[str, Any]:
+        return {"nonlinearity": self.act}
+
+
+@register("lstm")
+@dataclass(frozen=True)
+class Lstm(_Recurrent):
+    """Long short-term memory: c[t] = f * c[t-1] + i * g and h[t] = o * tanh(c[t]), with gates i, f, g and o.
+
+    i, f and o are the sigmoid, g the tanh of weight_ih x[t] + bias_ih + weight_hh h[t-1] + bias_hh; the gates lie one
+    after the other in the parameters, which have 4 * hidden rows. Shapes, arguments and names are those of `rnn`.
+    Source: Hochreiter and Schmidhuber, "Long short-term memory" (1997), with the forget gate of Gers et al. (2000);
+    torch.nn.LSTM with batch_first; ONNX operator LSTM, whose gates have another order.
+    """
+
+    order = (0, 3, 1, 2)
+
+    def torch_state(self, t: TorchLowering, state: Any) -> Any:
+        return t.call("operator.getitem", state, 0)
+
+
+@register("gru")
+@dataclass(frozen=True)
+class Gru(_Recurrent):
+    """Gated recurrent unit: h[t] = (1 - z) * n + z * h[t-1], with the gates r and z and the candidate n.
+
+    r and z are sigmoids as in `lstm`, n = tanh(weight_in x[t] + bias_in + r * (weight_hn h[t-1] + bias_hn)); r, z and
+    n lie one after the other in the parameters, which have 3 * hidden rows. Shapes, arguments and names are those of
+    `rnn`. Source: Cho et al., "Learning phrase representations using RNN encoder-decoder" (2014), where r is applied
+    to h[t-1] itself; torch.nn.GRU with batch_first; ONNX operator GRU, whose gates have another order.
+    """
+
+    order = (1, 0, 2)
+
+    def onnx_attributes(self) -> dict[str, Any]:
+        return {"linear_before_reset": 1}
+
+
+def _features(layer: Layer, x: TensorType) -> int:
+    return need_int(x.shape[1], f"the number of features, for which `{layer.kind}` has weights,")
