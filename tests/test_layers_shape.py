@@ -399,6 +399,15 @@ def test_windows(layer: Layer, shape: tuple[int, ...], window: Window | None) ->
 
 @pytest.mark.parametrize("shape", [(2, 5), (1, 3, 4), ()])
 @pytest.mark.parametrize("opset", OPSETS)
+def test_a_learned_tensor_is_expanded(shape: tuple[int, ...], opset: int) -> None:
+    def reference(x: torch.Tensor, **params: torch.Tensor) -> torch.Tensor:
+        return params[""].expand(x.shape[0], *shape)
+
+    assert operators(conform(Param(shape), data(4), reference=reference, opset=opset, rtol=0, atol=0))[-1] == "Expand"
+
+
+@pytest.mark.parametrize("shape", [(2, 5), (1, 3, 4), ()])
+@pytest.mark.parametrize("opset", OPSETS)
 def test_a_learned_tensor_is_the_same_for_every_sample(shape: tuple[int, ...], opset: int) -> None:
     root = Scope("")
     image = Node("image", Input(shape), (), root)
