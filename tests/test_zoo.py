@@ -73,6 +73,11 @@ PUBLISHED = {
     "mobilenet_075": 2_585_560,
     "mobilenet_050": 1_331_592,
     "mobilenet_025": 470_072,
+    "resnet20": 269_722,
+    "resnet32": 464_154,
+    "resnet44": 658_586,
+    "resnet56": 853_018,
+    "resnet110": 1_727_962,
     "nasnet_a": 3_328_234,
     "enas_macro": 42_559_402,
 }

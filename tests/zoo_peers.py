@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+from functools import partial
+
 import torch
 from torch import nn
 
@@ -388,6 +391,29 @@ def se_resnet(depths):
     return nn.Sequential(*layers, *head(channels, 1000))
 
 
+class PlainUnit(nn.Module):
+    """Two convolutions; a shortcut that takes every other position and adds maps of zeros."""
+
+    def __init__(self, channels, width):
+        super().__init__()
+        self.new, self.stride = width - channels, width // channels
+        self.body = nn.Sequential(
+            nn.Conv2d(channels, width, 3, self.stride, 1, bias=False), *norm_relu(width),
+            nn.Conv2d(width, width, 3, padding=1, bias=False), nn.BatchNorm2d(width),
+        )  # fmt: skip
+
+    def forward(self, x):
+        shortcut = x[:, :, :: self.stride, :: self.stride]
+        return (self.body(x) + nn.functional.pad(shortcut, (0, 0, 0, 0, 0, self.new))).relu()
+
+
+def resnet_cifar(depth):
+    n = (depth - 2) // 6
+    widths = [16, *[16] * n, *[32] * n, *[64] * n]
+    units = [PlainUnit(channels, width) for channels, width in itertools.pairwise(widths)]
+    return nn.Sequential(nn.Conv2d(3, 16, 3, padding=1, bias=False), *norm_relu(16), *units, *head(64))
+
+
 PEERS = {
     "densenet_bc_100_12": lambda: densenet_bc(100, 12),
     "densenet_bc_250_24": lambda: densenet_bc(250, 24),
@@ -408,6 +434,7 @@ PEERS = {
     "mcdnn": lambda: Joined(average_of, *(column() for _ in range(5))),
     "ten_crop": TenCrop,
     "siamese": Siamese,
+    **{f"resnet{depth}": partial(resnet_cifar, depth) for depth in (20, 32, 44, 56, 110)},
     "se_resnet50": lambda: se_resnet([3, 4, 6, 3]),
 }
 """Each by its name in the zoo; where `ARGUMENTS` has some, they are given to both."""
