@@ -477,6 +477,21 @@ def test_bench_of_open_sizes():
     assert made["macs"] == 2 * 4 * 5
 
 
+def test_images_are_held_to_the_constraints_of_the_net():
+    Path("a.net").write_text("net a { input image: 3xHxW where H % 32 == 0, W % 32 == 0; conv 2 k4 s4 }")
+    Image.new("RGB", (100, 64)).save("x.png")
+    run("compile", "a.net")
+    _, err = run("run", "a.onnx", "x.png", code=1)
+    assert "E0906" in err
+    assert "`netdsl run --size W=128` scales images to them" in " ".join(err.split())
+    out, _ = run("run", "a.onnx", "x.png", "--size", "W=128")
+    assert "2x16x32" in out
+    assert "there is no open size `Z`" in run("run", "a.onnx", "x.png", "--size", "Z=128", code=1)[1]
+    for what in ("a.net", "a.onnx"):
+        _, err = run("bench", what, "--runs", "1", "--size", "H=33", "--size", "W=32", code=1)
+        assert "H = 33 breaks `H % 32 == 0`" in " ".join(err.split())
+
+
 # ------------------------------------------------------------------------------------------------ the reference
 
 

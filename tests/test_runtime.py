@@ -336,11 +336,65 @@ def test_sizes_without_a_name_are_told_apart(tmp_path):
 
 
 def test_what_onnxruntime_refuses_names_the_constraints(tmp_path):
-    path = write_model(tmp_path / "m.onnx", ("N", "C"), weight=np.ones(4), constraints=["C % 4 == 0"])
-    with pytest.raises(NetdslError) as error:
-        Session(path).run({"image": np.zeros((1, 3), np.float32)})
+    path = write_model(tmp_path / "m.onnx", ("N", "C"), weight=np.ones(4), constraints=["C % 2 == 0"])
+    with pytest.raises(NetdslError, match="onnxruntime cannot run this") as error:
+        Session(path).run({"image": np.zeros((1, 2), np.float32)})
     assert code(error) == "E0906"
-    assert "C % 4 == 0" in everything(error)
+    assert "where C % 2 == 0" in everything(error)
+
+
+@pytest.fixture
+def coarse(tmp_path):
+    constraints = ["H % 32 == 0", "H >= 64", "W % 32 == 0", "W <= 512"]
+    return write_model(tmp_path / "m.onnx", ("N", 1, "H", "W"), constraints=constraints)
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "words"),
+    [
+        (100, 64, ["H = 100 breaks `H % 32 == 0`:", "the nearest are H = 96 or 128;", "`netdsl run --size H=128`"]),
+        (64, 100, ["W = 100 breaks `W % 32 == 0`:", "W = 96 or 128;", "`netdsl run --size W=128`"]),
+        (32, 64, ["H = 32 breaks `H >= 64`:", "the nearest are H = 64;"]),
+        (64, 544, ["W = 544 breaks `W <= 512`:", "the nearest are W = 512;"]),
+        (
+            7,
+            600,
+            [
+                "H = 7 breaks `H % 32 == 0` and H = 7 breaks `H >= 64` and W = 600 breaks",
+                "H = 64, W = 512; `netdsl run --size H=64 --size W=512`",
+                "the model takes `image`: float32 [N, 1, H, W]",
+                "where H % 32 == 0, H >= 64, W % 32 == 0, W <= 512",
+            ],
+        ),
+    ],
+)
+def test_sizes_that_the_net_is_not_for_are_refused(coarse, height, width, words):
+    with pytest.raises(NetdslError) as error:
+        Session(coarse).run({"image": np.zeros((1, 1, height, width), np.float32)})
+    assert code(error) == "E0906"
+    for word in words:
+        assert word.removesuffix(":") in everything(error)
+
+
+def test_sizes_that_the_net_is_for_run(coarse):
+    for height, width in ((64, 32), (96, 512)):
+        result = Session(coarse).run({"image": np.zeros((2, 1, height, width), np.float32)})
+        assert result["output"].shape == (2, 1, height, width)
+
+
+def test_bench_keeps_the_constraints(coarse):
+    with pytest.raises(NetdslError, match="H = 100 breaks `H % 32 == 0`"):
+        bench(coarse, "cpu", Plan(sizes={"H": 100, "W": 64}, runs=1))
+    with pytest.raises(NetdslError, match="there is no open size `K`"):
+        bench(coarse, "cpu", Plan(sizes={"K": 100}, runs=1))
+
+
+@pytest.mark.parametrize("broken", ["H % 2", ["H > 3"], [3], 7])
+def test_constraints_that_cannot_be_read(tmp_path, broken):
+    path = write_model(tmp_path / "m.onnx", constraints=broken)
+    with pytest.raises(NetdslError, match="broken metadata") as error:
+        Session(path)
+    assert code(error) == "E0905"
 
 
 def all_batches(session, *files, preparation=None):
@@ -414,6 +468,7 @@ def test_a_file_that_is_not_there(model, tmp_path):
 
 
 COLOUR = Port("image", ("N", 3, 4, 4), "float32")
+SIX = {"H": 6, "W": 6}
 GREY = Port("image", ("N", 1, 4, 4), "float32")
 
 
@@ -446,6 +501,18 @@ def test_open_sizes_keep_the_image(tmp_path):
     Image.new("L", (7, 5)).save(tmp_path / "x.png")
     port = Port("image", ("N", 1, "H", "W"), "float32")
     assert load_picture(tmp_path / "x.png", port, Preparation()).shape == (1, 5, 7)
+    assert load_picture(tmp_path / "x.png", port, Preparation(sizes={"H": 10})).shape == (1, 10, 7)
+    assert load_picture(tmp_path / "x.png", port, Preparation(sizes={"H": 4, "W": 8})).shape == (1, 4, 8)
+
+
+def test_images_of_a_fixed_batch_must_be_of_one_size(tmp_path):
+    for side in (4, 5):
+        Image.new("L", (side, side)).save(tmp_path / f"{side}.png")
+    session = Session(write_model(tmp_path / "m.onnx", (2, 1, "H", "W")))
+    with pytest.raises(NetdslError, match="1x4x4 and 1x5x5"):
+        all_batches(session, tmp_path / "4.png", tmp_path / "5.png")
+    (batch,) = all_batches(session, tmp_path / "4.png", tmp_path / "5.png", preparation=Preparation(sizes=SIX))
+    assert batch.feeds["image"].shape == (2, 1, 6, 6)
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I;16", "F"])
@@ -566,8 +633,8 @@ def test_outputs_are_written(tmp_path):
 
 @pytest.mark.parametrize("binding", [False, True])
 def test_bench(tmp_path, binding):
-    path = write_model(tmp_path / "m.onnx", ("N", 3, "H", 8))
-    timing = bench(path, "cpu", Plan(4, {"H": 8}, runs=5, warmup=1, binding=binding), macs=1000)
+    path = write_model(tmp_path / "m.onnx", ("N", 3, "H", 8), macs=1000)
+    timing = bench(path, "cpu", Plan(4, {"H": 8}, runs=5, warmup=1, binding=binding))
     assert (timing.batch, len(timing.seconds), timing.nodes) == (4, 5, {"cpu": 1})
     assert timing.flops == pytest.approx(2 * 1000 * 4 / timing.percentile(50))
     assert timing.percentile(50) <= timing.percentile(90) <= timing.percentile(99)

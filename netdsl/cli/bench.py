@@ -2,40 +2,31 @@
 
 from __future__ import annotations
 
-import re
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from netdsl.cli.common import LARGEST_BATCH, complete_net, device_option, echo_json, format_option, set_option
+from netdsl.cli.common import (
+    LARGEST_BATCH,
+    complete_net,
+    device_option,
+    echo_json,
+    format_option,
+    set_option,
+    size_option,
+)
 
 if TYPE_CHECKING:
     from netdsl.runtime.bench import Plan, Timing
 
 
-def _sizes(ctx: click.Context, param: click.Parameter, given: tuple[str, ...]) -> dict[str, int]:
-    sizes: dict[str, int] = {}
-    for text in given:
-        name, _, number = text.partition("=")
-        if not name or re.fullmatch(r"[1-9][0-9]{0,8}", number) is None:
-            raise click.BadParameter(f"`{text}` is not of the form NAME=NUMBER")
-        sizes[name] = int(number)
-    return sizes
-
-
 @click.command()
 @click.argument("model", shell_complete=complete_net)
 @click.option("--batch", type=click.IntRange(1, LARGEST_BATCH), help="Samples in each run; 1 unless given.")
-@click.option(
-    "--size",
-    "sizes",
-    multiple=True,
-    metavar="NAME=NUMBER",
-    callback=_sizes,
-    help="A value for a size that the model leaves open; repeat it for several.",
-)
+@size_option("A value for a size that the model leaves open; repeat it for several.")
 @click.option("--runs", type=click.IntRange(min=1), default=100, show_default=True, help="How many runs are timed.")
 @click.option("--warmup", type=click.IntRange(min=0), default=10, show_default=True, help="How many runs come before.")
 @click.option(
@@ -87,12 +78,12 @@ def _of_net(net: str, arguments: dict[str, object], device: str, plan: Plan) -> 
     from netdsl.runtime.bench import bench as measure
 
     network = load(net, **arguments)
-    known = symbols(network.macs) <= set(plan.sizes)
-    macs = evaluate(network.macs, plan.sizes) if known else None
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / f"{network.name}.onnx"
         network.to_onnx(path, batch=plan.batch)
-        return measure(path, device, plan, macs)
+        timing = measure(path, device, plan)
+    known = symbols(network.macs) <= set(plan.sizes)
+    return replace(timing, macs=evaluate(network.macs, plan.sizes)) if known else timing
 
 
 def _text(model: str, timing: Timing) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import os
+import re
 import sys
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -95,6 +96,11 @@ def device_option(command: F) -> F:
     )(command)
 
 
+def size_option(help_text: str) -> Callable[[F], F]:
+    """`--size NAME=NUMBER`, given to the command as the mapping `sizes`."""
+    return click.option("--size", "sizes", multiple=True, metavar="NAME=NUMBER", callback=_sizes, help=help_text)
+
+
 def coloured(stream: Any) -> bool:
     """Whether a stream wants colours: a terminal does, unless NO_COLOR says otherwise."""
     return bool(stream.isatty()) and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
@@ -137,6 +143,16 @@ def _arguments(ctx: click.Context, param: click.Parameter, given: tuple[str, ...
             raise click.BadParameter(f"`{text}` is not of the form NAME=VALUE")
         pairs[name] = _value(value)
     return pairs
+
+
+def _sizes(ctx: click.Context, param: click.Parameter, given: tuple[str, ...]) -> dict[str, int]:
+    sizes: dict[str, int] = {}
+    for text in given:
+        name, _, number = text.partition("=")
+        if not name or re.fullmatch(r"[1-9][0-9]{0,8}", number) is None:
+            raise click.BadParameter(f"`{text}` is not of the form NAME=NUMBER")
+        sizes[name] = int(number)
+    return sizes
 
 
 def _renamed(ctx: click.Context, param: click.Parameter, given: tuple[str, ...]) -> dict[str, str]:

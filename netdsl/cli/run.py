@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from netdsl.cli.common import device_option, echo_json, format_option
+from netdsl.cli.common import device_option, echo_json, format_option, size_option
 
 if TYPE_CHECKING:
     from netdsl.runtime import Session
@@ -32,6 +32,7 @@ def _numbers(ctx: click.Context, param: click.Parameter, text: str) -> tuple[flo
 @click.option("--std", default="1", callback=_numbers, help="Divides the pixels after that.", show_default=True)
 @click.option("--scale", type=float, default=1 / 255, help="Multiplies pixels from 0 to 255.  [default: 1/255]")
 @click.option("--tf32/--no-tf32", default=True, show_default=True, help="Let CUDA round float32 factors to TF32.")
+@size_option("Scale images to this size where the model leaves it open; repeat it for several.")
 @device_option
 @format_option
 def run(
@@ -44,13 +45,15 @@ def run(
     std: tuple[float, ...],
     scale: float,
     tf32: bool,
+    sizes: dict[str, int],
     device: str,
     form: str,
 ) -> None:
     """Run MODEL, an ONNX file, on images or arrays.
 
     An INPUT is an image, or a .npy file with one sample or a batch. A model with several inputs takes NAME=FILE for
-    each, or one .npz file. Images are scaled until they cover the model's input and cropped to its middle.
+    each, or one .npz file. Images are scaled until they cover the model's input and cropped to its middle; along sizes
+    that the model leaves open they keep their own, or take those of --size.
     """
     import numpy as np
 
@@ -61,9 +64,10 @@ def run(
     if output is not None and output.suffix not in (".npy", ".npz"):
         raise click.BadParameter("the name of the file must end in .npy or .npz", param_hint="-o")
     session = Session(model, device, tf32=tf32)
+    session.need_open(sizes)
     results: list[dict[str, Array]] = []
     shown: list[dict[str, Any]] = []
-    for batch in batches(session, inputs, Preparation(scale, mean, std)):
+    for batch in batches(session, inputs, Preparation(scale, mean, std, sizes)):
         outputs = session.run(batch.feeds)
         results.append(outputs)
         shown += _shown(session, outputs, batch.files, top)

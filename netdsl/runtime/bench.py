@@ -93,14 +93,13 @@ class Plan:
     cuda_graph: bool = False
 
 
-def bench(model: Path, device: str, plan: Plan, macs: int | None = None) -> Timing:
+def bench(model: Path, device: str, plan: Plan) -> Timing:
     """Measure a model on random inputs.
 
     Args:
         model: an ONNX file.
         device: as for `Session`.
         plan: how to measure.
-        macs: multiply-accumulates of one sample; None takes the model's own word, if it has one.
 
     Raises:
         NetdslError: the model or the device cannot be used, or a size is missing (E0906).
@@ -120,7 +119,7 @@ def bench(model: Path, device: str, plan: Plan, macs: int | None = None) -> Timi
         raise session.run_error(error) from error
     batch = next(iter(feeds.values())).shape[0]
     told = session.metadata.get("netdsl.macs", "")  # an expression where sizes are open
-    return Timing(str(session.device), batch, seconds, nodes, int(told) if macs is None and told.isdigit() else macs)
+    return Timing(str(session.device), batch, seconds, nodes, int(told) if told.isdigit() else None)
 
 
 def random_feeds(session: Session, plan: Plan, seed: int = 0) -> Feeds:
@@ -129,6 +128,7 @@ def random_feeds(session: Session, plan: Plan, seed: int = 0) -> Feeds:
     samples = session.inputs[0].shape[0]
     if isinstance(samples, int) and plan.batch not in (None, samples):
         raise session.input_error(f"the batch size is fixed to {samples}, and cannot be {plan.batch}")
+    session.need_open(plan.sizes)
     sizes = plan.sizes if isinstance(samples, int) else {**plan.sizes, samples: plan.batch or 1}
     return {port.name: _random(random, _shape(session, port, sizes), port) for port in session.inputs}
 

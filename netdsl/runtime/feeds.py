@@ -50,6 +50,9 @@ def batches(session: Session, files: Sequence[str], preparation: Preparation) ->
         if array.ndim == len(port.shape):
             yield Batch({port.name: array}, (file,))
             continue
+        if waiting and array.shape != waiting[0][1].shape:
+            sizes = " and ".join("x".join(map(str, shape)) for shape in (waiting[0][1].shape, array.shape))
+            raise session.input_error(f"samples of one batch must be of one size, and there are {sizes}")
         waiting.append((file, array))
         if size in (1, len(waiting)) or isinstance(size, str):
             yield Batch({port.name: np.stack([a for _, a in waiting])}, tuple(f for f, _ in waiting))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from netdsl.diagnostics import fail
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from netdsl.runtime.session import Port
@@ -27,11 +28,13 @@ class Preparation:
         scale: what a pixel from 0 to 255 is multiplied with.
         mean: one number, or one for each channel.
         std: likewise.
+        sizes: values of sizes that a model leaves open; along others an image keeps its own.
     """
 
     scale: float = 1 / 255
     mean: tuple[float, ...] = (0.0,)
     std: tuple[float, ...] = (1.0,)
+    sizes: Mapping[str, int] = field(default_factory=dict)
 
     def apply(self, pixels: np.ndarray[Any, Any], port: Port) -> np.ndarray[Any, Any]:
         """Pixels of shape (H, W, C) as an array of shape (C, H, W) of the input's element type.
@@ -58,7 +61,7 @@ def load_picture(path: Path, port: Port, preparation: Preparation) -> np.ndarray
     """An image file as one sample of an input.
 
     It is turned upright as its EXIF data say, made grey or coloured as the input's channels say, scaled until it covers
-    the input and cropped to its middle. Along sizes that the model leaves open it keeps its own.
+    the input and cropped to its middle. Along sizes that neither the model nor the preparation fixes it keeps its own.
 
     Args:
         path: a file of any format that Pillow reads.
@@ -75,7 +78,7 @@ def load_picture(path: Path, port: Port, preparation: Preparation) -> np.ndarray
             f"an image does not fit the input {port}",
             help="images fit inputs of 1, 3 or 4 channels, a height and a width; give an array as `.npy`",
         )
-    height, width = (size if isinstance(size, int) else None for size in port.shape[2:])
+    height, width = (preparation.sizes.get(size) if isinstance(size, str) else size for size in port.shape[2:])
     image = _decode(path)
     image = _cover(_eight_bits(image).convert(MODES[int(port.shape[1])]), width or image.width, height or image.height)
     pixels = np.asarray(image)

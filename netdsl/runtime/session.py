@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 from netdsl.diagnostics import NetdslError, fail
 from netdsl.files import impostor
+from netdsl.ir.constraint import Allowed, Constraint
 from netdsl.runtime.devices import PROVIDERS, Device, need_device, not_loading, providers, unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     import numpy as np
 
@@ -82,6 +83,7 @@ class Session:
         self.inputs = tuple(map(_port, self.ort.get_inputs()))
         self.outputs = tuple(map(_port, self.ort.get_outputs()))
         self.metadata: dict[str, str] = dict(self.ort.get_modelmeta().custom_metadata_map)
+        self.constraints = self._constraints()
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -121,14 +123,20 @@ class Session:
                 known = sizes.setdefault(due, size) if isinstance(due, str) else due
                 if size != known:
                     raise self.input_error(f"axis {axis} of `{port.name}` has size {known}, not {size} (in {given})")
+        self._need_allowed(sizes)
 
-    def input_error(self, message: str) -> NetdslError:
+    def need_open(self, names: Iterable[str]) -> None:
+        """Refuse names of sizes, the batch aside, that the model does not leave open (E0906)."""
+        left = {size for port in self.inputs for size in port.shape[1:] if isinstance(size, str)}
+        if unknown := set(names) - left:
+            raise self.input_error(f"there is no open size {_names(unknown)}")
+
+    def input_error(self, message: str, remedy: str | None = None) -> NetdslError:
         """E0906 with a list of what the model takes."""
         notes = tuple(f"the model takes {port}" for port in self.inputs)
-        constraints = json.loads(self.metadata.get("netdsl.constraints", "[]"))
-        if constraints:
-            notes += (f"where {', '.join(constraints)}",)
-        return fail("E0906", f"`{self.path}`: {message}", notes=notes)
+        if self.constraints:
+            notes += (f"where {', '.join(constraint.text for constraint in self.constraints)}",)
+        return fail("E0906", f"`{self.path}`: {message}", notes=notes, help=remedy)
 
     def run_error(self, error: Exception) -> Exception:
         """What to raise for an error of onnxruntime while a model runs."""
@@ -136,6 +144,28 @@ class Session:
         if "Failed to allocate memory" in text or "bad_alloc" in text or "out of memory" in text:
             return MemoryError(f"{self.device} has not enough memory for this batch")
         return self.input_error(f"onnxruntime cannot run this: {_reason(error)}")
+
+    def _constraints(self) -> tuple[Constraint, ...]:
+        """What the net's `where` said, which onnxruntime itself knows nothing of."""
+        try:
+            texts = json.loads(self.metadata.get("netdsl.constraints", "[]"))
+            return tuple(map(Constraint.parse, texts))
+        except (ValueError, TypeError) as error:
+            raise fail("E0905", f"`{self.path}` has broken metadata: {error}", help="compile the net again") from error
+
+    def _need_allowed(self, sizes: Mapping[str, int]) -> None:
+        """Refuse sizes that the net is not for, and tell the nearest that it is for."""
+        broken = [c for c in self.constraints if c.size in sizes and not c.holds(sizes[c.size])]
+        if not broken:
+            return
+        told = " and ".join(f"{c.size} = {sizes[c.size]} breaks `{c.text}`" for c in broken)
+        nearest = {
+            size: Allowed.by(c for c in self.constraints if c.size == size).nearest(sizes[size])
+            for size in dict.fromkeys(c.size for c in broken)
+        }
+        near = ", ".join(f"{size} = {' or '.join(map(str, values))}" for size, values in nearest.items())
+        options = " ".join(f"--size {size}={values[-1]}" for size, values in nearest.items() if values)
+        raise self.input_error(told, f"the nearest are {near}; `netdsl run {options}` scales images to them")
 
     def _load_error(self, ort: Any, error: Exception) -> NetdslError:
         """Why onnxruntime did not load the model, or start the device."""
