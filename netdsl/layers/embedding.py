@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from netdsl.arguments import Count, Positive
-from netdsl.ir.dim import Dim, lower_bound
+from netdsl.ir.dim import Dim, lower_bound, order_constraint, upper_bound
 from netdsl.ir.params import Init, ParamSpec
 from netdsl.ir.types import DType, TensorType
 from netdsl.layer import Layer, LayerError, Lowering, TorchLowering, need_float, need_int, need_rank, register
@@ -68,8 +68,8 @@ class Embedding(Layer):
 class Positions(Layer):
     """Adds a learned vector to each position: y[t] = x[t] + weight[t].
 
-    Input and output T x C, with T of at most `most`; a symbolic T that is larger is an error when the net runs.
-    Parameter: weight most x C, drawn at first with mean 0 and deviation 0.02. Source: Gehring et al.,
+    Input and output T x C, with T of at most `most`; a symbolic T must be bounded, as in `input tokens: [T] int64 where
+    T <= 1024`. Parameter: weight most x C, drawn at first with mean 0 and deviation 0.02. Source: Gehring et al.,
     "Convolutional sequence to sequence learning" (2017); torch.nn.Embedding applied to torch.arange(T); ONNX operators
     Slice and Add.
     """
@@ -81,16 +81,18 @@ class Positions(Layer):
         need_rank(self, x, 2, 2, "positions and features")
         need_float(self, x, bfloat16=False)
         need_int(x.shape[1], "the number of features, for which `positions` has weights,")
-        least = lower_bound(x.shape[0])
-        if least is not None and least > self.most:
+        steps = x.shape[0]
+        least, most = lower_bound(self.most - steps), upper_bound(self.most - steps)
+        if most is not None and most < 0:
+            raise LayerError("E0306", f"`positions {self.most}` cannot place {steps}", argument="most")
+        if least is None or least < 0:
+            constraint = order_constraint(self.most - steps, 0)
             raise LayerError(
-                "E0306",
-                f"there are {self.most} positions, and the input has {x.shape[0]}",
+                "E0412",
+                f"whether `positions {self.most}` are enough for {steps} depends on sizes that are not known",
                 argument="most",
-                help=f"use `positions {least}`" if isinstance(x.shape[0], int) else None,
+                help=f"add `where {constraint}` to the `input`" if constraint else "fix the sizes in the `input`",
             )
-        if self.most == 1 and x.shape[0] != 1:
-            raise LayerError("E0306", f"one position is not enough for {x.shape[0]}", argument="most")
         return x
 
     def params(self, *inputs: TensorType) -> Mapping[str, ParamSpec]:
