@@ -125,7 +125,7 @@ def pool_to_size(w, x):
 
 def norm(w, x):
     """A normalization by statistics of the sample itself, with an `eps` that does not magnify rounding errors."""
-    kind = w.pick(["ln", "rmsnorm", "gn", "instance_norm", "lrn"])
+    kind = w.pick(["ln", "rmsnorm", "channel_ln", "gn", "instance_norm", "lrn"])
     if kind in ("ln", "rmsnorm"):
         dims = w.upto(len(x), 1)
         given = f" dims={dims}" if dims > 1 else ""
@@ -134,6 +134,7 @@ def norm(w, x):
     if not x[0].known or (len(x) < 2 and kind in ("instance_norm", "lrn")):
         return None
     options = {
+        "channel_ln": [" eps=0.1", " eps=0.1 bias=no"],
         "gn": [f" {w.pick([g for g in (1, 2, 3) if x[0].value % g == 0])} eps=0.1{w.pick(['', ' affine=no'])}"],
         "instance_norm": [" eps=0.1", " eps=0.1 affine=yes"],
         "lrn": [f" {w.upto(5, 1)} alpha=0.1", f" {w.upto(5, 1)} alpha=0.1 beta=0.5 k=2"],

@@ -22,7 +22,7 @@ from netdsl.ir.params import Param
 from netdsl.ir.types import DType, TensorType
 from netdsl.layer import Layer, LayerError
 from netdsl.layers.ends import Input
-from netdsl.layers.norm import BatchNorm, GroupNorm, InstanceNorm, LayerNorm, LocalResponseNorm, RmsNorm
+from netdsl.layers.norm import BatchNorm, ChannelNorm, GroupNorm, InstanceNorm, LayerNorm, LocalResponseNorm, RmsNorm
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -124,6 +124,29 @@ def test_ln_and_rmsnorm_take_symbolic_leading_sizes() -> None:
     for opset in OPSETS:
         conform(LayerNorm(), data(5, 6), reference=called(torch.nn.LayerNorm(6)), opset=opset, **options)
         conform(RmsNorm(), data(5, 6), reference=called(torch.nn.RMSNorm(6)), opset=opset, **options)
+
+
+class LayerNormOfChannels(torch.nn.LayerNorm):
+    """As ConvNeXt has it: channels last, normalized, and back."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        spatial = range(1, x.ndim - 1)
+        last = x.permute(0, *(axis + 1 for axis in spatial), 1)
+        return super().forward(last).permute(0, x.ndim - 1, *spatial)
+
+
+@pytest.mark.parametrize("opset", OPSETS)
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("eps", [1e-6, 1e-1])
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_channel_ln_is_torch_layer_norm_of_channels(shape: tuple[int, ...], eps: float, bias: bool, opset: int) -> None:
+    module = LayerNormOfChannels(6, eps, bias=bias)
+    conform(ChannelNorm(eps, bias), data(*shape), reference=called(module), module=module, opset=opset)
+
+
+def test_channel_ln_takes_symbolic_sizes() -> None:
+    types = [TensorType((6, H, W))]
+    conform(ChannelNorm(), data(6, 4, 3), reference=called(LayerNormOfChannels(6)), types=types, sizes={"H": 4, "W": 3})
 
 
 # ------------------------------------------------------------------------------------------------ gn, instance_norm

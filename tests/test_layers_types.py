@@ -33,7 +33,7 @@ from netdsl.layers.activation import (
     Tanh,
 )
 from netdsl.layers.affine import Affine, Normalize, Scale
-from netdsl.layers.norm import BatchNorm, GroupNorm, InstanceNorm, LayerNorm, LocalResponseNorm, RmsNorm
+from netdsl.layers.norm import BatchNorm, ChannelNorm, GroupNorm, InstanceNorm, LayerNorm, LocalResponseNorm, RmsNorm
 from netdsl.layers.regularise import Dropout, Dropout2d, DropPath
 
 FLOATS = (DType.FLOAT32, DType.FLOAT16, DType.BFLOAT16, DType.FLOAT64)
@@ -44,7 +44,7 @@ WITHOUT_BFLOAT16 = [
 WITH_BFLOAT16 = [
     Relu(), Relu6(), Gelu(), Gelu("tanh"), Silu(), Softplus(), Softplus(2.0, 1.0), Sigmoid(), Tanh(), ScaledTanh(),
     Softmax(), LogSoftmax(), Maxout(2), Affine(), Normalize((0.5,), (2.0,)), Scale(0.1), LayerNorm(),
-    LayerNorm(2, bias=False), RmsNorm(), Dropout(),
+    LayerNorm(2, bias=False), ChannelNorm(), RmsNorm(), Dropout(),
 ]  # fmt: skip
 
 

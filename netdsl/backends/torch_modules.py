@@ -43,6 +43,14 @@ class ChannelAffine(nn.Module):
         return x
 
 
+class ChannelNorm(nn.LayerNorm):
+    """Layer normalization of the channels at each position."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """N x C x anything."""
+        return super().forward(x.movedim(1, -1)).movedim(-1, 1)
+
+
 class Normalize(nn.Module):
     """y[c] = (x[c] - mean[c]) / std[c] with constants, one for each channel or one for all."""
 

@@ -15,7 +15,8 @@ MOST_NAMES = 2000
 LAYERS_ELSEWHERE = {
     "linear": "dense", "fc": "dense", "fully_connected": "dense", "inner_product": "dense", "convolution": "conv",
     "conv_transpose": "deconv", "depthwise_conv": "depthwise", "batch_norm": "bn", "batch_normalization": "bn",
-    "layer_norm": "ln", "layer_normalization": "ln", "group_norm": "gn", "group_normalization": "gn",
+    "layer_norm": "ln", "layer_normalization": "ln", "layer_norm_2d": "channel_ln", "ln2d": "channel_ln",
+    "group_norm": "gn", "group_normalization": "gn",
     "local_response_norm": "lrn", "max_pooling": "maxpool", "average_pooling": "avgpool", "average_pool": "avgpool",
     "global_average_pooling": "global_avgpool", "global_max_pooling": "global_maxpool", "swish": "silu",
     "concatenate": "concat", "cat": "concat", "multiply": "mul", "residual": "skip", "zero_padding": "pad",

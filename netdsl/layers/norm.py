@@ -149,6 +149,43 @@ class LayerNorm(_OverLastAxes):
         return t.module("nn.LayerNorm", list(self.normalized(t.output)), eps=self.eps, bias=self.bias)(*inputs)
 
 
+@register("channel_ln")
+@dataclass(frozen=True)
+class ChannelNorm(Layer):
+    """Layer normalization of the channels at each position, by a mean and a deviation of its own.
+
+    y[c] = weight[c] * (x[c] - mean) / sqrt(var + eps) + bias[c]. Input and output C x anything. Parameters: weight C
+    and, unless `bias=no`, bias C. It is `ln` with the channels made the last axis, and moved back. Source: Liu et al.,
+    "A ConvNet for the 2020s" (2022); torchvision.models.convnext.LayerNorm2d; ONNX operators Transpose and those of
+    `ln`.
+    """
+
+    opset = LayerNorm.opset
+
+    eps: Positive = 1e-5
+    bias: Flag = True
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        (x,) = inputs
+        need_float(self, x)
+        need_rank(self, x, 1)
+        channels(x)
+        return x
+
+    def params(self, *inputs: TensorType) -> Mapping[str, ParamSpec]:
+        (x,) = inputs
+        return scale_and_shift((channels(x),), x.dtype, weight=True, bias=self.bias)
+
+    def to_onnx(self, o: Lowering, *inputs: str) -> str:
+        rank = o.output.rank
+        last = o.op("Transpose", inputs[0], perm=[0, *range(2, rank + 1), 1])
+        normal = LayerNorm(eps=self.eps, bias=self.bias).to_onnx(o, last)
+        return o.op("Transpose", normal, perm=[0, rank, *range(1, rank)])
+
+    def to_torch(self, t: TorchLowering, *inputs: Any) -> Any:
+        return t.module("ChannelNorm", channels(t.output), eps=self.eps, bias=self.bias)(*inputs)
+
+
 @register("rmsnorm")
 @dataclass(frozen=True)
 class RmsNorm(_OverLastAxes):
