@@ -66,7 +66,7 @@ PUBLISHED = {
     "se_resnet152": 66_821_848,
     "multilabel": 9 * (3 * 32 + 32 * 64 + 64 * 128 + 128 * 256) + 2 * (32 + 64 + 128 + 256) + 257 * 20,
     "features": 61_706,
-    # the papers round, and give no figures for these nets of ENAS; the digits are those of the plain PyTorch in zoo_peers.py
+    # the papers round, and give no figures for these nets of ENAS; the digits are those of zoo_peers, in plain PyTorch
     "densenet_bc_100_12": 769_162,
     "densenet_bc_250_24": 15_324_406,
     "densenet_bc_190_40": 25_624_430,
@@ -96,6 +96,7 @@ SHORTER = {
     "se_resnet101": {"depths": [2, 1, 1, 1]},
     "se_resnet152": {"depths": [2, 1, 1, 1]},
     **{f"fcn{step}s": {"width": 8, "hidden": 64} for step in (32, 16, 8)},
+    "enas_macro": {"width": 24},
     "unet": {"size": 188},
     "unet_same": {"size": 64},
     "c3d": {"size": 32},

@@ -9,6 +9,14 @@ from zoo_peers import ARGUMENTS, PEERS
 
 from netdsl.backends.onnx_file import write
 from netdsl.compiler import check, compile_graph
+from netdsl.counts import count_params
+
+
+@pytest.mark.parametrize("name", PEERS)
+def test_parameters(name):
+    with torch.device("meta"):
+        peer = PEERS[name]()
+    assert count_params(check(name).graph) == sum(param.numel() for param in peer.parameters())
 
 
 @pytest.mark.parametrize("name", PEERS)

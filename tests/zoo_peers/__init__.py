@@ -1,0 +1,48 @@
+"""Nets of the zoo by hand in plain PyTorch, layers in the order of the data: what their `.net` files must be."""
+
+from functools import partial
+
+from zoo_peers.parts import Joined
+from zoo_peers.residual import densenet_bc, mobilenet, resnet_cifar, se_resnet
+from zoo_peers.searched import EnasMacro, EnasMicro, NasNetA
+from zoo_peers.small import (
+    Siamese,
+    TenCrop,
+    UNet,
+    autoencoder,
+    average_of,
+    c3d,
+    column,
+    dcgan_discriminator,
+    dcgan_generator,
+    tcn,
+)
+
+PEERS = {
+    "densenet_bc_100_12": lambda: densenet_bc(100, 12),
+    "densenet_bc_250_24": lambda: densenet_bc(250, 24),
+    "densenet_bc_190_40": lambda: densenet_bc(190, 40),
+    "mobilenet": lambda: mobilenet(32),
+    "mobilenet_075": lambda: mobilenet(24),
+    "mobilenet_050": lambda: mobilenet(16),
+    "mobilenet_025": lambda: mobilenet(8),
+    "nasnet_a": NasNetA,
+    "enas_macro": EnasMacro,
+    "enas_micro": EnasMicro,
+    "unet": lambda size=572: UNet(0),  # noqa: ARG005 - the weights fit images of any size
+    "unet_same": lambda size=256: UNet(1),  # noqa: ARG005 - likewise
+    "tcn": tcn,
+    "c3d": c3d,
+    "autoencoder": autoencoder,
+    "dcgan_generator": dcgan_generator,
+    "dcgan_discriminator": dcgan_discriminator,
+    "mcdnn": lambda: Joined(average_of, *(column() for _ in range(5))),
+    "ten_crop": TenCrop,
+    "siamese": Siamese,
+    **{f"resnet{depth}": partial(resnet_cifar, depth) for depth in (20, 32, 44, 56, 110)},
+    "se_resnet50": lambda: se_resnet([3, 4, 6, 3]),
+}
+"""Each by its name in the zoo."""
+
+ARGUMENTS = {"unet": {"size": 188}, "unet_same": {"size": 64}, "c3d": {"size": 32}, "enas_macro": {"width": 24}}
+"""With which the largest nets are run; they are counted without."""
