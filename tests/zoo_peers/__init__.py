@@ -3,6 +3,7 @@
 from functools import partial
 
 from zoo_peers.parts import Joined
+from zoo_peers.plain import all_cnn, maxout_cnn, maxout_mlp, nin, simplenet
 from zoo_peers.residual import densenet_bc, mobilenet, resnet_cifar, se_resnet
 from zoo_peers.searched import EnasMacro, EnasMicro, NasNetA
 from zoo_peers.small import (
@@ -19,6 +20,11 @@ from zoo_peers.small import (
 )
 
 PEERS = {
+    "nin": nin,
+    "all_cnn": all_cnn,
+    "simplenet": simplenet,
+    "maxout_mlp": maxout_mlp,
+    "maxout_cnn": maxout_cnn,
     "densenet_bc_100_12": lambda: densenet_bc(100, 12),
     "densenet_bc_250_24": lambda: densenet_bc(250, 24),
     "densenet_bc_190_40": lambda: densenet_bc(190, 40),
