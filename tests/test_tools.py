@@ -13,7 +13,7 @@ import pytest
 import torch
 from pages import Figures, write_page
 from peers import PARAMETERS, PEERS, SHAPES
-from processes import ROOT, compare, measure
+from processes import ROOT, Cost, compare, measure
 from stages import compile_in_stages
 
 import netdsl
@@ -71,6 +71,15 @@ def test_commands_are_measured_in_turn(tmp_path: Path) -> None:
 @pytest.mark.parametrize("chain", [benchmark.repeated_chain, benchmark.written_chain])
 def test_a_chain_has_the_layers_it_is_said_to_have(chain: Callable[[int], str]) -> None:
     assert len(check_text(chain(20)).graph.nodes) == 1 + 20
+
+
+@pytest.mark.parametrize(
+    ("seconds", "megabytes", "verdicts"), [(0.8, 300, ("met", "met")), (0.81, 310.1, ("missed", "missed"))]
+)
+def test_a_checkpoint_is_weighed_against_its_copy(seconds: float, megabytes: float, verdicts: tuple[str, str]) -> None:
+    costs = {"compile": Cost(seconds, megabytes), "copy": Cost(0.4, 10)}
+    row = dict(zip(benchmark.WEIGHTS_HEADINGS, benchmark.weights_row(costs, 100), strict=False))
+    assert (row[">time aim"], row[">memory aim"]) == (f"2 {verdicts[0]}", f"3.10 {verdicts[1]}")
 
 
 def test_stages_write_the_file_that_compile_writes(tmp_path: Path) -> None:

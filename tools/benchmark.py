@@ -16,7 +16,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from pages import Figures, environment, write_page
-from processes import ENVIRONMENT, ROOT, compare
+from processes import ENVIRONMENT, ROOT, compare, measure
 
 from netdsl.table import Table
 
@@ -35,6 +35,11 @@ GROWTH = 2.3
 CHAIN = 10_000
 """Layers of the shorter chain."""
 
+WEIGHTS_TO_COPY = 2
+"""The aim for the time of compiling with a checkpoint, against copying it."""
+WEIGHTS_TO_FILE, WEIGHTS_BESIDE = 1.6, 150
+"""The aim for its peak memory: times the checkpoint's size, and MB."""
+
 COMPILING = """\
 Seconds of wall time for `netdsl compile NET` and for `torch.onnx.export` of the same net in plain PyTorch
 (`tools/peers.py`), traced by dynamo and by TorchScript: whole processes, taken in turn, medians of {repeat}."""
@@ -46,6 +51,11 @@ PyTorch begins: whole processes, taken in turn, medians of {repeat}."""
 STAGES = """\
 Milliseconds of every stage of a compilation inside one process (`tools/stages.py`), medians of {repeat} processes.
 To time drawing and writing apart, all weights are held in memory here; `netdsl compile` holds one tensor at a time."""
+WEIGHTS = """\
+`netdsl compile vgg16 --weights FILE` for a checkpoint in safetensors, and a copy of that file which appears whole, as
+the model does (`cp FILE A && sync A && mv A B`): whole processes, taken in turn, medians of {repeat}. Seconds of wall
+time, resident MB at the peak, and MB of the file; the aims are 2 times the copy's time, and 1.6 times the file and
+150 MB."""
 GROWING = """\
 Seconds of wall time for a chain of convolutions and activations and for one twice as long, as a `repeat` and as text
 with a line for every two layers: whole processes, taken in turn, medians of {repeat}."""
@@ -114,6 +124,39 @@ def stages(repeat: int) -> list[Figures]:
     return [Figures("Stages", STAGES.format(repeat=repeat), Table(["net", *(f">{name}" for name in columns)], rows))]
 
 
+def weights(repeat: int) -> list[Figures]:
+    """A checkpoint into a model, beside a copy of it."""
+    with tempfile.TemporaryDirectory() as folder:
+        model, file, copy = f"{folder}/vgg16.onnx", f"{folder}/vgg16.safetensors", f"{folder}/copy"
+        measure(netdsl("compile", "vgg16", "-o", model))
+        measure(netdsl("weights", model, "-o", file))
+        costs = compare(
+            {
+                "compile": netdsl("compile", "vgg16", "--weights", file, "-o", model),
+                "copy": ["sh", "-c", f"cp {file} {copy}.part && sync {copy}.part && mv {copy}.part {copy}"],
+            },
+            repeat,
+        )
+        size = Path(file).stat().st_size / 1e6
+    return [Figures("Weights", WEIGHTS.format(repeat=repeat), Table(WEIGHTS_HEADINGS, [weights_row(costs, size)]))]
+
+
+WEIGHTS_HEADINGS = [">compile", ">copy", ">time ratio", ">time aim", ">file", ">peak", ">memory ratio", ">memory aim"]
+
+
+def weights_row(costs: dict[str, Cost], file: float) -> list[str]:
+    """The row under `WEIGHTS_HEADINGS`; the second aim is given as a ratio to the file."""
+    ours, copy = costs["compile"], costs["copy"].seconds
+    slower, larger = ours.seconds / copy, ours.megabytes / file
+    most = WEIGHTS_TO_FILE + WEIGHTS_BESIDE / file
+    time = [f"{ours.seconds:.2f}", f"{copy:.2f}", f"{slower:.2f}"]
+    memory = [f"{file:.1f}", f"{ours.megabytes:.0f}", f"{larger:.2f}"]
+    return [
+        *(*time, f"{WEIGHTS_TO_COPY} {verdict(slower <= WEIGHTS_TO_COPY)}"),
+        *(*memory, f"{most:.2f} {verdict(larger <= most)}"),
+    ]
+
+
 def growth(repeat: int) -> list[Figures]:
     """How time grows with the number of layers."""
     rows = []
@@ -158,6 +201,7 @@ PARTS: dict[str, Callable[[int], list[Figures]]] = {
     "compiling": compiling,
     "checking": checking,
     "stages": stages,
+    "weights": weights,
     "growth": growth,
 }
 

@@ -5,8 +5,18 @@ out of a file, and `write_checkpoint` a file of another kind.
 """
 
 from netdsl.checkpoints.checkpoint import Checkpoint, Tensor
-from netdsl.checkpoints.fit import CheckpointWeights, weights_from
+from netdsl.checkpoints.comparison import Fit, compare
+from netdsl.checkpoints.loading import CheckpointWeights, weights_from
 from netdsl.checkpoints.opening import open_checkpoint
 from netdsl.checkpoints.writing import write_checkpoint
 
-__all__ = ["Checkpoint", "CheckpointWeights", "Tensor", "open_checkpoint", "weights_from", "write_checkpoint"]
+__all__ = [
+    "Checkpoint",
+    "CheckpointWeights",
+    "Fit",
+    "Tensor",
+    "compare",
+    "open_checkpoint",
+    "weights_from",
+    "write_checkpoint",
+]

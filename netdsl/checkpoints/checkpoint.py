@@ -73,7 +73,7 @@ class Checkpoint:
                 a key, the first counts.
 
         Raises:
-            NetdslError: an old name matches nothing, has not as many `*` as the new one, or two keys get one name
+            NetdslError: an old name renames nothing, has not as many `*` as the new one, or two keys get one name
                 (E0912).
         """
         rules = [(old, _pattern(old), new.split("*")) for old, new in names.items()]
@@ -104,7 +104,7 @@ class Checkpoint:
         if idle := next((old for old in names if old not in used), None):
             raise fail(
                 "E0912",
-                f"`{idle}` matches no name in `{self.path}`",
+                f"`{idle}` renames nothing in `{self.path}`",
                 help=f"`netdsl weights {self.path}` lists the names",
             )
         return replace(self, tensors=tensors)

@@ -69,11 +69,11 @@ def _compared(
     checkpoint: Checkpoint, net: str, arguments: dict[str, object], training: bool
 ) -> tuple[dict[str, Any], Diagnostic | None]:
     """How the file fits a net, as JSON, and the difference if there is one."""
-    from netdsl.checkpoints.fit import fit
+    from netdsl.checkpoints import compare
     from netdsl.compiler import check
 
     graph = check(net, arguments).graph
-    found = fit(checkpoint, graph, training=training)
+    found = compare(checkpoint, graph, training=training)
     told: dict[str, Any] = {
         "net": graph.name,
         "matched": len(found.fitting),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from netdsl.checkpoints.npz import write_npz
 from netdsl.diagnostics import fail
 from netdsl.files import whole_file
 from netdsl.runtime.pictures import load_picture
@@ -119,10 +120,7 @@ def save_arrays(path: Path, outputs: Mapping[str, Array]) -> None:
         NetdslError: the file cannot be written (E0902), or is a `.npy` for several outputs (E0906).
     """
     if path.suffix == ".npz":
-        with whole_file(path) as file, zipfile.ZipFile(file, "w") as archive:
-            for name, array in outputs.items():  # numpy.savez takes no array of the name `file`
-                with archive.open(f"{name}.npy", "w", force_zip64=True) as entry:
-                    np.lib.format.write_array(entry, array, allow_pickle=False)
+        write_npz(path, outputs.items())
         return
     if len(outputs) != 1:
         problem = f"a `.npy` holds one array, and the model has {len(outputs)} outputs"

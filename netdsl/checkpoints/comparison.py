@@ -1,4 +1,4 @@
-"""Whether a checkpoint is that of a net, and the values of the net's parameters out of it."""
+"""Whether a checkpoint is that of a net."""
 
 from __future__ import annotations
 
@@ -6,24 +6,18 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from netdsl.checkpoints.checkpoint import FLOATS
-from netdsl.checkpoints.opening import open_checkpoint
-from netdsl.diagnostics import Diagnostic, NetdslError
+from netdsl.diagnostics import Diagnostic
 from netdsl.ir.graph import needed
-from netdsl.ir.types import DType, format_shape
-from netdsl.weights import CHUNK, Initializer
+from netdsl.ir.types import format_shape
 
 if TYPE_CHECKING:
-    import os
-    from collections.abc import Callable, Container, Iterable, Mapping
+    from collections.abc import Container, Iterable, Mapping
 
     from netdsl.checkpoints.checkpoint import Checkpoint, Tensor
     from netdsl.ir.graph import Graph
     from netdsl.ir.params import Param
     from netdsl.source import Span
-    from netdsl.weights import Array
 
 MOST_LISTED = 10
 """So many names of each kind of difference are shown."""
@@ -31,77 +25,6 @@ COUNTER = "num_batches_tracked"
 """PyTorch's batch norm counts its steps in a buffer that nothing needs."""
 PARALLEL = "module."
 """What torch.nn.DataParallel puts before every name."""
-
-
-def weights_from(
-    path: str | os.PathLike[str],
-    graph: Graph,
-    *,
-    rename: Mapping[str, str] | None = None,
-    partial: bool = False,
-    training: bool = False,
-    initial: Callable[[Param], Array] | None = None,
-) -> CheckpointWeights:
-    """The values of a net's parameters out of a checkpoint.
-
-    Names in the file must be those of the parameters (`Param.name`), all of them: those that inference needs, with
-    `training` those of the auxiliary heads as well. Heads that are in the file may stay unread. `num_batches_tracked`
-    is ignored, and a `module.` before every name left out.
-
-    Args:
-        path: a file that `open_checkpoint` reads.
-        graph: the net's graph as it was elaborated; the optimizer derives its parameters from this one's.
-        rename: names in the file to names in the net, as `Checkpoint.renamed` takes them.
-        partial: take what fits, and give all else its initial values, with a warning (W0109).
-        training: whether the training graph is to be filled.
-        initial: gives initial values, where `partial` needs them; None draws them as PyTorch does.
-
-    Raises:
-        NetdslError: the file cannot be read (E0901, E0907) or is no checkpoint (E0911), or it does not fit (E0912).
-    """
-    checkpoint = open_checkpoint(path)
-    if rename:
-        checkpoint = checkpoint.renamed(rename)
-    found = fit(checkpoint, graph, training=training)
-    if not found.whole and not (partial and found.fitting):
-        raise NetdslError(found.as_error())
-    return CheckpointWeights(found, Initializer() if initial is None else initial)
-
-
-class CheckpointWeights:
-    """Values of parameters out of a checkpoint: called with a parameter of the net, it gives the array.
-
-    A tensor of any type in `FLOATS` becomes the parameter's own type, rounded to the nearest (float32 for bfloat16, as
-    everywhere in netdsl); whole numbers are never made floats, nor floats whole numbers. The array may be mapped from
-    the file and read-only.
-    """
-
-    def __init__(self, found: Fit, initial: Callable[[Param], Array]) -> None:
-        self.fit, self._initial = found, initial
-        self._kept = {param.name for param in found.missing} | {param.name for param, _ in found.wrong}
-        self._not_finite: dict[str, None] = {}
-
-    def __call__(self, param: Param) -> Array:
-        """The values of a parameter that is not derived."""
-        if param.name in self._kept:
-            return self._initial(param)
-        dtype = "float32" if param.spec.dtype is DType.BFLOAT16 else param.spec.dtype.value
-        with np.errstate(over="ignore", invalid="ignore"):  # what becomes infinite is told below
-            array = self.fit.fitting[param.name].read().astype(dtype, copy=False)
-        if not _finite(array):
-            self._not_finite[param.name] = None
-        return array
-
-    @property
-    def warnings(self) -> tuple[Diagnostic, ...]:
-        """What is suspicious: W0109 from the start, W0108 for what was found in the arrays read so far."""
-        path = self.fit.checkpoint.path
-        found = () if self.fit.whole else (self.fit.as_warning(),)
-        if not self._not_finite:
-            return found
-        message = f"`{path}` gives {_count(len(self._not_finite), 'parameter')} values that are NaN or infinite"
-        note = _listed("not finite", list(self._not_finite))
-        return (*found, Diagnostic("W0108", message, notes=(note,), help="train again from an earlier checkpoint"))
 
 
 @dataclass(frozen=True)
@@ -132,7 +55,7 @@ class Fit:
     def as_error(self) -> Diagnostic:
         """E0912, at the first layer of the net that gets no weights."""
         differences = [
-            f"{_count(len(items), noun)} {what}"
+            f"{count(len(items), noun)} {what}"
             for items, noun, what in (
                 (self.missing, "parameter", "missing"),
                 (self.unexpected, "tensor", "unexpected"),
@@ -148,7 +71,7 @@ class Fit:
     def as_warning(self) -> Diagnostic:
         """W0109: what keeps its initial values, and what was not read."""
         kept = len(self.missing) + len(self.wrong)
-        said, remedy = f"{_count(len(self.unexpected), 'tensor')} not read", None
+        said, remedy = f"{count(len(self.unexpected), 'tensor')} not read", None
         if kept:
             said = f"{kept} of {kept + len(self.fitting)} parameters keep initial values"
             remedy = "train these before the model is used"
@@ -161,9 +84,9 @@ class Fit:
         if len(self.wrong) > MOST_LISTED:
             notes.append(f"... and {len(self.wrong) - MOST_LISTED} more of another shape or type")
         if self.missing:
-            notes.append(_listed("missing in the file", [param.name for param in self.missing]))
+            notes.append(listed("missing in the file", [param.name for param in self.missing]))
         if self.unexpected:
-            notes.append(_listed("not in the net", self.unexpected))
+            notes.append(listed("not in the net", self.unexpected))
         return (*notes, *self.checkpoint.notes)
 
     def _place(self, param: Param) -> tuple[Span | None, str]:
@@ -197,7 +120,7 @@ class Fit:
         return best if 2 * count > len(absent) else None
 
 
-def fit(checkpoint: Checkpoint, graph: Graph, *, training: bool = False) -> Fit:
+def compare(checkpoint: Checkpoint, graph: Graph, *, training: bool = False) -> Fit:
     """Compare names, shapes and element types; no array is read."""
     params = graph.params
     tensors = _plain(checkpoint.tensors, params)
@@ -232,17 +155,13 @@ def _shape(shape: tuple[int, ...]) -> str:
     return format_shape(shape) if shape else "a scalar"
 
 
-def _listed(what: str, names: Iterable[str]) -> str:
+def listed(what: str, names: Iterable[str]) -> str:
+    """Names in a row under a heading, cut short."""
     found = list(names)
     more = f" and {len(found) - MOST_LISTED} more" if len(found) > MOST_LISTED else ""
     return f"{what}: {', '.join(f'`{name}`' for name in found[:MOST_LISTED])}{more}"
 
 
-def _count(number: int, noun: str) -> str:
+def count(number: int, noun: str) -> str:
+    """A number of things."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
-def _finite(array: Array) -> bool:
-    """Whether no element is NaN or infinite, looked at in pieces that a processor's cache holds."""
-    flat = array.reshape(-1)
-    return all(bool(np.isfinite(flat[start : start + CHUNK]).all()) for start in range(0, flat.size, CHUNK))

@@ -1,0 +1,103 @@
+"""The values of a net's parameters out of a checkpoint."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from netdsl.checkpoints.comparison import compare, count, listed
+from netdsl.checkpoints.opening import open_checkpoint
+from netdsl.diagnostics import Diagnostic, NetdslError
+from netdsl.ir.types import DType
+from netdsl.weights import CHUNK, Initializer
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Mapping
+
+    from netdsl.checkpoints.comparison import Fit
+    from netdsl.ir.graph import Graph
+    from netdsl.ir.params import Param
+    from netdsl.weights import Array
+
+
+def weights_from(
+    path: str | os.PathLike[str],
+    graph: Graph,
+    *,
+    rename: Mapping[str, str] | None = None,
+    partial: bool = False,
+    training: bool = False,
+    initial: Callable[[Param], Array] | None = None,
+) -> CheckpointWeights:
+    """The values of a net's parameters out of a checkpoint.
+
+    Names in the file must be those of the parameters (`Param.name`), all of them: those that inference needs, with
+    `training` those of the auxiliary heads as well. Heads that are in the file may stay unread. `num_batches_tracked`
+    is ignored, and a `module.` before every name left out.
+
+    Args:
+        path: a file that `open_checkpoint` reads.
+        graph: the net's graph as it was elaborated; the optimizer derives its parameters from this one's.
+        rename: names in the file to names in the net, as `Checkpoint.renamed` takes them.
+        partial: take what fits, and give all else its initial values, with a warning (W0109).
+        training: whether the training graph is to be filled.
+        initial: gives initial values, where `partial` needs them; None draws them as PyTorch does.
+
+    Raises:
+        NetdslError: the file cannot be read (E0901, E0907) or is no checkpoint (E0911), or it does not fit (E0912).
+    """
+    checkpoint = open_checkpoint(path)
+    if rename:
+        checkpoint = checkpoint.renamed(rename)
+    found = compare(checkpoint, graph, training=training)
+    if not found.whole and not (partial and found.fitting):
+        raise NetdslError(found.as_error())
+    return CheckpointWeights(found, Initializer() if initial is None else initial)
+
+
+class CheckpointWeights:
+    """Values of parameters out of a checkpoint: called with a parameter of the net, it gives the array.
+
+    A tensor of any type in `FLOATS` becomes the parameter's own type, rounded to the nearest (float32 for bfloat16, as
+    everywhere in netdsl); whole numbers are never made floats, nor floats whole numbers. The array may be mapped from
+    the file and read-only.
+    """
+
+    def __init__(self, found: Fit, initial: Callable[[Param], Array]) -> None:
+        self.fit, self._initial = found, initial
+        self._kept = {param.name for param in found.missing} | {param.name for param, _ in found.wrong}
+        self._not_finite: dict[str, None] = {}
+
+    def __call__(self, param: Param) -> Array:
+        """The values of a parameter that is not derived."""
+        if param.name in self._kept:
+            return self._initial(param)
+        dtype = "float32" if param.spec.dtype is DType.BFLOAT16 else param.spec.dtype.value
+        with np.errstate(over="ignore", invalid="ignore"):  # what becomes infinite is told below
+            array = self.fit.fitting[param.name].read().astype(dtype, copy=False)
+        if not _finite(array):
+            self._not_finite[param.name] = None
+        return array
+
+    @property
+    def warnings(self) -> tuple[Diagnostic, ...]:
+        """What is suspicious: W0109 from the start, W0108 for what was found in the arrays read so far."""
+        path = self.fit.checkpoint.path
+        found = () if self.fit.whole else (self.fit.as_warning(),)
+        if not self._not_finite:
+            return found
+        message = f"`{path}` gives {count(len(self._not_finite), 'parameter')} values that are NaN or infinite"
+        note = listed("not finite", list(self._not_finite))
+        return (*found, Diagnostic("W0108", message, notes=(note,), help="train again from an earlier checkpoint"))
+
+
+def _finite(array: Array) -> bool:
+    """Whether no element is NaN or infinite, looked at in pieces that a processor's cache holds."""
+    flat = array.reshape(-1)
+    if flat.size <= CHUNK:
+        return bool(np.isfinite(flat).all())
+    with ThreadPoolExecutor() as pool:  # numpy releases the lock, and the system while it reads what is mapped
+        return all(pool.map(lambda start: np.isfinite(flat[start : start + CHUNK]).all(), range(0, flat.size, CHUNK)))
