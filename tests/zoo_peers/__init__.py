@@ -7,6 +7,8 @@ from zoo_peers.plain import all_cnn, maxout_cnn, maxout_mlp, nin, simplenet
 from zoo_peers.residual import densenet_bc, mobilenet, resnet_cifar, se_resnet
 from zoo_peers.searched import EnasMacro, EnasMicro, NasNetA
 from zoo_peers.small import (
+    Features,
+    MultiLabel,
     Siamese,
     TenCrop,
     UNet,
@@ -45,6 +47,8 @@ PEERS = {
     "mcdnn": lambda: Joined(average_of, *(column() for _ in range(5))),
     "ten_crop": TenCrop,
     "siamese": Siamese,
+    "features": Features,
+    "multilabel": MultiLabel,
     **{f"resnet{depth}": partial(resnet_cifar, depth) for depth in (20, 32, 44, 56, 110)},
     "se_resnet50": lambda: se_resnet([3, 4, 6, 3]),
 }

@@ -151,3 +151,34 @@ class Siamese(nn.Module):
 
     def forward(self, first, second):
         return self.last((self.tower(first) - self.tower(second)).abs())
+
+
+class Features(nn.Module):
+    """LeNet-5, which gives its last features too."""
+
+    def __init__(self):
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(1, 6, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(6, 16, 5), nn.ReLU(), nn.MaxPool2d(2),
+            nn.Conv2d(16, 120, 5), nn.ReLU(), nn.Flatten(), nn.Linear(120, 84), nn.ReLU(),
+        )  # fmt: skip
+        self.last = nn.Linear(84, 10)
+
+    def forward(self, x):
+        features = self.body(x)
+        return self.last(features), features
+
+
+class MultiLabel(nn.Module):
+    """Logits, and a probability for each class by itself."""
+
+    def __init__(self):
+        super().__init__()
+        layers = []
+        for channels, width in ((3, 32), (32, 64), (64, 128), (128, 256)):
+            layers += [nn.Conv2d(channels, width, 3, padding=1, bias=False), *norm_relu(width), nn.MaxPool2d(2)]
+        self.body = nn.Sequential(*layers, nn.AdaptiveMaxPool2d(1), nn.Flatten(), nn.Linear(256, 20))
+
+    def forward(self, x):
+        logits = self.body(x)
+        return logits, logits.sigmoid()
