@@ -168,6 +168,7 @@ Natural: TypeAlias = Annotated[int, Kind("non-negative integer", lambda value: i
 Integers: TypeAlias = Annotated[tuple[int, ...], Kind("list of integers", _integers)]
 Real: TypeAlias = Annotated[float, Kind("number", real)]
 Positive: TypeAlias = Annotated[float, Kind("non-negative number", lambda value: real(value, 0.0))]
+OptionalReal: TypeAlias = Annotated[float | None, Kind("number", real)]
 OptionalPositive: TypeAlias = Annotated[float | None, Kind("non-negative number", lambda value: real(value, 0.0))]
 Probability: TypeAlias = Annotated[float, Kind("number from 0 to 1", lambda value: real(value, 0.0, 1.0))]
 Reals: TypeAlias = Annotated[tuple[float, ...], Kind("list of numbers", _reals)]

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from netdsl.ir.types import TensorType
 
 WEIGHTED = ("conv", "depthwise", "deconv", "dense")
+SHORTLY = 8
+"""So many layers back, at most, is looked for what explains a layer; without a limit long nets would take too long."""
 
 
 def lint(graph: Graph, file: tree.File) -> tuple[Diagnostic, ...]:
@@ -76,13 +78,24 @@ def _of_node(node: Node, users: list[Node], ends: set[Node]) -> Iterator[Diagnos
             node,
             "move it before the last layer",
         )
-    if layer.kind == "dense" and source is not None and source.type.rank == 3:
+    if layer.kind == "dense" and source is not None and source.type.rank == 3 and _is_image(source):
         yield _warning(
             "W0105",
             f"`dense` acts on the last axis of {source.type} alone, on each row by itself",
             node,
             "put `flatten` before it to see the whole image",
         )
+
+
+def _is_image(node: Node) -> bool:
+    """Whether three dimensions are channels, height and width: nothing shortly before has given them other meanings."""
+    for _ in range(SHORTLY):
+        if node.layer.kind in ("transpose", "reshape", "dense"):
+            return False
+        if len(node.inputs) != 1:
+            break
+        (node,) = node.inputs
+    return True
 
 
 def _unseen(node: Node) -> Iterator[Diagnostic]:

@@ -6,6 +6,7 @@ import pytest
 
 from netdsl.compiler import check, check_text
 from netdsl.diagnostics import NetdslError
+from netdsl.ir.params import Init
 from netdsl.recipe import Milestones
 
 
@@ -123,6 +124,11 @@ BLOCK_CASES = {
         ["a: 4x8x8", "tanh1: 4x8x8", "merge1.identity1: 4x8x8", "merge1.add1: 4x8x8"],
     ),
 }
+
+
+def test_a_learned_tensor_has_the_value_it_is_given_at_first():
+    graph = graph_of("net n { input x: 4; let c = 4; param a: [c] = 1/c; param b: 4; add { identity; @a; @b } }")
+    assert [p.spec.init for p in graph.params.values()] == [Init.constant(0.25), Init("normal", value=0.02)]
 
 
 @pytest.mark.parametrize(("body", "expected"), BLOCK_CASES.values(), ids=BLOCK_CASES.keys())

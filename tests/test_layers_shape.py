@@ -406,6 +406,10 @@ def test_a_learned_tensor_is_expanded(shape: tuple[int, ...], opset: int) -> Non
     assert operators(conform(Param(shape), data(4), reference=reference, opset=opset, rtol=0, atol=0))[-1] == "Expand"
 
 
+def test_a_learned_tensor_can_have_a_value_at_first() -> None:
+    assert Param((2, 5), 1e-6).params()[""].init == Init.constant(1e-6)
+
+
 @pytest.mark.parametrize("shape", [(2, 5), (1, 3, 4), ()])
 @pytest.mark.parametrize("opset", OPSETS)
 def test_a_learned_tensor_is_the_same_for_every_sample(shape: tuple[int, ...], opset: int) -> None:

@@ -250,7 +250,8 @@ def test_items(text: str, expected: str) -> None:
                 "Binary('>', Name('W'), Constant(1))])"
             ),
         ),
-        ("param token: 1x768", "Parameter('token', Shape([Constant(1), Constant(768)]))"),
+        ("param token: 1x768", "Parameter('token', Shape([Constant(1), Constant(768)]), None)"),
+        ("param gate: C = 1/c", "Parameter('gate', Shape([Name('C')]), Binary('/', Constant(1), Name('c')))"),
         ("output p3", "Output('p3')"),
         ("aux side { }", "Aux('side', Body('{', []))"),
         ("expect 512x7x7", "Expect(Shape([Constant(512), Constant(7), Constant(7)]))"),

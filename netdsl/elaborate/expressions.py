@@ -7,7 +7,7 @@ import operator
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from netdsl.arguments import ArgumentError, describe, integer
+from netdsl.arguments import ArgumentError, describe, integer, real
 from netdsl.diagnostics import NetdslError, fail
 from netdsl.elaborate.functions import FUNCTIONS, TooLong, extent
 from netdsl.elaborate.suggestions import listed, suggestion
@@ -79,6 +79,16 @@ class Evaluator:
             return value
         try:
             return integer(value, least)
+        except ArgumentError as error:
+            raise fail(error.code, error.message, expression.span, help=error.help) from None
+
+    def number(self, expression: tree.Expression) -> float | Unknown:
+        """Any number that is known."""
+        value = self.evaluate(expression)
+        if isinstance(value, Unknown):
+            return value
+        try:
+            return real(value)
         except ArgumentError as error:
             raise fail(error.code, error.message, expression.span, help=error.help) from None
 

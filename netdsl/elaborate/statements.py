@@ -37,15 +37,16 @@ def expect(elaboration: Elaboration, place: Place, statement: tree.Expect, curre
 
 
 def learned_tensor(elaboration: Elaboration, place: Place, statement: tree.Parameter) -> None:
-    """`param position: 1x768`: make a tensor that is learned."""
+    """`param position: 1x768 = 0`: make a tensor that is learned."""
     evaluator = elaboration.evaluator(place, None)
-    wanted = [evaluator.whole(dim, 1) for dim in statement.shape.dims]
-    sizes = tuple(size for size in wanted if not isinstance(size, Unknown))
     name, member = place.names.enter(statement.name, "param", statement.name_span, counted=False)
     member.output = UNKNOWN
-    if len(sizes) == len(wanted):
+    wanted = [evaluator.whole(dim, 1) for dim in statement.shape.dims]
+    value = evaluator.number(statement.value) if statement.value is not None else None
+    sizes = tuple(size for size in wanted if not isinstance(size, Unknown))
+    if len(sizes) == len(wanted) and not isinstance(value, Unknown):
         spot = Spot.of(place.names, name)
-        member.output = elaboration.make(spot, LearnedTensor(sizes), (), statement.span, {})
+        member.output = elaboration.make(spot, LearnedTensor(sizes, value), (), statement.span, {})
 
 
 def mark_output(elaboration: Elaboration, statement: tree.Output, current: Tensor) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from netdsl.arguments import ArgumentError, Kind, ShapeArgument, describe
+from netdsl.arguments import ArgumentError, Kind, OptionalReal, ShapeArgument, describe
 from netdsl.ir.params import Init, ParamSpec
 from netdsl.ir.types import DType, TensorType
 from netdsl.layer import Layer, LayerError, Lowering, TorchLowering, need_int, register
@@ -41,22 +41,25 @@ class Input(Layer):
 @register("param")
 @dataclass(frozen=True)
 class Param(Layer):
-    """A learned tensor of `shape`, the same for every sample, drawn at first with mean 0 and deviation 0.02.
+    """A learned tensor of `shape`, the same for every sample.
 
-    Written as a statement (`param cls: 1x768`) and read as `@cls`. Its one parameter has the empty role, so that its
-    key in a `state_dict` is the path alone, as for a torch.nn.Parameter. Source: ONNX operator Expand.
+    Written as a statement (`param cls: 1x768`, `param gate: 96x1x1 = 1e-6`) and read as `@cls`. At first it is `value`
+    everywhere, or, without one, drawn with mean 0 and deviation 0.02. Its one parameter has the empty role, so that
+    its key in a `state_dict` is the path alone, as for a torch.nn.Parameter. Source: ONNX operator Expand.
     """
 
     arity = (0, 0)
 
     shape: ShapeArgument
+    value: OptionalReal = None
 
     def infer(self, *inputs: TensorType) -> TensorType:
         _need_all_sizes(self)
         return TensorType(self._sizes())
 
     def params(self, *inputs: TensorType) -> Mapping[str, ParamSpec]:
-        return {"": ParamSpec(self._sizes(), Init("normal", value=0.02))}
+        init = Init("normal", value=0.02) if self.value is None else Init.constant(self.value)
+        return {"": ParamSpec(self._sizes(), init)}
 
     def to_onnx(self, o: Lowering, *inputs: str) -> str:
         return o.op("Expand", o.param(""), o.sizes(self.shape))

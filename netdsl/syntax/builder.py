@@ -101,8 +101,8 @@ class Builder:
         return _nodes(children)
 
     def param(self, children: list[Any]) -> tree.Parameter:
-        _, name, _, shape = children
-        return tree.Parameter(_whole(children), name.text, name.span, shape)
+        _, name, _, shape, _, value = children
+        return tree.Parameter(_whole(children), name.text, name.span, shape, value)
 
     def output(self, children: list[Any]) -> tree.Output:
         return tree.Output(_whole(children), children[1].text, children[1].span)

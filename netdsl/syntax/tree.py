@@ -270,11 +270,12 @@ class Input(Tree):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Parameter(Tree):
-    """`param name: 1x768`: a learned tensor, seen afterwards as `@name`."""
+    """`param name: 1x768 = 0.5`: a learned tensor and what it is at first, seen afterwards as `@name`."""
 
     name: str
     name_span: Span
     shape: Shape
+    value: Expression | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
