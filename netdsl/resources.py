@@ -1,4 +1,4 @@
-"""Where the grammar and the shipped nets lie."""
+"""Where the grammar, the shipped nets and the shipped blocks lie."""
 
 from __future__ import annotations
 
@@ -14,6 +14,11 @@ def directory(name: Literal["grammars", "nets"]) -> Path:
     package = Path(__file__).parent
     inside = package / name
     return inside if inside.is_dir() else package.parent / name
+
+
+def library() -> dict[str, Path]:
+    """The files of the shipped blocks by name, as `use` knows them."""
+    return {file.stem: file for file in sorted((directory("nets") / "blocks").glob("*.net"))}
 
 
 def shipped() -> dict[str, Path]:

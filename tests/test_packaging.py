@@ -54,7 +54,8 @@ def test_a_wheel_has_everything_and_nothing_else(dist: Path) -> None:
         files = {name for name in archive.namelist() if ".dist-info/" not in name}
     package = {path for path in (ROOT / "netdsl").rglob("*") if path.is_file() and "__pycache__" not in path.parts}
     inside = {path.relative_to(ROOT) for path in package}
-    moved = {"netdsl" / path.relative_to(ROOT) for folder in ("grammars", "nets") for path in (ROOT / folder).iterdir()}
+    top = {path for folder in ("grammars", "nets") for path in (ROOT / folder).rglob("*") if path.is_file()}
+    moved = {"netdsl" / path.relative_to(ROOT) for path in top}
     assert files == {path.as_posix() for path in inside | moved}
 
 
@@ -68,6 +69,8 @@ def test_an_installation_compiles_a_shipped_net_from_anywhere(
     home = run(python, "-c", "import netdsl; print(netdsl.__file__)", at=tmp_path).strip()
     assert (Path(home).parents[1] == ROOT) is (kind == "editable")
 
+    (tmp_path / "own.net").write_text("use residual\nnet own { input image: 3x32x32; bottleneck 4 }", encoding="utf-8")
+    assert "1 net: no errors" in run(python.with_name("netdsl"), "check", "own.net", at=tmp_path)
     run(python.with_name("netdsl"), "compile", "lenet5", "-o", "here.onnx", at=tmp_path)
     run(sys.executable, "-m", "netdsl", "compile", "lenet5", "-o", tmp_path / "there.onnx", at=ROOT)
     assert (tmp_path / "here.onnx").read_bytes() == (tmp_path / "there.onnx").read_bytes()

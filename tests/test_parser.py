@@ -285,7 +285,8 @@ def test_statements(text: str, expected: str) -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ('use "other.net"', "Use('other.net')"),
+        ('use "other.net"', "Use('other.net', False)"),
+        ("use residual", "Use('residual', True)"),
         ("net a { }", "BlockDeclaration('a', [], Body('{', []), True)"),
         ("block a() [ ]", "BlockDeclaration('a', [], Body('[', []), False)"),
         (

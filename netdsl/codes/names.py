@@ -51,8 +51,8 @@ NAMES = {
     ),
     "E0208": Code(
         "used file not found",
-        "The path of a `use` is relative to the file it stands in, with the ending `.net` written out. Check the "
-        "spelling and the folder.",
+        "The path of a `use` is relative to the file it stands in, with the ending `.net` written out. A name without "
+        "quotes is that of a file of blocks that comes with netdsl. Check the spelling and the folder.",
         'use "absent.net"\nnet a { input x: 8; dense 4 }\n',
     ),
     "E0209": Code(

@@ -221,7 +221,7 @@ class BodyElaborator(Elaboration):
         arguments = " ".join(argument.span.text for argument in call.arguments)[:LONGEST_NAME]
         member.inside = spot.open(declaration.body.style, call.span, None, block=declaration.name, arguments=arguments)
         values = {key: argument.value for key, argument in bound.items()}
-        inner = block_place(self, target, values, member.inside, place.depth, call.span)
+        inner = block_place(self, target, values, member.inside, place.depth, call.span, current)
         return need(self.body(inner, declaration.body, current), call.span)
 
     def _reuse(self, place: Place, item: tree.Reuse, member: Member, spot: Spot, current: Tensor) -> Node | Unknown:

@@ -8,7 +8,7 @@ from netdsl.arguments import describe
 from netdsl.diagnostics import NetdslError, fail
 from netdsl.elaborate.binding import Callee, match, require
 from netdsl.elaborate.errors import CALL
-from netdsl.elaborate.place import Place
+from netdsl.elaborate.place import Place, Tensor
 from netdsl.elaborate.suggestions import LAYERS_ELSEWHERE, suggestion
 from netdsl.elaborate.values import BlockValue, Environment, LayerValue, TensorValue, Value
 from netdsl.layer import LAYERS, Layer
@@ -91,8 +91,12 @@ def block_place(
     names: Names,
     depth: int,
     span: Span | None,
+    current: Tensor = None,
 ) -> Place:
-    """The place of a block's body: its parameters, and the defaults of the file that defines it."""
+    """The place of a block's body: its parameters, and the defaults of the file that defines it.
+
+    Defaults of parameters may speak of `current`, the tensor that reaches the block: `block se(n = in.channels // 16)`.
+    """
     declaration = target.declaration
     require(Callee.of_declaration(declaration.name, declaration), values, span)
     file_level = Place(target.module, Environment({}), names, {}, depth)
@@ -104,6 +108,6 @@ def block_place(
     place = elaboration.deeper(file_level.inner(names, values), span)
     for parameter in declaration.parameters:
         if parameter.default is not None and parameter.name not in values:
-            value = elaboration.evaluator(place, None).evaluate(parameter.default)
+            value = elaboration.evaluator(place, current).evaluate(parameter.default)
             place.environment.values[parameter.name] = value
     return place

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from netdsl.diagnostics import Diagnostic, NetdslError, fail
-from netdsl.elaborate.suggestions import suggestion
+from netdsl.elaborate.suggestions import listed, suggestion
 from netdsl.layer import LAYERS
+from netdsl.resources import library
 from netdsl.syntax import tree
 from netdsl.syntax.parser import LARGEST_FILE, MOST_ERRORS, parse, read_source
 
@@ -118,15 +119,7 @@ class _Loader:
         if self.files > MOST_FILES:
             message = f"a program is made of at most {MOST_FILES} files, and this is one more"
             raise fail("E0106", message, use.path_span, help="put what belongs together into one file")
-        target = self._target(use, home)
-        if not target.is_relative_to(self.root):
-            raise fail(
-                "E0210",
-                f"`{use.path}` lies outside the project",
-                use.path_span,
-                help="copy the file into the project; its root is the nearest directory with a .git, "
-                "pyproject.toml or netdsl.toml",
-            )
+        target = _in_library(use, home) if use.library else self._in_project(use, home)
         if target in open_files:
             cycle = " -> ".join(f.name for f in (*open_files[open_files.index(target) :], target))
             raise fail(
@@ -134,14 +127,6 @@ class _Loader:
                 f"files use each other in a cycle: {cycle}",
                 use.path_span,
                 help="move what they share into a file that uses neither",
-            )
-        if not target.is_file():
-            raise fail(
-                "E0208",
-                f"there is no file `{use.path}` beside this one",
-                use.path_span,
-                help=suggestion(target.name, (file.name for file in target.parent.glob("*.net")))
-                or "a path is relative to the file it stands in",
             )
         if target not in self.done:
             source = read_source(target, _shown(target))
@@ -151,13 +136,47 @@ class _Loader:
             self.done[target] = self.load(source, target.parent, target, open_files)
         return self.done[target]
 
-    def _target(self, use: tree.Use, home: Path) -> Path:
-        """The file that a path means; whether it is one is seen later."""
+    def _in_project(self, use: tree.Use, home: Path) -> Path:
+        """The file that a path means."""
         try:
-            return (home / use.path).resolve()
+            target = (home / use.path).resolve()
         except (OSError, RuntimeError, ValueError) as error:  # links in a circle, a name that no file can have
             reason = str(error.strerror if isinstance(error, OSError) else error).lower()
             raise fail("E0208", f"`{use.path}` is no path: {reason}", use.path_span) from None
+        if not target.is_relative_to(self.root):
+            raise fail(
+                "E0210",
+                f"`{use.path}` lies outside the project",
+                use.path_span,
+                help="copy the file into the project; its root is the nearest directory with a .git, "
+                "pyproject.toml or netdsl.toml",
+            )
+        if not target.is_file():
+            raise fail(
+                "E0208",
+                f"there is no file `{use.path}` beside this one",
+                use.path_span,
+                help=suggestion(target.name, (file.name for file in target.parent.glob("*.net")))
+                or (f"for the shipped blocks, write `use {use.path}`" if use.path in library() else None)
+                or "a path is relative to the file it stands in",
+            )
+        return target
+
+
+def _in_library(use: tree.Use, home: Path) -> Path:
+    """The shipped file of a name."""
+    files = library()
+    if use.path in files:
+        return files[use.path].resolve()
+    beside = f'for the file beside this one, write `use "{use.path}.net"`'
+    raise fail(
+        "E0208",
+        f"no shipped file of blocks is called `{use.path}`",
+        use.path_span,
+        help=beside
+        if (home / f"{use.path}.net").is_file()
+        else suggestion(use.path, files) or f"there are {listed(files)}",
+    )
 
 
 def _shown(path: Path) -> str:

@@ -54,7 +54,8 @@ class Builder:
 
     def use(self, children: list[Any]) -> tree.Use:
         path: Token = children[1]
-        return tree.Use(_whole(children), path.text[1:-1], path.span)
+        library = path.type == "NAME"
+        return tree.Use(_whole(children), path.text if library else path.text[1:-1], path.span, library)
 
     def block(self, children: list[Any]) -> tree.BlockDeclaration:
         keyword, name, parameters, body = children

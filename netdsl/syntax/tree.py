@@ -355,10 +355,11 @@ class FormalParameter(Tree):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Use(Tree):
-    """`use "other.net"`."""
+    """`use "other.net"`, or `use residual` where `path` is the name of a file of the library."""
 
     path: str
     path_span: Span
+    library: bool
 
 
 @dataclass(frozen=True, slots=True, eq=False)

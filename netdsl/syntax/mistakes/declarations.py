@@ -51,10 +51,12 @@ def nested_declaration(spot: Spot) -> Diagnostic | None:
 
 def use_without_quotes(spot: Spot) -> Diagnostic | None:
     """`use other.net`."""
-    if spot.types(-1, "USE"):
-        rest = re.match(r"\S*", spot.token.source.text[spot.token.start :])
-        return spot.error("the path of a used file is a string", f'write `use "{rest[0] if rest else ""}"`')
-    return None
+    if not spot.types(-1, "USE") and not spot.types(-2, "USE", "NAME"):
+        return None
+    first = spot.token if spot.types(-1, "USE") else spot.near(-1)
+    rest = re.match(r"\S*", first.source.text[first.start :])
+    path = rest[0] if rest else ""
+    return spot.error("the path of a used file is a string", f'write `use "{path}"`', first.span)
 
 
 def variant_without_brackets(spot: Spot) -> Diagnostic | None:
