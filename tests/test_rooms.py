@@ -19,7 +19,7 @@ BELOW = {
     "netdsl.recipe": ["netdsl.arguments"],
     "netdsl.elaborate": ["netdsl.elaborate", "netdsl.layers", "netdsl.layer", "netdsl.ir", "netdsl.arguments",
                          "netdsl.syntax", "netdsl.source", "netdsl.diagnostics", "netdsl.recipe", "netdsl.counts",
-                         "netdsl.show", "netdsl.interpreter"],
+                         "netdsl.show", "netdsl.interpreter", "netdsl.resources"],
     "netdsl.passes": ["netdsl.passes", "netdsl.layers", "netdsl.layer", "netdsl.ir"],
     "netdsl.backends": ["netdsl.backends", "netdsl.layer", "netdsl.ir", "netdsl.diagnostics", "netdsl.counts",
                         "netdsl.files", "netdsl.version", "netdsl.weights"],
