@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import operator
 from copy import deepcopy
+from keyword import kwlist
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -23,7 +24,7 @@ from netdsl.ir.types import DType
 from netdsl.weights import materialize
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from netdsl.ir.dim import Dim, Symbol
     from netdsl.ir.graph import Graph, Node
@@ -36,10 +37,6 @@ LIBRARIES = {"nn": nn, "torch": torch, "F": functional, "operator": operator}
 """What the first part of a name means that a layer gives to `TorchLowering`."""
 
 
-TAKEN = {*dir(nn.Module()), *dir(fx.GraphModule)}
-"""Attributes that a submodule cannot hide or be hidden by."""
-
-
 def lower(graph: Graph, weights: Weights) -> fx.GraphModule:
     """Lower what the outputs and the aux outputs of a graph depend on to a module in training mode.
 
@@ -50,7 +47,7 @@ def lower(graph: Graph, weights: Weights) -> fx.GraphModule:
         weights: gives the array of a parameter.
 
     Raises:
-        NetdslError: a name in the net is one that every torch.nn.Module has (E0910).
+        NetdslError: a name in the net is a word of Python, or one that every torch.nn.Module has (E0910).
     """
     store = _Store(weights)
     training = _fx_graph(graph, store, training=True)
@@ -83,9 +80,20 @@ class AuxGraphModule(fx.GraphModule):
         return _joined, (*(fx.GraphModule(self, graph) for graph in graphs), type(self).__name__, self.training)
 
 
-def _joined(
-    training: fx.GraphModule, inference: fx.GraphModule, class_name: str, mode: bool
-) -> AuxGraphModule:
+WORDS = {
+    **dict.fromkeys(kwlist, "a word of Python"),
+    "self": "what a module calls itself",
+    "torch": "what PyTorch is called in a module's code",
+}
+"""What no value in the code of a module can be called."""
+ATTRIBUTES = WORDS | dict.fromkeys(
+    {*dir(nn.Module()), *dir(AuxGraphModule(nn.Module(), fx.Graph(), fx.Graph(), ""))},
+    "an attribute that every module has",
+)
+"""What no submodule can be called: it would hide another attribute, or be hidden by it."""
+
+
+def _joined(training: fx.GraphModule, inference: fx.GraphModule, class_name: str, mode: bool) -> AuxGraphModule:
     """Two modules over the same submodules as one; how a pickled one is restored."""
     return AuxGraphModule(training, training.graph, inference.graph, class_name).train(mode)
 
@@ -136,9 +144,9 @@ class _Store:
         for step in containers:
             if not hasattr(place, step):
                 place.add_module(step, nn.Module())
-            _need_free(step, node)
+            _need_free(step, node, ATTRIBUTES)
             place = getattr(place, step)
-        _need_free(last, node)
+        _need_free(last, node, ATTRIBUTES)
         setattr(place, last, value)
         self._made.add(path)
 
@@ -166,14 +174,14 @@ class _Store:
         return tensor.to(torch.bfloat16) if param.spec.dtype is DType.BFLOAT16 else tensor
 
 
-def _need_free(name: str, node: Node) -> None:
-    """Refuse a name that modules have already, the GraphModule that is the top of all among them."""
-    if name in TAKEN:
+def _need_free(name: str, node: Node, taken: Mapping[str, str]) -> None:
+    """Refuse a name that is among those taken, by its reason."""
+    if name in taken:
         raise fail(
             "E0910",
-            f"`{node.name}` cannot be in a PyTorch module: `{name}` is an attribute that every module has",
+            f"`{node.name}` cannot be in a PyTorch module: `{name}` is {taken[name]}",
             node.span,
-            help=f"give it another label, as `{name}_: {node.layer.kind}`",
+            help=f"give `{name}` another name, such as `{name}_`",
         )
 
 
@@ -182,6 +190,7 @@ def _fx_graph(graph: Graph, store: _Store, *, training: bool) -> fx.Graph:
     result = fx.Graph()
     values: dict[Node, fx.Node] = {}
     for node in graph.inputs:
+        _need_free(node.name, node, WORDS)
         values[node] = result.placeholder(node.name)
     for node in needed(graph, training=training):
         if node not in values:
