@@ -7,6 +7,11 @@ import zlib
 import numpy as np
 import onnx
 
+from netdsl.ir.dim import evaluate
+
+SIZES = {"H": 64, "W": 96, "T": 20}
+"""Values of sizes left open, which every net of the zoo takes."""
+
 
 def weights(param):
     """Values by which every parameter matters: running statistics and scales are away from 0 and 1."""
@@ -22,6 +27,20 @@ def weights(param):
     if len(shape) == 1:
         return 1 + 0.1 * x
     return x * np.float32(np.sqrt(2 / np.prod(shape[1:])))
+
+
+def feeds(graph, batch, sizes=SIZES):
+    """Random inputs: floats are normal, and whole numbers are tokens that every embedding of the net has."""
+    g = np.random.Generator(np.random.PCG64(batch))
+    tokens = min((node.layer.count for node in graph.nodes if node.layer.kind == "embedding"), default=2)
+    arrays = {}
+    for node in graph.inputs:
+        shape = (batch, *(evaluate(dim, sizes) for dim in node.type.shape))
+        if node.type.dtype.is_float:
+            arrays[node.name] = g.standard_normal(shape, dtype=np.float32)
+        else:
+            arrays[node.name] = g.integers(0, tokens, shape).astype(node.type.dtype.value)
+    return arrays
 
 
 def same_shapes(model, *, symbolic=False):

@@ -39,3 +39,41 @@ def test_keys_shapes_and_order(name):
     last = LAST.get(name, ())
     ours.sort(key=lambda tensor: next((i for i, part in enumerate(last) if tensor[0].startswith(f"{part}.")), -1))
     assert ours == checkpoint(name)
+
+
+VISION_TRANSFORMERS = {
+    "vit_b_16": (16, 12, 768, 3072),
+    "vit_b_32": (32, 12, 768, 3072),
+    "vit_l_16": (16, 24, 1024, 4096),
+    "vit_l_32": (32, 24, 1024, 4096),
+    "vit_h_14": (14, 32, 1280, 5120),
+}
+"""Patch, layers, width and hidden width, as torchvision's functions give them to its VisionTransformer."""
+
+
+@pytest.mark.parametrize("name", VISION_TRANSFORMERS)
+def test_keys_of_vision_transformers(name):
+    """Written down from torchvision's class, whose order is that of its modules, a module's own tensors first."""
+    patch, layers, width, hidden = VISION_TRANSFORMERS[name]
+
+    def affine(module, *shape):
+        return [(f"{module}.weight", shape), (f"{module}.bias", shape[:1])]
+
+    expected = [
+        ("class_token", (1, 1, width)),
+        *affine("conv_proj", width, 3, patch, patch),
+        ("encoder.pos_embedding", (1, (224 // patch) ** 2 + 1, width)),
+    ]
+    for i in range(layers):
+        layer = f"encoder.layers.encoder_layer_{i}"
+        expected += [
+            *affine(f"{layer}.ln_1", width),
+            (f"{layer}.self_attention.in_proj_weight", (3 * width, width)),
+            (f"{layer}.self_attention.in_proj_bias", (3 * width,)),
+            *affine(f"{layer}.self_attention.out_proj", width, width),
+            *affine(f"{layer}.ln_2", width),
+            *affine(f"{layer}.mlp.0", hidden, width),
+            *affine(f"{layer}.mlp.3", width, hidden),
+        ]
+    expected += [*affine("encoder.ln", width), *affine("heads.head", 1000, width)]
+    assert [(param.name, param.spec.shape) for param in check(name).graph.params.values()] == expected

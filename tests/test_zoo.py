@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from models import same_shapes, weights
+from models import SIZES, feeds, same_shapes, weights
 
 from netdsl.backends.onnx_file import write
 from netdsl.compiler import check, compile_graph, load, locate
@@ -84,6 +84,20 @@ PUBLISHED = {
     "resnet110": 1_727_962,
     "nasnet_a": 3_328_234,
     "enas_macro": 42_559_402,
+    "mixer_s_32": 19_104_624,
+    "mixer_s_16": 18_528_264,
+    "mixer_b_32": 60_293_428,
+    "mixer_b_16": 59_880_472,
+    # nanoGPT counts 10.65 M without the positions; the others are Hugging Face's
+    "gpt": 10_745_088,
+    "gpt2": 124_439_808,
+    "gpt2_medium": 354_823_168,
+    "gpt2_large": 774_030_080,
+    "gpt2_xl": 1_557_611_200,
+    "lstm_classifier": 20_000 * 128 + 4 * 128 * (256 + 2) + 129 * 2,
+    "gru_classifier": 20_000 * 128 + 3 * 128 * (256 + 2) + 129 * 2,
+    "bilstm_tagger": 40_000 * 50 + 8 * 300 * (350 + 2) + 601 * 45,
+    "char_rnn": 65 * 128 + 2 * 4 * 128 * (256 + 2) + 129 * 65,
     "enas_micro": 3_894_382,
 }
 """Trainable parameters of the nets that torchvision does not have."""
@@ -93,6 +107,7 @@ SHORTER = {
     "resnext101_64x4d": {"depths": [2, 1, 1, 1]},
     "wide_resnet101_2": {"depths": [2, 1, 1, 1]},
     **{f"efficientnet_b{i}": {"size": 96, "deeper": 1} for i in range(2, 8)},
+    **{f"convnext_{size}": {"width": 32} for size in ("small", "base", "large")},
     "se_resnet101": {"depths": [2, 1, 1, 1]},
     "se_resnet152": {"depths": [2, 1, 1, 1]},
     **{f"fcn{step}s": {"width": 8, "hidden": 64} for step in (32, 16, 8)},
@@ -100,6 +115,12 @@ SHORTER = {
     "unet": {"size": 188},
     "unet_same": {"size": 64},
     "c3d": {"size": 32},
+    "vit_b_16": {"depth": 1},
+    **{f"vit_{size}": {"depth": 1, "width": 192, "mlp": 256} for size in ("b_32", "l_16", "l_32", "h_14")},
+    **{f"mixer_{size}": {"depth": 1, "width": 128, "channels": 256} for size in ("s_32", "s_16", "b_32", "b_16")},
+    **{f"gpt2{size}": {"depth": 1, "width": 4 * heads, "vocab": 500}
+       for size, heads in (("", 12), ("_medium", 16), ("_large", 20), ("_xl", 25))},
+    "gpt": {"depth": 2},
 }
 """Large nets are run on smaller images, or with fewer repetitions of what others have; they are counted in full."""
 
@@ -145,17 +166,15 @@ def test_neurons_of_alexnet():
     assert sum(node.type.elements for node in graph.nodes if node.layer.kind in ("conv", "dense")) == 659_272
 
 
-def sizes(node):
-    """The shape of a value where the sizes left open are some that every net of the zoo takes."""
-    return [evaluate(dim, {"H": 64, "W": 96, "T": 20}) for dim in node.type.shape]
+RUNS = [(1, SIZES), (3, {"H": 96, "W": 64, "T": 7})]
+"""Numbers of samples, and values of sizes left open."""
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_runs_and_optimizes(name, tmp_path):
-    """Full check, shape inference on every value, onnxruntime at batch 1 and 3, -O1 against -O0."""
+    """Full check, shape inference on every value, onnxruntime at batch 1 and 3 and at two sizes, -O1 against -O0."""
     graph = check(name, SHORTER.get(name)).graph
-    g = np.random.Generator(np.random.PCG64(0))
-    batches = [{x.name: g.standard_normal((n, *sizes(x)), dtype=np.float32) for x in graph.inputs} for n in (1, 3)]
+    batches = [feeds(graph, batch, sizes) for batch, sizes in RUNS]
     results = {}
     for level in (0, 1):
         path = tmp_path / f"o{level}.onnx"
@@ -163,12 +182,12 @@ def test_runs_and_optimizes(name, tmp_path):
         onnx.checker.check_model(path, full_check=True)
         same_shapes(onnx.load(path, load_external_data=False))
         session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-        results[level] = [session.run(None, feeds) for feeds in batches]
+        results[level] = [session.run(None, arrays) for arrays in batches]
         for file in tmp_path.iterdir():
             file.unlink()
-    for batch, plain, optimized in zip((1, 3), results[0], results[1], strict=True):
+    for (batch, sizes), plain, optimized in zip(RUNS, results[0], results[1], strict=True):
         for node, a, b in zip(graph.outputs.values(), plain, optimized, strict=True):
-            assert a.shape == (batch, *sizes(node))
+            assert a.shape == (batch, *(evaluate(dim, sizes) for dim in node.type.shape))
             assert np.abs(a - b).max() <= 1e-4 * np.abs(a).max()
 
 
@@ -187,6 +206,7 @@ def test_runs_and_optimizes(name, tmp_path):
         ("shufflenet_v2_x1_0", 35),
         ("mobilenet_v3_large", 45),
         ("efficientnet_b0", 60),
+        ("convnext_tiny", 40),
         ("mnasnet1_0", 35),
     ],
 )

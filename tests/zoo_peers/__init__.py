@@ -6,6 +6,7 @@ from zoo_peers.parts import Joined
 from zoo_peers.plain import all_cnn, maxout_cnn, maxout_mlp, nin, simplenet
 from zoo_peers.residual import densenet_bc, mobilenet, resnet_cifar, se_resnet
 from zoo_peers.searched import EnasMacro, EnasMicro, NasNetA
+from zoo_peers.sequences import SEQUENCES, SHORT
 from zoo_peers.small import (
     Features,
     MultiLabel,
@@ -51,8 +52,15 @@ PEERS = {
     "multilabel": MultiLabel,
     **{f"resnet{depth}": partial(resnet_cifar, depth) for depth in (20, 32, 44, 56, 110)},
     "se_resnet50": lambda: se_resnet([3, 4, 6, 3]),
+    **SEQUENCES,
 }
 """Each by its name in the zoo."""
 
-ARGUMENTS = {"unet": {"size": 188}, "unet_same": {"size": 64}, "c3d": {"size": 32}, "enas_macro": {"width": 24}}
+ARGUMENTS = {
+    "unet": {"size": 188},
+    "unet_same": {"size": 64},
+    "c3d": {"size": 32},
+    "enas_macro": {"width": 24},
+    **SHORT,
+}
 """With which the largest nets are run; they are counted without."""
