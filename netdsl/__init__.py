@@ -13,7 +13,7 @@ from netdsl.version import __version__
 if TYPE_CHECKING:
     from netdsl.compiler import check, check_text
     from netdsl.diagnostics import Diagnostic, NetdslError
-    from netdsl.network import Network, compile, load, loads  # noqa: A004 - `netdsl.compile` reads as what it does
+    from netdsl.network import Network, compile, load, loads, verify  # noqa: A004 - `netdsl.compile` reads as what it does
     from netdsl.runtime import Session
     from netdsl.weights import Initializer
 
@@ -29,6 +29,7 @@ __all__ = [
     "compile",
     "load",
     "loads",
+    "verify",
 ]
 
 _HOMES = {
@@ -40,6 +41,7 @@ _HOMES = {
     "compile": "netdsl.network",
     "load": "netdsl.network",
     "loads": "netdsl.network",
+    "verify": "netdsl.network",
     "Session": "netdsl.runtime",
     "Initializer": "netdsl.weights",
 }

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import onnx
     from torch.fx import GraphModule
 
+    from netdsl.agreement import Agreement
     from netdsl.compiler import Checked
     from netdsl.diagnostics import Diagnostic
     from netdsl.ir.dim import Dim
@@ -143,6 +144,21 @@ class Network:
 
         return lower(self.graph, Initializer() if weights is None else weights)
 
+    def verify(self, weights: Weights | None = None, **options: Any) -> Agreement:
+        """Whether PyTorch and onnxruntime compute what PyTorch does in float64; prints as a table.
+
+        Args:
+            weights: gives the array of a parameter; None draws random ones by which every parameter matters.
+            options: inputs, sizes, device and tolerance, as `netdsl.agreement.verify` takes them.
+
+        Raises:
+            NetdslError: a package is missing (E0907), the device is not available (E0904), the inputs or sizes do not
+                fit (E0906), or PyTorch cannot run the net (E0915).
+        """
+        from netdsl.agreement import verify as verify_graph  # noqa: PLC0415 - it takes onnxruntime and torch
+
+        return verify_graph(self.graph, weights, **options)
+
     def __repr__(self) -> str:
         figures = f"{exact(self.params)} parameters, {short(self.macs)} MACs"
         return f"<net {headline(self.summary())}; {figures}>"
@@ -194,3 +210,8 @@ def _values(weights: Weights | str | os.PathLike[str] | None, graph: Graph, *, t
         yield found
         for warning in found.warnings:
             warn(render(warning), stacklevel=4)
+
+
+def verify(spec: str, **options: Any) -> Agreement:
+    """Compare the backends on a net; `options` are those of `Network.verify`."""
+    return load(spec).verify(**options)

@@ -24,18 +24,21 @@ BELOW = {
     "netdsl.backends": ["netdsl.backends", "netdsl.layer", "netdsl.ir", "netdsl.diagnostics", "netdsl.counts",
                         "netdsl.files", "netdsl.version", "netdsl.weights"],
     "netdsl.checkpoints": ["netdsl.checkpoints", "netdsl.ir", "netdsl.diagnostics", "netdsl.files", "netdsl.weights"],
+    "netdsl.agreement": ["netdsl.agreement", "netdsl.runtime", "netdsl.backends", "netdsl.compiler", "netdsl.layers",
+                         "netdsl.ir", "netdsl.diagnostics", "netdsl.table", "netdsl.weights"],
     "netdsl.training": ["netdsl.training", "netdsl.recipe", "netdsl.ir", "netdsl.files", "netdsl.diagnostics"],
 }  # fmt: skip
 """What each room may import of netdsl."""
 
 HEAVY = {
-    "numpy": ["netdsl.backends", "netdsl.checkpoints", "netdsl.weights", "netdsl.runtime"],
-    "onnx": ["netdsl.backends", "netdsl.checkpoints.onnx_model"],
+    "numpy": ["netdsl.agreement", "netdsl.backends", "netdsl.checkpoints", "netdsl.weights", "netdsl.runtime"],
+    "onnx": ["netdsl.agreement.onnx_run", "netdsl.backends", "netdsl.checkpoints.onnx_model"],
     "safetensors": ["netdsl.checkpoints.safetensors_file"],
     "ml_dtypes": ["netdsl.checkpoints"],
     "onnxruntime": [],
-    "torch": ["netdsl.backends.torch", "netdsl.backends.torch_modules", "netdsl.training"],
-}
+    "torch": ["netdsl.agreement.torch_run", "netdsl.backends.torch", "netdsl.backends.torch_modules",
+              "netdsl.training"],
+}  # fmt: skip
 """Where a package may be imported when a module is; elsewhere a function imports what it needs."""
 
 

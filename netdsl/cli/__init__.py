@@ -27,6 +27,7 @@ HOMES = {
     "summary": "summary",
     "run": "run",
     "bench": "bench",
+    "verify": "verify",
     "weights": "weights",
     "layers": "reference",
     "nets": "reference",

@@ -53,8 +53,9 @@ MACHINE = {
     ),
     "E0910": Code(
         "name taken in PyTorch",
-        "In a PyTorch module, submodules are attributes beside the methods that every module has, so that nothing in "
-        "a net can be called `train`, `half` or `type` there. Give the label another name; ONNX takes any.",
+        "In a PyTorch module, submodules are attributes beside the methods that every module has, and inputs are "
+        "arguments. So no label can be `half` or `type` there, and neither it nor an input a word of Python "
+        "such as `class`. Choose another name; ONNX takes any.",
     ),
     "E0911": Code(
         "checkpoint not usable",
@@ -68,5 +69,12 @@ MACHINE = {
         "--net NET` compares them. Where only names differ, `--map 'OLD=NEW'` renames them, a `*` on both sides "
         "standing for the same text. Where a part was replaced, as the last layer for other classes, `--partial` takes "
         "what fits.",
+    ),
+    "E0915": Code(
+        "backends disagree",
+        "A net is one function, and PyTorch and onnxruntime must both compute it, up to rounding. The message names "
+        "the first layer whose result differs from PyTorch in float64 by more than is allowed, or that a backend "
+        "cannot compute at all. Where what the layer reads is right, the layer is at fault; where it is nearly wrong "
+        "already, rounding adds up, and `--rtol` allows more.",
     ),
 }

@@ -1,0 +1,63 @@
+"""How far two arrays are apart."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import inf
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from netdsl.ir.types import DType, format_shape
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from netdsl.weights import Array
+
+
+TOLERANCES = {DType.FLOAT64: 1e-9, DType.FLOAT32: 1e-4, DType.FLOAT16: 1e-2, DType.BFLOAT16: 5e-2}
+"""The relative differences that rounding over some hundred layers may add up to."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How far an array is from what it should be.
+
+    Attributes:
+        absolute: the largest difference of an element.
+        relative: the same, divided by the largest absolute value that should be there. An element that is near 0 only
+            because large ones cancel out is thereby not held to more than its terms are.
+        problem: why the two cannot be compared, in a few words; they are infinitely far apart then.
+    """
+
+    absolute: float = inf
+    relative: float = inf
+    problem: str = ""
+
+
+def difference(values: Array, truth: Array) -> Difference:
+    """How far `values` are from `truth`."""
+    if values.shape != truth.shape:
+        return Difference(problem=f"{format_shape(values.shape)}, not {format_shape(truth.shape)}")
+    got, due = values.astype(np.float64), truth.astype(np.float64)
+    if not (np.isfinite(got).all() and np.isfinite(due).all()):
+        return Difference(problem="NaN or infinite")
+    absolute = float(np.abs(got - due).max(initial=0.0))
+    largest = float(np.abs(due).max(initial=0.0))
+    return Difference(absolute, absolute / largest if largest else inf if absolute else 0.0)
+
+
+def tolerance(dtypes: Iterable[DType]) -> float:
+    """The relative difference that is allowed where values of these element types are computed: by the coarsest."""
+    return max((TOLERANCES[dtype] for dtype in dtypes if dtype.is_float), default=0.0)
+
+
+def statistics(values: Array) -> str:
+    """An array in a line: shape, element type, least, mean and most, and how much of it is not finite."""
+    wide = values.astype(np.float64)
+    finite = wide[np.isfinite(wide)]
+    head = f"{format_shape(values.shape)} {values.dtype.name}"
+    figures = f", from {finite.min():.6g} to {finite.max():.6g}, mean {finite.mean():.6g}" if finite.size else ""
+    strange = f", {wide.size - finite.size} of {wide.size} NaN or infinite" if finite.size < wide.size else ""
+    return head + figures + strange

@@ -1,0 +1,144 @@
+"""A net in PyTorch: its outputs and the result of every layer, in the element types it has or in another one."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import fx
+
+from netdsl.backends.torch import lower
+from netdsl.diagnostics import fail
+from netdsl.runtime.devices import unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from netdsl.ir.graph import Graph
+    from netdsl.ir.params import Param
+    from netdsl.runtime import Device
+    from netdsl.weights import Array
+
+    Visit = Callable[[str, Array], None]
+
+
+class TorchRun:
+    """The module of a net in evaluation mode on a device.
+
+    Args:
+        graph: the net as it was written.
+        weights: gives the array of a parameter.
+        device: where to compute, without TF32.
+        dtype: what all floating-point numbers are, by torch's name, the layers' own conversions included; None leaves
+            the element types of the net.
+
+    Raises:
+        NetdslError: PyTorch cannot use the device (E0904), or a name in the net is taken (E0910).
+    """
+
+    def __init__(
+        self, graph: Graph, weights: Callable[[Param], Array], device: Device, dtype: str | None = None
+    ) -> None:
+        self.folded: dict[str, str] = {}  # nothing is optimized
+        self.outputs = tuple(graph.outputs)
+        self.device = _torch_device(device)
+        self.dtype: torch.dtype | None = getattr(torch, dtype) if dtype else None
+        self.module = lower(graph, weights).eval()
+        if self.dtype is not None:
+            _retype(self.module, self.dtype)
+        self.module.to(self.device)
+
+    def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+        """The outputs by name.
+
+        Raises:
+            NetdslError: PyTorch cannot run the net (E0915).
+            MemoryError: the device has not enough memory.
+        """
+        return self._run(feeds, self.module)
+
+    def visit(self, feeds: Mapping[str, Array], visit: Visit) -> None:
+        """Call `visit(path, values)` for the inputs and the result of every layer in order, keeping none of them."""
+        self._run(feeds, _Visitor(self.module, visit).run)
+
+    def values(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+        """The inputs and the results of all layers by path."""
+        values: dict[str, Array] = {}
+        self.visit(feeds, values.__setitem__)
+        return values
+
+    def _run(self, feeds: Mapping[str, Array], call: Callable[..., Any]) -> dict[str, Array]:
+        tensors = [self._tensor(array) for array in feeds.values()]
+        try:
+            with torch.no_grad(), _without_tf32():
+                result = call(*tensors)
+        except torch.OutOfMemoryError as error:
+            raise MemoryError(f"{self.device} has not enough memory for this batch") from error
+        except RuntimeError as error:
+            kind = "" if self.dtype is None else f" in {str(self.dtype).removeprefix('torch.')}"
+            raise fail("E0915", f"PyTorch cannot run the net{kind}: {str(error).splitlines()[0]}") from error
+        results = result if isinstance(result, dict) else {self.outputs[0]: result}
+        return {name: _array(results[name]) for name in self.outputs}
+
+    def _tensor(self, array: Array) -> torch.Tensor:
+        narrow = array.dtype.name == "bfloat16"  # which torch does not take from numpy
+        tensor = torch.from_numpy(np.array(array, np.float32 if narrow else None))
+        dtype = self.dtype if tensor.is_floating_point() else None
+        return tensor.to(self.device, dtype or (torch.bfloat16 if narrow else tensor.dtype))
+
+
+class _Visitor(fx.Interpreter):
+    """Runs a module node by node and shows the results of layers."""
+
+    def __init__(self, module: fx.GraphModule, visit: Visit) -> None:
+        super().__init__(module)
+        self.visit = visit
+
+    def run_node(self, n: fx.Node) -> Any:
+        result = super().run_node(n)
+        if path := n.meta.get("path"):
+            self.visit(path, _array(result))
+        return result
+
+
+def _retype(module: fx.GraphModule, dtype: torch.dtype) -> None:
+    """Give parameters, buffers, and the element types that the graph names another floating-point type."""
+
+    def other(argument: Any) -> Any:
+        return dtype if isinstance(argument, torch.dtype) and argument.is_floating_point else argument
+
+    for node in module.graph.nodes:
+        node.args = fx.node.map_aggregate(node.args, other)
+        node.kwargs = fx.node.map_aggregate(node.kwargs, other)
+    module.recompile()
+    module.to(dtype)
+
+
+def _array(tensor: torch.Tensor) -> Array:
+    wide = tensor.float() if tensor.dtype is torch.bfloat16 else tensor  # numpy has no bfloat16
+    array: Array = wide.cpu().numpy()
+    return array
+
+
+def _torch_device(device: Device) -> torch.device:
+    if device.kind == "cpu":
+        return torch.device("cpu")
+    if not torch.cuda.is_available():
+        raise unavailable(device, f"the installed PyTorch {torch.__version__} finds no CUDA device")
+    if device.ordinal >= torch.cuda.device_count():
+        raise unavailable(device, f"PyTorch finds {torch.cuda.device_count()} CUDA devices")
+    return torch.device("cuda", device.ordinal)
+
+
+@contextmanager
+def _without_tf32() -> Iterator[None]:
+    """Keep CUDA from multiplying float32 with ten bits of mantissa."""
+    matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
+    before = matmul.allow_tf32, cudnn.allow_tf32
+    matmul.allow_tf32 = cudnn.allow_tf32 = False
+    try:
+        yield
+    finally:
+        matmul.allow_tf32, cudnn.allow_tf32 = before

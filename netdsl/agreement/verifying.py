@@ -1,0 +1,113 @@
+"""Running a net on every backend and comparing what comes out."""
+
+from __future__ import annotations
+
+import os
+from itertools import chain
+from typing import TYPE_CHECKING, TypeAlias
+
+from netdsl.agreement.cases import given_case, random_cases
+from netdsl.agreement.difference import TOLERANCES, difference, tolerance
+from netdsl.agreement.findings import not_finite, parted
+from netdsl.agreement.onnx_run import OnnxRun
+from netdsl.agreement.result import Agreement, Comparison
+from netdsl.agreement.weights import TrainedLike
+from netdsl.diagnostics import fail
+from netdsl.ir.types import DType
+from netdsl.runtime import Device
+from netdsl.runtime.feeds import batches as read_batches
+from netdsl.runtime.pictures import Preparation
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from netdsl.agreement.cases import Case
+    from netdsl.agreement.parting import Run
+    from netdsl.agreement.torch_run import TorchRun
+    from netdsl.ir.graph import Graph
+    from netdsl.ir.params import Param
+    from netdsl.weights import Array
+
+    Weights: TypeAlias = Callable[[Param], Array]
+    Arrays: TypeAlias = Mapping[str, Array]
+
+
+def verify(
+    graph: Graph,
+    weights: Weights | None = None,
+    *,
+    inputs: str | os.PathLike[str] | Arrays | None = None,
+    batches: Sequence[int] = (1, 3),
+    sizes: Mapping[str, Sequence[int]] | None = None,
+    device: str = "cpu",
+    half: bool = False,
+    rtol: float | None = None,
+) -> Agreement:
+    """Compare PyTorch and onnxruntime with PyTorch in float64, on the same weights and inputs.
+
+    Args:
+        graph: the net; its outputs at inference are compared.
+        weights: gives the array of a parameter; None draws random ones (`TrainedLike`).
+        inputs: arrays by name, or a `.npz` file of them; None draws random ones.
+        batches: numbers of samples to draw.
+        sizes: values to try for each size that the net leaves open; None chooses two.
+        device: where PyTorch and onnxruntime compute, without TF32; float64 is always computed on the CPU.
+        half: run PyTorch in float16, too.
+        rtol: the relative difference allowed in every run; None allows 1e-4 in float32, 1e-9 in float64, 1e-2 in
+            float16 and 5e-2 in bfloat16, by the coarsest type in the net.
+
+    Raises:
+        NetdslError: PyTorch or onnxruntime is not installed (E0907), the device is not available (E0904), the inputs
+            or sizes do not fit (E0906), or PyTorch cannot run the net (E0915).
+    """
+    torch_run = _torch_run()
+    values = TrainedLike() if weights is None else weights
+    place = Device.parse(device)
+    plain = OnnxRun(graph, values, place, level=0)
+    cases = [*random_cases(graph, batches, sizes or {})] if inputs is None else [_given(graph, plain, inputs)]
+    truth = torch_run(graph, values, Device("cpu"), "float64")
+    due = [truth.run(case.feeds) for case in cases]
+
+    coarsest = tolerance(node.type.dtype for node in graph.nodes)
+    runs: dict[str, tuple[Callable[[], Run], float]] = {
+        "PyTorch": (lambda: torch_run(graph, values, place), coarsest),
+        "onnxruntime -O0": (lambda: plain, coarsest),
+        "onnxruntime -O1": (lambda: OnnxRun(graph, values, place, level=1), coarsest),
+    }
+    if half:
+        runs["PyTorch float16"] = lambda: torch_run(graph, values, place, "float16"), TOLERANCES[DType.FLOAT16]
+    strange = (not_finite(graph, truth, case, outputs) for case, outputs in zip(cases, due, strict=True))
+    findings = [finding for finding in strange if finding is not None][:1]
+    look = not findings  # where float64 itself gives NaN, there is no truth to part from
+    compared: list[list[Comparison]] = []
+    for name, (build, allowed) in runs.items():
+        run, limit = build(), allowed if rtol is None else rtol  # only one at a time is in memory
+        rows = [
+            (case, Comparison(output, name, case.batch, case.text, difference(values, truths[output]), limit))
+            for case, truths in zip(cases, due, strict=True)
+            for output, values in run.run(case.feeds).items()
+        ]
+        compared.append([comparison for _, comparison in rows])
+        apart = next((case for case, comparison in rows if not comparison.ok), None)
+        if look and apart is not None:
+            findings.append(parted(graph, name, run, truth, apart, tolerance=limit, rounding=allowed))
+    return Agreement(graph.name, str(place), tuple(chain.from_iterable(zip(*compared, strict=True))), tuple(findings))
+
+
+def _given(graph: Graph, plain: OnnxRun, inputs: str | os.PathLike[str] | Arrays) -> Case:
+    """The case that given inputs make, if they are what the net takes (E0901, E0906)."""
+    if isinstance(inputs, str | os.PathLike):
+        (read,) = read_batches(plain.session, [os.fspath(inputs)], Preparation())
+        inputs = read.feeds
+    plain.session.need_feeds(inputs)
+    return given_case(graph, inputs)
+
+
+def _torch_run() -> type[TorchRun]:
+    """`TorchRun`, imported where PyTorch is installed (E0907)."""
+    try:
+        from netdsl.agreement.torch_run import TorchRun  # noqa: PLC0415 - an optional package
+    except ImportError as error:
+        remedy = "`pip install 'netdsl[train]'`"
+        raise fail("E0907", f"comparing with PyTorch needs torch: {error}", help=remedy) from error
+    return TorchRun
