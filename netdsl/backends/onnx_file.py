@@ -17,7 +17,7 @@ from onnx import TensorProto
 
 from netdsl.backends.onnx_proto import onnx_dtype, storage
 from netdsl.diagnostics import fail
-from netdsl.files import whole_file
+from netdsl.files import whole_file, write_pieces
 from netdsl.weights import materialize
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def write(
         file.write(before)
         for header, param in zip(headers, lowered.params, strict=True):
             file.write(header)
-            file.write(_data(param, weights))
+            write_pieces(file, _data(param, weights))
         file.write(after)
     return (path,)
 
@@ -107,7 +107,7 @@ def _write_external(lowered: LoweredModel, path: Path, weights: Callable[[Param]
         os.fsync(file.fileno())
         with whole_file(data_path) as data:
             for param in lowered.params:
-                data.write(_data(param, weights))
+                write_pieces(data, _data(param, weights))
                 data.write(bytes(-_bytes(param) % ALIGNMENT))
     return path, data_path
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -97,7 +96,4 @@ class CheckpointWeights:
 def _finite(array: Array) -> bool:
     """Whether no element is NaN or infinite, looked at in pieces that a processor's cache holds."""
     flat = array.reshape(-1)
-    if flat.size <= CHUNK:
-        return bool(np.isfinite(flat).all())
-    with ThreadPoolExecutor() as pool:  # numpy releases the lock, and the system while it reads what is mapped
-        return all(pool.map(lambda start: np.isfinite(flat[start : start + CHUNK]).all(), range(0, flat.size, CHUNK)))
+    return all(np.isfinite(flat[start : start + CHUNK]).all() for start in range(0, flat.size, CHUNK))

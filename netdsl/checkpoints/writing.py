@@ -10,7 +10,7 @@ import numpy as np
 from netdsl.checkpoints.checkpoint import NUMBERS, unusable
 from netdsl.checkpoints.npz import write_npz
 from netdsl.checkpoints.safetensors_file import DTYPES
-from netdsl.files import whole_file
+from netdsl.files import whole_file, write_pieces
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,7 +58,7 @@ def _write_safetensors(checkpoint: Checkpoint, path: Path) -> None:
         for _, tensor in tensors:
             array = tensor.read()
             little = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
-            file.write(little.reshape(-1).view(np.uint8).data)
+            write_pieces(file, little.reshape(-1).view(np.uint8).data)
 
 
 def _numpys_own(tensor: Tensor) -> Array:
