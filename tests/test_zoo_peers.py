@@ -4,9 +4,10 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
-from models import weights
+from models import feeds, weights
 from zoo_peers import ARGUMENTS, PEERS
 
+from netdsl.backends import torch as torch_backend
 from netdsl.backends.onnx_file import write
 from netdsl.compiler import check, compile_graph
 from netdsl.counts import count_params
@@ -21,7 +22,7 @@ def test_parameters(name):
 
 @pytest.mark.parametrize("name", PEERS)
 def test_peer(name, tmp_path):
-    """The same parameters in the same order, and the same results with the same weights."""
+    """The same parameters in the same order, and the same results with the same weights, from ONNX and as a module."""
     arguments = ARGUMENTS.get(name, {})
     graph = check(name, arguments).graph
     peer = PEERS[name](**arguments).eval()
@@ -30,12 +31,19 @@ def test_peer(name, tmp_path):
     assert [param.spec.shape for param in ours] == [tuple(value.shape) for value in theirs.values()]
     state = {key: torch.from_numpy(weights(param)) for key, param in zip(theirs, ours, strict=True)}
     peer.load_state_dict(state, strict=False)
-    g = np.random.Generator(np.random.PCG64(0))
-    feeds = {node.name: g.standard_normal((2, *node.type.shape), dtype=np.float32) for node in graph.inputs}
+    arrays = feeds(graph, 2)
+    tensors = [torch.from_numpy(array) for array in arrays.values()]
+    module = torch_backend.lower(graph, weights).eval()
     with torch.inference_mode():
-        expected = peer(*map(torch.from_numpy, feeds.values()))
+        expected, trainable = (listed(net(*tensors)) for net in (peer, module))
     write(compile_graph(graph), tmp_path / "net.onnx", weights)
     session = onnxruntime.InferenceSession(tmp_path / "net.onnx", providers=["CPUExecutionProvider"])
-    wanted = [value.numpy() for value in (expected if isinstance(expected, tuple) else (expected,))]
-    for result, value in zip(session.run(None, feeds), wanted, strict=True):
+    for value, own, result in zip(expected, trainable, session.run(None, arrays), strict=True):
+        assert np.abs(own - value).max() <= 1e-5 * np.abs(value).max()
         assert np.abs(result - value).max() <= 1e-4 * np.abs(value).max()
+
+
+def listed(result):
+    """The outputs of a module, which gives one as it is and several in a tuple or a dictionary."""
+    values = result.values() if isinstance(result, dict) else result if isinstance(result, tuple) else (result,)
+    return [value.numpy() for value in values]

@@ -29,8 +29,8 @@ PEERS = {
     "maxout_mlp": maxout_mlp,
     "maxout_cnn": maxout_cnn,
     "densenet_bc_100_12": lambda: densenet_bc(100, 12),
-    "densenet_bc_250_24": lambda: densenet_bc(250, 24),
-    "densenet_bc_190_40": lambda: densenet_bc(190, 40),
+    "densenet_bc_250_24": lambda **_: densenet_bc(250, 24),
+    "densenet_bc_190_40": lambda **_: densenet_bc(190, 40),
     "mobilenet": lambda: mobilenet(32),
     "mobilenet_075": lambda: mobilenet(24),
     "mobilenet_050": lambda: mobilenet(16),
@@ -38,8 +38,8 @@ PEERS = {
     "nasnet_a": NasNetA,
     "enas_macro": EnasMacro,
     "enas_micro": EnasMicro,
-    "unet": lambda size=572: UNet(0),  # noqa: ARG005 - the weights fit images of any size
-    "unet_same": lambda size=256: UNet(1),  # noqa: ARG005 - likewise
+    "unet": lambda **_: UNet(0),
+    "unet_same": lambda **_: UNet(1),
     "tcn": tcn,
     "c3d": c3d,
     "autoencoder": autoencoder,
@@ -57,8 +57,11 @@ PEERS = {
 """Each by its name in the zoo."""
 
 ARGUMENTS = {
+    "densenet_bc_250_24": {"size": 16},
+    "densenet_bc_190_40": {"size": 16},
     "unet": {"size": 188},
     "unet_same": {"size": 64},
+    "siamese": {"size": 65},
     "c3d": {"size": 32},
     "enas_macro": {"width": 24},
     **SHORT,

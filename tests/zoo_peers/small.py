@@ -139,13 +139,14 @@ class TenCrop(nn.Module):
 class Siamese(nn.Module):
     """The weighted distance of two images' features."""
 
-    def __init__(self):
+    def __init__(self, size=105):
         super().__init__()
         layers, channels = [], 1
         for width, k in ((64, 10), (128, 7), (128, 4)):
             layers += [nn.Conv2d(channels, width, k), nn.ReLU(), nn.MaxPool2d(2)]
             channels = width
-        layers += [nn.Conv2d(128, 256, 4), nn.ReLU(), nn.Flatten(), nn.Linear(256 * 6 * 6, 4096), nn.Sigmoid()]
+        side = (((size - 9) // 2 - 6) // 2 - 3) // 2 - 3
+        layers += [nn.Conv2d(128, 256, 4), nn.ReLU(), nn.Flatten(), nn.Linear(256 * side**2, 4096), nn.Sigmoid()]
         self.tower = nn.Sequential(*layers)
         self.last = nn.Linear(4096, 1)
 
