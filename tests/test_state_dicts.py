@@ -41,6 +41,21 @@ def test_keys_shapes_and_order(name):
     assert ours == checkpoint(name)
 
 
+@pytest.mark.parametrize(
+    ("name", "other"),
+    [
+        ("resnext50_32x4d", "resnet50"),
+        ("resnext101_32x8d", "resnet101"),
+        ("resnext101_64x4d", "resnet101"),
+        ("wide_resnet50_2", "resnet50"),
+        ("wide_resnet101_2", "resnet101"),
+    ],
+)
+def test_keys_of_other_bottlenecks(name, other):
+    """In torchvision they are the same class."""
+    assert list(check(name).graph.params) == [key for key, _ in checkpoint(other)]
+
+
 VISION_TRANSFORMERS = {
     "vit_b_16": (16, 12, 768, 3072),
     "vit_b_32": (32, 12, 768, 3072),

@@ -6,6 +6,7 @@ import pytest
 import torch
 from models import feeds, weights
 from zoo_peers import ARGUMENTS, PEERS
+from zoo_peers.named import NAMED
 
 from netdsl.backends import torch as torch_backend
 from netdsl.backends.onnx_file import write
@@ -18,6 +19,14 @@ def test_parameters(name):
     with torch.device("meta"):
         peer = PEERS[name]()
     assert count_params(check(name).graph) == sum(param.numel() for param in peer.parameters())
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_keys(name):
+    """The tensors are called as in the checkpoints of torchvision, and in their order."""
+    with torch.device("meta"):
+        keys = [key for key in NAMED[name]().state_dict() if not key.endswith("num_batches_tracked")]
+    assert list(check(name).graph.params) == keys
 
 
 @pytest.mark.parametrize("name", PEERS)

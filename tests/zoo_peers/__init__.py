@@ -2,6 +2,7 @@
 
 from functools import partial
 
+from zoo_peers.named import NAMED
 from zoo_peers.parts import Joined
 from zoo_peers.plain import all_cnn, maxout_cnn, maxout_mlp, nin, simplenet
 from zoo_peers.residual import densenet_bc, mobilenet, resnet_cifar, se_resnet
@@ -52,6 +53,7 @@ PEERS = {
     "multilabel": MultiLabel,
     **{f"resnet{depth}": partial(resnet_cifar, depth) for depth in (20, 32, 44, 56, 110)},
     "se_resnet50": lambda: se_resnet([3, 4, 6, 3]),
+    **NAMED,
     **SEQUENCES,
 }
 """Each by its name in the zoo."""
@@ -63,6 +65,7 @@ ARGUMENTS = {
     "unet_same": {"size": 64},
     "siamese": {"size": 65},
     "c3d": {"size": 32},
+    "efficientnet_b5": {"size": 96, "deeper": 1},
     "enas_macro": {"width": 24},
     **SHORT,
 }

@@ -19,12 +19,12 @@ def depthwise(channels, k, s, **options):
     return unit(channels, channels, k, s, g=channels, **options)
 
 
-def named(**modules):
+def in_order(**modules):
     return nn.Sequential(OrderedDict(modules))
 
 
 def classified(features, *classifier):
-    return named(
+    return in_order(
         features=features, pool=nn.AdaptiveAvgPool2d(1), flat=nn.Flatten(), classifier=nn.Sequential(*classifier)
     )
 
@@ -88,7 +88,7 @@ def shufflenet_v2(width, last=1024):
         parts[f"stage{i}"] = nn.Sequential(*units)
         width *= 2
     parts |= {"conv5": unit(channels, last), "mean": nn.AdaptiveAvgPool2d(1), "flat": nn.Flatten()}
-    return named(**parts, fc=nn.Linear(last, 1000))
+    return in_order(**parts, fc=nn.Linear(last, 1000))
 
 
 # ------------------------------------------------------------------------------------------------ MobileNetV3
@@ -153,7 +153,7 @@ def mnasnet(wider):
         layers.append(nn.Sequential(*units))
     layers = nn.Sequential(*layers, *unit(channels, 1280))
     head = nn.Sequential(nn.Dropout(), nn.Linear(1280, 1000))
-    return named(layers=layers, pool=nn.AdaptiveAvgPool2d(1), flat=nn.Flatten(), classifier=head)
+    return in_order(layers=layers, pool=nn.AdaptiveAvgPool2d(1), flat=nn.Flatten(), classifier=head)
 
 
 # ------------------------------------------------------------------------------------------------ ConvNeXt
@@ -196,10 +196,10 @@ def convnext(width, depths):
             width *= 2
         stages.append(nn.Sequential(*(Modern(width) for _ in range(depth))))
     head = nn.Sequential(LastAxis(width, 1e-6), nn.Flatten(), nn.Linear(width, 1000))
-    return named(features=nn.Sequential(*stages), pool=nn.AdaptiveAvgPool2d(1), classifier=head)
+    return in_order(features=nn.Sequential(*stages), pool=nn.AdaptiveAvgPool2d(1), classifier=head)
 
 
-MOBILE = {
+NAMED = {
     "shufflenet_v2_x0_5": lambda: shufflenet_v2(24),
     "shufflenet_v2_x2_0": lambda: shufflenet_v2(122, 2048),
     "mobilenet_v3_large": lambda: mobilenet_v3(LARGE, 1280),
