@@ -143,9 +143,15 @@ WAYS = {
     "script": ("w.bin", lambda s, path: torch.save({"model_state_dict": s, "best": torch.tensor(0.9)}, path)),
     "wrapped": ("w.pt", lambda s, path: torch.save({"optimizer": {"lr": torch.tensor(0.1)}, "model": s}, path)),
     "parallel": ("w.pt", lambda s, path: torch.save({f"module.{k}": v for k, v in s.items()}, path)),
+    "compiled": ("w.pt", lambda s, path: torch.save({f"net._orig_mod.{k}": v for k, v in s.items()}, path)),
     "onnx": ("w.onnx", save_onnx),
     "onnx external": ("w.onnx", save_external),
 }  # fmt: skip
+
+
+def plain(key):
+    """A name without what two of the ways put before it."""
+    return key.removeprefix("module.").removeprefix("net._orig_mod.")
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -165,10 +171,10 @@ def test_names_shapes_and_types_are_known_before_arrays_are_read(way, state):
     save(state, name)
     tensors = open_checkpoint(name).tensors
     want = {key: (tuple(values.shape), str(values.dtype)[6:], values.nbytes) for key, values in state.items()}
-    found = {key.removeprefix("module."): (t.shape, t.dtype, t.bytes) for key, t in tensors.items()}
+    found = {plain(key): (t.shape, t.dtype, t.bytes) for key, t in tensors.items()}
     assert found == want
     for key, tensor in tensors.items():
-        np.testing.assert_array_equal(tensor.read(), state[key.removeprefix("module.")].numpy())
+        np.testing.assert_array_equal(tensor.read(), state[plain(key)].numpy())
 
 
 @pytest.mark.parametrize("way", ["safetensors", "torch", "onnx external"])
@@ -277,6 +283,14 @@ def test_the_remedy_names_the_map_where_it_is_a_prefix(prefixed, advice, state):
     assert (f"`--map '{advice}'`" in found.help) is (advice is not None)
     if advice:
         run("compile", "small.net", "--weights", "w.pt", "--map", advice)
+
+
+def test_a_net_may_call_a_part_as_wrappers_do(state):
+    inside = "net a { input x: 2x6x6; model: { conv 4 k3 bias=no -> bn -> relu; flatten -> dense 5 } }"
+    torch.save({f"model.{name}": values for name, values in state.items()}, "w.pt")
+    weights_from("w.pt", graph(inside))
+    torch.save({f"module.model.{name}": values for name, values in state.items()}, "w.pt")
+    weights_from("w.pt", graph(inside))
 
 
 def test_a_prefix_that_the_net_has_and_the_file_has_not(state):
@@ -576,11 +590,11 @@ def test_what_is_converted_to_safetensors_is_read_by_its_library(way, state):
     save(state, name)
     run("weights", name, "-o", "out.safetensors")
     found = safetensors.torch.load_file("out.safetensors")
-    assert {key.removeprefix("module."): values.dtype for key, values in found.items()} == {
+    assert {plain(key): values.dtype for key, values in found.items()} == {
         key: values.dtype for key, values in state.items()
     }
     for key, values in found.items():
-        torch.testing.assert_close(values, state[key.removeprefix("module.")], rtol=0, atol=0)
+        torch.testing.assert_close(values, state[plain(key)], rtol=0, atol=0)
 
 
 def test_every_element_type_is_kept_in_safetensors_and_told_in_npz():

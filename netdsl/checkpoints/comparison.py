@@ -23,8 +23,8 @@ MOST_LISTED = 10
 """So many names of each kind of difference are shown."""
 COUNTER = "num_batches_tracked"
 """PyTorch's batch norm counts its steps in a buffer that nothing needs."""
-PARALLEL = "module."
-"""What torch.nn.DataParallel puts before every name."""
+WRAPPERS = ("module.", "_orig_mod.", "net.", "model.")
+"""What torch.nn.DataParallel, torch.compile, and the Lightning modules of netdsl and others put before every name."""
 
 
 @dataclass(frozen=True)
@@ -135,9 +135,13 @@ def compare(checkpoint: Checkpoint, graph: Graph, *, training: bool = False) -> 
 def _plain(tensors: Mapping[str, Tensor], params: Container[str]) -> dict[str, Tensor]:
     """The tensors by the names that the model itself gave them, without what nothing needs."""
     kept = {name: tensor for name, tensor in tensors.items() if name.rsplit(".", 1)[-1] != COUNTER}
-    parallel = all(name.startswith(PARALLEL) for name in kept)
-    cut = {name.removeprefix(PARALLEL): tensor for name, tensor in kept.items()}
-    return cut if parallel and any(name in params for name in cut) else kept
+    found = kept
+    while found and not any(name in params for name in found):
+        shared = next((prefix for prefix in WRAPPERS if all(name.startswith(prefix) for name in found)), None)
+        if shared is None:
+            return kept
+        found = {name.removeprefix(shared): tensor for name, tensor in found.items()}
+    return found
 
 
 def _fits(param: Param, tensor: Tensor) -> bool:

@@ -35,7 +35,7 @@ def weights_from(
 
     Names in the file must be those of the parameters (`Param.name`), all of them: those that inference needs, with
     `training` those of the auxiliary heads as well. Heads that are in the file may stay unread. `num_batches_tracked`
-    is ignored, and a `module.` before every name left out.
+    is ignored, and `WRAPPERS` before every name are left out where the names fit without.
 
     Args:
         path: a file that `open_checkpoint` reads.
