@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 import benchmark
 import gpu
+import layer_figures
 import numpy as np
 import pytest
 import torch
+from conformance import Difference, Record
 from pages import Figures, write_page
 from peers import PARAMETERS, PEERS, SHAPES
 from processes import ROOT, Cost, compare, measure
@@ -18,6 +20,8 @@ from stages import compile_in_stages
 
 import netdsl
 from netdsl.compiler import check, check_text
+from netdsl.layers.activation import Relu
+from netdsl.layers.conv import Conv, Deconv
 from netdsl.runtime import Session
 from netdsl.table import Table
 
@@ -128,3 +132,16 @@ def test_cuda_where_there_is_none_stops_with_a_message(monkeypatch: pytest.Monke
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(SystemExit, match=r"finds no CUDA device here; `--device cpu` rehearses"):
         gpu.main([])
+
+
+def test_figures_of_layers_are_the_largest_of_each_family() -> None:
+    found = [
+        Record(Conv(4, 3), "float32", Difference(2e-6, 1e-7), Difference(0.0, 0.0)),
+        Record(Relu(), "float32", Difference(0.0, 0.0), Difference(0.0, 0.0)),
+        Record(Deconv(4, 3), "float32", Difference(1e-6, 3e-7), Difference(5e-7, 0.0)),
+        Record(Conv(8, 3), "float16", Difference(1.0, 1.0), Difference(1.0, 1.0)),
+    ]
+    assert layer_figures.figures(found).table.rows == [
+        ["activation", "1", "1", "0", "0", "0", "0"],
+        ["conv", "2", "2", "2.0e-06", "3.0e-07", "5.0e-07", "0"],
+    ]
