@@ -137,6 +137,11 @@ class Exponential:
 
 
 @dataclass(frozen=True)
+class Linear:
+    """The rate falls in a straight line to zero over the epochs of the recipe (LinearLR)."""
+
+
+@dataclass(frozen=True)
 class Cosine:
     """The rate follows half a cosine down to `least` over the epochs of the recipe (CosineAnnealingLR)."""
 
@@ -272,6 +277,7 @@ WORDS: dict[str, dict[str, type]] = {
         "plateau": Plateau,
         "time_decay": TimeDecay,
         "exponential": Exponential,
+        "linear": Linear,
         "cosine": Cosine,
     },
     "augment": {

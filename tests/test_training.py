@@ -50,6 +50,7 @@ SCHEDULE_CASES = [
     (recipe.Milestones(at=(3, 8), factor=0.5), lambda epoch: 0.5 ** ((epoch >= 3) + (epoch >= 8))),
     (recipe.TimeDecay(decay=0.3), lambda epoch: 1 / (1 + 0.3 * epoch)),
     (recipe.Exponential(factor=0.9), lambda epoch: 0.9**epoch),
+    (recipe.Linear(), lambda epoch: 1 - epoch / 20),
     (recipe.Cosine(), lambda epoch: (1 + math.cos(math.pi * epoch / 20)) / 2),
     (recipe.Plateau(patience=3), lambda epoch: 0.1 ** ((epoch - 1) // 4) if epoch else 1.0),  # nothing gets better
 ]

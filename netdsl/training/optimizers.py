@@ -50,6 +50,8 @@ def make_schedule(
             return lr_scheduler.LambdaLR(optimizer, _TimeDecay(word.decay))
         case recipe.Exponential():
             return lr_scheduler.ExponentialLR(optimizer, word.factor)
+        case recipe.Linear():
+            return lr_scheduler.LinearLR(optimizer, 1.0, 0.0, epochs)
         case recipe.Cosine():
             return lr_scheduler.CosineAnnealingLR(optimizer, epochs, word.least)
     raise TypeError(f"{word} is no schedule")
