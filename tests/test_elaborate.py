@@ -227,6 +227,12 @@ def test_outputs_of_all_kinds_have_names_of_their_own(body):
     assert [diagnostic.code for diagnostic in caught.value.diagnostics] == ["E0506"]
 
 
+def test_defaults_of_a_block_speak_of_the_tensor_that_reaches_it():
+    blocks = "block half(n = in.channels // 2, k = n) { conv n k1 -> conv k k1 }"
+    assert nodes("half -> half 3", blocks)[1::2] == ["half1.conv2: 2x8x8", "half2.conv2: 3x8x8"]
+    assert nodes("reshape [4, 64] -> half 3 k=in.length", "block half(n, k) { conv k k1 }")[1] == "half1.conv1: 64x64"
+
+
 def test_variants_fix_arguments_and_the_caller_wins():
     text = """
     net base(width, depth = 1, classes = 10) { input x: 4x8x8

@@ -216,6 +216,8 @@ def test_expressions(text: str, expected: str) -> None:
         ),
         ("if a { }", "If(Name('a'), Body('{', []), None)"),
         ("if a { } else [ ]", "If(Name('a'), Body('{', []), Body('[', []))"),
+        ("if a { }  # yes\n\n else [ ]", "If(Name('a'), Body('{', []), Body('[', []))"),
+        ("if a { }\nelse if b { }", "If(Name('a'), Body('{', []), If(Name('b'), Body('{', []), None))"),
         ("if a { } else if b { }", "If(Name('a'), Body('{', []), If(Name('b'), Body('{', []), None))"),
         (
             "if a { } else if b { } else if c { } else { }",

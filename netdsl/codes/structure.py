@@ -58,8 +58,8 @@ STRUCTURE = {
     ),
     "E0701": Code(
         "net too large",
-        "The net has more layers, or building it takes more steps, than any net that could run. A `repeat` with a "
-        "count from an expression gone wrong is the usual cause.",
+        "The work of building a net has a limit, which a net of some 20,000 layers reaches, as do some 100,000 turns "
+        "of a loop. A `repeat` with a count from an expression gone wrong is the usual cause.",
     ),
     "E0702": Code(
         "calls nested too deep",

@@ -19,7 +19,7 @@ from netdsl.elaborate.control import chosen, turns, unpacked
 from netdsl.elaborate.elaboration import Elaboration
 from netdsl.elaborate.errors import CALL
 from netdsl.elaborate.nodes import Spot
-from netdsl.elaborate.place import Place, Tensor, need
+from netdsl.elaborate.place import Place, Tensor, check_label, need
 from netdsl.elaborate.values import UNKNOWN, Environment, Unknown, Value
 from netdsl.syntax import tree
 from netdsl.syntax.scanner import LONGEST_NAME
@@ -87,6 +87,7 @@ class BodyElaborator(Elaboration):
         return current
 
     def _aux(self, place: Place, statement: tree.Aux, current: Tensor) -> None:
+        check_label(place, statement.name, statement.name_span)
         name, member = place.names.enter(statement.name, "aux", statement.name_span, counted=False)
         statements.check_output_name(self, statement)
         member.inside = place.names.open(name, statement.body.style, place.names)
@@ -131,6 +132,8 @@ class BodyElaborator(Elaboration):
         if label is None and not isinstance(item, tree.Call | tree.Reuse):
             return self._unnamed(place, item, current)
         span = element.label.span if element.label is not None else item.span
+        if label is not None:
+            check_label(place, label, span)
         counted = not isinstance(item, tree.Reuse | tree.Reference)
         name, member = place.names.enter(label, kind_of(place, item), span, counted=counted)
         member.output = UNKNOWN if isinstance(current, Unknown) else None

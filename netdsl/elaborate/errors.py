@@ -99,5 +99,5 @@ class Errors:
         """
         self.budget.left -= steps
         if self.budget.left < 0:
-            message = f"{self.budget.whose} larger than netdsl builds: more than {MOST_STEPS:,} steps"
+            message = f"{self.budget.whose} larger than netdsl builds, which is some 20,000 layers"
             raise self.fatal(fail("E0701", message, span, help=self.budget.remedy), scope)

@@ -9,7 +9,7 @@ from netdsl.elaborate.nodes import Spot
 from netdsl.elaborate.suggestions import suggestion
 from netdsl.elaborate.values import UNKNOWN, Unknown
 from netdsl.ir.constraint import Allowed, Constraint
-from netdsl.ir.dim import Symbolic, symbol
+from netdsl.ir.dim import DimError, Symbolic, symbol
 from netdsl.ir.types import DType
 from netdsl.layer import signature
 from netdsl.layers.ends import Input
@@ -29,7 +29,7 @@ def make_input(
     place: Place,
     statement: tree.Input,
     siblings: Sequence[tree.Input],
-    known: list[Constraint],
+    known: dict[Constraint, None],
 ) -> Node | Unknown:
     """`input image: 3xHxW where H % 32 == 0`: the node; its letters become names of sizes.
 
@@ -53,10 +53,12 @@ def make_input(
     new = [letter for letter in letters if place.environment.find(letter) is None]
     errors: list[Diagnostic] = []
     own = _constraints(statement, evaluator, errors)
-    others = [c for other in siblings for _, c in _constraints(other, evaluator, [])]  # told of where they stand
-    for letter in new:
-        about = [c for c in (*(c for _, c in own), *others) if c.size == letter]
-        place.environment.values[letter] = _introduced(letters[letter], about)
+    if new:
+        others = [c for other in siblings for _, c in _constraints(other, evaluator, [])]  # told of where they stand
+        stated = [*(constraint for _, constraint in own), *others]
+        for letter in new:
+            about = [constraint for constraint in stated if constraint.size == letter]
+            place.environment.values[letter] = _introduced(letters[letter], about)
     for expression, constraint in own:
         here = constraint.size in (letters if statement in siblings else new)
         if not here or not isinstance(place.environment.find(constraint.size), Symbolic):
@@ -66,8 +68,8 @@ def make_input(
                 expression.span,
                 help="write a constraint at an `input` of the net whose shape has the letter",
             ).diagnostics
-        elif constraint not in known:
-            known.append(constraint)
+        else:
+            known.setdefault(constraint)
     if errors:
         raise NetdslError(errors)
     shape = [evaluator.size(dim) for dim in statement.shape.dims]
@@ -115,7 +117,10 @@ def _introduced(letter: tree.Name, about: list[Constraint]) -> Symbolic:
     if not allowed.nearest(allowed.minimum):
         texts = " and ".join(f"`{text}`" for text in dict.fromkeys(constraint.text for constraint in about))
         raise fail("E0306", f"there is no size that keeps {texts}", letter.span, help="mend the bounds")
-    return symbol(letter.id, allowed.multiple, allowed.minimum, allowed.maximum)
+    try:
+        return symbol(letter.id, allowed.multiple, allowed.minimum, allowed.maximum)
+    except DimError as error:
+        raise error.at(letter.span) from None
 
 
 def _constraints(

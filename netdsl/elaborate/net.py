@@ -57,7 +57,7 @@ class NetElaborator(BodyElaborator):
         self.labels: tuple[str, ...] = ()
         self._labels_span: Span | None = None
         self.recipe: Recipe | None = None
-        self.constraints: list[Constraint] = []
+        self.constraints: dict[Constraint, None] = {}
         self._inputs: list[tree.Input] = []
         self._promises: list[Promise] = []
 

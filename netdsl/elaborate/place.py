@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from netdsl.diagnostics import fail
-from netdsl.elaborate.values import Environment, Unknown, Value
+from netdsl.elaborate.values import Environment, TensorValue, Unknown, Value
 from netdsl.ir.graph import Node
 
 if TYPE_CHECKING:
@@ -49,6 +49,17 @@ class Place:
         """The same place for a `let` or `default` to change; a `reuse` of what stands before sees no change."""
         environment = Environment(dict(self.environment.values), self.environment.outer)
         return replace(self, environment=environment, defaults=dict(self.defaults))
+
+
+def check_label(place: Place, label: str, span: Span) -> None:
+    """Refuse a label that a tensor was handed in under: `@label` would mean two tensors (E0204)."""
+    if isinstance(place.environment.find(label), TensorValue):
+        raise fail(
+            "E0204",
+            f"`{label}` is the name of a tensor that was handed in",
+            span,
+            help=f"choose another label: `@{label}` would mean two tensors",
+        )
 
 
 def need(current: Tensor, span: Span) -> Node | Unknown:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from netdsl.diagnostics import fail
 from netdsl.elaborate.nodes import Spot
-from netdsl.elaborate.place import Place, Tensor, need
+from netdsl.elaborate.place import Place, Tensor, check_label, need
 from netdsl.elaborate.values import UNKNOWN, Unknown
 from netdsl.ir.dim import equality_constraints
 from netdsl.ir.types import format_shape
@@ -39,6 +39,7 @@ def expect(elaboration: Elaboration, place: Place, statement: tree.Expect, curre
 def learned_tensor(elaboration: Elaboration, place: Place, statement: tree.Parameter) -> None:
     """`param position: 1x768 = 0`: make a tensor that is learned."""
     evaluator = elaboration.evaluator(place, None)
+    check_label(place, statement.name, statement.name_span)
     name, member = place.names.enter(statement.name, "param", statement.name_span, counted=False)
     member.output = UNKNOWN
     wanted = [evaluator.whole(dim, 1) for dim in statement.shape.dims]

@@ -23,7 +23,7 @@ _DECLARES = frozenset({"BLOCK", "NET", "USE"})
 """Words that begin declarations only, so that before `:`, in a body, they can be labels: checkpoints have a `block`."""
 _NO_END_AFTER = OPENERS | {"COMMA", "_ARROW"}
 _CLOSE = CLOSERS | {"$END"}
-_NO_END_BEFORE = _CLOSE | {"COMMA", "_ARROW", "SHORTCUT"}
+_NO_END_BEFORE = _CLOSE | {"COMMA", "_ARROW", "SHORTCUT", "ELSE"}
 
 LONGEST_NAME = 100
 """The characters of the longest name. The path of a layer is made of as many names as bodies are nested."""

@@ -29,7 +29,7 @@ _MISTAKES: tuple[Callable[[Spot], Diagnostic | None], ...] = (
     arguments.train_entry,
     arguments.call_in_parentheses,
     arguments.join_argument,
-    control.else_on_a_new_line,
+    control.else_alone,
     control.shortcut_alone,
     names.name_reserved,
     names.name_missing,

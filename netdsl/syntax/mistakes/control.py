@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from netdsl.diagnostics import Diagnostic
 from netdsl.syntax.mistakes.spot import BEGINS, Spot
-from netdsl.syntax.scanner import CLOSERS, Token
+
+if TYPE_CHECKING:
+    from netdsl.syntax.scanner import Token
 
 _WITH_BODY = frozenset(
     {"REPEAT", "FOR", "IF", "ELSE", "SKIP", "SHORTCUT", "CONCAT", "ADD", "MUL", "MAX", "MEAN", "AUX", "NET", "BLOCK"}
@@ -12,11 +16,11 @@ _WITH_BODY = frozenset(
 _ELSE_IF = ("elif", "elseif", "elsif")
 
 
-def else_on_a_new_line(spot: Spot) -> Diagnostic | None:
-    """A closing bracket, a new line, `else`."""
-    if spot.types(0, "ELSE") and spot.types(-1, "_END"):
-        bracket = spot.near(-2).text if spot.near(-2).type in CLOSERS else "}"
-        return spot.error("`else` begins a line", f"put it behind the bracket that it follows: `{bracket} else {{`")
+def else_alone(spot: Spot) -> Diagnostic | None:
+    """`else { ... }` after something else than the body of an `if`, or a second time."""
+    if spot.types(0, "ELSE") and not spot.types(-1, "IF") and not spot.wants_body:
+        remedy = "write `if condition { ... } else { ... }`, or `a if condition else b` for a value"
+        return spot.error("this `else` belongs to no `if`", remedy)
     return None
 
 
