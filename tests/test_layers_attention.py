@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 import torch
@@ -14,6 +15,7 @@ from graphs import trained
 from netdsl.backends import torch as torch_backend
 from netdsl.backends.onnx import lower
 from netdsl.backends.onnx_file import assemble
+from netdsl.compiler import check_text
 from netdsl.ir.dim import symbol
 from netdsl.ir.params import Param
 from netdsl.ir.types import DType, TensorType
@@ -23,6 +25,7 @@ from netdsl.weights import Initializer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 OPSETS = [13, 14, 18, 21]
 T, C = symbol("T"), symbol("C")
@@ -79,6 +82,19 @@ def test_one_file_takes_every_length(causal: bool) -> None:
         (got,) = session.run(None, {"x0": data(steps, 6)})
         want = reference(layer, 6)(torch.from_numpy(data(steps, 6)), **params).detach().numpy()
         np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("size", ["T", "9"])
+def test_onnxruntime_makes_one_mask_for_all_layers(size: str, tmp_path: Path) -> None:
+    graph = check_text(f"net a {{\ninput x: [{size}, 6]\nrepeat 3 {{ attention 2 causal=yes }}\n}}").graph
+    model = assemble(lower(graph), trained)
+    options = onnxruntime.SessionOptions()
+    options.optimized_model_filepath = str(tmp_path / "optimized.onnx")
+    options.log_severity_level = 3
+    onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    optimized = onnx.load(tmp_path / "optimized.onnx")
+    assert [node.op_type for node in optimized.graph.node].count("Softmax") == 3
+    assert [node.op_type for node in optimized.graph.node].count("Where") <= 1
 
 
 def test_a_causal_position_sees_nothing_behind_it() -> None:

@@ -80,7 +80,7 @@ class Attention(Layer):
         value = o.op("Transpose", o.op("Reshape", v, apart), perm=[0, 2, 1, 3])
         scores = o.op("MatMul", query, key)
         if self.causal:
-            scores = o.op("Add", scores, _mask(o, inputs[0]))
+            scores = o.op("Add", scores, _mask(o))
         weights = o.op("Softmax", scores, axis=3)
         if self.dropout and o.training:
             weights = Dropout(self.dropout).to_onnx(o, weights)
@@ -108,12 +108,13 @@ def _linear(o: Lowering, x: str, weight: str, bias: str | None) -> str:
     return product if bias is None else o.op("Add", product, o.param(bias))
 
 
-def _mask(o: Lowering, x: str) -> str:
-    """T x T: 0 where the position of the row may read that of the column, -inf where that lies behind it."""
-    known = o.output.shape[0]
-    if isinstance(known, int):
-        steps = o.const(list(range(known)))
-    else:
-        steps = o.op("Range", o.const(0), o.op("Gather", o.op("Shape", x), o.const(1), axis=0), o.const(1))
-    rows, columns = (o.op("Unsqueeze", steps, o.const([axis])) for axis in (1, 0))
+def _mask(o: Lowering) -> str:
+    """T x T: 0 where the position of the row may read that of the column, -inf where that lies behind it.
+
+    All layers write the same nodes, of which onnxruntime keeps one set.
+    """
+    steps = o.output.shape[0]
+    count = o.const(steps) if isinstance(steps, int) else o.op("Gather", o.sizes((steps,)), o.const(1), axis=0)
+    positions = o.op("Range", o.const(0), count, o.const(1))
+    rows, columns = (o.op("Unsqueeze", positions, o.const([axis])) for axis in (1, 0))
     return o.op("Where", o.op("LessOrEqual", columns, rows), o.const(0.0), o.const(-inf))
