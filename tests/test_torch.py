@@ -198,23 +198,35 @@ def test_training_fits_a_batch() -> None:
 # ------------------------------------------------------------------------------------------------ sizes
 
 
+OPEN = """
+net t {
+    input x: 3xHxW
+    maxpool k3 s2 p1 -> upsample 2
+    slice 0 in.height - 1 axis=1
+    reshape (3, in.height*in.width)
+    transpose (1, 0)
+    mul { identity; reshape (in.channels, 3) }
+}
+"""
+
+
+def expected(x: torch.Tensor) -> torch.Tensor:
+    larger = nn.functional.interpolate(nn.functional.max_pool2d(x, 3, 2, 1), scale_factor=2)
+    return larger[:, :, :-1].flatten(2).transpose(1, 2).square()
+
+
 @pytest.mark.parametrize("batch", [1, 2, 5])
 @pytest.mark.parametrize("side", [4, 7, 12])
 def test_sizes_that_the_net_leaves_open_may_be_any(side: int, batch: int) -> None:
-    text = """
-        net t {
-            input x: 3xHxW
-            maxpool k3 s2 p1 -> upsample 2
-            slice 0 in.height - 1 axis=1
-            reshape (3, in.height*in.width)
-            transpose (1, 0)
-            mul { identity; reshape (in.channels, 3) }
-        }
-    """
-    module = build(text)
     x = drawn(batch, 3, side, side + 3)
-    y = nn.functional.interpolate(nn.functional.max_pool2d(x, 3, 2, 1), scale_factor=2)[:, :, :-1].flatten(2)
-    same(module(x), y.transpose(1, 2).square())
+    same(build(OPEN)(x), expected(x))
+
+
+def test_sizes_that_the_net_leaves_open_are_open_in_an_exported_program() -> None:
+    free = [dict.fromkeys((0, 2, 3), torch.export.Dim.DYNAMIC)]
+    program = torch.export.export(build(OPEN), (drawn(2, 3, 6, 9),), dynamic_shapes=free).module()
+    for shape in ((2, 3, 6, 9), (3, 3, 7, 12), (5, 3, 11, 8)):
+        same(program(drawn(*shape)), expected(drawn(*shape)))
 
 
 # ------------------------------------------------------------------------------------------------ number formats

@@ -117,7 +117,8 @@ class Slice(Layer):
         return _cut(o, inputs[0], self.start, END if self.stop is None else self.stop, self.axis, self.step)
 
     def to_torch(self, t: TorchLowering, *inputs: Any) -> Any:
-        start, stop = (None if at is None else t.sizes((at,))[1] for at in (self.start, self.stop))
+        ends = (self.start, self.stop)
+        start, stop = (t.sizes((at,))[1] if isinstance(at, Symbolic) else at for at in ends)
         whole = [slice(None)] * (normalized_axis(self.axis, t.output.rank) + 1)
         return t.call("operator.getitem", inputs[0], (*whole, slice(start, stop, self.step)))
 
