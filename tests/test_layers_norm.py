@@ -65,6 +65,14 @@ def test_bn_is_torch_batch_norm(shape: tuple[int, ...], eps: float, affine: bool
     assert operators(model) == ["BatchNormalization"]
 
 
+def test_bn_and_instance_norm_take_more_dimensions_than_torchs_modules() -> None:
+    def batch_normalized(x: torch.Tensor, **params: torch.Tensor) -> torch.Tensor:
+        return F.batch_norm(x, **params)
+
+    conform(BatchNorm(), data(6, 2, 3, 2, 2), reference=batch_normalized)
+    conform(InstanceNorm(affine=True), data(6, 2, 3, 2, 2), reference=F.instance_norm)
+
+
 @pytest.mark.parametrize("dtype", ["float16", "float64"])
 def test_bn_takes_other_floats(dtype: str) -> None:
     module = batch_norm(3)

@@ -157,9 +157,19 @@ def test_what_a_layer_does_in_training_is_what_pytorchs_does(layer: str, theirs:
     same(*results)
 
 
-@pytest.mark.parametrize(("layer", "kept"), [("drop_path 0.25", (400, 1, 1, 1)), ("dropout2d 0.25", (400, 3, 1, 1))])
-def test_parts_are_dropped_whole(layer: str, kept: tuple[int, ...]) -> None:
-    module, x = build(f"net t {{ input x: 3x2x2; {layer} }}"), torch.ones(400, 3, 2, 2)
+@pytest.mark.parametrize(
+    ("layer", "rank", "kept"),
+    [
+        ("drop_path 0.25", 3, (400, 1, 1, 1)),
+        ("dropout2d 0.25", 2, (400, 3, 1)),
+        ("dropout2d 0.25", 3, (400, 3, 1, 1)),
+        ("dropout2d 0.25", 4, (400, 3, 1, 1, 1)),
+        ("dropout2d 0.25", 5, (400, 3, 1, 1, 1, 1)),
+    ],
+)
+def test_parts_are_dropped_whole(layer: str, rank: int, kept: tuple[int, ...]) -> None:
+    shape = (3, *[2] * (rank - 1))
+    module, x = build(f"net t {{ input x: {'x'.join(map(str, shape))}; {layer} }}"), torch.ones(400, *shape)
     torch.manual_seed(0)
     y = module(x)
     parts = y[tuple(slice(size) for size in kept)]

@@ -1,32 +1,31 @@
 """The few layers that torch.nn lacks, as modules.
 
-Each class stands for itself: it needs torch alone, so that its text can go into a file that does without netdsl.
+Each class stands for itself: it needs torch alone, so that its text can go into a file that does without netdsl. No
+line of a class is longer than 88 characters, which formatters keep to by themselves.
 """
 
 import torch
 from torch import nn
 
 
-class BatchNorm(nn.modules.batchnorm._BatchNorm):  # noqa: SLF001 - the base that PyTorch's own have
+class BatchNorm(nn.BatchNorm1d):
     """Batch normalization of tensors with any number of dimensions."""
 
     def _check_input_dim(self, x: torch.Tensor) -> None:
         """Every number of dimensions will do."""
 
 
-class InstanceNorm(nn.modules.instancenorm._InstanceNorm):  # noqa: SLF001 - the base that PyTorch's own have
+class InstanceNorm(nn.InstanceNorm1d):
     """Instance normalization of tensors with any number of spatial dimensions."""
 
-    def _check_input_dim(self, x: torch.Tensor) -> None:
-        """Every number of dimensions will do."""
-
-    def _get_no_batch_dim(self) -> int:
-        """None: there is always a batch."""
-        return -1
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """N x C x spatial."""
+        weight, bias = self.weight, self.bias
+        return nn.functional.instance_norm(x, weight=weight, bias=bias, eps=self.eps)
 
 
 class ChannelAffine(nn.Module):
-    """y[c] = weight[c] * x[c] + bias[c]; without `scale` there is no weight, without `bias` no bias."""
+    """y[c] = weight[c] * x[c] + bias[c]; `scale` and `bias` say what of it there is."""
 
     def __init__(self, channels: int, *, scale: bool = True, bias: bool = True) -> None:
         super().__init__()
@@ -52,15 +51,21 @@ class ChannelNorm(nn.LayerNorm):
 
 
 class Normalize(nn.Module):
-    """y[c] = (x[c] - mean[c]) / std[c] with constants, one for each channel or one for all."""
+    """y[c] = (x[c] - mean[c]) / std[c], constants for each channel or for all."""
 
     mean: torch.Tensor
     std: torch.Tensor
 
-    def __init__(self, mean: list[float], std: list[float], dtype: str = "float32") -> None:
+    def __init__(
+        self, mean: list[float], std: list[float], dtype: str = "float32"
+    ) -> None:
         super().__init__()
         for name, numbers in (("mean", mean), ("std", std)):
-            self.register_buffer(name, torch.tensor(numbers, dtype=getattr(torch, dtype)), persistent=False)
+            self.register_buffer(
+                name,
+                torch.tensor(numbers, dtype=getattr(torch, dtype)),
+                persistent=False,
+            )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """N x C x anything."""
@@ -109,7 +114,7 @@ class Maxout(nn.Module):
 
 
 class RadialBasis(nn.Module):
-    """Squared distances from `out` fixed centres: y[i] = sum over j of (x[j] - centres[i, j])^2."""
+    """Squared distances from centres: y[i] = sum over j of (x[j] - centres[i, j])^2."""
 
     centres: torch.Tensor
 
@@ -135,7 +140,7 @@ class ChannelDropout(nn.Module):
 
 
 class DropPath(nn.Module):
-    """In training, sets whole samples to 0 with probability `p` and divides the others by 1 - p."""
+    """In training, whole samples become 0 with probability `p`, others x / (1 - p)."""
 
     def __init__(self, p: float) -> None:
         super().__init__()
@@ -154,10 +159,14 @@ class DropPath(nn.Module):
 class SelfAttention(nn.Module):
     """Multi-head self-attention, with the parameters of torch.nn.MultiheadAttention."""
 
-    def __init__(self, size: int, heads: int, *, causal: bool, bias: bool, dropout: float) -> None:
+    def __init__(
+        self, size: int, heads: int, *, causal: bool, bias: bool, dropout: float
+    ) -> None:
         super().__init__()
         self.heads, self.causal, self.dropout = heads, causal, dropout
-        self.in_proj_weight = nn.Parameter(nn.init.xavier_uniform_(torch.empty(3 * size, size)))
+        self.in_proj_weight = nn.Parameter(
+            nn.init.xavier_uniform_(torch.empty(3 * size, size))
+        )
         self.in_proj_bias = nn.Parameter(torch.zeros(3 * size)) if bias else None
         self.out_proj = nn.Linear(size, size, bias=bias)
         if bias:
@@ -167,8 +176,14 @@ class SelfAttention(nn.Module):
         """N x T x size to the same."""
         batch, steps, size = x.shape
         together = nn.functional.linear(x, self.in_proj_weight, self.in_proj_bias)
-        q, k, v = together.reshape(batch, steps, 3, self.heads, size // self.heads).permute(2, 0, 3, 1, 4)
+        q, k, v = together.reshape(
+            batch, steps, 3, self.heads, size // self.heads
+        ).permute(2, 0, 3, 1, 4)
         dropout = self.dropout if self.training else 0.0
-        heads = nn.functional.scaled_dot_product_attention(q, k, v, dropout_p=dropout, is_causal=self.causal)
-        result: torch.Tensor = self.out_proj(heads.transpose(1, 2).reshape(batch, steps, size))
+        heads = nn.functional.scaled_dot_product_attention(
+            q, k, v, dropout_p=dropout, is_causal=self.causal
+        )
+        result: torch.Tensor = self.out_proj(
+            heads.transpose(1, 2).reshape(batch, steps, size)
+        )
         return result
