@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 from netdsl.counts import count_macs, count_params
@@ -17,6 +19,9 @@ if TYPE_CHECKING:
     from netdsl.ir.graph import Graph
     from netdsl.ir.types import TensorType
 
+_PAPER = re.compile(r"[A-Z][^(]*?, (19|20)\d\d\b")
+"""Authors, a title and a year, separated by commas; what follows is about the net."""
+
 
 @dataclass(frozen=True)
 class ZooEntry:
@@ -26,6 +31,7 @@ class ZooEntry:
         name: the bare name it is addressed by.
         path: its file.
         title: the first line of the file's comment.
+        papers: the papers that the comment names, each with its authors and year.
         inputs: the types of its inputs.
         params: trainable parameters.
         macs: multiply-accumulates of one sample.
@@ -34,6 +40,7 @@ class ZooEntry:
     name: str
     path: Path
     title: str
+    papers: tuple[str, ...]
     inputs: tuple[TensorType, ...]
     params: int
     macs: Dim
@@ -44,6 +51,7 @@ class ZooEntry:
             "name": self.name,
             "file": self.path.name,
             "title": self.title,
+            "papers": list(self.papers),
             "inputs": [[dim if isinstance(dim, int) else str(dim) for dim in type_.shape] for type_ in self.inputs],
             "params": self.params,
             "macs": self.macs if isinstance(self.macs, int) else str(self.macs),
@@ -64,9 +72,12 @@ def entries() -> list[ZooEntry]:
 
 def _entry(path: Path, graph: Graph) -> ZooEntry:
     inputs = tuple(node.type for node in graph.inputs)
-    return ZooEntry(graph.name, path, _title(path), inputs, count_params(graph), count_macs(graph))
+    title, *others = _comment(path)
+    papers = tuple(match[0] for line in others for part in line.split("; ") if (match := _PAPER.match(part)))
+    return ZooEntry(graph.name, path, title, papers, inputs, count_params(graph), count_macs(graph))
 
 
-def _title(path: Path) -> str:
+def _comment(path: Path) -> list[str]:
+    """The lines of the comment at the top of a file."""
     with path.open(encoding="utf-8") as file:
-        return file.readline().removeprefix("#").strip()
+        return [line.removeprefix("#").strip() for line in takewhile(lambda line: line.startswith("#"), file)]

@@ -495,6 +495,12 @@ def test_images_are_held_to_the_constraints_of_the_net():
 # ------------------------------------------------------------------------------------------------ the reference
 
 
+def test_a_shipped_net_is_known_in_any_folder():
+    assert not list(Path.cwd().glob("*.net"))
+    run("compile", "resnet50", "-o", "r.onnx")
+    assert [dim.dim_value for dim in onnx.load("r.onnx").graph.input[0].type.tensor_type.shape.dim[1:]] == [3, 224, 224]
+
+
 def test_nets_lists_every_shipped_net_that_stands_alone():
     made = json.loads(run("nets", "--format", "json")[0])
     names = [entry["name"] for entry in made]
@@ -502,6 +508,8 @@ def test_nets_lists_every_shipped_net_that_stands_alone():
     assert {"lenet5", "resnet50", "vgg16"} <= set(names)
     by_name = {entry["name"]: entry for entry in made}
     assert by_name["resnet50"]["params"] == 25_557_032
+    assert [paper.split(",")[0] for paper in by_name["resnet50"]["papers"]] == ["He", "Xie et al.", "Zagoruyko"]
+    assert by_name["multilabel"]["papers"] == []
     assert all(re.search(rf"^{name} ", run("nets")[0], re.MULTILINE) for name in ("lenet5", "resnet50"))
 
 

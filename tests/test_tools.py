@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import benchmark
+import catalogue
 import gpu
 import layer_figures
 import numpy as np
@@ -145,3 +146,14 @@ def test_figures_of_layers_are_the_largest_of_each_family() -> None:
         ["activation", "1", "1", "0", "0", "0", "0"],
         ["conv", "2", "2", "2.0e-06", "3.0e-07", "5.0e-07", "0"],
     ]
+
+
+def test_the_pages_of_reference_are_current(tmp_path: Path) -> None:
+    catalogue.main(tmp_path)
+    for page in ("layers.md", "zoo.md"):
+        made = (tmp_path / page).read_text(encoding="utf-8")
+        assert (ROOT / "docs" / page).read_text(encoding="utf-8") == made, "run `python tools/catalogue.py`"
+        for section in made.split("\n## ")[1:]:
+            heading, *rows = [line for line in section.splitlines() if line.startswith("|")]
+            marks = heading.count("|")
+            assert all(row.count("|") - row.count(r"\|") == marks for row in rows)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Figures:
-    """One table of a page; the note says what was measured and how."""
+    """One table of a page; the note, where there is one, says what was measured and how."""
 
     title: str
     note: str
@@ -33,7 +33,8 @@ class Figures:
         headings = [heading.removeprefix(">") for heading in self.table.headings]
         sides = ["---:" if heading.startswith(">") else "---" for heading in self.table.headings]
         lines = [f"| {' | '.join(cells)} |" for cells in (headings, sides, *self.table.rows)]
-        return f"## {self.title}\n\n{self.note}\n\n" + "\n".join(lines) + "\n"
+        note = f"{self.note}\n\n" if self.note else ""
+        return f"## {self.title}\n\n{note}" + "\n".join(lines) + "\n"
 
 
 def environment(packages: Iterable[str]) -> str:

@@ -65,7 +65,7 @@ def _described(found: Entry) -> str:
 @click.command()
 @format_option
 def nets(form: str) -> None:
-    """List the shipped nets."""
+    """List the shipped nets with their papers, inputs, parameters and multiply-accumulates."""
     from netdsl.table import Table, short
     from netdsl.zoo import entries
 
@@ -76,8 +76,8 @@ def nets(form: str) -> None:
     rows = [[e.name, ", ".join(map(str, e.inputs)), short(e.params), short(e.macs)] for e in known]
     heading, rule, *lines = Table(["net", "input", ">parameters", ">MACs"], rows).text().splitlines()
     click.echo(f"{heading}\n{rule}")
-    for title, members in groupby(zip(known, lines, strict=True), lambda member: member[0].title):
-        click.echo("\n".join(["", title, *(line for _, line in members)]))
+    for head, members in groupby(zip(known, lines, strict=True), lambda member: (member[0].title, *member[0].papers)):
+        click.echo("\n".join(["", *head, *(line for _, line in members)]))
 
 
 @click.command()
