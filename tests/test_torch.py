@@ -5,12 +5,13 @@ from __future__ import annotations
 from copy import deepcopy
 from io import BytesIO
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from netdsl.backends.torch import lower
-from netdsl.compiler import check_text
+from netdsl.compiler import check, check_text
 from netdsl.diagnostics import NetdslError
 from netdsl.weights import Initializer
 
@@ -61,6 +62,14 @@ def test_auxiliary_outputs_are_there_in_training_only(text: str) -> None:
         assert module.eval()(x).shape == (2, 5)
         assert not any(part.training for part in module.modules())
     assert ("head.weight" in " ".join(module.state_dict())) == (text is WITH_AUX)
+
+
+@pytest.mark.parametrize("net", ["lenet5_1998", "squeezenet1_1", "mobilenet_v2", "googlenet_aux", "siamese"])
+def test_the_keys_of_the_state_are_the_parameters_in_their_order(net: str) -> None:
+    graph = check(net).graph
+    module = lower(graph, lambda param: np.zeros(param.spec.shape, param.spec.dtype.value))
+    keys = [key for key in module.state_dict() if not key.endswith("num_batches_tracked")]
+    assert keys == list(graph.params)
 
 
 def test_inputs_are_taken_in_their_order_and_by_name() -> None:
