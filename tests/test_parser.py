@@ -348,6 +348,7 @@ def test_words_of_declarations_may_be_labels(word: str) -> None:
     chain = statement(f"{word}: relu -> {word}: [ relu ]")
     assert isinstance(chain, tree.Chain)
     assert [element.label and element.label.name for element in chain.elements] == [word, word]
+    assert items(f"reuse {word}") == f"Reuse(Reference([ReferencePart('{word}', None)]))"
 
 
 def test_a_newline_ends_a_statement() -> None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 OPENERS = frozenset({"LPAR", "LSQB", "LBRACE", "OPEN_REFERENCE", "OPEN_TAIL"})
 CLOSERS = frozenset({"RPAR", "RSQB", "RBRACE"})
 _DECLARES = frozenset({"BLOCK", "NET", "USE"})
-"""Words that begin declarations only, so that before `:`, in a body, they can be labels: checkpoints have a `block`."""
+"""Words that begin declarations only, so that they can be labels, before `:` and after `reuse`."""
 _NO_END_AFTER = OPENERS | {"COMMA", "_ARROW"}
 _CLOSE = CLOSERS | {"$END"}
 _NO_END_BEFORE = _CLOSE | {"COMMA", "_ARROW", "SHORTCUT", "ELSE"}
@@ -108,6 +108,8 @@ class Scanner:
                 tokens[-1].type, tokens[-1].reserved = "NAME", True
             elif kind == "COLON" and tokens and tokens[-1].type in _DECLARES:
                 tokens[-1].type = "NAME"
+            elif kind in _DECLARES and tokens and tokens[-1].type == "REUSE":
+                token.type = kind = "NAME"
             elif kind == "LPAR":
                 round_brackets += 1
             elif kind == "RPAR":
