@@ -26,7 +26,8 @@ BELOW = {
     "netdsl.checkpoints": ["netdsl.checkpoints", "netdsl.ir", "netdsl.diagnostics", "netdsl.files", "netdsl.weights"],
     "netdsl.agreement": ["netdsl.agreement", "netdsl.runtime", "netdsl.backends", "netdsl.compiler", "netdsl.layers",
                          "netdsl.ir", "netdsl.diagnostics", "netdsl.table", "netdsl.weights"],
-    "netdsl.training": ["netdsl.training", "netdsl.recipe", "netdsl.ir", "netdsl.files", "netdsl.diagnostics"],
+    "netdsl.training": ["netdsl.training", "netdsl.recipe", "netdsl.ir", "netdsl.files", "netdsl.diagnostics",
+                        "netdsl.source", "netdsl.runtime.pictures"],
 }  # fmt: skip
 """What each room may import of netdsl."""
 

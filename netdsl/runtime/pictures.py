@@ -79,10 +79,27 @@ def load_picture(path: Path, port: Port, preparation: Preparation) -> np.ndarray
             help="images fit inputs of 1, 3 or 4 channels, a height and a width; give an array as `.npy`",
         )
     height, width = (preparation.sizes.get(size) if isinstance(size, str) else size for size in port.shape[2:])
-    image = _decode(path)
-    image = _cover(_eight_bits(image).convert(MODES[int(port.shape[1])]), width or image.width, height or image.height)
-    pixels = np.asarray(image)
-    return preparation.apply(pixels[:, :, None] if pixels.ndim == 2 else pixels, port)
+    image = read_image(path)
+    pixels = pixels_of(image, int(port.shape[1]), height or image.height, width or image.width)
+    return preparation.apply(pixels, port)
+
+
+def read_image(path: Path) -> Any:
+    """An image file as a Pillow image, upright and of 8 bits a pixel.
+
+    Raises:
+        NetdslError: the file cannot be read (E0901) or is no image (E0906); Pillow is not installed (E0907).
+    """
+    return _eight_bits(_decode(path))
+
+
+def pixels_of(image: Any, channels: int, height: int, width: int) -> np.ndarray[Any, Any]:
+    """A Pillow image as bytes of shape (height, width, channels).
+
+    It is made grey or coloured, scaled until it covers that size, and cropped to its middle.
+    """
+    pixels = np.asarray(_cover(image.convert(MODES[channels]), width, height))
+    return pixels[:, :, None] if pixels.ndim == 2 else pixels
 
 
 def _decode(path: Path) -> Any:

@@ -14,13 +14,25 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Samples:
-    """Inputs N x shape and targets, N class numbers or N x classes truth values, both on one device."""
+    """Samples in memory.
+
+    Attributes:
+        inputs: N x shape, on one device.
+        targets: N class numbers (or N x positions), or N x classes truth values, on the same device.
+        dtype: where the inputs are bytes of images, what a net takes: they become values from 0 to 1 of this type when
+            they are cut out. None leaves them as they are.
+    """
 
     inputs: torch.Tensor
     targets: torch.Tensor
+    dtype: torch.dtype | None = None
 
     def __len__(self) -> int:
         return len(self.inputs)
+
+    def batches(self, size: int, order: torch.Tensor | None = None, *, rank: int = 0, world: int = 1) -> Batches:
+        """All samples once, in batches."""
+        return Batches(self, size, order, rank=rank, world=world)
 
 
 class Batches:
@@ -44,15 +56,24 @@ class Batches:
 
     def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         inputs, targets = self.samples.inputs, self.samples.targets
-        step = self.size * self.world
-        for start in range(0, len(self.samples), step):
-            most = min(start + step, len(self.samples))
-            share = -(-(most - start) // self.world)  # of the last group, every process takes the same part
-            first = min(start + self.rank * share, most - share)
-            chosen: slice | torch.Tensor = slice(first, first + share)
-            if self.order is not None:
-                chosen = self.order[chosen]
-            yield inputs[chosen], targets[chosen]
+        for share in shares(len(self.samples), self.size, self.rank, self.world):
+            chosen = share if self.order is None else self.order[share]
+            yield as_input(inputs[chosen], self.samples.dtype), targets[chosen]
+
+
+def shares(count: int, size: int, rank: int, world: int) -> Iterator[slice]:
+    """The places in the order of an epoch that make up each batch of a process; see `Batches`."""
+    step = size * world
+    for start in range(0, count, step):
+        most = min(start + step, count)
+        share = -(-(most - start) // world)  # of the last group, every process takes the same part
+        first = min(start + rank * share, most - share)
+        yield slice(first, first + share)
+
+
+def as_input(values: torch.Tensor, dtype: torch.dtype | None) -> torch.Tensor:
+    """Bytes of images as values from 0 to 1 of a type; None leaves them as they are."""
+    return values if dtype is None else values.to(dtype) * (1 / 255)
 
 
 def shuffled(count: int, seed: int, epoch: int) -> torch.Tensor:
