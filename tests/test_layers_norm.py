@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from itertools import product
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -66,11 +67,10 @@ def test_bn_is_torch_batch_norm(shape: tuple[int, ...], eps: float, affine: bool
 
 
 def test_bn_and_instance_norm_take_more_dimensions_than_torchs_modules() -> None:
-    def batch_normalized(x: torch.Tensor, **params: torch.Tensor) -> torch.Tensor:
-        return F.batch_norm(x, **params)
-
-    conform(BatchNorm(), data(6, 2, 3, 2, 2), reference=batch_normalized)
-    conform(InstanceNorm(affine=True), data(6, 2, 3, 2, 2), reference=F.instance_norm)
+    x = data(6, 2, 3, 2, 2)
+    for eps, affine in product((1e-5, 0.1), (True, False)):
+        conform(BatchNorm(eps=eps, affine=affine), x, reference=partial(F.batch_norm, eps=eps))
+        conform(InstanceNorm(eps, affine), x, reference=partial(F.instance_norm, eps=eps))
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float64"])

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from netdsl.backends.torch import lower
+from netdsl.backends.torch_modules import BatchNorm
 from netdsl.compiler import check, check_text
 from netdsl.diagnostics import NetdslError
 from netdsl.weights import Initializer
@@ -138,11 +139,13 @@ def test_constants_are_no_state_and_move_with_the_module() -> None:
 # ------------------------------------------------------------------------------------------------ training
 
 
-def test_batch_norm_moves_its_statistics_as_pytorchs() -> None:
-    ours = build("net t { input x: 3x4x4; bn eps=0.01 momentum=0.3 }")
-    theirs = nn.BatchNorm2d(3, eps=0.01, momentum=0.3)
+@pytest.mark.parametrize("rank", [1, 2, 3, 4, 5])
+def test_batch_norm_moves_its_statistics_as_pytorchs(rank: int) -> None:
+    shape = (3, *[2] * (rank - 1))
+    ours = build(f"net t {{ input x: [{', '.join(map(str, shape))}]; bn eps=0.01 momentum=0.3 }}")
+    theirs = (nn.BatchNorm1d, nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, BatchNorm)[rank - 1](3, 0.01, 0.3)
     for step in range(3):
-        x = (step + 1) * drawn(4, 3, 4, 4) + step
+        x = (step + 1) * drawn(4, *shape) + step
         same(ours(x), theirs(x))
     same(list(ours.state_dict().values()), list(theirs.state_dict().values()))
     same(ours.eval()(x), theirs.eval()(x))
