@@ -3,7 +3,8 @@
 A document's blocks run in order in one folder that holds the checkout's `nets/` and `docs/digit.png`:
 
 - `net`: every net in it must check; where it begins with a comment that names a file, it is saved under that name for
-  the commands that follow;
+  the commands that follow, and where an `error` follows, it must be told exactly that;
+- `layers`: what could stand after `input image: 3x32x32`, and must check there;
 - `console`: after `$ ` a command, then exactly what it prints, where `...` stands for text left out;
 - `sh`: commands that must succeed (`netdsl`) or exist (`make`, `pip`, `python tools/...`);
 - `python`: run as it is, or as a doctest where it has a prompt; names live on in later blocks;
@@ -21,6 +22,7 @@ import subprocess
 import sys
 import tomllib
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -57,9 +59,13 @@ def test_every_block_of_a_document_runs(document: Path, tmp_path: Path, monkeypa
     shutil.copy(ROOT / "docs" / "digit.png", tmp_path / "docs")
     monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {}
-    for block in blocks(document):
+    found = blocks(document)
+    for block, after in zip_longest(found, found[1:]):
         try:
-            run(block, names)
+            if after is not None and after.language == "error":
+                run_wrong(block, after)
+            else:
+                run(block, names)
         except Exception as error:
             raise AssertionError(f"{document.name}, line {block.line}: {error}") from error
 
@@ -78,6 +84,8 @@ def run(block: Block, names: dict[str, Any]) -> None:
     match block.language:
         case "net":
             run_net(block.text)
+        case "layers":
+            run_net(f"net example {{\ninput image: 3x32x32\n{block.text}}}")
         case "console":
             run_console(block.text)
         case "sh":
@@ -85,7 +93,7 @@ def run(block: Block, names: dict[str, Any]) -> None:
                 run_line(line)
         case "python":
             run_python(block, names)
-        case "text":
+        case "text" | "error":  # an error was met with the net before it
             pass
         case other:
             pytest.fail(f"no one knows how to run a block of `{other}`")
@@ -99,6 +107,13 @@ def run_net(text: str) -> None:
     report = check_file(Path("block.net"))
     assert report.nets > 0, "it declares no net"
     assert not report.diagnostics, "\n".join(map(render, report.diagnostics))
+
+
+def run_wrong(block: Block, told: Block) -> None:
+    assert block.language == "net", "an error stands after a net"
+    Path("block.net").write_text(block.text, encoding="utf-8")
+    found = "\n\n".join(map(render, check_file(Path("block.net")).diagnostics))
+    assert found == told.text.rstrip("\n"), f"it is told:\n{found}"
 
 
 def run_console(text: str) -> None:
