@@ -27,10 +27,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Checked:
-    """A net without errors: its graph, and what is legal and suspicious about it."""
+    """A net without errors: its graph, and what is legal and suspicious about it.
+
+    Attributes:
+        module: the program that it stands in.
+        arguments: the values that its parameters were given.
+    """
 
     graph: Graph
     warnings: tuple[Diagnostic, ...]
+    module: Module
+    arguments: Mapping[str, object]
 
 
 def check(spec: str, arguments: Mapping[str, object] | None = None) -> Checked:
@@ -106,7 +113,7 @@ def locate(spec: str) -> tuple[Path, str | None]:
 
 def _check(module: Module, name: str | None, arguments: Mapping[str, object] | None) -> Checked:
     graph = elaborate(module, _chosen(module, name), arguments)
-    return Checked(graph, lint(graph, module.file))
+    return Checked(graph, lint(graph, module.file), module, arguments or {})
 
 
 def _chosen(module: Module, name: str | None) -> str:

@@ -11,7 +11,7 @@ from warnings import warn
 
 from netdsl.compiler import check, check_text, compile_graph
 from netdsl.counts import count_macs, count_params
-from netdsl.diagnostics import render
+from netdsl.diagnostics import fail, render
 from netdsl.report import summarize
 from netdsl.report_text import headline
 from netdsl.table import exact, short
@@ -44,6 +44,7 @@ class Network:
     """
 
     def __init__(self, checked: Checked) -> None:
+        self.checked = checked
         self.graph: Graph = checked.graph
         self.warnings: tuple[Diagnostic, ...] = checked.warnings
 
@@ -143,6 +144,24 @@ class Network:
         from netdsl.weights import Initializer  # noqa: PLC0415 - likewise
 
         return lower(self.graph, Initializer() if weights is None else weights)
+
+    def to_torch_source(self) -> str:
+        """The text of a Python file with the net as a torch.nn.Module; it needs PyTorch and nothing of netdsl.
+
+        Blocks are classes with the parameters that they have in the `.net` file. The keys and shapes of the module's
+        `state_dict` are those of `to_torch`, and with the same weights it computes the same.
+
+        Raises:
+            NetdslError: a name in the net is a word of Python, or one that every torch.nn.Module has (E0910); PyTorch
+                is not installed (E0907).
+        """
+        try:
+            from netdsl.eject.module import eject  # noqa: PLC0415 - only who asks for torch waits for it
+        except ImportError as error:
+            remedy = "`pip install 'netdsl[train]'`"
+            raise fail("E0907", f"writing a PyTorch module needs torch: {error}", help=remedy) from error
+
+        return eject(self.checked.module, self.name, self.checked.arguments)
 
     def verify(self, weights: Weights | None = None, **options: Any) -> Agreement:
         """Whether PyTorch and onnxruntime compute what PyTorch does in float64; prints as a table.

@@ -26,6 +26,8 @@ BELOW = {
     "netdsl.checkpoints": ["netdsl.checkpoints", "netdsl.ir", "netdsl.diagnostics", "netdsl.files", "netdsl.weights"],
     "netdsl.agreement": ["netdsl.agreement", "netdsl.runtime", "netdsl.backends", "netdsl.compiler", "netdsl.layers",
                          "netdsl.ir", "netdsl.diagnostics", "netdsl.table", "netdsl.weights"],
+    "netdsl.eject": ["netdsl.eject", "netdsl.backends.torch", "netdsl.backends.torch_modules", "netdsl.elaborate",
+                     "netdsl.layer", "netdsl.ir", "netdsl.syntax", "netdsl.interpreter"],
     "netdsl.training": ["netdsl.training", "netdsl.recipe", "netdsl.ir", "netdsl.files", "netdsl.diagnostics",
                         "netdsl.source", "netdsl.runtime.pictures"],
 }  # fmt: skip

@@ -144,9 +144,9 @@ class _Store:
         for step in containers:
             if not hasattr(place, step):
                 place.add_module(step, nn.Module())
-            _need_free(step, node, ATTRIBUTES)
+            need_free(step, node, ATTRIBUTES)
             place = getattr(place, step)
-        _need_free(last, node, ATTRIBUTES)
+        need_free(last, node, ATTRIBUTES)
         setattr(place, last, value)
         self._made.add(path)
 
@@ -174,7 +174,7 @@ class _Store:
         return tensor.to(torch.bfloat16) if param.spec.dtype is DType.BFLOAT16 else tensor
 
 
-def _need_free(name: str, node: Node, taken: Mapping[str, str]) -> None:
+def need_free(name: str, node: Node, taken: Mapping[str, str]) -> None:
     """Refuse a name that is among those taken, by its reason."""
     if name in taken:
         raise fail(
@@ -190,7 +190,7 @@ def _fx_graph(graph: Graph, store: _Store, *, training: bool) -> fx.Graph:
     result = fx.Graph()
     values: dict[Node, fx.Node] = {}
     for node in graph.inputs:
-        _need_free(node.name, node, WORDS)
+        need_free(node.name, node, WORDS)
         values[node] = result.placeholder(node.name)
     for node in needed(graph, training=training):
         if node not in values:

@@ -9,6 +9,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from netdsl.cli.common import LARGEST_BATCH, allow_option, complete_net, map_option, set_option, show_warnings
 
@@ -26,7 +27,17 @@ LONG = 200_000_000
 
 @click.command()
 @click.argument("net", shell_complete=complete_net)
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="The file to write; NET.onnx unless given.")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), help="The file to write; NET.onnx or NET.py unless given."
+)
+@click.option(
+    "--to",
+    "target",
+    type=click.Choice(["onnx", "pytorch"]),
+    default="onnx",
+    show_default=True,
+    help="What to write: a model with weights, or the Python source of a PyTorch module.",
+)
 @click.option(
     "-O",
     "level",
@@ -64,6 +75,7 @@ def compile(  # noqa: A001 - the command's name
     *,
     net: str,
     output: Path | None,
+    target: str,
     level: int,
     training: bool,
     opset: int | None,
@@ -79,8 +91,12 @@ def compile(  # noqa: A001 - the command's name
     arguments: dict[str, Any],
     allowed: frozenset[str],
 ) -> None:
-    """Compile NET to an ONNX model with initial or given weights."""
+    """Compile NET to an ONNX model with initial or given weights, or to Python source for PyTorch."""
     start = perf_counter()
+    if target == "pytorch":
+        _need_no_model_options()
+        _write_source(net, arguments, output, None if quiet else start, allowed)
+        return
     if file is None and (renamed or partial):
         raise click.UsageError("--map and --partial belong to --weights")
     if stage is not None:
@@ -115,12 +131,41 @@ def compile(  # noqa: A001 - the command's name
         click.echo(_report(files, checked.graph, training, perf_counter() - start, file))
 
 
-def _keep_sources(path: Path) -> None:
+def _need_no_model_options() -> None:
+    """Refuse options that speak of an ONNX model where none is written."""
+    context = click.get_current_context()
+    for option in context.command.params:
+        given = context.get_parameter_source(option.name or "") is not ParameterSource.DEFAULT
+        if given and option.name not in ("net", "output", "target", "quiet", "arguments", "allowed"):
+            raise click.UsageError(f"{option.opts[-1]} belongs to ONNX; --to pytorch writes source without weights")
+
+
+def _write_source(
+    net: str, arguments: dict[str, Any], output: Path | None, start: float | None, allowed: frozenset[str]
+) -> None:
+    """Write a net as Python source, and say so unless `start` is None."""
+    from netdsl.compiler import check
+    from netdsl.files import whole_file
+    from netdsl.network import Network
+
+    network = Network(check(net, arguments))
+    if start is not None:
+        show_warnings(network.warnings, allowed)
+    path = output if output is not None else Path(f"{network.name}.py")
+    _keep_sources(path, "`.py`")
+    text = network.to_torch_source()
+    with whole_file(path) as file:
+        file.write(text.encode())
+    if start is not None:
+        click.echo(f"{path}: {len(text.splitlines())} lines, {perf_counter() - start:.2f} s")
+
+
+def _keep_sources(path: Path, ending: str = "`.onnx`") -> None:
     """Refuse to write over a `.net` file."""
     if path.suffix == ".net":
         from netdsl.diagnostics import fail
 
-        raise fail("E0902", f"cannot write `{path}`: the name is that of a net's source", help="end it in `.onnx`")
+        raise fail("E0902", f"cannot write `{path}`: the name is that of a net's source", help=f"end it in {ending}")
 
 
 def _report(files: Iterable[Path], graph: Graph, training: bool, seconds: float, weights: Path | None) -> str:

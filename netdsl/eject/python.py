@@ -1,0 +1,117 @@
+"""Python text: literals, names and statements, laid out as `ruff format` does."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import keyword
+import math
+import re
+from typing import Any
+
+WIDTH = 88
+"""The longest line, which is what ruff allows by itself."""
+
+TAKEN = {*keyword.kwlist, *dir(builtins), "self", "torch", "nn", "functional", "math", "operator", "super", "l"}
+"""Words that a variable of ours cannot be called."""
+
+
+def literal(value: Any) -> ast.expr:
+    """A plain value as an expression."""
+    match value:
+        case bool() | str() | None:
+            return ast.Constant(value)
+        case int():
+            return ast.Constant(value) if value >= 0 else ast.UnaryOp(ast.USub(), ast.Constant(-value))
+        case float() if not math.isfinite(value):
+            return ast.Call(ast.Name("float", ast.Load()), [ast.Constant(str(value))], [])
+        case float():
+            sign = math.copysign(1, value)
+            return ast.Constant(value) if sign > 0 else ast.UnaryOp(ast.USub(), ast.Constant(-value))
+        case list():
+            return ast.List([literal(item) for item in value], ast.Load())
+        case tuple():
+            return ast.Tuple([literal(item) for item in value], ast.Load())
+    raise TypeError(f"{value!r} has no literal")
+
+
+def flat(expression: ast.expr) -> str:
+    """An expression on one line; its strings are words, which need no escapes."""
+    text = re.sub(r"'([^'\"\\]*)'", r'"\1"', ast.unparse(expression))
+    return re.sub(r"(\d)e-0(\d)", r"\1e-\2", text)
+
+
+def laid_out(
+    prefix: str, expression: ast.expr, indent: int, suffix: str = "", *, opened: bool = False
+) -> list[str]:
+    """Lines of `prefix`, an expression and `suffix`.
+
+    Brackets are opened up from the outside where a line is too long, the outermost in any case if it is to be `opened`.
+    """
+    margin = " " * indent
+    line = f"{margin}{prefix}{flat(expression)}{suffix}"
+    if len(line) <= WIDTH and not opened:
+        return [line]
+    match expression:
+        case ast.Call(func=func, args=args, keywords=keywords) if args or keywords:
+            opening, closing = f"{flat(func)}(", ")"
+            items = [("", arg) for arg in args]
+            items += [(f"{key.arg}=" if key.arg else "**", key.value) for key in keywords]
+        case ast.List(elts=elts) if elts:
+            opening, closing, items = "[", "]", [("", item) for item in elts]
+        case ast.Tuple(elts=elts) if elts:
+            opening, closing, items = "(", ")", [("", item) for item in elts]
+        case ast.Dict(keys=keys, values=values) if keys:
+            opening, closing = "{", "}"
+            items = [(f"{flat(key)}: ", value) for key, value in zip(keys, values, strict=True) if key is not None]
+        case ast.Starred(value=value):
+            return laid_out(f"{prefix}*", value, indent, suffix)
+        case ast.GeneratorExp() | ast.ListComp():
+            return _comprehension(prefix, expression, indent, suffix)
+        case _:
+            return [line]
+    lines = [f"{margin}{prefix}{opening}"]
+    for lead, item in items:
+        lines += laid_out(lead, item, indent + 4, ",")
+    return [*lines, f"{margin}{closing}{suffix}"]
+
+
+def _comprehension(prefix: str, expression: ast.GeneratorExp | ast.ListComp, indent: int, suffix: str) -> list[str]:
+    brackets = "()" if isinstance(expression, ast.GeneratorExp) else "[]"
+    (generator,) = expression.generators
+    margin = " " * indent
+    return [
+        f"{margin}{prefix}{brackets[0]}",
+        *laid_out("", expression.elt, indent + 4),
+        *laid_out(f"for {flat(generator.target)} in ", generator.iter, indent + 4),
+        f"{margin}{brackets[1]}{suffix}",
+    ]
+
+
+def signature(head: str, formals: list[str], result: str, indent: int) -> list[str]:
+    """The first lines of a function."""
+    margin = " " * indent
+    line = f"{margin}{head}({', '.join(formals)}) -> {result}:"
+    if len(line) <= WIDTH:
+        return [line]
+    inner = f"{margin}    {', '.join(formals)}"
+    middle = [inner] if len(inner) <= WIDTH else [f"{margin}    {formal}," for formal in formals]
+    return [f"{margin}{head}(", *middle, f"{margin}) -> {result}:"]
+
+
+def variable(name: str) -> str:
+    """A name of the language as a variable of Python: in lower case, and no word that has a meaning."""
+    plain = name.lower()
+    return f"{plain}_" if plain in TAKEN else plain
+
+
+def class_name(name: str) -> str:
+    """`inception_a` is `InceptionA`; a digit at the start gets a letter before it."""
+    words = [word for word in name.split("_") if word]
+    joined = "".join(word[0].upper() + word[1:] for word in words)
+    return joined if joined[:1].isalpha() else f"Block{joined}"
+
+
+def is_attribute(name: str) -> bool:
+    """Whether `self.name` can be written."""
+    return name.isidentifier() and not keyword.iskeyword(name)
