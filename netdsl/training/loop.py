@@ -1,49 +1,119 @@
-"""The training run: Lightning's Trainer over the net's module, with files that are whole whenever it is killed."""
+"""The training loop: Lightning's Trainer over the net's module, with files that are whole whenever it is killed."""
 
 from __future__ import annotations
 
 import ctypes
 import io
-from contextlib import suppress
+import logging
+import warnings
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from pytorch_lightning import LightningDataModule, Trainer
-from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
-from pytorch_lightning.loggers import CSVLogger
+from pytorch_lightning import Callback, LightningDataModule, LightningModule, Trainer
+from pytorch_lightning.callbacks import Checkpoint, EarlyStopping, ModelCheckpoint
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
 from netdsl.files import whole_file
 from netdsl.training.batches import Batches, shuffled
+from netdsl.training.history import write_history
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from netdsl.training.batches import Samples
+    from netdsl.training.history import Row
     from netdsl.training.settings import Settings
     from netdsl.training.task import Task
+
+LAST = "last.ckpt"
+"""The checkpoint after the newest whole epoch."""
+BEST = "best.ckpt"
+"""The checkpoint after the epoch of the lowest validation loss."""
+
+
+def fit(
+    task: Task,
+    train: Samples,
+    val: Samples | None,
+    folder: Path,
+    *,
+    resume: bool = False,
+    tell: Callable[[Row], None] = lambda _: None,
+    **options: Any,
+) -> Trainer:
+    """Train.
+
+    Args:
+        task: what to train, and how.
+        train: the samples to learn from.
+        val: the samples that each epoch is judged by.
+        folder: where `last.ckpt`, `best.ckpt` and `metrics.csv` go.
+        resume: go on from `last.ckpt`; the result is that of a run which was not interrupted.
+        tell: is called with the figures of each epoch.
+        options: of pytorch_lightning.Trainer: `accelerator`, `devices`, `precision`, ...
+    """
+    _keep_memory()
+    settings = task.settings
+    watched = "train_loss" if val is None else "val_loss"
+    callbacks: list[Callback] = [
+        _First(),
+        _Told(folder / "metrics.csv", tell),
+        ModelCheckpoint(
+            folder,
+            Path(BEST).stem,
+            monitor=watched,
+            save_last=True,
+            save_on_train_epoch_end=True,
+            enable_version_counter=False,
+        ),
+    ]
+    if settings.early_stop is not None:
+        callbacks.append(EarlyStopping(watched, patience=settings.early_stop, check_on_train_epoch_end=True))
+    with _quiet():
+        trainer = Trainer(
+            default_root_dir=folder,
+            max_epochs=settings.epochs,
+            accumulate_grad_batches=settings.accumulate,
+            gradient_clip_val=settings.clip,
+            callbacks=callbacks,
+            plugins=[WholeCheckpoints()],
+            num_sanity_val_steps=0,
+            use_distributed_sampler=False,
+            reload_dataloaders_every_n_epochs=1,
+            enable_model_summary=False,
+            **{"logger": False, **options},
+        )
+        feed = Feed(train, val, settings)
+        trainer.fit(task, datamodule=feed, ckpt_path=folder / LAST if resume else None, weights_only=True)
+    return trainer
 
 
 class Feed(LightningDataModule):
     """The batches of each epoch, in that epoch's order."""
 
-    def __init__(self, train: Samples, val: Samples, settings: Settings) -> None:
+    def __init__(self, train: Samples, val: Samples | None, settings: Settings) -> None:
         super().__init__()
         self.train, self.val, self.settings = train, val, settings
 
     def train_dataloader(self) -> Batches:
         """All training samples once, shuffled."""
-        trainer = self.trainer
-        assert trainer is not None  # noqa: S101 - Lightning asks while it trains
-        order = shuffled(len(self.train), self.settings.seed, trainer.current_epoch)
-        return self._batches(self.train, order, trainer)
+        order = shuffled(len(self.train), self.settings.seed, self._trainer.current_epoch)
+        return self._batches(self.train, order)
 
-    def val_dataloader(self) -> Batches:
+    def val_dataloader(self) -> Batches | list[Any]:
         """All validation samples once."""
-        assert self.trainer is not None  # noqa: S101 - likewise
-        return self._batches(self.val, None, self.trainer)
+        return [] if self.val is None else self._batches(self.val, None)
 
-    def _batches(self, samples: Samples, order: torch.Tensor | None, trainer: Trainer) -> Batches:
-        return Batches(samples, self.settings.batch, order, rank=trainer.global_rank, world=trainer.world_size)
+    @property
+    def _trainer(self) -> Trainer:
+        assert self.trainer is not None  # noqa: S101 - Lightning asks while it trains
+        return self.trainer
+
+    def _batches(self, samples: Samples, order: torch.Tensor | None) -> Batches:
+        rank, world = self._trainer.global_rank, self._trainer.world_size
+        return Batches(samples, self.settings.batch, order, rank=rank, world=world)
 
 
 class WholeCheckpoints(TorchCheckpointIO):
@@ -59,40 +129,42 @@ class WholeCheckpoints(TorchCheckpointIO):
             file.write(buffer.getbuffer())
 
 
-def fit(
-    task: Task, train: Samples, val: Samples, folder: Path, *, resume: Path | None = None, **options: Any
-) -> Trainer:
-    """Train.
+class _First(Callback):
+    """Saves the state before the first step, so that there is a checkpoint from the beginning."""
 
-    Args:
-        task: what to train, and how.
-        train: the samples to learn from.
-        val: the samples that each epoch is judged by.
-        folder: where `last.ckpt`, `best.ckpt` and `metrics.csv` go.
-        resume: a checkpoint to go on from; the result is then that of a run which was not interrupted.
-        options: of pytorch_lightning.Trainer: `accelerator`, `devices`, `precision`, ...
-    """
-    _keep_memory()
-    settings = task.settings
-    best = ModelCheckpoint(folder, "best", monitor="val_loss", save_last=True, enable_version_counter=False)
-    callbacks: list[Any] = [best]
-    if settings.early_stop is not None:
-        callbacks.append(EarlyStopping("val_loss", patience=settings.early_stop))
-    trainer = Trainer(
-        max_epochs=settings.epochs,
-        accumulate_grad_batches=settings.accumulate,
-        gradient_clip_val=settings.clip,
-        logger=CSVLogger(folder, name="", version=""),
-        callbacks=callbacks,
-        plugins=[WholeCheckpoints()],
-        num_sanity_val_steps=0,
-        use_distributed_sampler=False,
-        reload_dataloaders_every_n_epochs=1,
-        enable_model_summary=False,
-        **options,
-    )
-    trainer.fit(task, datamodule=Feed(train, val, settings), ckpt_path=resume)
-    return trainer
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002 - Lightning's
+        if trainer.global_step == 0 and trainer.default_root_dir:
+            trainer.save_checkpoint(Path(trainer.default_root_dir) / LAST)
+
+
+class _Told(Checkpoint):
+    """Tells and writes the figures of each epoch; Lightning's own table loses rows when a run is resumed."""
+
+    def __init__(self, file: Path, tell: Callable[[Row], None]) -> None:
+        self.file, self.tell = file, tell
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Called after the module's own, as all checkpoints are."""
+        if trainer.is_global_zero:
+            history: list[Row] = pl_module.history  # type: ignore[assignment] # it is a Task
+            write_history(history, self.file)
+            self.tell(history[-1])
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep Lightning from talking of what it is, and from advice that does not hold for batches cut from memory."""
+    loggers = [logging.getLogger(name) for name in ("pytorch_lightning", "pytorch_lightning.utilities.rank_zero")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.WARNING)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="pytorch_lightning|lightning_fabric|torch")
+        try:
+            yield
+        finally:
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)
 
 
 def _keep_memory() -> None:

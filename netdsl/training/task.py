@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from pytorch_lightning import LightningModule
 from torch import nn
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from netdsl.training.batches import stream
 from netdsl.training.losses import make_loss
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from netdsl.ir.graph import Graph
+    from netdsl.training.history import Row
     from netdsl.training.settings import Settings
 
     Batch = tuple[torch.Tensor, torch.Tensor]
@@ -36,9 +38,12 @@ class Task(LightningModule):
     ) -> None:
         super().__init__()
         self.net, self.settings, self.augment = net, settings, augment
-        (name, output), *_ = graph.outputs.items()
+        (name, output), *_ = graph.outputs.items()  # what else a net gives is not what it learns
         self.main = name
         self.losses = {name: make_loss(settings.loss, node) for name, node in {name: output, **graph.aux}.items()}
+        self.schedule: Any = None
+        self._resumed_at: dict[str, Any] | None = None
+        self.history: list[Row] = []
         self.seen: dict[str, torch.Tensor] = {}
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
@@ -70,20 +75,37 @@ class Task(LightningModule):
         torch.manual_seed(stream(self.settings.seed, self.current_epoch) + self.global_rank)
 
     def on_train_epoch_end(self) -> None:
-        """Log the mean loss and the accuracy over the epoch's batches, as they were when they were trained on."""
-        self._log("train")
+        """Log mean loss and accuracy of the epoch: of its training batches as they were met, of all validation samples.
 
-    def on_validation_epoch_end(self) -> None:
-        """Log the mean loss and the accuracy over all validation samples."""
-        self._log("val")
+        The schedule makes its step here and not in Lightning's hands, which move it after the checkpoint is written.
+        """
+        (rate,) = {group["lr"] for group in self.trainer.optimizers[0].param_groups}
+        figures = {"rate": rate, **self._figures("train"), **(self._figures("val") if "val" in self.seen else {})}
+        self.history.append({"epoch": self.current_epoch + 1, **figures})
+        self.log_dict(figures)
+        if isinstance(self.schedule, ReduceLROnPlateau):
+            self.schedule.step(figures.get("val_loss", figures["train_loss"]))
+        elif self.schedule is not None:
+            self.schedule.step()
 
     def configure_optimizers(self) -> Any:
-        """The recipe's optimizer and schedule."""
+        """The recipe's optimizer; its schedule is kept here."""
         optimizer = make_optimizer(self.settings.optimizer, [p for p in self.net.parameters() if p.requires_grad])
-        schedule = make_schedule(self.settings.schedule, optimizer, self.settings.epochs)
-        if schedule is None:
-            return optimizer
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "monitor": "val_loss"}}
+        self.schedule = make_schedule(self.settings.schedule, optimizer, self.settings.epochs)
+        if self.schedule is not None and self._resumed_at is not None:
+            self.schedule.load_state_dict(self._resumed_at)
+        return optimizer
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the history, and where the schedule stands."""
+        checkpoint["history"] = self.history
+        if self.schedule is not None:
+            checkpoint["schedule"] = self.schedule.state_dict()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take the history over, and remember where the schedule stood, which is made only later."""
+        self.history = list(checkpoint["history"])
+        self._resumed_at = checkpoint.get("schedule")
 
     def _outputs(self, inputs: torch.Tensor) -> Mapping[str, torch.Tensor]:
         outputs = self.net(inputs)
@@ -97,7 +119,8 @@ class Task(LightningModule):
             sums = torch.stack([loss * samples, samples, right.sum(), answers])
             self.seen[phase] = self.seen[phase] + sums if phase in self.seen else sums
 
-    def _log(self, phase: str) -> None:
+    def _figures(self, phase: str) -> dict[str, float]:
+        """Mean loss and accuracy of an epoch over all processes."""
         sums = self.trainer.strategy.reduce(self.seen.pop(phase), reduce_op="sum")
         loss, samples, right, answers = (float(value) for value in sums)
-        self.log_dict({f"{phase}_loss": loss / samples, f"{phase}_accuracy": right / answers})
+        return {f"{phase}_loss": loss / samples, f"{phase}_accuracy": right / answers}
