@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import re
-import secrets
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,7 +37,7 @@ def whole_file(path: str | Path) -> Iterator[BinaryIO]:
         NetdslError: `path` cannot be written (E0902) or there is no space left (E0903).
     """
     path = Path(path)
-    hidden = path.parent / f".netdsl-{secrets.token_hex(8)}.part"
+    hidden = path.parent / f".netdsl-{os.urandom(8).hex()}.part"
     try:
         if path.exists() and not path.is_file():  # renaming would put a file in the place of a device
             raise fail("E0902", f"cannot write `{path}`: it is not a file", help="give the path of a file")
