@@ -66,6 +66,7 @@ ARGUMENTS = {
     "siamese": {"size": 65},
     "c3d": {"size": 32},
     "efficientnet_b5": {"size": 96, "deeper": 1},
+    "efficientnet_v2_s": {"size": 96, "depths": [2, 2, 1, 1, 2, 2, 0]},
     "enas_macro": {"width": 24},
     **SHORT,
 }

@@ -139,6 +139,26 @@ def efficientnet(wider, deeper, eps=1e-5, **_):
     return classified(nn.Sequential(*stages), nn.Dropout(), nn.Linear(4 * channels, 1000))
 
 
+def efficientnet_v2_s(depths=(2, 4, 4, 6, 9, 15, 0), **_):
+    of = partial(unit, norm=partial(nn.BatchNorm2d, eps=0.001), act=nn.SiLU)
+    stages, channels = [of(3, 24, 3, 2)], 24
+    rows = ((1, 1, 24), (4, 2, 48), (4, 2, 64), (4, 2, 128), (6, 1, 160), (6, 2, 256))
+    for (t, s, width), n in zip(rows, depths, strict=False):
+        units = []
+        for i in range(n):
+            wide, stride = t * channels, s if i == 0 else 1
+            if len(stages) > 3:
+                layers = [of(channels, wide), of(wide, wide, 3, stride, g=wide),
+                          Excite(wide, channels // 4, nn.SiLU, nn.Sigmoid), of(wide, width, act=None)]  # fmt: skip
+            else:
+                spread = of(channels, wide, 3, stride)
+                layers = [spread, of(wide, width, act=None)] if t > 1 else [spread]
+            units.append(Inverted("block", layers, same=stride == 1 and channels == width))
+            channels = width
+        stages.append(nn.Sequential(*units))
+    return classified(nn.Sequential(*stages, of(channels, 1280)), nn.Dropout(), nn.Linear(1280, 1000))
+
+
 def mnasnet(wider):
     first, channels = eights(32 * wider), eights(16 * wider)
     layers = [*unit(3, first, 3, 2), *depthwise(first, 3, 1), *unit(first, channels, act=None)]
@@ -207,6 +227,7 @@ NAMED = {
     "efficientnet_b0": lambda: efficientnet(1, 1),
     "efficientnet_b2": lambda: efficientnet(1.1, 1.2),
     "efficientnet_b5": lambda deeper=2.2, **_: efficientnet(1.6, deeper, eps=0.001),
+    "efficientnet_v2_s": efficientnet_v2_s,
     "mnasnet0_75": lambda: mnasnet(0.75),
     "mnasnet1_3": lambda: mnasnet(1.3),
     "convnext_tiny": lambda: convnext(96, [3, 3, 9, 3]),
