@@ -12,15 +12,19 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+from hypothesis import given
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
+from test_dim import FORMULAS, UNKNOWN
 
 from netdsl.diagnostics import NetdslError
+from netdsl.ir.dim import evaluate
 from netdsl.runtime import Device, Port, Session, devices, session
 from netdsl.runtime.bench import Plan, bench
 from netdsl.runtime.cuda import Gpus, find_gpus
 from netdsl.runtime.feeds import batches, rank, save_arrays
 from netdsl.runtime.pictures import Preparation, load_picture
+from netdsl.runtime.sizes import computed
 
 
 def write_model(path, shape=("N", 3, 8, 8), dtype=TensorProto.FLOAT, weight=None, **metadata):
@@ -387,6 +391,48 @@ def test_bench_keeps_the_constraints(coarse):
         bench(coarse, "cpu", Plan(sizes={"H": 100, "W": 64}, runs=1))
     with pytest.raises(NetdslError, match="there is no open size `K`"):
         bench(coarse, "cpu", Plan(sizes={"K": 100}, runs=1))
+
+
+def write_pair(path, sizes, **metadata):
+    """A model of two inputs, `a` and `b`, that gives back both."""
+    ports = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", size]) for name, size in sizes.items()]
+    outputs = [helper.make_tensor_value_info(f"{name}2", TensorProto.FLOAT, ["N", None]) for name in sizes]
+    nodes = [helper.make_node("Identity", [name], [f"{name}2"]) for name in sizes]
+    graph = helper.make_graph(nodes, "g", ports, outputs)
+    model = helper.make_model(graph, ir_version=10, opset_imports=[helper.make_opsetid("", 14)])
+    for key, value in metadata.items():
+        model.metadata_props.add(key=f"netdsl.{key}", value=value)
+    onnx.save(model, path)
+    return path
+
+
+def test_sizes_that_follow_from_others_are_held(tmp_path):
+    sizes = {"a": "T", "b": "2*floor((T+1)/2)"}
+    session = Session(write_pair(tmp_path / "m.onnx", sizes, version="1"))
+    session.run({"a": np.zeros((1, 3), np.float32), "b": np.zeros((1, 4), np.float32)})
+    with pytest.raises(NetdslError, match=r"the size 2\*floor\(\(T\+1\)/2\) is 4, not 5"):
+        session.run({"a": np.zeros((1, 3), np.float32), "b": np.zeros((1, 5), np.float32)})
+    assert bench(tmp_path / "m.onnx", "cpu", Plan(sizes={"T": 5}, runs=1)).batch == 1
+    foreign = Session(write_pair(tmp_path / "f.onnx", sizes))
+    foreign.run({"a": np.zeros((1, 3), np.float32), "b": np.zeros((1, 5), np.float32)})
+
+
+@pytest.mark.parametrize(
+    ("formula", "value"),
+    [
+        ("3", 3), ("T", 7), ("-T+9", 2), ("2*T*T", 98), ("T/7", 1), ("T/2", None), ("floor(T/2)", 3), ("H", None),
+        ("T.x", None), ("T**T", None), ("a b", None), ("", None), ("T/0", None), ("(" * 5000, None), ("f(T)", None),
+    ],
+)  # fmt: skip
+def test_formulas_of_sizes(formula, value):
+    assert computed(formula, {"T": 7}) == value
+
+
+@given(FORMULAS)
+def test_every_size_that_netdsl_writes_can_be_computed(formula):
+    sizes = {"H": 13, "W": 7, "T": 36}
+    dim = formula(UNKNOWN)
+    assert computed(str(dim), sizes) == evaluate(dim, sizes)
 
 
 @pytest.mark.parametrize("broken", ["H % 2", ["H > 3"], [3], 7])

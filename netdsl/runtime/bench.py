@@ -15,6 +15,7 @@ import numpy as np
 from netdsl.diagnostics import fail
 from netdsl.runtime.devices import PROVIDERS
 from netdsl.runtime.session import Session
+from netdsl.runtime.sizes import computed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -134,14 +135,14 @@ def random_feeds(session: Session, plan: Plan, seed: int = 0) -> Feeds:
 
 
 def _shape(session: Session, port: Port, sizes: Mapping[str, int]) -> tuple[int, ...]:
-    missing = [size for size in port.shape if isinstance(size, str) and size not in sizes]
-    if missing:
+    found = [sizes.get(size, computed(size, sizes)) if isinstance(size, str) else size for size in port.shape]
+    if missing := [size for size, value in zip(port.shape, found, strict=True) if value is None]:
         raise fail(
             "E0906",
             f"`{session.path}` leaves the size `{missing[0]}` of {port} open",
             help=f"give it: `{' '.join(f'--size {name}=224' for name in missing)}`",
         )
-    return tuple(sizes[size] if isinstance(size, str) else size for size in port.shape)
+    return tuple(size for size in found if size is not None)
 
 
 def _random(random: np.random.Generator, shape: tuple[int, ...], port: Port) -> np.ndarray[Any, Any]:

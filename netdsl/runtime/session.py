@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from netdsl.diagnostics import NetdslError, fail
 from netdsl.files import impostor
-from netdsl.ir.constraint import Allowed, Constraint
+from netdsl.ir.constraint import Constraint
 from netdsl.runtime.devices import PROVIDERS, Device, need_device, not_loading, providers, unavailable
+from netdsl.runtime.sizes import computed, refusal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -123,7 +124,17 @@ class Session:
                 known = sizes.setdefault(due, size) if isinstance(due, str) else due
                 if size != known:
                     raise self.input_error(f"axis {axis} of `{port.name}` has size {known}, not {size} (in {given})")
-        self._need_allowed(sizes)
+        if "netdsl.version" in self.metadata:
+            self._need_formulas(sizes)
+        if refused := refusal(self.constraints, sizes):
+            raise self.input_error(*refused)
+
+    def _need_formulas(self, sizes: Mapping[str, int]) -> None:
+        """Refuse sizes that are not what their formula says; other programs name sizes as they like."""
+        for text, size in sizes.items():
+            value = computed(text, sizes)
+            if value is not None and value != size:
+                raise self.input_error(f"the size {text} is {value}, not {size}")
 
     def need_open(self, names: Iterable[str]) -> None:
         """Refuse names of sizes, the batch aside, that the model does not leave open (E0906)."""
@@ -152,20 +163,6 @@ class Session:
             return tuple(map(Constraint.parse, texts))
         except (ValueError, TypeError) as error:
             raise fail("E0905", f"`{self.path}` has broken metadata: {error}", help="compile the net again") from error
-
-    def _need_allowed(self, sizes: Mapping[str, int]) -> None:
-        """Refuse sizes that the net is not for, and tell the nearest that it is for."""
-        broken = [c for c in self.constraints if c.size in sizes and not c.holds(sizes[c.size])]
-        if not broken:
-            return
-        told = " and ".join(f"{c.size} = {sizes[c.size]} breaks `{c.text}`" for c in broken)
-        nearest = {
-            size: Allowed.by(c for c in self.constraints if c.size == size).nearest(sizes[size])
-            for size in dict.fromkeys(c.size for c in broken)
-        }
-        near = ", ".join(f"{size} = {' or '.join(map(str, values))}" for size, values in nearest.items())
-        options = " ".join(f"--size {size}={values[-1]}" for size, values in nearest.items() if values)
-        raise self.input_error(told, f"the nearest are {near}; `netdsl run {options}` scales images to them")
 
     def _load_error(self, ort: Any, error: Exception) -> NetdslError:
         """Why onnxruntime did not load the model, or start the device."""
