@@ -1,4 +1,4 @@
-"""One ONNX file of a fully convolutional net runs at every size that its `where` allows, and at no other."""
+"""One ONNX file runs at every size that its net's `where` allows, and at no other."""
 
 from __future__ import annotations
 
@@ -79,3 +79,48 @@ def test_other_sizes_are_refused(tmp_path):
     assert diagnostic.code == "E0906"
     assert "H = 100 breaks `H % 32 == 0`" in diagnostic.message
     assert "H = 96 or 128" in (diagnostic.help or "")
+
+
+SEQUENCE = """
+use transformer
+
+net tagger(most = 12) {
+    input tokens: [T] int64 where T <= most
+    input seen: [T, 3] where T >= 2
+    @tokens -> embedding 20 8 -> positions most
+    add { identity ; @seen -> dense 8 }
+    transformer_layer 2 causal=yes -> dense 4
+    expect [T, 4]
+}
+"""
+
+
+def test_sequences_of_several_lengths(tmp_path):
+    net = netdsl.loads(SEQUENCE)
+    net.to_onnx(tmp_path / "tagger.onnx", weights=weights)
+    session = netdsl.Session(tmp_path / "tagger.onnx")
+    module = net.to_torch(weights).eval()
+    g = np.random.Generator(np.random.PCG64(0))
+
+    def feeds(length):
+        seen = g.standard_normal((2, length, 3), dtype=np.float32)
+        return {"tokens": g.integers(0, 20, (2, length)), "seen": seen}
+
+    whole = None
+    for length in (12, 5, 2):
+        given = feeds(length)
+        result = session.run(given)["output"]
+        with torch.inference_mode():
+            expected = module(*map(torch.from_numpy, given.values())).numpy()
+        assert result.shape == (2, length, 4)
+        assert np.abs(result - expected).max() <= 1e-4 * np.abs(expected).max()
+        if whole is None:
+            whole = given, result
+    given, result = whole  # no position sees a later one, so the beginning of a sequence has the same result
+    begun = session.run({name: array[:, :5] for name, array in given.items()})["output"]
+    assert np.abs(begun - result[:, :5]).max() <= 1e-4 * np.abs(result).max()
+    for length, broken in ((13, "T <= 12"), (1, "T >= 2")):
+        with pytest.raises(NetdslError, match=f"breaks `{broken}`"):
+            session.run(feeds(length))
+    with pytest.raises(NetdslError, match="has size 4, not 5"):
+        session.run({"tokens": feeds(4)["tokens"], "seen": feeds(5)["seen"]})
