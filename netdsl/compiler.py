@@ -99,7 +99,7 @@ def locate(spec: str) -> tuple[Path, str | None]:
     file, separator, name = spec.rpartition(".net:")
     if separator:
         return Path(f"{file}.net"), name
-    if spec.endswith(".net") or "/" in spec or Path(spec).exists():
+    if spec.endswith(".net") or "/" in spec or Path(spec).is_file():
         return Path(spec), None
     nets = shipped()
     if spec in nets:

@@ -496,7 +496,7 @@ def test_images_are_held_to_the_constraints_of_the_net():
 
 
 def test_a_shipped_net_is_known_in_any_folder():
-    assert not list(Path.cwd().glob("*.net"))
+    Path("resnet50").mkdir()  # as for its checkpoints
     run("compile", "resnet50", "-o", "r.onnx")
     assert [dim.dim_value for dim in onnx.load("r.onnx").graph.input[0].type.tensor_type.shape.dim[1:]] == [3, 224, 224]
 
