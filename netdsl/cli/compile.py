@@ -91,7 +91,10 @@ def compile(  # noqa: A001 - the command's name
     arguments: dict[str, Any],
     allowed: frozenset[str],
 ) -> None:
-    """Compile NET to an ONNX model with initial or given weights, or to Python source for PyTorch."""
+    """Compile NET to an ONNX model, or to PyTorch's Python.
+
+    The model has initial weights, or those of a checkpoint: safetensors, .npz, PyTorch's, or another ONNX model.
+    """
     start = perf_counter()
     if target == "pytorch":
         _need_no_model_options()

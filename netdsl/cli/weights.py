@@ -38,7 +38,7 @@ def weights(
     arguments: dict[str, object],
     form: str,
 ) -> int:
-    """List the weights in FILE, compare them with a net, convert them.
+    """List, compare and convert the weights in FILE.
 
     FILE is a safetensors file, numpy's .npz, a PyTorch checkpoint (.pt, .pth, .bin, .ckpt; needs PyTorch) or an ONNX
     model. Where the weights do not fit the net, the exit code is 1 and nothing is written.
