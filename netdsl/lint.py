@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from netdsl.diagnostics import Diagnostic
 from netdsl.layer import LayerError
 from netdsl.layers.windows import SIDES, Windowed
-from netdsl.recipe import CrossEntropy
 from netdsl.show import show
 from netdsl.syntax import tree
 
@@ -43,15 +42,6 @@ def _of_graph(graph: Graph) -> Iterator[Diagnostic]:
     for node in graph.nodes:
         yield from _unseen(node)
         yield from _of_node(node, users[node], ends)
-    loss = graph.recipe.entries.get("loss", ()) if graph.recipe is not None else ()
-    for node in graph.outputs.values():
-        if node.layer.kind == "softmax" and any(isinstance(item, CrossEntropy) for item in loss):
-            yield _warning(
-                "W0107",
-                "`cross_entropy` takes logits, and a softmax stands before it",
-                node,
-                "drop the `softmax`: the loss applies its own",
-            )
 
 
 def _of_node(node: Node, users: list[Node], ends: set[Node]) -> Iterator[Diagnostic]:

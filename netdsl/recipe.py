@@ -4,9 +4,12 @@ Defaults are those of the PyTorch class that a word stands for; a rate without a
 """
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from netdsl.arguments import Count, Flag, Integer, Integers, Natural, Positive, Probability, Real, Size
+
+if TYPE_CHECKING:
+    from netdsl.source import Span
 
 
 @dataclass(frozen=True)
@@ -309,6 +312,12 @@ NUMBERS: dict[str, type] = {
 
 @dataclass(frozen=True)
 class Recipe:
-    """A checked `train` block: the items of each entry, in the order written."""
+    """A checked `train` block.
+
+    Attributes:
+        entries: the items of each entry, in the order written.
+        spans: where the entries stand in the file.
+    """
 
     entries: dict[str, tuple[Any, ...]] = field(default_factory=dict)
+    spans: "dict[str, Span]" = field(default_factory=dict, compare=False, repr=False)

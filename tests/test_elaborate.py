@@ -262,7 +262,7 @@ def test_outputs_aux_labels_and_recipe():
     labels ["cat", "dog"]
     flatten -> dense 8
     output features
-    aux side { dense 2 -> softmax }
+    aux side { dense 2 -> relu }
     dense 2
     output logits
     train { loss cross_entropy; optimizer sgd lr=0.1 momentum=0.9; schedule milestones [3, 5]
@@ -270,7 +270,7 @@ def test_outputs_aux_labels_and_recipe():
     }
     """)
     assert {name: node.name for name, node in graph.outputs.items()} == {"features": "dense1", "logits": "dense2"}
-    assert {name: node.name for name, node in graph.aux.items()} == {"side": "side.softmax1"}
+    assert {name: node.name for name, node in graph.aux.items()} == {"side": "side.relu1"}
     assert graph.labels == ("cat", "dog")
     assert graph.recipe.entries["optimizer"][0].momentum == 0.9
     assert graph.recipe.entries["schedule"] == (Milestones((3, 5), factor=0.1),)

@@ -29,7 +29,6 @@ FIRES = {
     "two dense layers on an image": ("W0105", f"{IMAGE}; relu -> dense 10 -> relu -> dense 10"),
     "a name that is never used": ("W0106", f"{VECTOR}; let width = 8; dense 4"),
     "one of two names": ("W0106", f"{VECTOR}; let a, b = [1, 2]; dense a"),
-    "softmax before cross-entropy": ("W0107", f"{VECTOR}; dense 8 -> softmax; {TRAIN}"),
 }
 
 NEAR_MISSES = {
@@ -58,10 +57,6 @@ NEAR_MISSES = {
     "a name that is used by a label": ("W0106", f"{VECTOR}; let n = 4; fc{{n}}: dense 4"),
     "a name that is used by a reference": ("W0106", f"{VECTOR}; fc4: dense 4; let n = 4; add {{ relu; @fc{{n}} }}"),
     "an underscore": ("W0106", f"{VECTOR}; let a, _ = [1, 2]; dense a"),
-    "softmax in the middle": ("W0107", f"{VECTOR}; dense 8 -> softmax -> dense 4; {TRAIN}"),
-    "softmax before another loss": ("W0107", f"{VECTOR}; dense 8 -> softmax; train {{ loss quadratic }}"),
-    "no recipe": ("W0107", f"{VECTOR}; dense 8 -> softmax"),
-    "log-softmax before nll": ("W0107", f"{VECTOR}; dense 8 -> log_softmax; train {{ loss nll }}"),
 }
 
 

@@ -91,4 +91,11 @@ STRUCTURE = {
         "The message says what is.",
         "net a { input x: 8; dense 4; train { epochs 1, 2 } }\n",
     ),
+    "E0803": Code(
+        "loss that does not fit the output",
+        "A loss is computed from what the net gives: cross-entropy from scores, negative log-likelihood from the "
+        "logarithms of probabilities, binary cross-entropy from one score or probability for each label. Given "
+        "something else it would still be a number, and the net would learn badly or nothing.",
+        "net a { input x: 8; dense 4 -> softmax; train { loss cross_entropy } }\n",
+    ),
 }

@@ -40,12 +40,6 @@ WARNINGS = {
         "it, drop it, or call it `_` where a list must be unpacked.",
         "net a(width = 4) { input x: 8; dense 4 }\n",
     ),
-    "W0107": Code(
-        "softmax before cross-entropy",
-        "`cross_entropy` takes logits and applies the softmax itself, in a numerically safe form; after another "
-        "softmax it trains slowly and badly. Drop the last `softmax`.",
-        "net a { input x: 8; dense 4 -> softmax; train { loss cross_entropy } }\n",
-    ),
     "W0108": Code(
         "weights that are not finite",
         "A parameter of the checkpoint holds NaN or infinite values, or such that are too large for the parameter's "

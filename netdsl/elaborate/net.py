@@ -13,7 +13,7 @@ from netdsl.elaborate.errors import Budget, Stop
 from netdsl.elaborate.inputs import make_input
 from netdsl.elaborate.names import Names
 from netdsl.elaborate.promises import Promise, check_promises
-from netdsl.elaborate.recipe import check_recipe
+from netdsl.elaborate.recipe import check_loss, check_recipe
 from netdsl.elaborate.values import UNKNOWN, Unknown
 from netdsl.elaborate.variants import given, resolve
 from netdsl.interpreter import deep_stack, without_garbage_collection
@@ -85,6 +85,8 @@ class NetElaborator(BodyElaborator):
         if self.errors.found:
             return None
         graph = self._graph()
+        if self.recipe is not None:
+            check_loss(self.recipe, graph)
         if self._promises:
             check_promises(self._promises, graph, self.errors)
         return graph

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from netdsl.diagnostics import Diagnostic, NetdslError, fail
 from netdsl.elaborate.binding import Callee, match, require
 from netdsl.elaborate.suggestions import listed, suggestion
-from netdsl.recipe import NUMBERS, WORDS, Recipe
+from netdsl.recipe import NUMBERS, WORDS, BinaryCrossEntropy, CrossEntropy, NegativeLogLikelihood, Recipe
 from netdsl.syntax import tree
 
 if TYPE_CHECKING:
     from netdsl.elaborate.expressions import Evaluator
+    from netdsl.ir.graph import Graph, Node
 
 
 def check_recipe(train: tree.Train, evaluator: Evaluator) -> Recipe:
@@ -31,7 +33,47 @@ def check_recipe(train: tree.Train, evaluator: Evaluator) -> Recipe:
             errors += error.diagnostics
     if errors:
         raise NetdslError(errors)
-    return Recipe(entries)
+    return Recipe(entries, {entry.key: entry.span for entry in train.entries})
+
+
+def check_loss(recipe: Recipe, graph: Graph) -> None:
+    """Refuse a loss that does not fit what it is computed from: the first output and the auxiliary ones (E0803)."""
+    losses = recipe.entries.get("loss", ())
+    for loss, (name, output) in product(losses, [*list(graph.outputs.items())[:1], *graph.aux.items()]):
+        problem = _misfit(loss, output)
+        if problem is not None:
+            word = next(word for word, cls in WORDS["loss"].items() if isinstance(loss, cls))
+            message = f"`{word}` {problem[0]}, and `{name}` is {_described(output)}"
+            raise fail("E0803", message, recipe.spans["loss"], help=problem[1])
+
+
+def _misfit(loss: Any, output: Node) -> tuple[str, str] | None:
+    """What a loss takes that an output is not, and what to do."""
+    last = _last(output).layer.kind
+    if not output.type.dtype.is_float:
+        return "takes floating-point numbers", "let the net end in a layer that computes them, such as `dense`"
+    match loss:
+        case CrossEntropy() if last in ("softmax", "sigmoid"):
+            return "takes scores and has a softmax of its own", f"leave out the `{last}`, which would be a second one"
+        case NegativeLogLikelihood() if last != "log_softmax":
+            return "takes the logarithms of probabilities", "end the net in `log_softmax`, or use `loss cross_entropy`"
+        case BinaryCrossEntropy() if last in ("softmax", "log_softmax"):
+            return "takes a score or a `sigmoid` for each label", f"leave out the `{last}`, or use `loss cross_entropy`"
+        case CrossEntropy() | NegativeLogLikelihood() if output.type.shape[:1] in ((), (1,)):
+            return "takes a score for each of several classes", "give each class an output, or use another loss"
+    return None
+
+
+def _last(output: Node) -> Node:
+    """The node whose values an output has, whatever their shape."""
+    while output.layer.kind in ("identity", "flatten", "reshape", "dropout"):
+        (output,) = output.inputs
+    return output
+
+
+def _described(output: Node) -> str:
+    last = _last(output)
+    return f"{output.type}, the result of a `{last.layer.kind}`"
 
 
 def _entry(entry: tree.TrainEntry, evaluator: Evaluator) -> tuple[Any, ...]:
