@@ -108,6 +108,7 @@ class Summary:
         rows: blocks before their members, in the order of the file.
         totals: the counts of the graph that is compiled.
         aux: what the training graph has beside it.
+        constraints: what the net says of sizes left open, as it is written.
     """
 
     net: str
@@ -116,6 +117,7 @@ class Summary:
     rows: tuple[Row, ...]
     totals: Figures
     aux: Figures = field(default_factory=Figures)
+    constraints: tuple[str, ...] = ()
 
     def to_depth(self, depth: int | None) -> tuple[Row, ...]:
         """The rows less than `depth` scopes deep; all for None."""
@@ -127,6 +129,7 @@ class Summary:
             "net": self.net,
             "inputs": {name: [_json(dim) for dim in type_.shape] for name, type_ in self.inputs.items()},
             "outputs": {name: [_json(dim) for dim in type_.shape] for name, type_ in self.outputs.items()},
+            "constraints": list(self.constraints),
             "layers": [row.as_json() for row in self.to_depth(depth)],
             "totals": self.totals.as_json(),
             "training_only": self.aux.as_json(),
@@ -156,6 +159,7 @@ def summarize(graph: Graph) -> Summary:
         rows=tuple(_with_blocks(list(zip(graph.nodes, layers, strict=True)), 1)),
         totals=total(row for row in layers if not row.aux),
         aux=total(row for row in layers if row.aux),
+        constraints=tuple(constraint.text for constraint in graph.constraints),
     )
 
 

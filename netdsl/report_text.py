@@ -32,11 +32,12 @@ def render_html(summary: Summary) -> str:
 
 
 def headline(summary: Summary) -> str:
-    """One line: the net, what goes in, what comes out."""
+    """One line: the net, what goes in, what comes out, and what holds for sizes left open."""
     inputs, outputs = (
         ", ".join(f"{name} {type_}" for name, type_ in types.items()) for types in (summary.inputs, summary.outputs)
     )
-    return f"{summary.net}: {inputs} -> {outputs}"
+    where = f" where {', '.join(summary.constraints)}" if summary.constraints else ""
+    return f"{summary.net}: {inputs} -> {outputs}{where}"
 
 
 def table(summary: Summary, depth: int | None = None, *, neurons: bool = False) -> Table:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import netdsl.layers  # noqa: F401 - fills the table of layers
+from netdsl.compiler import check_text
 from netdsl.ir.dim import symbol
 from netdsl.ir.graph import Graph, Node, Scope
 from netdsl.ir.params import Param
@@ -167,6 +168,12 @@ def test_symbolic_sizes_stay_expressions() -> None:
     assert str(summary.totals.macs) == "6*H*W"
     assert summary.as_json()["totals"]["activation_bytes"] == "8*H*W"
     assert "6*H*W" in render(summary)
+
+
+def test_the_headline_says_what_a_net_is_for() -> None:
+    summary = summarize(check_text("net n { input x: 3xHxW where H % 2 == 0, W <= 9; relu }").graph)
+    assert render(summary).splitlines()[0] == "n: x 3xHxW -> output 3xHxW where H % 2 == 0, W <= 9"
+    assert summary.as_json()["constraints"] == ["H % 2 == 0", "W <= 9"]
 
 
 def test_text_has_a_line_for_each_row_and_exact_totals() -> None:

@@ -551,6 +551,16 @@ def test_open_sizes_keep_the_image(tmp_path):
     assert load_picture(tmp_path / "x.png", port, Preparation(sizes={"H": 4, "W": 8})).shape == (1, 4, 8)
 
 
+def test_arrays_are_not_scaled(tmp_path):
+    session = Session(write_model(tmp_path / "m.onnx", ("N", 1, "H", "W")))
+    np.save(tmp_path / "x.npy", np.zeros((1, 6, 5), np.float32))
+    np.savez(tmp_path / "x.npz", image=np.zeros((2, 1, 6, 5), np.float32))
+    for file in ("x.npy", "x.npz"):
+        assert all_batches(session, tmp_path / file, preparation=Preparation(sizes={"H": 6}))
+        with pytest.raises(NetdslError, match="`image` is an array with W = 5, and 6 is asked for"):
+            all_batches(session, tmp_path / file, preparation=Preparation(sizes=SIX))
+
+
 def test_images_of_a_fixed_batch_must_be_of_one_size(tmp_path):
     for side in (4, 5):
         Image.new("L", (side, side)).save(tmp_path / f"{side}.png")

@@ -6,6 +6,8 @@ import re
 from time import perf_counter
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from netdsl.compiler import check_text
 from netdsl.diagnostics import NetdslError
@@ -139,6 +141,15 @@ def test_the_nearest_sizes(texts: list[str], value: int, nearest: list[int]) -> 
     assert not all(constraint.holds(value) for constraint in constraints)
     assert Allowed.by(constraints).nearest(value) == nearest
     assert all(constraint.holds(size) for constraint in constraints for size in nearest)
+
+
+@given(st.integers(1, 12), st.integers(1, 60), st.none() | st.integers(1, 80), st.integers(1, 100))
+def test_the_nearest_sizes_are_those_that_a_search_finds(
+    multiple: int, minimum: int, maximum: int | None, value: int
+) -> None:
+    sizes = [n for n in range(1, 200) if n % multiple == 0 and n >= minimum and (maximum is None or n <= maximum)]
+    below, above = [n for n in sizes if n <= value], [n for n in sizes if n >= value]
+    assert Allowed(multiple, minimum, maximum).nearest(value) == sorted({*below[-1:], *above[:1]})
 
 
 @pytest.mark.parametrize("text", ["", "H % 0 == 0", "H % 2 == 1", "H > 3", "H % 32 == 0 "])

@@ -66,7 +66,12 @@ def _named(session: Session, files: Sequence[str], preparation: Preparation) -> 
     if len(files) == 1 and files[0].endswith(".npz"):
         feeds = _load(Path(files[0]))
         yield Batch(
-            {port.name: _fitted(feeds.pop(port.name), port) for port in session.inputs if port.name in feeds} | feeds,
+            {
+                port.name: _fitted(feeds.pop(port.name), port, preparation)
+                for port in session.inputs
+                if port.name in feeds
+            }
+            | feeds,
             tuple(files),
         )
         return
@@ -83,7 +88,7 @@ def _named(session: Session, files: Sequence[str], preparation: Preparation) -> 
 
 def _read(path: Path, port: Port, preparation: Preparation) -> Array:
     if path.suffix == ".npy":
-        return _fitted(_load(path), port)
+        return _fitted(_load(path), port, preparation)
     return load_picture(path, port, preparation)
 
 
@@ -102,8 +107,12 @@ def _load(path: Path) -> Any:
         ) from error
 
 
-def _fitted(array: Array, port: Port) -> Array:
-    """The array with the input's element type, if nothing but precision is lost."""
+def _fitted(array: Array, port: Port, preparation: Preparation) -> Array:
+    """The array with the input's element type, if nothing but precision is lost; it must have the sizes asked for."""
+    for name, size in zip(reversed(port.shape), reversed(array.shape), strict=False):
+        if isinstance(name, str) and preparation.sizes.get(name, size) != size:
+            message = f"`{port.name}` is an array with {name} = {size}, and {preparation.sizes[name]} is asked for"
+            raise fail("E0906", message, help="`--size` scales images; scale arrays before they are saved")
     if port.dtype == "bfloat16" or not np.can_cast(array.dtype, port.dtype, "same_kind"):
         raise fail(
             "E0906",
