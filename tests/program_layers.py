@@ -133,6 +133,8 @@ def norm(w, x):
         return (f"{kind}{given}{w.pick(options)}", x) if all(size.known for size in x[-dims:]) else None
     if not x[0].known or (len(x) < 2 and kind in ("instance_norm", "lrn")):
         return None
+    if kind in ("gn", "instance_norm") and prod(size.least for size in x[1:]) < 2:  # PyTorch refuses single values
+        return None
     options = {
         "channel_ln": [" eps=0.1", " eps=0.1 bias=no"],
         "gn": [f" {w.pick([g for g in (1, 2, 3) if x[0].value % g == 0])} eps=0.1{w.pick(['', ' affine=no'])}"],
@@ -162,6 +164,22 @@ def dense(w, x):
     if x[-1].value > 3 and w.chance(6):
         return f"rbf {min(out, 3)}", (*x[:-1], w.size(min(out, 3)))
     return f"dense {w.number(out)}{bias(w)}", (*x[:-1], w.size(out))
+
+
+def sequence(w, x):
+    """A layer that takes a sequence of vectors: it reads the steps one after the other, or all at once."""
+    if len(x) != 2 or not x[1].known:
+        return None
+    kind = w.pick(["rnn", "lstm", "gru", "attention", "positions"])
+    if kind == "positions":
+        return (f"positions {w.number(x[0].value + w.upto(2))}", x) if x[0].known else None
+    if kind == "attention":
+        heads = w.pick([n for n in (1, 2, 3) if x[1].value % n == 0])
+        return f"attention {heads}{w.pick(['', ' causal=yes'])}{bias(w)}", x
+    hidden, both, last = w.upto(4, 1), w.chance(3), w.chance(4)
+    given = f"{w.pick(['', ' layers=2'])}{' bidirectional=yes' * both}{' last=yes' * last}{bias(w)}"
+    width = w.size(hidden * (1 + both))
+    return f"{kind} {w.number(hidden)}{given}", (width,) if last else (x[0], width)
 
 
 def maxout(w, x):
@@ -255,7 +273,7 @@ def enlarge(w, x):
 
 
 LAYERS = (activation, activation, conv, conv, conv, deconv, pool, pool, pool_to_size, norm, scaling, dense, maxout,
-          reshape, part, margins, enlarge)  # fmt: skip
+          sequence, reshape, part, margins, enlarge)  # fmt: skip
 
 
 # ------------------------------------------------------------------------------------------------ how it is done

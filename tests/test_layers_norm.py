@@ -16,7 +16,9 @@ from conformance import conform, one_layer, operators
 from onnx import numpy_helper
 from onnx.reference import ReferenceEvaluator
 
+from netdsl.backends import torch as torch_backend
 from netdsl.backends.onnx import LoweredModel, lower
+from netdsl.compiler import check_text
 from netdsl.ir.dim import symbol
 from netdsl.ir.graph import Graph, Node, Scope
 from netdsl.ir.params import Param
@@ -24,6 +26,7 @@ from netdsl.ir.types import DType, TensorType
 from netdsl.layer import Layer, LayerError
 from netdsl.layers.ends import Input
 from netdsl.layers.norm import BatchNorm, ChannelNorm, GroupNorm, InstanceNorm, LayerNorm, LocalResponseNorm, RmsNorm
+from netdsl.weights import Initializer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -224,6 +227,14 @@ def test_lrn_is_torch_local_response_norm(shape: tuple[int, ...], size: int, ops
     module = torch.nn.LocalResponseNorm(size, 0.5, 0.6, 2.0)
     model = conform(LocalResponseNorm(size, 0.5, 0.6, 2.0), data(*shape), reference=called(module), opset=opset)
     assert (operators(model) == ["LRN"]) == (len(shape) == 3 and size % 2 == 1)
+
+
+def test_lrn_takes_transposed_volumes() -> None:
+    graph = check_text("net n { input x: 2x3x4x5\ntranspose (3, 1, 0, 2) -> lrn 3 }").graph
+    x = torch.from_numpy(data(2, 3, 4, 5))
+    lowered = torch_backend.lower(graph, Initializer())
+    reference = F.local_response_norm(x.permute(0, 4, 2, 1, 3).contiguous(), 3)
+    torch.testing.assert_close(lowered(x), reference)
 
 
 @pytest.mark.parametrize("size", [4, 5])

@@ -198,6 +198,21 @@ BINS = {
 }
 
 
+@pytest.mark.parametrize("ceil", [False, True])
+@pytest.mark.parametrize("count_pad", [False, True])
+def test_avgpool_of_volumes_thinner_than_the_kernel(count_pad: bool, ceil: bool) -> None:
+    """torch.nn.AvgPool3d refuses these, whatever the padding; onnxruntime confirms what is computed instead."""
+
+    def reference(x: torch.Tensor) -> torch.Tensor:
+        counted = F.pad(torch.ones_like(x), [2] * 6, value=float(count_pad))
+        sums, counts = (F.avg_pool3d(F.pad(y, [0, 3] * 3), 4, 3) for y in (F.pad(x, [2] * 6), counted))
+        return (sums / counts)[:, :, :1, : 3 if ceil else 2, :2]
+
+    layer, x = AvgPool(4, 3, 2, ceil=ceil, count_pad=count_pad), data(3, 1, 5, 4)
+    conform(layer, x, reference=reference)
+    conform(layer, x, reference=reference, types=[TensorType((3, symbol("D"), 5, 4))], sizes={"D": 1})
+
+
 @pytest.mark.parametrize("opset", OPSETS)
 @pytest.mark.parametrize("cls", [AdaptiveAvgPool, AdaptiveMaxPool])
 @pytest.mark.parametrize("out", [out for bins in BINS.values() for out in bins], ids=str)

@@ -10,17 +10,21 @@ from hypothesis import HealthCheck, given, note, settings
 from models import same_shapes, weights
 from programs import programs
 
+from netdsl.agreement.torch_run import TorchRun
 from netdsl.backends.onnx_file import assemble
 from netdsl.compiler import check_text, compile_graph
 from netdsl.ir.dim import evaluate
+from netdsl.ir.graph import needed
+from netdsl.runtime import Device
 
 BATCHES = (1, 3)
 
 
+@pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel")  # PyTorch's note on its own speed
 @settings(max_examples=200, suppress_health_check=list(HealthCheck))  # programs are large, and take their time
 @given(programs)
 def test_random_programs(program):
-    """Full check, shape inference on every value, onnxruntime at batch 1 and 3, -O1 against -O0."""
+    """Full check, shape inference on every value; PyTorch and onnxruntime against float64, at batch 1 and 3."""
     note(program.text)
     graph = check_text(program.text, net="main").graph
     runs = program.runs * (len(BATCHES) // len(program.runs))  # each batch with sizes of its own
@@ -32,10 +36,13 @@ def test_random_programs(program):
     ]
     plain, optimized = (run(graph, level, inputs, symbolic="H" in runs[0]) for level in (0, 1))
     for i, (batch, shapes) in enumerate(zip(BATCHES, in_runs(program.outputs, runs), strict=True)):
-        for expected, a, b in zip(shapes.values(), plain[i], optimized[i], strict=True):
-            assert a.shape == b.shape == (batch, *expected)
-            assert np.isfinite(a).all()
-            assert np.abs(a - b).max() <= 1e-5 + 1e-4 * np.abs(a).max()
+        narrow, wide = (run_torch(graph, inputs[i], dtype) for dtype in ("float32", "float64"))
+        for expected, truth, *results in zip(shapes.values(), wide, narrow, plain[i], optimized[i], strict=True):
+            assert truth.shape == (batch, *expected)
+            assert np.isfinite(truth).all()
+            for result in results:
+                assert result.shape == truth.shape
+                assert np.abs(result - truth).max() <= 1e-5 + 1e-4 * np.abs(truth).max()
 
 
 def in_runs(shapes, runs):
@@ -66,6 +73,15 @@ def run(graph, level, inputs, *, symbolic=False):
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
     return [session.run(None, arrays) for arrays in inputs]
+
+
+def run_torch(graph, arrays, dtype):
+    """The outputs in an element type, of a module whose tensors are those of the graph."""
+    run = TorchRun(graph, weights, Device("cpu"), dtype)
+    state = {name: tuple(tensor.shape) for name, tensor in run.module.state_dict().items()}
+    written = {param.name: param.spec.shape for node in needed(graph, training=True) for param in node.params.values()}
+    assert {name: size for name, size in state.items() if not name.endswith("num_batches_tracked")} == written
+    return run.run(arrays).values()
 
 
 FOUND = {

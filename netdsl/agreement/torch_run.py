@@ -76,7 +76,7 @@ class TorchRun:
                 result = call(*tensors)
         except torch.OutOfMemoryError as error:
             raise MemoryError(f"{self.device} has not enough memory for this batch") from error
-        except RuntimeError as error:
+        except (RuntimeError, ValueError) as error:
             kind = "" if self.dtype is None else f" in {str(self.dtype).removeprefix('torch.')}"
             raise fail("E0915", f"PyTorch cannot run the net{kind}: {str(error).splitlines()[0]}") from error
         results = result if isinstance(result, dict) else {self.outputs[0]: result}
@@ -112,6 +112,9 @@ def _retype(module: fx.GraphModule, dtype: torch.dtype) -> None:
     for node in module.graph.nodes:
         node.args = fx.node.map_aggregate(node.args, other)
         node.kwargs = fx.node.map_aggregate(node.kwargs, other)
+    for part in module.modules():
+        if isinstance(part, torch.nn.RMSNorm) and part.eps is None:  # what follows from the element type stays
+            part.eps = torch.finfo(part.weight.dtype).eps
     module.recompile()
     module.to(dtype)
 

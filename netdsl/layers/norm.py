@@ -324,7 +324,10 @@ class LocalResponseNorm(Layer):
         return o.op("Div", x, o.op("Pow", o.op("Add", scaled, o.const(self.k)), o.const(self.beta)))
 
     def to_torch(self, t: TorchLowering, *inputs: Any) -> Any:
-        return t.module("nn.LocalResponseNorm", self.size, alpha=self.alpha, beta=self.beta, k=self.k)(*inputs)
+        (x,) = inputs
+        if t.output.rank > 3:  # F.local_response_norm takes views of such, and a transposed tensor has none
+            x = t.method(x, "contiguous")
+        return t.module("nn.LocalResponseNorm", self.size, alpha=self.alpha, beta=self.beta, k=self.k)(x)
 
 
 def _shape(o: Lowering, x: str) -> str:

@@ -5,7 +5,7 @@ from math import inf, prod
 from typing import Any
 
 from netdsl.arguments import Flag, OptionalSize, Positive, Size, SymmetricPadding
-from netdsl.ir.dim import Dim, Symbolic
+from netdsl.ir.dim import Dim, Symbolic, lower_bound
 from netdsl.ir.types import TensorType
 from netdsl.layer import LayerError, Lowering, TorchLowering, per_dimension, register, single
 from netdsl.layers.windows import ZERO, Slide, Windowed, need_image
@@ -122,16 +122,26 @@ class AvgPool(_Pool):
         return _average(o, inputs[0], self.slides(o.inputs[0]), count_pad=self.count_pad)
 
     def to_torch(self, t: TorchLowering, *inputs: Any) -> Any:
-        slides = self.slides(t.inputs[0])
-        pool = t.module(
-            f"nn.AvgPool{len(slides)}d",
-            single(slide.kernel for slide in slides),
-            stride=single(slide.stride for slide in slides),
-            padding=single(slide.before for slide in slides),
-            ceil_mode=self.ceil,
-            count_include_pad=self.count_pad,
-        )
-        return pool(*inputs)
+        (x,), slides = inputs, self.slides(t.inputs[0])
+        kernel, stride = (single(getattr(slide, of) for slide in slides) for of in ("kernel", "stride"))
+        if len(slides) < 3 or all((lower_bound(slide.size) or 1) >= slide.kernel for slide in slides):
+            padding = single(slide.before for slide in slides)
+            pool = t.module(
+                f"nn.AvgPool{len(slides)}d",
+                kernel,
+                stride=stride,
+                padding=padding,
+                ceil_mode=self.ceil,
+                count_include_pad=self.count_pad,
+            )
+            return pool(x)
+        # nn.AvgPool3d wants each side to hold the kernel without its padding, so the padding is made part of the input.
+        pool = t.module("nn.AvgPool3d", kernel, stride=stride)
+        around = [slide.before for slide in slides[::-1] for _ in range(2)]
+        beyond = [side for slide in slides[::-1] for side in (0, slide.overhang)]
+        counted = t.call("F.pad", t.call("torch.ones_like", x), around, value=float(self.count_pad))
+        sums, counts = (pool(t.call("F.pad", y, beyond)) for y in (t.call("F.pad", x, around), counted))
+        return t.call("operator.truediv", sums, counts)
 
 
 @register("lppool")
