@@ -73,7 +73,8 @@ class Attention(Layer):
         width = size // self.heads
         together = _linear(o, inputs[0], "in_proj_weight", "in_proj_bias" if self.bias else None)
         q, k, v = o.ops(3, "Split", together, o.const([size] * 3), axis=2)
-        apart = o.const([0, 0, self.heads, width])
+        steps = o.output.shape[0] if isinstance(o.output.shape[0], int) else 0  # 0 is as the input has it
+        apart = o.const([0, steps, self.heads, width])
         query = o.op("Mul", q, o.const(1 / sqrt(width)))
         query = o.op("Transpose", o.op("Reshape", query, apart), perm=[0, 2, 1, 3])
         key = o.op("Transpose", o.op("Reshape", k, apart), perm=[0, 2, 3, 1])
@@ -85,7 +86,7 @@ class Attention(Layer):
         if self.dropout and o.training:
             weights = Dropout(self.dropout).to_onnx(o, weights)
         heads = o.op("Transpose", o.op("MatMul", weights, value), perm=[0, 2, 1, 3])
-        joined = o.op("Reshape", heads, o.const([0, 0, size]))
+        joined = o.op("Reshape", heads, o.const([0, steps, size]))
         return _linear(o, joined, "out_proj.weight", "out_proj.bias" if self.bias else None)
 
     def to_torch(self, t: TorchLowering, *inputs: Any) -> Any:

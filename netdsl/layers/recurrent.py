@@ -86,6 +86,7 @@ class _Recurrent(Layer):
         return self.macs(output, *inputs) + biases
 
     def to_onnx(self, o: Lowering, *inputs: str) -> str:
+        steps = _known(o.inputs[0].shape[0])
         x = o.op("Transpose", inputs[0], perm=[1, 0, 2])  # onnxruntime takes the steps before the batch alone
         for number in range(self.layers):
             if number and self.dropout and o.training:
@@ -102,10 +103,10 @@ class _Recurrent(Layer):
                 **self.onnx_attributes(),
             )
             if number < self.layers - 1:
-                x = o.op("Reshape", o.op("Transpose", every, perm=[0, 2, 1, 3]), o.const([0, 0, self.width]))
+                x = o.op("Reshape", o.op("Transpose", every, perm=[0, 2, 1, 3]), o.const([steps, 0, self.width]))
         if self.last:
             return o.op("Reshape", o.op("Transpose", final, perm=[1, 0, 2]), o.const([0, self.width]))
-        return o.op("Reshape", o.op("Transpose", every, perm=[2, 0, 1, 3]), o.const([0, 0, self.width]))
+        return o.op("Reshape", o.op("Transpose", every, perm=[2, 0, 1, 3]), o.const([0, steps, self.width]))
 
     def onnx_attributes(self) -> dict[str, Any]:
         """What the operator of this layer takes beyond the size and the direction."""
@@ -223,6 +224,11 @@ class Gru(_Recurrent):
 
     def onnx_attributes(self) -> dict[str, Any]:
         return {"linear_before_reset": 1}
+
+
+def _known(steps: Dim) -> int:
+    """A size as the operator Reshape takes it: 0, as the input has it, where it is symbolic."""
+    return steps if isinstance(steps, int) else 0
 
 
 def _features(layer: Layer, x: TensorType) -> int:
