@@ -8,19 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from netdsl.cli.common import device_option, echo_json, format_option, size_option
+from netdsl.cli.common import device_option, echo_json, format_option
+from netdsl.cli.images import image_options
 
 if TYPE_CHECKING:
     from netdsl.runtime import Session
     from netdsl.runtime.feeds import Array
-
-
-def _numbers(ctx: click.Context, param: click.Parameter, text: str) -> tuple[float, ...]:
-    """One number, or several with commas between."""
-    try:
-        return tuple(float(word) for word in text.split(","))
-    except ValueError:
-        raise click.BadParameter("give one number, or one for each channel: `0.485,0.456,0.406`") from None
+    from netdsl.runtime.pictures import Preparation
 
 
 @click.command()
@@ -28,11 +22,8 @@ def _numbers(ctx: click.Context, param: click.Parameter, text: str) -> tuple[flo
 @click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
 @click.option("--top", type=click.IntRange(min=1), default=5, show_default=True, help="How many classes to show.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Write the outputs to this .npy or .npz file.")
-@click.option("--mean", default="0", callback=_numbers, help="Subtracted from scaled pixels.", show_default=True)
-@click.option("--std", default="1", callback=_numbers, help="Divides the pixels after that.", show_default=True)
-@click.option("--scale", type=float, default=1 / 255, help="Multiplies pixels from 0 to 255.  [default: 1/255]")
+@image_options
 @click.option("--tf32/--no-tf32", default=True, show_default=True, help="Let CUDA round float32 factors to TF32.")
-@size_option("Scale images to this size where the model leaves it open; repeat it for several.")
 @device_option
 @format_option
 def run(
@@ -41,11 +32,8 @@ def run(
     inputs: tuple[str, ...],
     top: int,
     output: Path | None,
-    mean: tuple[float, ...],
-    std: tuple[float, ...],
-    scale: float,
+    preparation: Preparation,
     tf32: bool,
-    sizes: dict[str, int],
     device: str,
     form: str,
 ) -> None:
@@ -59,15 +47,14 @@ def run(
 
     from netdsl.runtime import Session
     from netdsl.runtime.feeds import batches, save_arrays
-    from netdsl.runtime.pictures import Preparation
 
     if output is not None and output.suffix not in (".npy", ".npz"):
         raise click.BadParameter("the name of the file must end in .npy or .npz", param_hint="-o")
     session = Session(model, device, tf32=tf32)
-    session.need_open(sizes)
+    session.need_open(preparation.sizes)
     results: list[dict[str, Array]] = []
     shown: list[dict[str, Any]] = []
-    for batch in batches(session, inputs, Preparation(scale, mean, std, sizes)):
+    for batch in batches(session, inputs, preparation):
         outputs = session.run(batch.feeds)
         results.append(outputs)
         shown += _shown(session, outputs, batch.files, top)

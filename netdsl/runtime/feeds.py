@@ -67,7 +67,7 @@ def _named(session: Session, files: Sequence[str], preparation: Preparation) -> 
         feeds = _load(Path(files[0]))
         yield Batch(
             {
-                port.name: _fitted(feeds.pop(port.name), port, preparation)
+                port.name: fitted(feeds.pop(port.name), port, preparation)
                 for port in session.inputs
                 if port.name in feeds
             }
@@ -88,7 +88,7 @@ def _named(session: Session, files: Sequence[str], preparation: Preparation) -> 
 
 def _read(path: Path, port: Port, preparation: Preparation) -> Array:
     if path.suffix == ".npy":
-        return _fitted(_load(path), port, preparation)
+        return fitted(_load(path), port, preparation)
     return load_picture(path, port, preparation)
 
 
@@ -107,8 +107,12 @@ def _load(path: Path) -> Any:
         ) from error
 
 
-def _fitted(array: Array, port: Port, preparation: Preparation) -> Array:
-    """The array with the input's element type, if nothing but precision is lost; it must have the sizes asked for."""
+def fitted(array: Array, port: Port, preparation: Preparation) -> Array:
+    """The array with the input's element type.
+
+    Raises:
+        NetdslError: it has not the sizes asked for, or more than precision would be lost (E0906).
+    """
     for name, size in zip(reversed(port.shape), reversed(array.shape), strict=False):
         if isinstance(name, str) and preparation.sizes.get(name, size) != size:
             message = f"`{port.name}` is an array with {name} = {size}, and {preparation.sizes[name]} is asked for"

@@ -36,6 +36,11 @@ class Preparation:
     std: tuple[float, ...] = (1.0,)
     sizes: Mapping[str, int] = field(default_factory=dict)
 
+    def size(self, image: Any, port: Port) -> tuple[int, int]:
+        """Height and width that a Pillow image gets: those of the input, where it leaves them open those of `sizes`."""
+        height, width = (self.sizes.get(size) if isinstance(size, str) else size for size in port.shape[2:])
+        return height or image.height, width or image.width
+
     def apply(self, pixels: np.ndarray[Any, Any], port: Port) -> np.ndarray[Any, Any]:
         """Pixels of shape (H, W, C) as an array of shape (C, H, W) of the input's element type.
 
@@ -72,16 +77,19 @@ def load_picture(path: Path, port: Port, preparation: Preparation) -> np.ndarray
         NetdslError: the file cannot be read (E0901) or is no image, or the input takes none (E0906); Pillow is not
             installed (E0907).
     """
-    if len(port.shape) != 4 or port.shape[1] not in MODES or not ("float" in port.dtype or port.dtype == "uint8"):
+    if not takes_pictures(port):
         raise fail(
             "E0906",
             f"an image does not fit the input {port}",
             help="images fit inputs of 1, 3 or 4 channels, a height and a width; give an array as `.npy`",
         )
-    height, width = (preparation.sizes.get(size) if isinstance(size, str) else size for size in port.shape[2:])
     image = read_image(path)
-    pixels = pixels_of(image, int(port.shape[1]), height or image.height, width or image.width)
-    return preparation.apply(pixels, port)
+    return preparation.apply(pixels_of(image, int(port.shape[1]), *preparation.size(image, port)), port)
+
+
+def takes_pictures(port: Port) -> bool:
+    """Whether an input is one for images: of 1, 3 or 4 channels, a height and a width."""
+    return len(port.shape) == 4 and port.shape[1] in MODES and ("float" in port.dtype or port.dtype == "uint8")
 
 
 def read_image(path: Path) -> Any:
