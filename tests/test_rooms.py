@@ -34,11 +34,15 @@ BELOW = {
 """What each room may import of netdsl."""
 
 HEAVY = {
-    "numpy": ["netdsl.agreement", "netdsl.backends", "netdsl.checkpoints", "netdsl.weights", "netdsl.runtime"],
+    "numpy": ["netdsl.agreement", "netdsl.backends", "netdsl.checkpoints", "netdsl.weights", "netdsl.runtime",
+              "netdsl.training.data"],
     "onnx": ["netdsl.agreement.onnx_run", "netdsl.backends", "netdsl.checkpoints.onnx_model"],
     "safetensors": ["netdsl.checkpoints.safetensors_file"],
     "ml_dtypes": ["netdsl.checkpoints"],
     "onnxruntime": [],
+    "PIL": [],
+    "sklearn": [],
+    "kornia": ["netdsl.training.augment"],
     "torch": ["netdsl.agreement.torch_run", "netdsl.backends.torch", "netdsl.backends.torch_modules",
               "netdsl.training"],
 }  # fmt: skip

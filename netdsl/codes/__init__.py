@@ -1,10 +1,12 @@
 """Every diagnostic code with a title and an explanation, as `netdsl explain CODE` prints them.
 
 Codes are stable: a code is never given another meaning. E01 syntax, E02 names, E03 arguments and expressions,
-E04 shapes, E05 structure, E06 promises, E07 limits, E08 recipes, E09 files, models and devices; W01 warnings.
+E04 shapes, E05 structure, E06 promises, E07 limits, E08 recipes, E09 files, models and devices, E10 data to train on;
+W01 warnings.
 """
 
 from netdsl.codes.arguments import ARGUMENTS
+from netdsl.codes.data import DATA
 from netdsl.codes.entry import Code
 from netdsl.codes.machine import MACHINE
 from netdsl.codes.names import NAMES
@@ -15,4 +17,4 @@ from netdsl.codes.warnings import WARNINGS
 
 __all__ = ["CODES", "Code"]
 
-CODES: dict[str, Code] = {**SYNTAX, **NAMES, **ARGUMENTS, **SHAPES, **STRUCTURE, **MACHINE, **WARNINGS}
+CODES: dict[str, Code] = {**SYNTAX, **NAMES, **ARGUMENTS, **SHAPES, **STRUCTURE, **MACHINE, **DATA, **WARNINGS}

@@ -1,0 +1,152 @@
+"""The augmentations of recipes, as kornia's, drawn anew for every image of a training batch.
+
+All numbers come from PyTorch's global generator, so that a run that is resumed draws what it would have drawn.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from kornia import augmentation
+from torch import nn
+
+from netdsl import recipe
+from netdsl.diagnostics import fail
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from netdsl.diagnostics import NetdslError
+    from netdsl.ir.dim import Dim
+    from netdsl.ir.types import TensorType
+
+    Size = tuple[int, int]
+
+MARGIN = 8 / 7
+"""A crop without `pad` is cut out of an image so much larger: 224 out of 256 (Krizhevsky et al. 2012), 299 of 342."""
+VALUES_ONLY = (recipe.Colour, recipe.Contrast)
+"""What changes the values of pixels and leaves all things where they are."""
+
+
+def make_augment(words: Sequence[Any], image: TensorType) -> nn.Module | None:
+    """The module that a recipe's `augment` stands for; None where it has no words.
+
+    It takes and gives a batch of images, N x channels x height x width, of values from 0 to 1, on their device.
+    Turning, moving, scaling and shearing that follow each other are done at once, so that the image is interpolated
+    once; what comes in from outside of it is 0. It has no parameters and no state.
+
+    Args:
+        words: words of `recipe.WORDS["augment"]`.
+        image: the net's input.
+
+    Raises:
+        NetdslError: a word does not suit the input, or has an argument that it cannot have (E1009).
+    """
+    if not words:
+        return None
+    if image.rank != 3 or not image.dtype.is_float:
+        raise _impossible(f"`augment` changes images, and the input is {image}", "leave `augment` out of the recipe")
+    modules: list[nn.Module] = []
+    affine: dict[str, Any] = {}
+
+    def close() -> None:
+        if affine:
+            modules.append(augmentation.RandomAffine(**{"degrees": 0.0, **affine}, p=1.0))
+            affine.clear()
+
+    for word in words:
+        _need_sense(word, image)
+        moved = _affine(word)
+        if moved is None or set(moved) & set(affine):
+            close()
+        if moved is None:
+            modules.append(_MODULES[type(word)](word))
+        else:
+            affine.update(moved)
+    close()
+    return nn.Sequential(*modules)
+
+
+def _affine(word: Any) -> dict[str, Any] | None:
+    """The word as an argument of kornia's RandomAffine; None for one that is no affine map."""
+    match word:
+        case recipe.Rotate():
+            return {"degrees": float(word.degrees)}
+        case recipe.Shift():
+            return {"translate": (float(word.fraction), float(word.fraction))}
+        case recipe.Rescale():
+            return {"scale": (1.0 - word.by, 1.0 + word.by)}
+        case recipe.Stretch():
+            return {"scale": (1.0 - word.by, 1.0 + word.by, 1.0, 1.0)}
+        case recipe.Shear():
+            return {"shear": float(word.degrees)}
+    return None
+
+
+_MODULES: dict[type, Callable[[Any], Any]] = {
+    recipe.Flip: lambda word: augmentation.RandomHorizontalFlip(float(word.p)),
+    recipe.Crop: lambda word: augmentation.RandomCrop(_pair(word.size), padding=word.pad or None),
+    recipe.Colour: lambda word: augmentation.ColorJitter(saturation=float(word.by), hue=float(word.by)),
+    recipe.Contrast: lambda word: augmentation.ColorJitter(brightness=float(word.by), contrast=float(word.by)),
+}
+
+
+def _need_sense(word: Any, image: TensorType) -> None:
+    """Refuse arguments that make no map, and changes of colour where there are no colours."""
+    match word:
+        case recipe.Rotate() if word.degrees > 360:
+            raise _impossible(f"a turn has at most 360 degrees, not {word.degrees}", "`rotate 180` turns in any way")
+        case recipe.Shear() if word.degrees >= 90:
+            raise _impossible(f"a shear has less than 90 degrees, not {word.degrees}", "`shear 10` is usual")
+        case recipe.Rescale() | recipe.Stretch() if word.by >= 1:
+            kind = type(word).__name__.lower()
+            raise _impossible(f"`{kind}` must be by less than 1, since an image of no size is none", f"`{kind} 0.2`")
+        case recipe.Colour() if word.by > 0.5:
+            raise _impossible(f"hue changes by at most half a circle, 0.5, not {word.by}", "`colour 0.1` is usual")
+        case recipe.Colour() if image.shape[0] != 3:
+            raise _impossible(f"`colour` changes hue and saturation of 3 channels, and the input is {image}",
+                              "`contrast` changes brightness and contrast of any image")  # fmt: skip
+
+
+def size_before(words: Sequence[Any], size: tuple[Dim, Dim]) -> tuple[Size | None, bool]:
+    """Height and width that training images must have so that the crops among `words` end in the input's `size`.
+
+    The size of a crop with `pad` is that of the whole image, and one without is cut out of an image `MARGIN` times
+    as large. Sizes that the input leaves open are those of the last crop.
+
+    Returns:
+        The size, None where there are no crops; and whether it is larger than the input, so that images are scaled.
+
+    Raises:
+        NetdslError: the crops end in another size, or one is larger than what it is cut out of (E1009).
+    """
+    crops = [word for word in words if isinstance(word, recipe.Crop)]
+    if not crops:
+        return None, False
+    end = _pair(crops[-1].size)
+    if any(isinstance(due, int) and due != given for due, given in zip(size, end, strict=True)):
+        wanted = " x ".join(map(str, size))
+        raise _impossible(f"a crop gives the input its size, {wanted}, and the last gives {end[0]} x {end[1]}",
+                          f"`crop {size[0]}`" if size[0] == size[1] else f"`crop [{size[0]}, {size[1]}]`")  # fmt: skip
+    first = _pair(crops[0].size)
+    start = first if crops[0].pad else (round(first[0] * MARGIN), round(first[1] * MARGIN))
+    there = start
+    for crop in crops:
+        cut = _pair(crop.size)
+        if any(side > whole + 2 * crop.pad for side, whole in zip(cut, there, strict=True)):
+            raise _impossible(f"{cut[0]} x {cut[1]} is cut out of {there[0]} x {there[1]}",
+                              "put the crops in order, the largest first")  # fmt: skip
+        there = cut
+    return start, start != end
+
+
+def _pair(size: int | tuple[int, ...]) -> Size:
+    if isinstance(size, int):
+        return size, size
+    if len(size) != 2:
+        raise _impossible(f"a crop has a height and a width, not {len(size)} sizes", "`crop 224`")
+    return size[0], size[1]
+
+
+def _impossible(problem: str, remedy: str) -> NetdslError:
+    return fail("E1009", problem, help=remedy)

@@ -1,0 +1,87 @@
+"""Arrays in an `.npz` file, under the names that Keras gives its data sets."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from netdsl.diagnostics import fail
+from netdsl.training.data.parts import Array, Found, Part, broken
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PAIRS = (("x_train", "y_train"), ("images", "labels"), ("x", "y"))
+"""The names of inputs and targets, as they are looked for."""
+HELD = {"val": ("x_val", "y_val"), "test": ("x_test", "y_test")}
+LABELS = "names"
+"""The names of the classes, an array of strings, where there are any."""
+
+
+def read_npz(path: Path) -> Found:
+    """An archive of inputs and targets.
+
+    They are called `x_train` and `y_train`, with `x_val`, `y_val`, `x_test` and `y_test` where there are such splits;
+    or, where there are none, `images` and `labels`, or `x` and `y`.
+
+    Arrays of bytes with 3 or 4 dimensions are images, the channels last or, where only that can be meant, first.
+    All others are numbers, which are taken as they are. `names` may name the classes.
+
+    Raises:
+        NetdslError: the file cannot be read (E0901) or is broken (E1002), holds no such arrays (E1001), or inputs and
+            targets differ in number (E1003).
+    """
+    arrays = _load(path)
+    found = next(((x, y) for x, y in PAIRS if x in arrays and y in arrays), None)
+    if found is None:
+        raise fail(
+            "E1001",
+            f"`{path}` holds {', '.join(f'`{name}`' for name in arrays) or 'nothing'}, and none of the pairs "
+            + ", ".join(f"`{x}` and `{y}`" for x, y in PAIRS),
+            help="give inputs and targets such names: `numpy.savez(file, x_train=..., y_train=...)`",
+        )
+    held = {split: _part(path, arrays, x, y) for split, (x, y) in HELD.items() if x in arrays and found[0] == "x_train"}
+    labels = tuple(str(name) for name in arrays[LABELS].ravel()) if LABELS in arrays else ()
+    return Found(str(path), _part(path, arrays, *found), held.get("val"), held.get("test"), labels)
+
+
+def _load(path: Path) -> dict[str, Array]:
+    try:
+        loaded: Any = np.load(path, allow_pickle=False)
+        if not isinstance(loaded, np.lib.npyio.NpzFile):
+            raise broken(path, "is one array, not an archive of them", "write it with `numpy.savez`")
+        with loaded:
+            return dict(loaded)
+    except OSError as error:
+        raise fail("E0901", f"cannot read `{path}`: {(error.strerror or str(error)).lower()}") from error
+    except (ValueError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
+        raise broken(
+            path, f"is not a whole archive of arrays: {error}", "write it with `numpy.savez`, without objects"
+        ) from error
+
+
+def _part(path: Path, arrays: dict[str, Array], x: str, y: str) -> Part:
+    if y not in arrays:
+        raise fail("E1001", f"`{path}` holds `{x}` and no `{y}`", help=f"add the targets under the name `{y}`")
+    inputs, targets = arrays[x], arrays[y]
+    for name, array in ((x, inputs), (y, targets)):
+        if array.ndim == 0 or array.dtype.kind not in "biuf":
+            shown = f"{array.dtype.name} {'x'.join(map(str, array.shape)) or 'scalar'}"
+            raise broken(path, f"must hold numbers in `{name}`, one entry for each sample, and has a {shown} there",
+                         "save it as an array of numbers")  # fmt: skip
+    if len(inputs) != len(targets):
+        raise fail(
+            "E1003",
+            f"`{path}` must have one target for each sample, and `{x}` has {len(inputs):,}, `{y}` {len(targets):,}",
+            help="save the arrays anew, with as many entries in both",
+        )
+    return Part(_channels_last(inputs), targets)
+
+
+def _channels_last(array: Array) -> Array:
+    if array.dtype == np.uint8 and array.ndim == 4 and array.shape[3] not in (1, 3, 4) and array.shape[1] in (1, 3, 4):
+        return array.transpose(0, 2, 3, 1)
+    return array

@@ -1,0 +1,83 @@
+"""Images in a directory for each class, as PyTorch's and Keras's users keep them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from netdsl.diagnostics import fail
+from netdsl.training.data.parts import Found, Part
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ENDINGS = (".bmp", ".gif", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
+
+
+def class_folders(folder: Path) -> list[Path]:
+    """The subdirectories in the order of their names, hidden ones left out."""
+    return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+
+
+def read_folders(folder: Path) -> Found:
+    """A directory with subdirectories of images, or with such directories `train` and `val`, `test` or both.
+
+    The classes are the names of the subdirectories in alphabetical order; an image may lie deeper in one. Files that
+    are hidden or have no ending of an image are no samples.
+
+    Raises:
+        NetdslError: there are no classes (E1001), one is empty (E1006), or the splits have others (E1003).
+    """
+    splits = {path.name: path for path in class_folders(folder)}
+    if "train" not in splits:
+        labels = tuple(splits)
+        return Found(str(folder), _read(folder, labels), labels=labels)
+    train = splits["train"]
+    labels = tuple(path.name for path in class_folders(train))
+    if not labels:
+        raise fail("E1001", f"`{train}` has no subdirectories", help="put the images of each class into one")
+    others = {}
+    for name in ("val", "test"):
+        if name not in splits:
+            continue
+        own = tuple(path.name for path in class_folders(splits[name]))
+        if own != labels:
+            first, second = (sorted(set(one) - set(two)) for one, two in ((labels, own), (own, labels)))
+            raise fail(
+                "E1003",
+                f"`{train}` and `{splits[name]}` must have the same classes, and "
+                + "; ".join(
+                    f"only the {'first' if missing is first else 'second'} has {_listed(missing)}"
+                    for missing in (first, second)
+                    if missing
+                ),
+                help="give both the same subdirectories",
+            )
+        others[name] = _read(splits[name], labels)
+    return Found(str(folder), _read(train, labels), others.get("val"), others.get("test"), labels)
+
+
+def _read(folder: Path, labels: tuple[str, ...]) -> Part:
+    files: list[Path] = []
+    counts = []
+    for label in labels:
+        own = [path for path in sorted((folder / label).rglob("*")) if _is_image(path)]
+        if not own:
+            raise fail(
+                "E1006",
+                f"the class `{label}` has no image in `{folder / label}`",
+                help=f"put images of {', '.join(ENDINGS)} there, or remove the directory",
+            )
+        files += own
+        counts.append(len(own))
+    return Part(files, np.repeat(np.arange(len(labels)), counts))
+
+
+def _is_image(path: Path) -> bool:
+    return path.suffix.lower() in ENDINGS and not path.name.startswith(".")
+
+
+def _listed(names: list[str]) -> str:
+    shown = ", ".join(f"`{name}`" for name in names[:5])
+    return shown if len(names) <= 5 else f"{shown} and {len(names) - 5} more"

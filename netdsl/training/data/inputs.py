@@ -1,0 +1,182 @@
+"""The inputs of each split as the net takes them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+import torch
+
+from netdsl import recipe
+from netdsl.diagnostics import fail
+from netdsl.ir.dim import Symbolic
+from netdsl.ir.types import DType, format_shape
+from netdsl.runtime.pictures import MODES
+from netdsl.training.augment import VALUES_ONLY, size_before
+from netdsl.training.batches import Samples
+from netdsl.training.data.moments import Moments
+from netdsl.training.data.pictures import Pictures
+from netdsl.training.data.targets import matches
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from netdsl.diagnostics import NetdslError
+    from netdsl.ir.dim import Dim
+    from netdsl.ir.graph import Graph
+    from netdsl.ir.types import TensorType
+    from netdsl.training.data.parts import Array, Part
+
+    Shape: TypeAlias = tuple[int, int, int]
+
+
+def picture_shapes(
+    graph: Graph, words: Sequence[Any], sizes: Mapping[str, int], *, targets_stay: bool
+) -> tuple[Shape, Shape]:
+    """Channels, height and width of training images, and those of all others, which the net takes as they are.
+
+    Args:
+        graph: a net with one input.
+        words: the recipe's augmentations.
+        sizes: values of sizes that the input leaves open.
+        targets_stay: whether targets belong to positions of the image, which no augmentation may move.
+
+    Raises:
+        NetdslError: the input takes no images, or has open sizes (E1008); an augmentation is not possible (E1009).
+    """
+    image = graph.inputs[0].type
+    if image.rank != 3 or image.shape[0] not in MODES or not (image.dtype.is_float or image.dtype is DType.UINT8):
+        raise _misfit(
+            f"an image does not fit the input, {image}: it takes 1, 3 or 4 channels, a height and a width",
+            "let the net begin with `input image: 1x28x28`, and a layer on vectors with `flatten`",
+        )
+    moving = [word for word in words if not isinstance(word, VALUES_ONLY)]
+    if targets_stay and moving:
+        raise fail("E1009", f"`{type(moving[0]).__name__.lower()}` moves what is in the image, and its targets, one "
+                            "for each position, would stay", help="leave it out of the recipe")  # fmt: skip
+    height, width = (_fixed(dim, sizes) for dim in image.shape[1:])
+    start, _ = size_before(words, (height, width))
+    last = [word.size for word in words if isinstance(word, recipe.Crop)]
+    end: Any = (last[-1], last[-1]) if last and isinstance(last[-1], int) else last[-1] if last else (height, width)
+    for dim in end:
+        if not isinstance(dim, int):
+            raise _misfit(f"the input {image} leaves the size `{dim}` open, and images of a batch need one",
+                          f"give it: `--size {dim}=224`, or `crop 224` in the recipe")  # fmt: skip
+    bound = dict(zip(map(str, image.shape[1:]), end, strict=True))
+    _need_constraints(graph, bound)
+    channels = int(image.shape[0])  # type: ignore[arg-type]  # one of MODES
+    return (channels, *(start or end)), (channels, *end)
+
+
+def fit_pictures(part: Part, targets: torch.Tensor, shape: Shape, image: TensorType, workers: int | None) -> Pictures:
+    """Images that become `shape` when they are read.
+
+    Raises:
+        NetdslError: arrays have another number of dimensions or channels than images do (E1008), or targets belong to
+            positions of images that would be scaled (E1008).
+    """
+    if isinstance(part.inputs, np.ndarray):
+        own = part.inputs.shape[1:]
+        if part.inputs.ndim > 4 or (len(own) == 3 and own[2] not in MODES):
+            raise _misfit(
+                f"an image is height x width, or that and 1, 3 or 4 channels, and the data are {format_shape(own)}",
+                "save images with the channels last, or arrays of float32",
+            )
+    if targets.ndim > 2 and (not isinstance(part.inputs, np.ndarray) or part.inputs.shape[1:3] != shape[1:]):
+        raise _misfit(
+            f"targets belong to positions of the image, and images would be scaled to {shape[1]} x {shape[2]}",
+            "give arrays of images of that size",
+        )
+    return Pictures(part.inputs, targets, shape, _torch_dtype(image), workers)
+
+
+def need_no_scaling(graph: Graph, words: Sequence[Any]) -> None:
+    """Refuse crops that need larger images, for arrays of numbers, which are not scaled (E1009)."""
+    kind = graph.inputs[0].type
+    if kind.rank == 3 and size_before(words, (kind.shape[1], kind.shape[2]))[1]:
+        raise fail(
+            "E1009",
+            "a crop without `pad` is cut out of a larger image, and arrays of numbers are not scaled",
+            help="write `pad=4` after it, or give images as bytes (uint8)",
+        )
+
+
+def fit_numbers(part: Part, where: str, targets: torch.Tensor, graph: Graph) -> Samples:
+    """Arrays that the net takes as they are: of the shape of its input, or images with the channels last or left out.
+
+    Args:
+        part: the samples.
+        where: what a message calls them.
+        targets: what belongs to them.
+        graph: a net with one input.
+
+    Raises:
+        NetdslError: shape or element type are others (E1008), or a number is not finite (E1002).
+    """
+    kind = graph.inputs[0].type
+    array = part.inputs
+    assert isinstance(array, np.ndarray)  # noqa: S101 - what is no array are pictures
+    own = array.shape[1:]
+    if matches(own, kind.shape):
+        fitted = array
+    elif kind.rank == 3 and len(own) == 3 and matches((own[2], *own[:2]), kind.shape):
+        fitted = array.transpose(0, 3, 1, 2)
+    elif kind.rank == 3 and len(own) == 2 and matches((1, *own), kind.shape):
+        fitted = array[:, None]
+    else:
+        raise _misfit(f"the input takes {kind}, and a sample of {where} is {format_shape(own)}",
+                      "give the `input` this shape, or reshape the arrays")  # fmt: skip
+    wanted = "float32" if kind.dtype is DType.BFLOAT16 else kind.dtype.value
+    if not np.can_cast(array.dtype, wanted, "same_kind"):
+        raise _misfit(f"the input takes {kind.dtype.value}, and {where} hold {array.dtype.name}",
+                      f"convert them: `x.astype('{wanted}')`")  # fmt: skip
+    with np.errstate(over="ignore"):
+        values = np.array(fitted, wanted, order="C")
+    if kind.dtype.is_float and not (finite := np.isfinite(values)).all():
+        sample = int(np.argwhere(~finite)[0][0])
+        raise fail("E1002", f"numbers must be finite in {wanted}, and sample {sample} of {where} has another",
+                   help="remove the sample, or fill what is missing")  # fmt: skip
+    _need_constraints(graph, dict(zip(map(str, kind.shape), values.shape[1:], strict=True)))
+    _need_tokens(graph, values, where)
+    return Samples(torch.from_numpy(values).to(_torch_dtype(kind)), targets)
+
+
+def number_moments(samples: Samples) -> Moments:
+    """Mean and deviation of the numbers along the first axis of a sample."""
+    moments = Moments(samples.inputs.shape[1])
+    moments.add(samples.inputs)
+    return moments
+
+
+def _need_tokens(graph: Graph, values: Array, where: str) -> None:
+    """Refuse tokens that a table has no vector for, which would stop a GPU at some later moment."""
+    for node in graph.nodes:
+        if node.layer.kind == "embedding" and graph.inputs[0] in node.inputs:
+            count = node.layer.arguments()["count"]
+            if len(values) and not 0 <= values.min() <= values.max() < count:
+                raise _misfit(
+                    f"`{node.name}` takes tokens from 0 to {count - 1}, and {where} have tokens from "
+                    f"{values.min()} to {values.max()}",
+                    f"a table for them has {values.max() + 1} vectors",
+                )
+
+
+def _need_constraints(graph: Graph, sizes: Mapping[str, int]) -> None:
+    for constraint in graph.constraints:
+        if constraint.size in sizes and not constraint.holds(sizes[constraint.size]):
+            raise _misfit(f"the net requires `{constraint.text}`, and {constraint.size} is {sizes[constraint.size]}",
+                          "give another size")  # fmt: skip
+
+
+def _fixed(dim: Dim, sizes: Mapping[str, int]) -> Dim:
+    return sizes.get(str(dim), dim) if isinstance(dim, Symbolic) else dim
+
+
+def _torch_dtype(kind: TensorType) -> torch.dtype:
+    dtype = getattr(torch, kind.dtype.value)
+    assert isinstance(dtype, torch.dtype)  # noqa: S101 - PyTorch has them under the same names
+    return dtype
+
+
+def _misfit(problem: str, remedy: str) -> NetdslError:
+    return fail("E1008", problem, help=remedy)

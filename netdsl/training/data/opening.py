@@ -1,0 +1,140 @@
+"""From the name of a data set to what the trainer takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from netdsl.diagnostics import fail
+from netdsl.training.data.inputs import fit_numbers, fit_pictures, need_no_scaling, number_moments, picture_shapes
+from netdsl.training.data.pictures import MOST_BYTES, prepare
+from netdsl.training.data.reading import read_data
+from netdsl.training.data.splits import with_validation
+from netdsl.training.data.targets import fit_targets
+from netdsl.training.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from netdsl.diagnostics import Diagnostic
+    from netdsl.ir.graph import Graph
+    from netdsl.training.batches import Samples
+    from netdsl.training.data.moments import Moments
+    from netdsl.training.data.pictures import Pictures
+
+    Source = Samples | Pictures
+
+
+@dataclass(frozen=True)
+class Data:
+    """Samples that fit a net.
+
+    Attributes:
+        name: the source as it was asked for.
+        train: the samples to learn from. They and the others have `len` and `batches(size, order, rank=, world=)`.
+        val: the samples that each epoch is judged by.
+        test: samples that are neither; None where the source has no more.
+        labels: the names of the classes; empty where the source has none.
+        mean: the mean of each channel of the training samples as `batches` gives them, images from 0 to 1, without
+            augmentation; empty where the net takes whole numbers.
+        std: their deviation; 1 for a constant channel.
+        skipped: what was wrong with images that were left out.
+    """
+
+    name: str
+    train: Samples | Pictures
+    val: Samples | Pictures
+    test: Samples | Pictures | None
+    labels: tuple[str, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    skipped: tuple[Diagnostic, ...]
+
+
+def open_data(
+    spec: str | Path,
+    graph: Graph,
+    settings: Settings | None = None,
+    *,
+    val: float | None = None,
+    sizes: Mapping[str, int] | None = None,
+    skip_bad: bool = False,
+    most_bytes: int = MOST_BYTES,
+    workers: int | None = None,
+) -> Data:
+    """Read data, and make them fit a net.
+
+    Images become grey or coloured, are scaled until they cover the net's input and cropped to its middle, as `netdsl
+    run` does; where the recipe crops training images at random, these are larger before (`netdsl.training.augment`).
+    Numbers are taken as they are. Everything that a run would stumble over later is found here.
+
+    Args:
+        spec: `digits`, or a directory or a file, as `read_data` takes them.
+        graph: the net, as it was written.
+        settings: the recipe: its augmentation, batch size, loss and seed; None for defaults.
+        val: the fraction of the training data to validate by; None takes what the source sets apart for validation, or
+            for tests, or else 0.2.
+        sizes: values of sizes that the input leaves open.
+        skip_bad: leave out images that cannot be read.
+        most_bytes: images of a split that take no more are kept in memory; others are read anew for each epoch.
+        workers: processes that read images; None takes one for each core, or none for a few images.
+
+    Raises:
+        NetdslError: what is wrong with the data, in themselves or for this net (E0901, E0907, E1001 to E1009).
+    """
+    settings = settings or Settings()
+    if len(graph.inputs) != 1:
+        names = ", ".join(f"`{node.name}`" for node in graph.inputs)
+        raise fail("E1008", f"data have one input, and the net takes {len(graph.inputs)}: {names}",
+                   help="train a net of one input")  # fmt: skip
+    found = read_data(spec)
+    for name, part in found.parts.items():
+        if not len(part):
+            raise fail("E1006", f"the {name} data of `{found.name}` have no samples", help="add samples")
+    found = with_validation(found, val, settings.seed)
+    targets = fit_targets(found, graph, settings.loss)
+    if settings.batch > len(found.train):
+        raise fail(
+            "E1006",
+            f"a batch takes {settings.batch:,} samples, and `{found.name}` has {len(found.train):,} to learn from",
+            help=f"`batch {len(found.train)}` in the recipe, or fewer",
+        )
+    if found.train.pictures:
+        moved = any(values.ndim > 2 for values in targets.values())
+        shapes = picture_shapes(graph, settings.augment, sizes or {}, targets_stay=moved)
+        pictures = {
+            name: fit_pictures(part, targets[name], shapes[name != "training"], graph.inputs[0].type, workers)
+            for name, part in found.parts.items()
+        }
+        splits, mean, std, skipped = _read_all(pictures, skip_bad=skip_bad, most_bytes=most_bytes)
+    else:
+        need_no_scaling(graph, settings.augment)
+        samples = {
+            name: fit_numbers(part, f"the {name} data of `{found.name}`", targets[name], graph)
+            for name, part in found.parts.items()
+        }
+        splits, skipped = dict(samples), ()
+        mean, std = number_moments(samples["training"]).result()
+    if not graph.inputs[0].type.dtype.is_float:
+        mean, std = (), ()
+    return Data(
+        found.name, splits["training"], splits["validation"], splits.get("test"), found.labels, mean, std, skipped
+    )
+
+
+def _read_all(
+    pictures: dict[str, Pictures], *, skip_bad: bool, most_bytes: int
+) -> tuple[dict[str, Samples | Pictures], tuple[float, ...], tuple[float, ...], tuple[Diagnostic, ...]]:
+    """The images of each split, mean and deviation of the training images, and what was wrong with those left out."""
+    splits: dict[str, Samples | Pictures] = {}
+    moments: dict[str, Moments] = {}
+    skipped: list[Diagnostic] = []
+    for name, split in pictures.items():
+        splits[name], moments[name], bad = prepare(split, skip_bad=skip_bad, most_bytes=most_bytes)
+        skipped += bad
+        if not len(splits[name]):
+            raise fail(
+                "E1006", f"none of the images of the {name} data can be read", help="give images that can be read"
+            )
+    return splits, *moments["training"].result(1 / 255), tuple(skipped)

@@ -1,0 +1,106 @@
+"""What belongs to each sample, as the net's output and the loss take it."""
+
+from __future__ import annotations
+
+from itertools import zip_longest
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from netdsl import recipe
+from netdsl.diagnostics import fail
+
+if TYPE_CHECKING:
+    from netdsl.diagnostics import NetdslError
+    from netdsl.ir.dim import Dim
+    from netdsl.ir.graph import Graph
+    from netdsl.training.data.parts import Array, Found
+
+
+def fit_targets(found: Found, graph: Graph, loss: Any) -> dict[str, torch.Tensor]:
+    """The targets of each split: class numbers (int64), or values (float32) of the shape of the net's first output.
+
+    Numbers of classes are N, or N x positions where the output is classes x positions. Values of the shape of the
+    output are truth values from 0 to 1, or anything where the loss is `quadratic`.
+
+    Raises:
+        NetdslError: a target is out of range (E1004), or the net has other classes (E1007).
+    """
+    output = next(iter(graph.outputs.values())).type
+    if not output.rank:
+        raise fail("E1007", "the net gives one number without a shape, and learns one for each class at least",
+                   help="end it with `dense classes`")  # fmt: skip
+    fitted = {}
+    for name, part in found.parts.items():
+        where = f"the {name} data of `{found.name}`"
+        targets = part.targets
+        if targets.ndim > 1 and matches(targets.shape[1:], output.shape):
+            fitted[name] = _values(targets, where, loss)
+            continue
+        numbers = targets[:, 0] if targets.shape[1:] == (1,) else targets  # Keras keeps them so
+        if not matches(numbers.shape[1:], output.shape[1:]):
+            shown = "x".join(map(str, targets.shape[1:])) or "one number"
+            raise fail(
+                "E1007",
+                f"the net gives {output} for each sample, and a target of {where} is {shown}",
+                help="targets are class numbers, one for each position of the output, or values of the output's shape",
+            )
+        fitted[name] = _numbers(numbers, where)
+    whole = [values for values in fitted.values() if not values.is_floating_point()]
+    classes = len(found.labels) or max((int(values.max()) + 1 for values in whole), default=output.shape[0])
+    _need_classes(found, graph, classes, output.shape[0])
+    if found.labels and whole and (most := max(int(values.max()) for values in whole)) >= len(found.labels):
+        raise _out_of_range(
+            f"there are {len(found.labels)} classes from 0, and `{found.name}` has one of number {most}"
+        )
+    return fitted
+
+
+def _need_classes(found: Found, graph: Graph, classes: Dim, outputs: Dim) -> None:
+    if classes != outputs:
+        raise fail(
+            "E1007",
+            f"the net has {outputs} outputs, and `{found.name}` has {classes} classes",
+            help=f"give the net that many: `--set classes={classes}`, where it has such a parameter",
+        )
+    if found.labels and graph.labels and found.labels != graph.labels:
+        pairs = zip_longest(found.labels, graph.labels, fillvalue="")
+        number, (ours, theirs) = next((n, pair) for n, pair in enumerate(pairs) if pair[0] != pair[1])
+        raise fail(
+            "E1007",
+            f"class {number} is called `{ours}` in the data and `{theirs}` in the net",
+            help="give the net the `labels` of the data, in their order, or none",
+        )
+
+
+def matches(shape: tuple[int, ...], dims: tuple[Dim, ...]) -> bool:
+    """Whether sizes are those that a type fixes; a size that it leaves open is any, and the same wherever it stands."""
+    bound: dict[Dim, int] = {}
+    return len(shape) == len(dims) and all(
+        size == dim if isinstance(dim, int) else bound.setdefault(dim, size) == size
+        for size, dim in zip(shape, dims, strict=True)
+    )
+
+
+def _values(targets: Array, where: str, loss: Any) -> torch.Tensor:
+    values = targets.astype(np.float32)
+    inside = np.isfinite(values) if isinstance(loss, recipe.Quadratic) else (values >= 0) & (values <= 1)
+    if not inside.all():
+        sample = int(np.argwhere(~inside)[0][0])
+        due = "finite" if isinstance(loss, recipe.Quadratic) else "from 0 to 1"
+        raise _out_of_range(f"truth values must be {due}, and sample {sample} of {where} has another")
+    return torch.from_numpy(values)
+
+
+def _numbers(targets: Array, where: str) -> torch.Tensor:
+    whole = np.isfinite(targets) & (targets >= 0) & (targets == np.floor(targets)) & (targets < 2**31)
+    if not whole.all():
+        place = tuple(np.argwhere(~whole)[0])
+        raise _out_of_range(f"a class is a whole number from 0, and sample {place[0]} of {where} has "
+                            f"{targets[place]}")  # fmt: skip
+    return torch.from_numpy(targets.astype(np.int64))
+
+
+def _out_of_range(problem: str) -> NetdslError:
+    return fail("E1004", problem, help="number the classes from 0: `numpy.unique(y, return_inverse=True)`")
