@@ -110,6 +110,33 @@ def test_a_dense_layer_sees_everything_and_so_does_what_follows() -> None:
     assert fields(net)[-2:] == [WHOLE, WHOLE]
 
 
+@pytest.mark.parametrize("kind", ["lstm", "gru", "rnn", "attention"])
+def test_layers_that_read_sequences_see_all_of_them(kind: str) -> None:
+    net = Builder(symbol("T"), 8)
+    net.add("relu")
+    net.add(kind, **({"heads": 2} if kind == "attention" else {"hidden": 4}))
+    net.add("relu")
+    assert fields(net)[-2:] == [WHOLE, WHOLE]
+
+
+def test_tokens_have_no_receptive_field_and_tied_weights_count_once() -> None:
+    text = """net a {
+        input tokens: [T] int64 where T <= 9
+        wte: embedding 10 4
+        positions 9 -> attention 2 causal=yes
+        reuse wte
+    }"""
+    summary = summarize(check_text(text).graph)
+    assert [row.view for row in summary.rows] == [None] * 5
+    assert [row.shared for row in summary.rows] == [False, False, False, False, True]
+    assert summary.totals.params == 10 * 4 + 9 * 4 + 4 * (4 * 4 + 4)
+    attention, tied = summary.rows[-2:]
+    steps = symbol("T", maximum=9)
+    assert attention.figures.macs == 4 * steps * 16 + 2 * steps * steps * 4
+    assert tied.figures.macs == steps * 4 * 10
+    assert tied.figures.connections == tied.figures.macs
+
+
 def test_shared_parameters_count_once() -> None:
     net = Builder(8)
     first = net.add("dense", "fc", out=8)
