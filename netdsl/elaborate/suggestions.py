@@ -20,6 +20,8 @@ LAYERS_ELSEWHERE = {
     "local_response_norm": "lrn", "max_pooling": "maxpool", "average_pooling": "avgpool", "average_pool": "avgpool",
     "global_average_pooling": "global_avgpool", "global_max_pooling": "global_maxpool", "swish": "silu",
     "concatenate": "concat", "cat": "concat", "multiply": "mul", "residual": "skip", "zero_padding": "pad",
+    "simple_rnn": "rnn", "multihead_attention": "attention", "self_attention": "attention",
+    "positional_embedding": "positions", "position_embedding": "positions",
 }  # fmt: skip
 """What other frameworks call some layers."""
 
@@ -29,6 +31,8 @@ ARGUMENTS_ELSEWHERE = {
     "out_channels": "out", "out_features": "out", "filters": "out", "units": "out", "output_size": "out",
     "output_padding": "out_pad", "use_bias": "bias", "epsilon": "eps", "dim": "axis", "start_dim": "start",
     "scale_factor": "scale", "upscale_factor": "r", "ceil_mode": "ceil", "count_include_pad": "count_pad",
+    "hidden_size": "hidden", "num_layers": "layers", "nonlinearity": "act", "num_heads": "heads", "is_causal": "causal",
+    "num_embeddings": "count", "embedding_dim": "dim", "embed_dim": "dim",
 }  # fmt: skip
 """What other frameworks call some arguments of layers."""
 
