@@ -22,6 +22,7 @@ from netdsl.layers.pool import MaxPool
 from netdsl.layers.regularise import Dropout
 from netdsl.layers.shape import Flatten, Identity, Reshape
 from netdsl.passes import OPTIMIZATIONS, optimize
+from netdsl.passes.standardize import standardize
 
 if TYPE_CHECKING:
     from netdsl.layer import Layer
@@ -265,3 +266,30 @@ def test_long_chains(layers: list[Layer], left: list[str]) -> None:
     graph = optimize(chain((4, 1, 1), *layers * (3000 // len(layers))), 1)
     assert kinds(graph) == ["input", *left]
     assert np.isfinite(run(graph, sample(1, 4, 1, 1))[0]).all()
+
+
+def test_statistics_of_the_data_go_into_the_net() -> None:
+    graph = chain(IMAGE, Conv(6, 3), MaxPool(2))
+    mean, std, x = [0.1, 0.2, 0.3, 0.4], [1.0, 2.0, 3.0, 4.0], sample(3, *IMAGE)
+    standard = standardize(graph, mean, std)
+    verify(standard)
+    assert [node.name for node in standard.nodes] == ["x", "normalize0", "l0", "l1"]
+    by_hand = (x - np.reshape(mean, (4, 1, 1))) / np.reshape(std, (4, 1, 1))
+    (expected,) = run(graph, by_hand.astype(np.float32))
+    np.testing.assert_allclose(run(standard, x)[0], expected, rtol=1e-4, atol=1e-5)
+    same_results(standard, *IMAGE)
+
+
+def test_every_reader_of_the_input_gets_standardized_data() -> None:
+    sketch = Sketch(*VECTOR)
+    sketch.add("total", Add(), sketch.x, sketch.add("normalize0", Dense(12), sketch.x))
+    standard = standardize(sketch.graph(), [1.0], [2.0])
+    verify(standard)
+    assert [node.name for node in standard.nodes] == ["x", "normalize1", "normalize0", "total"]
+    x = sample(3, *VECTOR)
+    np.testing.assert_allclose(run(standard, x)[0], run(sketch.graph(), (x - 1) / 2)[0], rtol=1e-4, atol=1e-5)
+
+
+def test_a_net_that_normalizes_its_input_is_left_as_it_is() -> None:
+    graph = chain(IMAGE, Normalize((0.5,), (0.2,)), Conv(6, 3))
+    assert standardize(graph, [0.1], [1.0]) is graph
