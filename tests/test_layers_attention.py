@@ -144,7 +144,8 @@ def test_macs_of_vit_b_16() -> None:
 ERRORS: list[tuple[Layer, TensorType, str, str | None, str]] = [
     (Attention(2), TensorType((6,)), "E0401", None, "flatten"),
     (Attention(2), TensorType((3, 5, 6)), "E0401", None, ""),
-    (Attention(2), TensorType((5, 6), DType.INT64), "E0409", None, "float32"),
+    (Attention(2), TensorType((5,), DType.INT64), "E0409", None, "embedding"),
+    (Attention(2), TensorType((5, 6), DType.BFLOAT16), "E0409", None, "float32"),
     (Attention(4), TensorType((5, 6)), "E0405", "heads", "1, 2, 3, 6"),
     (Attention(2), TensorType((5, C)), "E0412", None, "input"),
 ]

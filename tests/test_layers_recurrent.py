@@ -138,7 +138,7 @@ def test_initial_values_lie_within_torchs_bound(cls: type[Layer]) -> None:
 ERRORS: list[tuple[Layer, TensorType, str, str | None, str]] = [
     (Lstm(4), TensorType((5,)), "E0401", None, "flatten"),
     (Lstm(4), TensorType((3, 4, 5)), "E0401", None, ""),
-    (Gru(4), TensorType((6, 5), DType.INT64), "E0409", None, "float32"),
+    (Gru(4), TensorType((6, 5), DType.INT64), "E0409", None, "embedding"),
     (Gru(4), TensorType((6, 5), DType.FLOAT64), "E0409", None, "float32"),
     (Rnn(4), TensorType((6, C)), "E0412", None, "input"),
     (Lstm(4, 101), TensorType((6, 5)), "E0703", "layers", ""),

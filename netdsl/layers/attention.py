@@ -8,18 +8,13 @@ from typing import Any
 from netdsl.arguments import Count, Flag, Probability
 from netdsl.ir.dim import Dim
 from netdsl.ir.params import Init, ParamSpec
-from netdsl.ir.types import TensorType
-from netdsl.layer import (
-    Layer,
-    Lowering,
-    TorchLowering,
-    need_divisible,
-    need_float,
-    need_int,
-    need_rank,
-    register,
-)
+from netdsl.ir.types import DType, TensorType
+from netdsl.layer import Layer, Lowering, TorchLowering, need_divisible, register
 from netdsl.layers.regularise import Dropout
+from netdsl.layers.sequences import features, known_or_copied, need_sequence
+
+FLOATS = (DType.FLOAT32, DType.FLOAT16, DType.FLOAT64)
+"""Those for which onnxruntime has the operators."""
 
 
 @register("attention")
@@ -44,14 +39,12 @@ class Attention(Layer):
 
     def infer(self, *inputs: TensorType) -> TensorType:
         (x,) = inputs
-        need_rank(self, x, 2, 2, "positions and features")
-        need_float(self, x, bfloat16=False)
-        need_divisible(self._size(x), self.heads, "heads")
+        need_divisible(need_sequence(self, x, FLOATS), self.heads, "heads")
         return x
 
     def params(self, *inputs: TensorType) -> Mapping[str, ParamSpec]:
         (x,) = inputs
-        size = self._size(x)
+        size = features(self, x)
         inward = Init("weight", size, 3 * size, value=sqrt(6 / (size + 3 * size)))
         specs = {
             "in_proj_weight": ParamSpec((3 * size, size), inward, dtype=x.dtype),
@@ -69,11 +62,11 @@ class Attention(Layer):
         return self.macs(output, *inputs) + (4 * output.elements if self.bias else 0)
 
     def to_onnx(self, o: Lowering, *inputs: str) -> str:
-        size = self._size(o.output)
+        size = features(self, o.output)
         width = size // self.heads
         together = _linear(o, inputs[0], "in_proj_weight", "in_proj_bias" if self.bias else None)
         q, k, v = o.ops(3, "Split", together, o.const([size] * 3), axis=2)
-        steps = o.output.shape[0] if isinstance(o.output.shape[0], int) else 0  # 0 is as the input has it
+        steps = known_or_copied(o.output)
         apart = o.const([0, steps, self.heads, width])
         query = o.op("Mul", q, o.const(1 / sqrt(width)))
         query = o.op("Transpose", o.op("Reshape", query, apart), perm=[0, 2, 1, 3])
@@ -92,16 +85,13 @@ class Attention(Layer):
     def to_torch(self, t: TorchLowering, *inputs: Any) -> Any:
         module = t.module(
             "SelfAttention",
-            self._size(t.output),
+            features(self, t.output),
             self.heads,
             causal=self.causal,
             bias=self.bias,
             dropout=self.dropout,
         )
         return module(*inputs)
-
-    def _size(self, x: TensorType) -> int:
-        return need_int(x.shape[1], "the number of features, for which `attention` has weights,")
 
 
 def _linear(o: Lowering, x: str, weight: str, bias: str | None) -> str:

@@ -8,9 +8,11 @@ from netdsl.arguments import Count, Positive
 from netdsl.ir.dim import Dim, lower_bound, order_constraint, upper_bound
 from netdsl.ir.params import Init, ParamSpec
 from netdsl.ir.types import DType, TensorType
-from netdsl.layer import Layer, LayerError, Lowering, TorchLowering, need_float, need_int, need_rank, register
+from netdsl.layer import Layer, LayerError, Lowering, TorchLowering, register
+from netdsl.layers.sequences import TOKENS, features, need_sequence
 
-TOKENS = (DType.INT64, DType.INT32)
+FLOATS = (DType.FLOAT32, DType.FLOAT16, DType.FLOAT64)
+"""Those for which onnxruntime has the operators."""
 
 
 @register("embedding")
@@ -78,13 +80,13 @@ class Positions(Layer):
 
     def infer(self, *inputs: TensorType) -> TensorType:
         (x,) = inputs
-        need_rank(self, x, 2, 2, "positions and features")
-        need_float(self, x, bfloat16=False)
-        need_int(x.shape[1], "the number of features, for which `positions` has weights,")
+        need_sequence(self, x, FLOATS)
         steps = x.shape[0]
         least, most = lower_bound(self.most - steps), upper_bound(self.most - steps)
         if most is not None and most < 0:
-            raise LayerError("E0306", f"`positions {self.most}` cannot place {steps}", argument="most")
+            message = f"there are positions for {self.most} steps, and the input has {steps}"
+            remedy = f"use `positions {steps}`" if isinstance(steps, int) else None
+            raise LayerError("E0306", message, argument="most", help=remedy)
         if least is None or least < 0:
             constraint = order_constraint(self.most - steps, 0)
             raise LayerError(
@@ -97,7 +99,7 @@ class Positions(Layer):
 
     def params(self, *inputs: TensorType) -> Mapping[str, ParamSpec]:
         (x,) = inputs
-        shape = (self.most, need_int(x.shape[1], "the number of features"))
+        shape = (self.most, features(self, x))
         return {"weight": ParamSpec(shape, Init("normal", value=0.02), dtype=x.dtype)}
 
     def to_onnx(self, o: Lowering, *inputs: str) -> str:

@@ -9,8 +9,9 @@ from netdsl.arguments import Count, Flag, Probability, choice
 from netdsl.ir.dim import Dim
 from netdsl.ir.params import Init, ParamSpec
 from netdsl.ir.types import DType, TensorType
-from netdsl.layer import Layer, LayerError, Lowering, TorchLowering, need_int, need_rank, register
+from netdsl.layer import Layer, LayerError, Lowering, TorchLowering, register
 from netdsl.layers.regularise import Dropout
+from netdsl.layers.sequences import features, known_or_copied, need_sequence
 
 FLOATS = (DType.FLOAT32, DType.FLOAT16)
 """Those for which onnxruntime has the operators."""
@@ -45,11 +46,7 @@ class _Recurrent(Layer):
 
     def infer(self, *inputs: TensorType) -> TensorType:
         (x,) = inputs
-        need_rank(self, x, 2, 2, "steps and features")
-        if x.dtype not in FLOATS:
-            message = f"`{self.kind}` takes float32 or float16, not {x.dtype.value}"
-            raise LayerError("E0409", message, help="give the `input` the element type float32")
-        _features(self, x)
+        need_sequence(self, x, FLOATS)
         if self.layers > MOST_LAYERS:
             raise LayerError(
                 "E0703", f"`{self.kind}` has at most {MOST_LAYERS} layers, not {self.layers}", argument="layers"
@@ -86,7 +83,7 @@ class _Recurrent(Layer):
         return self.macs(output, *inputs) + biases
 
     def to_onnx(self, o: Lowering, *inputs: str) -> str:
-        steps = _known(o.inputs[0].shape[0])
+        steps = known_or_copied(o.inputs[0])
         x = o.op("Transpose", inputs[0], perm=[1, 0, 2])  # onnxruntime takes the steps before the batch alone
         for number in range(self.layers):
             if number and self.dropout and o.training:
@@ -115,7 +112,7 @@ class _Recurrent(Layer):
     def to_torch(self, t: TorchLowering, *inputs: Any) -> Any:
         module = t.module(
             f"nn.{self.kind.upper()}",
-            _features(self, t.inputs[0]),
+            features(self, t.inputs[0]),
             self.hidden,
             num_layers=self.layers,
             bias=self.bias,
@@ -147,7 +144,7 @@ class _Recurrent(Layer):
         """The end of the parameters' names and the number of inputs, for each layer and direction."""
         for number in range(self.layers):
             for direction in self.directions:
-                yield f"l{number}{direction}", self.width if number else _features(self, x)
+                yield f"l{number}{direction}", self.width if number else features(self, x)
 
     def _both(self, o: Lowering, name: str, number: int) -> str:
         """A parameter of one layer in both directions, its gates in ONNX's order, with an axis for the direction.
@@ -224,12 +221,3 @@ class Gru(_Recurrent):
 
     def onnx_attributes(self) -> dict[str, Any]:
         return {"linear_before_reset": 1}
-
-
-def _known(steps: Dim) -> int:
-    """A size as the operator Reshape takes it: 0, as the input has it, where it is symbolic."""
-    return steps if isinstance(steps, int) else 0
-
-
-def _features(layer: Layer, x: TensorType) -> int:
-    return need_int(x.shape[1], f"the number of features, for which `{layer.kind}` has weights,")

@@ -1,0 +1,31 @@
+"""What layers share that read a sequence of vectors, T x C."""
+
+from netdsl.ir.types import DType, TensorType
+from netdsl.layer import Layer, LayerError, need_int, need_rank
+
+TOKENS = (DType.INT64, DType.INT32)
+"""The element types of tokens, of which an embedding makes vectors."""
+
+
+def need_sequence(layer: Layer, x: TensorType, dtypes: tuple[DType, ...]) -> int:
+    """The number of features of each step; refuses what is no sequence of vectors of these element types."""
+    if x.dtype in TOKENS:
+        message = f"`{layer.kind}` reads a sequence of vectors, not {x}"
+        raise LayerError("E0409", message, help="put an `embedding` before it, which makes vectors of tokens")
+    need_rank(layer, x, 2, 2, "steps and features")
+    if x.dtype not in dtypes:
+        *most, last = (dtype.value for dtype in dtypes)
+        message = f"`{layer.kind}` takes {', '.join(most)} or {last}, not {x.dtype.value}"
+        raise LayerError("E0409", message, help="give the `input` the element type float32")
+    return features(layer, x)
+
+
+def features(layer: Layer, x: TensorType) -> int:
+    """The number of features, which must be known."""
+    return need_int(x.shape[1], f"the number of features, for which `{layer.kind}` has weights,")
+
+
+def known_or_copied(x: TensorType) -> int:
+    """The number of steps as the operator Reshape takes it: 0, as in its input, where it is symbolic."""
+    steps = x.shape[0]
+    return steps if isinstance(steps, int) else 0
