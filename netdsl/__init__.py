@@ -13,6 +13,7 @@ from netdsl.version import __version__
 if TYPE_CHECKING:
     from netdsl.compiler import check, check_text
     from netdsl.diagnostics import Diagnostic, NetdslError
+    from netdsl.evaluation import evaluate
     from netdsl.network import Network, compile, load, loads, verify  # noqa: A004 - `netdsl.compile` reads as what it does
     from netdsl.runtime import Session
     from netdsl.weights import Initializer
@@ -27,6 +28,7 @@ __all__ = [
     "check",
     "check_text",
     "compile",
+    "evaluate",
     "load",
     "loads",
     "verify",
@@ -39,6 +41,7 @@ _HOMES = {
     "NetdslError": "netdsl.diagnostics",
     "Network": "netdsl.network",
     "compile": "netdsl.network",
+    "evaluate": "netdsl.evaluation",
     "load": "netdsl.network",
     "loads": "netdsl.network",
     "verify": "netdsl.network",

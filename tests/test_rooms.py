@@ -30,12 +30,14 @@ BELOW = {
                      "netdsl.layer", "netdsl.ir", "netdsl.syntax", "netdsl.interpreter"],
     "netdsl.training": ["netdsl.training", "netdsl.recipe", "netdsl.ir", "netdsl.files", "netdsl.diagnostics",
                         "netdsl.source", "netdsl.runtime.pictures"],
+    "netdsl.evaluation": ["netdsl.evaluation", "netdsl.runtime", "netdsl.training.data.reading", "netdsl.diagnostics",
+                          "netdsl.table"],
 }  # fmt: skip
 """What each room may import of netdsl."""
 
 HEAVY = {
-    "numpy": ["netdsl.agreement", "netdsl.backends", "netdsl.checkpoints", "netdsl.weights", "netdsl.runtime",
-              "netdsl.training.data"],
+    "numpy": ["netdsl.agreement", "netdsl.backends", "netdsl.checkpoints", "netdsl.evaluation", "netdsl.weights",
+              "netdsl.runtime", "netdsl.training.data"],
     "onnx": ["netdsl.agreement.onnx_run", "netdsl.backends", "netdsl.checkpoints.onnx_model"],
     "safetensors": ["netdsl.checkpoints.safetensors_file"],
     "ml_dtypes": ["netdsl.checkpoints"],

@@ -77,4 +77,10 @@ MACHINE = {
         "cannot compute at all. Where what the layer reads is right, the layer is at fault; where it is nearly wrong "
         "already, rounding adds up, and `--rtol` allows more.",
     ),
+    "E0916": Code(
+        "no scores of classes",
+        "What is tested on a data set must give a finite float for each class of a sample: a probability, or a logit. "
+        "NaN or infinite scores come from weights that have diverged in training; train again with a lower rate, or "
+        "with `clip 1`.",
+    ),
 }

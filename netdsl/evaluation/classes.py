@@ -1,0 +1,176 @@
+"""Answers with one class for each sample, and the figures that follow from them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from netdsl.evaluation.scores import SIGMOID, log_of
+from netdsl.evaluation.text import class_text
+
+if TYPE_CHECKING:
+    from netdsl.runtime.feeds import Array
+
+
+@dataclass(frozen=True)
+class ClassFigures:
+    """The figures of one class; a figure that divides by no samples is None.
+
+    Attributes:
+        name: its name, or its number where it has none.
+        samples: how many belong to it.
+        right: how many of them were found.
+        recall: the part of its samples that was found, which is also called its accuracy.
+        precision: the part of the samples taken for it that belongs to it.
+        f1: the harmonic mean of the two.
+    """
+
+    name: str
+    samples: int
+    right: int
+    recall: float | None
+    precision: float | None
+    f1: float | None
+
+
+@dataclass(frozen=True)
+class ClassEvaluation:
+    """What a model, or several averaged, answered on a split.
+
+    Attributes:
+        model: the file, or how many models were averaged.
+        data: the data set.
+        split: `test`, `validation` or `training`.
+        labels: the names of the classes; empty where neither model nor data name them.
+        views: how many views of each image were averaged.
+        meaning: what the model's scores are.
+        targets: the true class of each sample (of each position of it, where the model answers for positions).
+        logs: logarithms of the probabilities, samples x classes.
+        members: of averaged models, the figures of each.
+    """
+
+    model: str
+    data: str
+    split: str
+    labels: tuple[str, ...]
+    views: int
+    meaning: str
+    targets: Array = field(repr=False)
+    logs: Array = field(repr=False)
+    members: tuple[ClassEvaluation, ...] = ()
+
+    @property
+    def classes(self) -> int:
+        """Their number."""
+        return int(self.logs.shape[1])
+
+    @cached_property
+    def predicted(self) -> Array:
+        """The most likely class of each sample; of equally likely ones the first."""
+        classes: Array = self.logs.argmax(1)
+        return classes
+
+    @property
+    def right(self) -> int:
+        """Samples whose most likely class is the true one."""
+        return int((self.predicted == self.targets).sum())
+
+    @property
+    def accuracy(self) -> float:
+        """The part that is right."""
+        return self.right / len(self.targets)
+
+    def top(self, count: int) -> float:
+        """The part whose true class is among the `count` most likely; of equally likely ones the first come first."""
+        own = self.logs[np.arange(len(self.targets)), self.targets][:, None]
+        earlier = np.arange(self.classes) < self.targets[:, None]
+        ahead = (self.logs > own) | ((self.logs == own) & earlier)
+        return float((ahead.sum(1) < count).mean())
+
+    @property
+    def loss_name(self) -> str:
+        """The loss that suits the scores: cross-entropy, or binary cross-entropy where each class has a sigmoid."""
+        return "binary cross-entropy" if self.meaning == SIGMOID else "cross-entropy"
+
+    @cached_property
+    def loss(self) -> float:
+        """Its mean over the samples, and for binary cross-entropy over the classes; in nats."""
+        own = self.logs[np.arange(len(self.targets)), self.targets]
+        if self.meaning != SIGMOID:
+            return float(-own.mean())
+        no = log_of(np.clip(1 - np.exp(self.logs), 0, 1))
+        no[np.arange(len(self.targets)), self.targets] = 0
+        return float(-(own + no.sum(1)).mean() / self.classes)
+
+    def name(self, number: int) -> str:
+        """The name of a class, or its number where it has none."""
+        return self.labels[number] if self.labels else str(number)
+
+    @cached_property
+    def per_class(self) -> tuple[ClassFigures, ...]:
+        """The figures of each class."""
+        samples, given, right = (
+            np.bincount(chosen, minlength=self.classes).tolist()
+            for chosen in (self.targets, self.predicted, self.targets[self.predicted == self.targets])
+        )
+        return tuple(
+            ClassFigures(
+                self.name(number),
+                samples[number],
+                right[number],
+                right[number] / samples[number] if samples[number] else None,
+                right[number] / given[number] if given[number] else None,
+                2 * right[number] / (samples[number] + given[number]) if samples[number] + given[number] else None,
+            )
+            for number in range(self.classes)
+        )
+
+    @cached_property
+    def confusion(self) -> Array:
+        """How many samples of each class (row) were taken for each class (column); int64, classes x classes."""
+        flat = np.bincount(self.targets * self.classes + self.predicted, minlength=self.classes**2)
+        return flat.reshape(self.classes, self.classes)
+
+    @cached_property
+    def confused(self) -> tuple[tuple[int, int, int], ...]:
+        """True class, class it was taken for, and how often, of all pairs that differ; the most frequent first."""
+        wrong = self.predicted != self.targets
+        pairs, counts = np.unique(self.targets[wrong] * self.classes + self.predicted[wrong], return_counts=True)
+        order = np.argsort(-counts, kind="stable")
+        return tuple(
+            (int(pair) // self.classes, int(pair) % self.classes, int(count))
+            for pair, count in zip(pairs[order], counts[order], strict=True)
+        )
+
+    @cached_property
+    def wrong(self) -> Array:
+        """The numbers of the samples that were taken for another class; the surest mistakes first."""
+        numbers = np.flatnonzero(self.predicted != self.targets)
+        return numbers[np.argsort(-self.logs[numbers].max(1), kind="stable")]
+
+    def as_json(self, top: int = 5) -> dict[str, Any]:
+        """A JSON object; `confused` has all pairs of different classes that were met."""
+        return {
+            "model": self.model,
+            "data": self.data,
+            "split": self.split,
+            "samples": len(self.targets),
+            "views": self.views,
+            "accuracy": self.accuracy,
+            **({f"top_{top}_accuracy": self.top(top)} if self.classes > top else {}),
+            "loss": self.loss,
+            "loss_name": self.loss_name,
+            "scores": self.meaning,
+            "classes": [vars(figures) for figures in self.per_class],
+            "confused": [
+                {"class": self.name(true), "taken_for": self.name(given), "samples": count}
+                for true, given, count in self.confused
+            ],
+            "members": [member.as_json(top) for member in self.members],
+        }
+
+    def __str__(self) -> str:
+        return class_text(self)

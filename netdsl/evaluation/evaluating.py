@@ -1,0 +1,148 @@
+"""Running models over a data set."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+
+from netdsl.diagnostics import fail
+from netdsl.evaluation.classes import ClassEvaluation
+from netdsl.evaluation.labels import LabelEvaluation
+from netdsl.evaluation.samples import SPLITS, Feed, open_split
+from netdsl.evaluation.scores import LOGITS, SIGMOID, SOFTMAX, log_mean, log_no_yes, log_of, log_softmax, meaning_of
+from netdsl.evaluation.targets import need_same_classes, true_answers
+from netdsl.runtime import Session
+from netdsl.runtime.pictures import Preparation
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from netdsl.runtime.feeds import Array
+    from netdsl.training.data.parts import Found, Part
+
+    PathLike: TypeAlias = str | os.PathLike[str]
+
+Evaluation: TypeAlias = ClassEvaluation | LabelEvaluation
+
+BATCH = 64
+"""Samples at a time where a model leaves that open."""
+
+
+def evaluate(
+    models: PathLike | Sequence[PathLike],
+    data: str | Path,
+    *,
+    split: str = "test",
+    batch: int | None = None,
+    ten_crop: bool = False,
+    preparation: Preparation | None = None,
+    device: str = "cpu",
+) -> Evaluation:
+    """Run models in onnxruntime over a data set and compare their answers with the true ones.
+
+    The first output of a model is looked at: a score for each class. Of several models the probabilities are averaged;
+    the figures of each are in `members`.
+
+    Args:
+        models: an ONNX file, or several.
+        data: `digits`, a directory or a file, as `netdsl train` takes it.
+        split: `test`, `val` or `train`, as the data set itself divides its samples.
+        batch: samples at a time; None takes the model's own number, or 64.
+        ten_crop: average the probabilities of ten views of every image: corners and middle of the image scaled to 8/7
+            of the input, and the same mirrored (Krizhevsky et al. 2012).
+        preparation: what happens to pixels; None makes them 0 to 1, as netdsl trains.
+        device: where to compute.
+
+    Raises:
+        NetdslError: a model cannot be used (E0901, E0904, E0905, E0907) or gives no scores of classes (E0916), the data
+            cannot be used (E0901, E0907, E1001 to E1006), or do not fit a model (E0906, E1004, E1007, E1008).
+    """
+    paths = [models] if isinstance(models, str | os.PathLike) else list(models)
+    if not paths:
+        raise ValueError("give one model at least")
+    found, part = open_split(data, split)
+    members = [
+        _evaluate(Session(path, device), found, part, split, batch, preparation or Preparation(), crops=ten_crop)
+        for path in paths
+    ]
+    first: Any = members[0]  # what holds of it holds of the others, as is seen to below
+    if len(members) == 1:
+        return members[0]
+    for member in members[1:]:
+        if type(member) is not type(first) or member.logs.shape != first.logs.shape:
+            raise fail("E1007", f"`{member.model}` and `{first.model}` do not answer the same question",
+                       help="average models of the same classes")  # fmt: skip
+    averaged: Evaluation = replace(
+        first,
+        model=f"{len(members)} models averaged",
+        meaning=first.meaning if len({member.meaning for member in members}) == 1 else "probabilities",
+        logs=log_mean([member.logs for member in members]),
+        members=tuple(members),
+    )
+    return averaged
+
+
+def _evaluate(
+    session: Session,
+    found: Found,
+    part: Part,
+    split: str,
+    batch: int | None,
+    preparation: Preparation,
+    *,
+    crops: bool,
+) -> Evaluation:
+    need_same_classes(session, found)
+    scores = _scores(session, Feed(session, part, preparation, crops), batch)
+    targets = true_answers(session, found, part, scores[0])
+    several = targets.dtype == bool
+    scores = [np.moveaxis(view, 1, -1).reshape(-1, view.shape[1]) for view in scores]
+    common: dict[str, Any] = {
+        "model": str(session.path),
+        "data": found.name,
+        "split": SPLITS[split],
+        "labels": session.labels or found.labels,
+        "views": len(scores),
+    }
+    meaning = meaning_of(np.concatenate(scores))
+    if several:
+        meaning = LOGITS if meaning == LOGITS else SIGMOID
+        truth = np.moveaxis(targets, 1, -1).reshape(-1, targets.shape[1])
+        return LabelEvaluation(**common, meaning=meaning, targets=truth,
+                               logs=log_mean([log_no_yes(view, meaning) for view in scores]))  # fmt: skip
+    to_logs = {LOGITS: log_softmax, SOFTMAX: log_of, SIGMOID: log_of}[meaning]
+    return ClassEvaluation(**common, meaning=meaning, targets=targets.reshape(-1),
+                           logs=log_mean([to_logs(view) for view in scores]))  # fmt: skip
+
+
+def _scores(session: Session, feed: Feed, batch: int | None) -> list[Array]:
+    """What the model gives for all samples: samples x classes x positions, one array for each view."""
+    name, fixed = feed.port.name, feed.port.shape[0]
+    if isinstance(fixed, int) and batch not in (None, fixed):
+        raise session.input_error(f"the model takes {fixed} samples at a time, not {batch}", "leave out `--batch`")
+    size = fixed if isinstance(fixed, int) else batch or BATCH
+    collected: list[list[Array]] = []
+    for views in feed.batches(size):
+        count = len(views[0])
+        padding = [(0, size - count if isinstance(fixed, int) else 0)] + [(0, 0)] * (views[0].ndim - 1)
+        outputs = [session.run({name: np.pad(view, padding)}) for view in views]
+        collected.append([next(iter(output.values()))[:count] for output in outputs])
+    scores = [np.concatenate(view) for view in zip(*collected, strict=True)]
+    _need_scores(session, scores[0])
+    for view in scores:
+        if strange := int((~np.isfinite(view.reshape(len(view), -1))).any(1).sum()):
+            problem = f"gives NaN or infinite scores for {strange:,} of {len(view):,} samples"
+            raise fail("E0916", f"`{session.path}` {problem}",
+                       help="its weights have diverged: train with a lower rate, or with `clip 1`")  # fmt: skip
+    return scores
+
+
+def _need_scores(session: Session, scores: Array) -> None:
+    if scores.ndim < 2 or not np.issubdtype(scores.dtype, np.floating):
+        port = session.outputs[0]
+        raise fail("E0916", f"`{session.path}` must give a float for each class of a sample, and gives {port}",
+                   help="test a model that ends in scores of classes")  # fmt: skip

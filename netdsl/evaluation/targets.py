@@ -1,0 +1,89 @@
+"""The true answers of a data set, held against the classes of a model."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from netdsl.diagnostics import fail
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from netdsl.diagnostics import NetdslError
+    from netdsl.runtime import Session
+    from netdsl.runtime.feeds import Array
+    from netdsl.training.data.parts import Found, Part
+
+
+def need_same_classes(session: Session, found: Found) -> None:
+    """Refuse a model whose classes are not those of the data (E1007); names are compared where both have them."""
+    own, other = session.labels, found.labels
+    if own and other and own != other:
+        if len(own) != len(other):
+            raise classes_differ(session, len(own), found)
+        number = next(n for n, pair in enumerate(zip(own, other, strict=True)) if pair[0] != pair[1])
+        raise fail(
+            "E1007",
+            f"class {number} is called `{own[number]}` in `{session.path}` and `{other[number]}` in `{found.name}`",
+            help="give data whose classes have the same names in the same order",
+        )
+
+
+def true_answers(session: Session, found: Found, part: Part, scores: Array) -> Array:
+    """The targets of a split in the form that suits a model's scores.
+
+    Args:
+        session: the model, for messages.
+        found: the data set.
+        part: the split.
+        scores: what the model gives, samples x classes, or samples x classes x positions.
+
+    Returns:
+        Class numbers, samples or samples x positions; or for several labels at once yes and no, of the shape of
+        `scores`.
+
+    Raises:
+        NetdslError: the model has other classes than the data (E1007), or a target is no class (E1004).
+    """
+    targets = part.targets
+    if targets.ndim > 1 and targets.shape == scores.shape:
+        if not np.isin(targets, (0, 1)).all():
+            raise fail("E1004", f"several labels at once are 0 or 1 each, and `{found.name}` has other targets",
+                       help="only models of classes can be tested")  # fmt: skip
+        return targets.astype(bool)
+    numbers = targets[:, 0] if targets.shape[1:] == (1,) else targets  # Keras keeps them so
+    if numbers.shape[1:] != scores.shape[2:]:
+        raise fail(
+            "E1007",
+            f"`{session.path}` gives {_shape(scores.shape[1:])} for each sample, and a target of `{found.name}` is "
+            f"{_shape(targets.shape[1:])}",
+            help="targets are class numbers, one for each position of the output, or yes and no for each class",
+        )
+    classes = scores.shape[1]
+    if found.labels and len(found.labels) != classes:
+        raise classes_differ(session, classes, found)
+    if not (np.isfinite(numbers) & (numbers >= 0) & (numbers == np.floor(numbers))).all():
+        raise fail("E1004", f"a class is a whole number from 0, and `{found.name}` has other targets",
+                   help="number the classes from 0: `numpy.unique(y, return_inverse=True)`")  # fmt: skip
+    if numbers.max() >= classes:
+        raise fail(
+            "E1007",
+            f"`{session.path}` has {classes} classes, and `{found.name}` has samples of class {int(numbers.max())}",
+            help="test a model that was trained for these classes",
+        )
+    return numbers.astype(np.int64)
+
+
+def classes_differ(session: Session, classes: int, found: Found) -> NetdslError:
+    """E1007 for two numbers of classes."""
+    return fail(
+        "E1007",
+        f"`{session.path}` has {classes} classes, and `{found.name}` has {len(found.labels)}",
+        help="test a model that was trained for these classes: `--set classes=N` gives a net their number",
+    )
+
+
+def _shape(sizes: Sequence[int]) -> str:
+    return "x".join(map(str, sizes)) or "one number"
