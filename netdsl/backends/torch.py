@@ -21,7 +21,7 @@ from netdsl.diagnostics import fail
 from netdsl.ir.dim import Symbolic, compute
 from netdsl.ir.graph import needed
 from netdsl.ir.types import DType
-from netdsl.weights import materialize
+from netdsl.weights import Initializer, materialize
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -170,7 +170,9 @@ class _Store:
             raise ValueError(f"{type(module).__name__} has no {', '.join(roles)}, which `{node.layer.kind}` has")
 
     def _tensor(self, param: Param) -> torch.Tensor:
-        tensor = torch.tensor(materialize(param, self.weights))
+        values = materialize(param, self.weights)
+        fresh = isinstance(self.weights, Initializer)  # what is given may be kept by the giver, or read-only
+        tensor = torch.from_numpy(values) if fresh else torch.tensor(values)
         return tensor.to(torch.bfloat16) if param.spec.dtype is DType.BFLOAT16 else tensor
 
 
