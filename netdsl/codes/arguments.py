@@ -69,4 +69,10 @@ ARGUMENTS = {
         "allows. Say more about the size (`where H >= 32`), fix it, or drop the condition.",
         "net a { input x: 3xHxW; if in.height > 100 { relu } else { tanh } }\n",
     ),
+    "E0312": Code(
+        "no such element",
+        "`list[i]` counts elements from 0, and from the end by -1, -2 and so on; the list has no element at this "
+        "place. A slice, `list[a:b]`, takes what there is.",
+        "net a { input x: 8; let widths = [4, 2]; dense widths[2] }\n",
+    ),
 }

@@ -14,9 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 BINARY: dict[str, type[ast.operator]] = {
-    "+": ast.Add, "-": ast.Sub, "*": ast.Mult, "/": ast.FloorDiv, "//": ast.FloorDiv, "%": ast.Mod,
+    "+": ast.Add, "-": ast.Sub, "*": ast.Mult, "/": ast.FloorDiv, "//": ast.FloorDiv, "%": ast.Mod, "**": ast.Pow,
 }  # fmt: skip
 """`/` of whole numbers is whole where a size is due; any other is refused when its value is compared."""
+SIGNS: dict[str, type[ast.unaryop]] = {"-": ast.USub, "+": ast.UAdd, "not": ast.Not}
 COMPARISONS: dict[str, type[ast.cmpop]] = {
     "==": ast.Eq, "!=": ast.NotEq, "<": ast.Lt, "<=": ast.LtE, ">": ast.Gt, ">=": ast.GtE,
 }  # fmt: skip
@@ -55,12 +56,13 @@ def translate(e: tree.Expression, name: Names, channels: ast.expr | None) -> ast
             return channels
         case tree.List(items=items):
             return ast.Tuple([inner(item) for item in items], ast.Load())
-        case tree.Unary(operator="not", operand=operand):
-            return ast.UnaryOp(ast.Not(), inner(operand))
-        case tree.Unary(operator="-", operand=operand):
-            return ast.UnaryOp(ast.USub(), inner(operand))
-        case tree.Unary(operand=operand):
-            return inner(operand)
+        case tree.Index(items=items, position=position):
+            return ast.Subscript(inner(items), inner(position), ast.Load())
+        case tree.Slice(items=items, first=first, end=end):
+            bounds = [inner(place) if place is not None else None for place in (first, end)]
+            return ast.Subscript(inner(items), ast.Slice(*bounds), ast.Load())
+        case tree.Unary(operator=word, operand=operand):
+            return ast.UnaryOp(SIGNS[word](), inner(operand))
         case tree.Binary(operator="and" | "or" as word, left=left, right=right):
             return ast.BoolOp(ast.And() if word == "and" else ast.Or(), [inner(left), inner(right)])
         case tree.Binary(operator=word, left=left, right=right) if word in BINARY:

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from netdsl.source import Span
 
 LARGEST_NUMBER = 2**63
+_MOST_BITS = 64
+"""A power with more bits is beyond `LARGEST_NUMBER`, and is not computed."""
 IN_ATTRIBUTES = ("channels", "height", "width", "depth", "length", "shape", "rank", "elements")
 
 
@@ -152,6 +154,10 @@ class Evaluator:
             case tree.List(items=items):
                 values = tuple(self.evaluate(item) for item in items)
                 return UNKNOWN if any(isinstance(v, Unknown) for v in values) else values
+            case tree.Index():
+                return self._element(e)
+            case tree.Slice():
+                return self._slice(e)
             case tree.Unary():
                 return self._unary(e)
             case tree.Binary():
@@ -206,6 +212,31 @@ class Evaluator:
         if e.attribute == "shape":
             return type_.shape
         return type_.rank if e.attribute == "rank" else type_.elements
+
+    def _element(self, e: tree.Index) -> Value:
+        items, position = self._list(e.items), self.whole(e.position, None)
+        if isinstance(items, Unknown) or isinstance(position, Unknown):
+            return UNKNOWN
+        count = len(items)
+        if not -count <= position < count:
+            has = f"has {count} element{'s' * (count != 1)}"
+            last = f"they are counted from 0 to {count - 1}, or from the end by -1 to {-count}" if count else None
+            raise fail("E0312", f"`{e.items.span.text}` {has}, and none at {position}", e.position.span, help=last)
+        return items[position]
+
+    def _slice(self, e: tree.Slice) -> Value:
+        items = self._list(e.items)
+        first = self.whole(e.first, None) if e.first is not None else None
+        end = self.whole(e.end, None) if e.end is not None else None
+        if isinstance(items, Unknown) or isinstance(first, Unknown) or isinstance(end, Unknown):
+            return UNKNOWN
+        return items[first:end]
+
+    def _list(self, e: tree.Expression) -> tuple[Value, ...] | Unknown:
+        items = self.evaluate(e)
+        if isinstance(items, tuple | Unknown):
+            return items
+        raise fail("E0310", f"lists have elements, and this is {describe(items)}", e.span)
 
     def _unary(self, e: tree.Unary) -> Value:
         if e.operator == "not":
@@ -270,17 +301,37 @@ class Evaluator:
         return whole_if_possible(result)
 
 
+def _power(base: Any, exponent: Any) -> Any:
+    """`**`, which is exact where the exponent is whole.
+
+    Raises:
+        OverflowError: the result is beyond any number of the language; it is not computed.
+        ValueError: there is no such real number.
+    """
+    if isinstance(exponent, int) and not isinstance(base, float):
+        fraction = Fraction(base)
+        digits = math.log2(max(abs(fraction.numerator), fraction.denominator, 1))
+        if digits * abs(exponent) > _MOST_BITS:
+            raise OverflowError
+        return fraction**exponent
+    result = float(base) ** float(exponent)
+    if isinstance(result, complex):
+        raise ValueError  # noqa: TRY004 - the types are right, the values are not
+    return result
+
+
 _OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
     "+": operator.add,
     "-": operator.sub,
     "*": operator.mul,
     "//": operator.floordiv,
     "%": operator.mod,
+    "**": _power,
 }
 
 
 def arithmetic(symbol: str, left: Any, right: Any, e: tree.Binary) -> Value:
-    """`+ - * / // %` on numbers and symbolic sizes; `/` of whole numbers is exact."""
+    """`+ - * / // % **` on numbers and symbolic sizes; `/` of whole numbers is exact."""
     if not (_is_number(left) and _is_number(right)):
         raise fail("E0310", f"`{symbol}` takes numbers, not {describe(left)} and {describe(right)}", e.span)
     if symbol in ("/", "//", "%") and right == 0:
@@ -291,7 +342,14 @@ def arithmetic(symbol: str, left: Any, right: Any, e: tree.Binary) -> Value:
         if isinstance(left, float) or isinstance(right, float):
             return float(left) / float(right)
         return whole_if_possible(Fraction(left) / Fraction(right))
-    return whole_if_possible(_OPERATORS[symbol](left, right))
+    try:
+        return whole_if_possible(_OPERATORS[symbol](left, right))
+    except OverflowError:
+        raise _too_large(e.span) from None
+    except ZeroDivisionError:
+        raise fail("E0308", f"`{show(left)} ** {show(right)}` divides by zero", e.span) from None
+    except ValueError:
+        raise fail("E0310", f"`{e.span.text}` is no real number", e.span) from None
 
 
 def _symbolic_arithmetic(symbol: str, left: Any, right: Any, e: tree.Binary) -> Value:
@@ -326,7 +384,11 @@ def _check_magnitude(value: Any, span: Span) -> None:
     if isinstance(value, float) and not math.isfinite(value):
         raise fail("E0703", "the result is too large for a number", span)
     if abs(value) > LARGEST_NUMBER or (isinstance(value, Fraction) and value.denominator > LARGEST_NUMBER):
-        raise fail("E0703", f"the result is beyond {LARGEST_NUMBER:.1e}", span)
+        raise _too_large(span)
+
+
+def _too_large(span: Span) -> NetdslError:
+    return fail("E0703", f"the result is beyond {LARGEST_NUMBER:.1e}", span)
 
 
 def _equal(left: Value, right: Value, e: tree.Binary) -> bool:

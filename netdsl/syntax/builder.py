@@ -255,6 +255,14 @@ class Builder:
     def sequence(self, children: list[Any]) -> tree.List:
         return tree.List(_whole(children), _nodes(children))
 
+    def index(self, children: list[Any]) -> tree.Index:
+        items, _, position, _ = children
+        return tree.Index(_whole(children), items, position)
+
+    def slice(self, children: list[Any]) -> tree.Slice:
+        items, _, first, _, end, _ = children
+        return tree.Slice(_whole(children), items, first, end)
+
     def parenthesised(self, children: list[Any]) -> tree.Expression:
         return cast("tree.Expression", replace(children[1], span=_whole(children)))
 

@@ -19,14 +19,17 @@ _LEVELS = (
     ("+", "-"),
     ("*", "/", "//", "%"),
 )
-"""Operators from the loosest to the tightest; a sign is tighter than all of them."""
+"""Operators from the loosest to the tightest. A sign is tighter than they, and `**` tighter than a sign before it."""
 
 _PRECEDENCE = {operator: level for level, operators in enumerate(_LEVELS) for operator in operators}
 _NOT, _COMPARISON, _SIGN = _PRECEDENCE["not"], _PRECEDENCE["=="], len(_LEVELS)
+_POWER = _PRECEDENCE["**"] = _SIGN + 1
 
 
 def group_operators(row: Sequence[Any]) -> tree.Expression:
-    """The tree of a row such as `not`, a, `==`, b, `+`, c, whose operators are tokens; each groups to the left.
+    """The tree of a row such as `not`, a, `==`, b, `+`, c, whose operators are tokens.
+
+    Each groups to the left, and `**` to the right.
 
     Raises:
         NetdslError: a comparison of a comparison, which would not mean what it seems to say.
@@ -51,7 +54,7 @@ class _Row:
                     raise _chained(left, operator)
                 compared = True
             self.at += 1
-            right = self.operation(level + 1)
+            right = self.operation(level if level == _POWER else level + 1)
             left = tree.Binary(left.span.to(right.span), operator.text, left, right)
         return left
 

@@ -17,10 +17,12 @@ if TYPE_CHECKING:
 
     from lark.lexer import TerminalDef
 
-OPENERS = frozenset({"LPAR", "LSQB", "LBRACE", "OPEN_REFERENCE", "OPEN_TAIL"})
+OPENERS = frozenset({"LPAR", "LSQB", "OPEN_INDEX", "LBRACE", "OPEN_REFERENCE", "OPEN_TAIL"})
 CLOSERS = frozenset({"RPAR", "RSQB", "RBRACE"})
 _DECLARES = frozenset({"BLOCK", "NET", "USE"})
 """Words that begin declarations only, so that they can be labels, before `:` and after `reuse`."""
+_VALUE_ENDS = frozenset({"NAME", "IN_ATTRIBUTE", "RPAR", "RSQB"})
+"""What a `[` may touch, and then is that of an index."""
 _NO_END_AFTER = OPENERS | {"COMMA", "_ARROW"}
 _CLOSE = CLOSERS | {"$END"}
 _NO_END_BEFORE = _CLOSE | {"COMMA", "_ARROW", "SHORTCUT", "ELSE"}
@@ -110,6 +112,8 @@ class Scanner:
                 tokens[-1].type = "NAME"
             elif kind in _DECLARES and tokens and tokens[-1].type == "REUSE":
                 token.type = kind = "NAME"
+            elif kind == "LSQB" and tokens and tokens[-1].type in _VALUE_ENDS and tokens[-1].end == token.start:
+                token.type = kind = "OPEN_INDEX"
             elif kind == "LPAR":
                 round_brackets += 1
             elif kind == "RPAR":

@@ -51,6 +51,23 @@ class List(Tree):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Index(Tree):
+    """`list[i]`: one element, counted from 0, or from the end by negative numbers."""
+
+    items: Expression
+    position: Expression
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Slice(Tree):
+    """`list[first:end]`: the elements from `first` on and before `end`; either may be left out."""
+
+    items: Expression
+    first: Expression | None
+    end: Expression | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Unary(Tree):
     """`-x`, `+x` or `not x`."""
 
@@ -62,7 +79,7 @@ class Unary(Tree):
 class Binary(Tree):
     """Arithmetic, comparison, `and`, `or`; `in` is not an operator."""
 
-    operator: Literal["+", "-", "*", "/", "//", "%", "==", "!=", "<", "<=", ">", ">=", "and", "or"]
+    operator: Literal["+", "-", "*", "/", "//", "%", "**", "==", "!=", "<", "<=", ">", ">=", "and", "or"]
     left: Expression
     right: Expression
 
@@ -99,7 +116,9 @@ class Reference(Tree):
     parts: tuple[ReferencePart, ...]
 
 
-Expression: TypeAlias = Constant | Name | InAttribute | List | Unary | Binary | Conditional | FunctionCall | Reference
+Expression: TypeAlias = (
+    Constant | Name | InAttribute | List | Index | Slice | Unary | Binary | Conditional | FunctionCall | Reference
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

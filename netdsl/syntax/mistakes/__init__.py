@@ -43,7 +43,6 @@ _MISTAKES: tuple[Callable[[Spot], Diagnostic | None], ...] = (
     arguments.comma,
     arguments.value_missing,
     arguments.colon_for_equals,
-    expressions.power,
     expressions.function,
     expressions.counting,
     arguments.shape,

@@ -68,7 +68,10 @@ def body_missing(spot: Spot) -> Diagnostic | None:
         return spot.error(message, f"put the `{spot.near(1).text}` at the end of this line")
     if spot.types(0, "COLON"):
         return spot.error(message, "write `{` instead of `:`, and `}` at the end of the body")
-    return spot.error(message, "put what belongs to it between `{` and `}`")
+    remedy = "put what belongs to it between `{` and `}`"
+    if spot.types(-1, "RSQB") and any(token.type == "OPEN_INDEX" for token in spot.statement):
+        remedy += "; before the `[` of a body stands a blank"
+    return spot.error(message, remedy)
 
 
 def body_of_a_call(spot: Spot) -> Diagnostic | None:

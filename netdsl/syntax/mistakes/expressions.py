@@ -37,26 +37,17 @@ def comment(spot: Spot) -> Diagnostic | None:
 
 
 def index(spot: Spot) -> Diagnostic | None:
-    """`let n = depths[0]`, `repeat depths[0] { ... }`."""
-    here = spot.at if spot.types(0, "LSQB") and "OPERATOR" in spot.accepts else spot.opener
-    if (
-        here
-        and spot.tokens[here].type == "LSQB"
-        and spot.tokens[here - 1].type == "NAME"
-        and spot.tokens[here - 1].end == spot.tokens[here].start
-    ):
-        name = spot.tokens[here - 1].text
-        return spot.error(
-            f"`{name}[...]`: lists have no index", f"unpack the list: `let a, b = {name}`", spot.tokens[here].span
-        )
-    return None
-
-
-def power(spot: Spot) -> Diagnostic | None:
-    """`2 ** n`."""
-    if spot.types(-1, "OPERATOR", "OPERATOR") and spot.near(-1).text == spot.token.text == "*":
-        return spot.error("there are no powers", "multiply", spot.near(-1).span.to(spot.token.span))
-    return None
+    """`dense[3]`, `block a[ relu ]`, `repeat n[ conv 3 -> relu ]`, `xs[0, 1]`, `xs[1:3:2]`."""
+    here = spot.at if spot.types(0, "OPEN_INDEX") else spot.opener
+    if here is None or spot.tokens[here].type != "OPEN_INDEX" or (here != spot.at and spot.wants_value):
+        return None
+    bracket = spot.tokens[here].span
+    text = spot.tokens[here - 1].text
+    if here == spot.at:
+        message = f"`{text}[` begins an index, and none can stand here"
+        return spot.error(message, "put a blank before the `[` of a body or a list", bracket)
+    message = f"`{text}[` begins an index: expected {spot.expected}, found {spot.found}"
+    return spot.error(message, "it looks like `xs[2]` or `xs[1:3]`; before the `[` of a body or a list stands a blank")
 
 
 def function(spot: Spot) -> Diagnostic | None:
