@@ -149,7 +149,7 @@ def test_pictures_are_what_netdsl_run_sees(tmp_path, most_bytes):
 
 
 def test_folders_train_val_and_test_are_splits(tmp_path):
-    for number, split in enumerate(("train", "val", "test")):
+    for number, split in enumerate(("train", "valid", "test")):
         pictures(tmp_path / split, count=3 - number)
     graph = net("1x9x7", 2)
     assert [len(p) for p in split_of(open_data(tmp_path, graph, SMALL))] == [6, 4, 2]
@@ -415,6 +415,10 @@ BROKEN = {
     "an empty class": ("E1006", "3x8x8", 3, folders(lambda f: (f / "bird").mkdir()), "`bird`"),
     "other classes": ("E1003", "3x8x8", 2, lambda f: (pictures(f / "train"), pictures(f / "val", classes=("cat",)),
                                                       f)[2], "`dog`"),
+    "no train": ("E1001", "3x8x8", 2, lambda f: (pictures(f, classes=("test", "val")), f)[1], "`train`"),
+    "two validations": ("E1001", "3x8x8", 2, lambda f: ([pictures(f / s) for s in ("train", "val", "valid")], f)[1],
+                        "two names"),
+    "an endless class": ("E1004", "2", 2, table("1,2,0\n1,3,1e30\n"), "`1e30`"),
     "no pair": ("E1001", "4", 2, npz(data=X), "`data`"),
     "no targets": ("E1001", "4", 2, npz(x_train=X, y_train=Y, x_test=X), "`y_test`"),
     "counts of npz": ("E1003", "4", 2, npz(x_train=X, y_train=Y[:7]), "has 8, `y_train` 7"),

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ENDINGS = (".bmp", ".gif", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
+HELD = {"val": "val", "valid": "val", "validation": "val", "test": "test"}
+"""Which split a directory beside `train` holds."""
 
 
 def class_folders(folder: Path) -> list[Path]:
@@ -23,6 +25,8 @@ def class_folders(folder: Path) -> list[Path]:
 def read_folders(folder: Path) -> Found:
     """A directory with subdirectories of images, or with such directories `train` and `val`, `test` or both.
 
+    `val` may be called `valid` or `validation` too.
+
     The classes are the names of the subdirectories in alphabetical order; an image may lie deeper in one. Files that
     are hidden or have no ending of an image are no samples.
 
@@ -31,6 +35,9 @@ def read_folders(folder: Path) -> Found:
     """
     splits = {path.name: path for path in class_folders(folder)}
     if "train" not in splits:
+        if splits.keys() <= HELD.keys():
+            raise fail("E1001", f"`{folder}` has no subdirectory `train` beside {_listed(list(splits))}",
+                       help="put images to learn from there, or give a directory of classes")  # fmt: skip
         labels = tuple(splits)
         return Found(str(folder), _read(folder, labels), labels=labels)
     train = splits["train"]
@@ -38,9 +45,10 @@ def read_folders(folder: Path) -> Found:
     if not labels:
         raise fail("E1001", f"`{train}` has no subdirectories", help="put the images of each class into one")
     others = {}
-    for name in ("val", "test"):
-        if name not in splits:
-            continue
+    for name in sorted(splits.keys() & HELD.keys()):
+        if HELD[name] in others:
+            raise fail("E1001", f"`{folder}` holds validation data under two names, one of them `{name}`",
+                       help="keep one of them")  # fmt: skip
         own = tuple(path.name for path in class_folders(splits[name]))
         if own != labels:
             first, second = (sorted(set(one) - set(two)) for one, two in ((labels, own), (own, labels)))
@@ -54,7 +62,7 @@ def read_folders(folder: Path) -> Found:
                 ),
                 help="give both the same subdirectories",
             )
-        others[name] = _read(splits[name], labels)
+        others[HELD[name]] = _read(splits[name], labels)
     return Found(str(folder), _read(train, labels), others.get("val"), others.get("test"), labels)
 
 

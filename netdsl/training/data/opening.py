@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from netdsl.diagnostics import fail
 from netdsl.training.data.inputs import fit_numbers, fit_pictures, need_no_scaling, number_moments, picture_shapes
-from netdsl.training.data.pictures import MOST_BYTES, prepare
+from netdsl.training.data.keeping import MOST_BYTES, prepare
 from netdsl.training.data.reading import read_data
 from netdsl.training.data.splits import with_validation
 from netdsl.training.data.targets import fit_targets
@@ -78,7 +78,7 @@ def open_data(
         sizes: values of sizes that the input leaves open.
         skip_bad: leave out images that cannot be read.
         most_bytes: images of a split that take no more are kept in memory; others are read anew for each epoch.
-        workers: processes that read images; None takes one for each core, or none for a few images.
+        workers: processes that read images; None shares the cores out, and takes none for a few images.
 
     Raises:
         NetdslError: what is wrong with the data, in themselves or for this net (E0901, E0907, E1001 to E1009).

@@ -1,10 +1,10 @@
-"""Images that are scaled to what a net takes: once, where memory holds them all, or when a batch asks for them."""
+"""Images that are read and scaled when a batch asks for them, by processes of their own."""
 
 from __future__ import annotations
 
 import os
 from dataclasses import dataclass, replace
-from math import ceil, prod
+from math import ceil
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,8 +13,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from netdsl.diagnostics import Diagnostic, NetdslError
 from netdsl.runtime.pictures import pixels_of, read_image
-from netdsl.training.batches import Samples, as_input, shares
-from netdsl.training.data.moments import Moments
+from netdsl.training.batches import as_input, shares
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -22,10 +21,6 @@ if TYPE_CHECKING:
 
     from netdsl.training.data.parts import Array
 
-MOST_BYTES = 2 * 10**9
-"""Images of a split that take no more, a byte for each value, are kept in memory."""
-_CHUNK = 64
-"""Images that are read at a time in the pass before the first epoch."""
 _FEW = 512
 """So many are read without help from other processes, which would take longer to start."""
 
@@ -39,7 +34,7 @@ class Pictures:
         targets: N x anything.
         shape: channels, height and width that a net takes.
         dtype: what its input holds; values from 0 to 1, or bytes.
-        workers: processes that read; None takes one for each core, or none for a few images.
+        workers: processes that read; None shares the cores out, and takes none for a few images.
     """
 
     images: Sequence[Path] | Array
@@ -91,7 +86,7 @@ class PictureBatches:
         count = len(self.pictures)
         order = torch.arange(count) if self.order is None else self.order
         chunks = [order[share].tolist() for share in shares(count, self.size, self.rank, self.world)]
-        for batch in _read(self.pictures, chunks):
+        for batch in read_chunks(self.pictures, chunks, self.world):
             if batch.troubles:
                 raise NetdslError(list(batch.troubles.values()))
             inputs = torch.from_numpy(batch.pixels)
@@ -100,21 +95,24 @@ class PictureBatches:
 
 
 @dataclass(frozen=True)
-class _Batch:
-    """What a process has read: the numbers of images, their pixels, and what was wrong with others by number."""
+class Chunk:
+    """What a process has read: the numbers of images, their pixels, and what was wrong with others by number.
+
+    The pixels are an array and no tensor, which would need shared memory, of which containers have little.
+    """
 
     numbers: list[int]
     pixels: Array
     troubles: dict[int, Diagnostic]
 
 
-class _Reader(Dataset[_Batch]):
+class _Reader(Dataset[Chunk]):
     """Reads images by their numbers, in whichever process."""
 
     def __init__(self, pictures: Pictures) -> None:
         self.pictures = pictures
 
-    def __getitem__(self, numbers: Any) -> _Batch:
+    def __getitem__(self, numbers: Any) -> Chunk:
         pixels = np.empty((len(numbers), *self.pictures.shape), np.uint8)
         good: list[int] = []
         troubles = {}
@@ -124,13 +122,14 @@ class _Reader(Dataset[_Batch]):
                 good.append(number)
             except NetdslError as error:  # handed over as a value: an exception would lose its diagnostics on the way
                 troubles[number] = error.diagnostics[0]
-        return _Batch(good, pixels[: len(good)], troubles)
+        return Chunk(good, pixels[: len(good)], troubles)
 
 
-def _read(pictures: Pictures, chunks: list[list[int]]) -> Iterator[_Batch]:
-    """The images of each chunk, in this order."""
-    few = sum(map(len, chunks)) <= _FEW
-    workers = pictures.workers if pictures.workers is not None else 0 if few else len(os.sched_getaffinity(0))
+def read_chunks(pictures: Pictures, chunks: list[list[int]], world: int = 1) -> Iterator[Chunk]:
+    """The images of each chunk of numbers, in this order, while `world` processes do the like."""
+    workers = pictures.workers
+    if workers is None:
+        workers = 0 if sum(map(len, chunks)) <= _FEW else max(1, _cores() // world)
     return iter(
         DataLoader(
             _Reader(pictures),
@@ -143,57 +142,13 @@ def _read(pictures: Pictures, chunks: list[list[int]]) -> Iterator[_Batch]:
     )
 
 
+def _cores() -> int:
+    """The cores that this process may use, where the system tells, or all."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def _as_it_is(batch: Any) -> Any:
     return batch
-
-
-def prepare(
-    pictures: Pictures, *, skip_bad: bool = False, most_bytes: int = MOST_BYTES
-) -> tuple[Samples | Pictures, Moments, tuple[Diagnostic, ...]]:
-    """Read all images once, and keep them if they take no more than `most_bytes`.
-
-    Returns:
-        The images that can be read, in memory or still to be read; mean and deviation of their channels; and what is
-        wrong with the others.
-
-    Raises:
-        NetdslError: an image cannot be read (E1005), unless bad ones are skipped; the first of them are named.
-    """
-    count = len(pictures)
-    dtype = None if pictures.dtype is torch.uint8 else pictures.dtype
-    if (stored := _fitting(pictures)) is not None and stored.numel() <= most_bytes:
-        moments = Moments(pictures.shape[0])
-        moments.add(stored)
-        return Samples(stored, pictures.targets, dtype), moments, ()
-    keep = count * prod(pictures.shape) <= most_bytes
-    kept = np.empty((count if keep else 0, *pictures.shape), np.uint8)
-    moments, good = Moments(pictures.shape[0]), list[int]()
-    troubles: list[Diagnostic] = []
-    for batch in _read(pictures, [list(range(first, min(first + _CHUNK, count))) for first in range(0, count, _CHUNK)]):
-        troubles += batch.troubles.values()
-        if batch.troubles and not skip_bad:
-            raise NetdslError(troubles)
-        if keep:
-            kept[len(good) : len(good) + len(batch.numbers)] = batch.pixels
-        moments.add(torch.from_numpy(batch.pixels))
-        good += batch.numbers
-    if not keep:
-        return (pictures.take(good) if troubles else pictures), moments, tuple(troubles)
-    return (
-        Samples(torch.from_numpy(kept[: len(good)]), pictures.targets[good] if troubles else pictures.targets, dtype),
-        moments,
-        tuple(troubles),
-    )
-
-
-def _fitting(pictures: Pictures) -> torch.Tensor | None:
-    """The images as they lie in memory, if they have the net's size and channels already."""
-    images, (channels, height, width) = pictures.images, pictures.shape
-    if not isinstance(images, np.ndarray) or images.shape[1:] not in ((height, width), (height, width, channels)):
-        return None
-    if images.ndim == 3:
-        return torch.from_numpy(np.array(images[:, None])) if channels == 1 else None
-    return torch.from_numpy(np.array(images.transpose(0, 3, 1, 2), order="C"))
 
 
 def _opened(path: Path) -> Any:

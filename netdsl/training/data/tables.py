@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 TARGET = "label"
 """The column that names the class, where the table has a head; without one it is the last."""
+_MOST = 2**31
+"""No class has a number so large."""
 
 
 def read_table(path: Path) -> Found:
@@ -101,7 +103,7 @@ def _classes(cells: list[str], source: Source, lines: list[int]) -> tuple[Array,
         numbers = {label: number for number, label in enumerate(labels)}
         return np.array([numbers[cell] for cell in cells]), labels
     for cell, line in zip(cells, lines, strict=True):
-        if not _is_number(cell) or not float(cell).is_integer() or float(cell) < 0:
+        if not _is_number(cell) or not float(cell).is_integer() or not 0 <= float(cell) < _MOST:
             raise fail("E1004", f"a class is a whole number from 0, and this row has `{cell}`", _line(source, line),
                        help="number the classes from 0, or name all of them")  # fmt: skip
     return np.array([int(float(cell)) for cell in cells]), ()
