@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from netdsl.diagnostics import fail
 from netdsl.training.data.inputs import fit_numbers, fit_pictures, need_no_scaling, number_moments, picture_shapes
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from netdsl.training.data.moments import Moments
     from netdsl.training.data.pictures import Pictures
 
-    Source = Samples | Pictures
+    Source: TypeAlias = Samples | Pictures
 
 
 @dataclass(frozen=True)
@@ -43,9 +43,9 @@ class Data:
     """
 
     name: str
-    train: Samples | Pictures
-    val: Samples | Pictures
-    test: Samples | Pictures | None
+    train: Source
+    val: Source
+    test: Source | None
     labels: tuple[str, ...]
     mean: tuple[float, ...]
     std: tuple[float, ...]
@@ -125,9 +125,9 @@ def open_data(
 
 def _read_all(
     pictures: dict[str, Pictures], *, skip_bad: bool, most_bytes: int
-) -> tuple[dict[str, Samples | Pictures], tuple[float, ...], tuple[float, ...], tuple[Diagnostic, ...]]:
+) -> tuple[dict[str, Source], tuple[float, ...], tuple[float, ...], tuple[Diagnostic, ...]]:
     """The images of each split, mean and deviation of the training images, and what was wrong with those left out."""
-    splits: dict[str, Samples | Pictures] = {}
+    splits: dict[str, Source] = {}
     moments: dict[str, Moments] = {}
     skipped: list[Diagnostic] = []
     for name, split in pictures.items():
