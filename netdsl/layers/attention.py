@@ -8,13 +8,10 @@ from typing import Any
 from netdsl.arguments import Count, Flag, Probability
 from netdsl.ir.dim import Dim
 from netdsl.ir.params import Init, ParamSpec
-from netdsl.ir.types import DType, TensorType
+from netdsl.ir.types import TensorType
 from netdsl.layer import Layer, Lowering, TorchLowering, need_divisible, register
 from netdsl.layers.regularise import Dropout
 from netdsl.layers.sequences import features, known_or_copied, need_sequence
-
-FLOATS = (DType.FLOAT32, DType.FLOAT16, DType.FLOAT64)
-"""Those for which onnxruntime has the operators."""
 
 
 @register("attention")
@@ -39,7 +36,7 @@ class Attention(Layer):
 
     def infer(self, *inputs: TensorType) -> TensorType:
         (x,) = inputs
-        need_divisible(need_sequence(self, x, FLOATS), self.heads, "heads")
+        need_divisible(need_sequence(self, x), self.heads, "heads")
         return x
 
     def params(self, *inputs: TensorType) -> Mapping[str, ParamSpec]:

@@ -11,9 +11,6 @@ from netdsl.ir.types import DType, TensorType
 from netdsl.layer import Layer, LayerError, Lowering, TorchLowering, register
 from netdsl.layers.sequences import TOKENS, features, need_sequence
 
-FLOATS = (DType.FLOAT32, DType.FLOAT16, DType.FLOAT64)
-"""Those for which onnxruntime has the operators."""
-
 
 @register("embedding")
 @dataclass(frozen=True)
@@ -80,7 +77,7 @@ class Positions(Layer):
 
     def infer(self, *inputs: TensorType) -> TensorType:
         (x,) = inputs
-        need_sequence(self, x, FLOATS)
+        need_sequence(self, x)
         steps = x.shape[0]
         least, most = lower_bound(self.most - steps), upper_bound(self.most - steps)
         if most is not None and most < 0:

@@ -6,8 +6,11 @@ from netdsl.layer import Layer, LayerError, need_int, need_rank
 TOKENS = (DType.INT64, DType.INT32)
 """The element types of tokens, of which an embedding makes vectors."""
 
+FLOATS = (DType.FLOAT32, DType.FLOAT16, DType.FLOAT64)
+"""Those for which onnxruntime has the operators of most layers."""
 
-def need_sequence(layer: Layer, x: TensorType, dtypes: tuple[DType, ...]) -> int:
+
+def need_sequence(layer: Layer, x: TensorType, dtypes: tuple[DType, ...] = FLOATS) -> int:
     """The number of features of each step; refuses what is no sequence of vectors of these element types."""
     if x.dtype in TOKENS:
         message = f"`{layer.kind}` reads a sequence of vectors, not {x}"
