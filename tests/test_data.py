@@ -485,3 +485,49 @@ def test_targets_of_positions_must_not_be_parted_from_them(tmp_path):
     problem("E1009", lambda: open_data(tmp_path / "a.npz", graph, replace(SMALL, augment=(recipe.Flip(),))))
     np.savez(tmp_path / "b.npz", x=bytes_of(10, 8, 8), y=bytes_of(10, 4, 4) % 2)
     problem("E1008", lambda: open_data(tmp_path / "b.npz", graph, SMALL))
+
+
+def saved_as(ending):
+    def make(folder):
+        pictures(folder, count=5)
+        for path in list(folder.rglob("*.png")):
+            image = Image.open(path)
+            image.load()
+            path.unlink()
+            image.save(path.with_suffix(ending))
+        return folder
+
+    return make
+
+
+DAMAGED = {
+    "idx": (lambda f: (mnist(f), f)[1], GREY, 3),
+    "gz": (lambda f: (mnist(f, ending=".gz"), f)[1], GREY, 3),
+    "npz": (npz(x_train=X, y_train=Y, names=np.array(["a", "b"])), "4", 2),
+    "csv": (table('a,"b",label\n' + '1,2,0\n3.5,"4",1\n' * 6), "2", 2),
+    "cifar": (lambda f: (cifar(f), f)[1], "3x32x32", 2),
+    **{ending: (saved_as(f".{ending}"), "3x8x8", 2) for ending in ("png", "jpg", "gif", "tiff", "bmp", "webp", "ppm")},
+}
+
+
+@pytest.mark.parametrize("kind", DAMAGED)
+def test_damaged_files_are_read_or_refused(tmp_path, kind):
+    make, shape, classes = DAMAGED[kind]
+    place, graph, random = make(tmp_path), net(shape, classes), np.random.default_rng(0)
+    files = sorted(path for path in tmp_path.rglob("*") if path.is_file())
+    refused = 0
+    for turn in range(24):
+        path = files[random.integers(len(files))]
+        whole = path.read_bytes()
+        data = bytearray(whole[: random.integers(len(whole))] if turn % 3 == 0 else whole)
+        for _ in range(turn % 5):
+            at = random.integers(min(len(data), 200)) if data else 0
+            data[at : at + random.integers(4)] = random.bytes(random.integers(4))
+        path.write_bytes(data)
+        try:
+            open_data(place, graph, SMALL)
+        except NetdslError:
+            refused += 1
+        path.write_bytes(whole)
+    assert refused > 4
+    open_data(place, graph, SMALL)

@@ -50,17 +50,20 @@ def read_npz(path: Path) -> Found:
 
 def _load(path: Path) -> dict[str, Array]:
     try:
-        loaded: Any = np.load(path, allow_pickle=False)
-        if not isinstance(loaded, np.lib.npyio.NpzFile):
-            raise broken(path, "is one array, not an archive of them", "write it with `numpy.savez`")
-        with loaded:
-            return dict(loaded)
+        file = path.open("rb")
     except OSError as error:
         raise fail("E0901", f"cannot read `{path}`: {(error.strerror or str(error)).lower()}") from error
-    except (ValueError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
-        raise broken(
-            path, f"is not a whole archive of arrays: {error}", "write it with `numpy.savez`, without objects"
-        ) from error
+    with file:
+        try:
+            loaded: Any = np.load(file, allow_pickle=False)
+            if not isinstance(loaded, np.lib.npyio.NpzFile):
+                raise broken(path, "is one array, not an archive of them", "write it with `numpy.savez`")
+            with loaded:
+                return dict(loaded)
+        except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
+            raise broken(
+                path, f"is not a whole archive of arrays: {error}", "write it with `numpy.savez`, without objects"
+            ) from error
 
 
 def _part(path: Path, arrays: dict[str, Array], x: str, y: str) -> Part:
