@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -10,6 +12,7 @@ import benchmark
 import catalogue
 import gpu
 import layer_figures
+import modules
 import numpy as np
 import pytest
 import torch
@@ -115,12 +118,28 @@ def test_difference_is_relative_to_the_largest_value(result: list[float], absolu
     )
 
 
+def test_modules_are_built_and_trained_in_turn(capsys: pytest.CaptureFixture[str]) -> None:
+    log: list[str] = []
+    seconds = modules.in_turn({"a": lambda: log.append("a"), "b": lambda: log.append("b")}, repeat=2)
+    assert log == ["a", "b"] * 3  # the first round is the warm-up
+    assert list(seconds) == ["a", "b"]
+    words = "--build lenet5 --train lenet5 --batch 2 --size 28 --repeat 1"
+    modules.main(words.split())
+    printed = json.loads(capsys.readouterr().out)
+    assert list(printed) == ["building", "training"]
+    assert all(0 < costs[name] < 10 for costs in printed.values() for name in ("netdsl", "PyTorch"))
+
+
 def test_a_rehearsal_on_the_cpu_says_that_it_is_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     page = tmp_path / "gpu.md"
-    words = "--device cpu --nets lenet5 resnet18 --batch 1 3 --runs 2 --no-torch-compile --markdown"
-    gpu.main([*words.split(), str(page)])
+    words = "--device cpu --nets lenet5 resnet18 --batch 1 3 --runs 2 --no-torch-compile --train lenet5"
+    gpu.main([*words.split(), "--train-batch", "2", "--markdown", str(page)])
     text = page.read_text()
     assert "This is a rehearsal on the CPU" in text
+    verified = re.findall(r"\| (lenet5|resnet18)" + r" \| (\d\.\de-\d\d) met" * 4 + r" \|\n", text)
+    assert [net for net, *_ in verified] == ["lenet5", "resnet18"]
+    assert all(float(single) < 1e-5 and float(half) > 1e-4 for _, single, _, _, half in verified)
+    assert re.search(r"\| eager \| \d+\.\d+ \| \d+\.\d+ \| \d+\.\d\d \|\n", text)
     assert "| lenet5 | 0.0e+00 | 0.0e+00 | 1e-04 met | 0.0e+00 | 0.0e+00 | 1e-02 met |" in text
     assert [line.split(" | ")[:2] for line in text.splitlines() if " | - | " in line] == [
         ["| lenet5", "1"],

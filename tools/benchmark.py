@@ -30,6 +30,10 @@ TIMES_FASTER = {net: 4 if net == "vgg16" else 10 for net in NETS}
 """The aim against the dynamo exporter; VGG-16's time is mostly that of drawing and writing half a gigabyte."""
 CHECK_TO_IMPORT = 0.35 / 0.8
 """The aim for checking ResNet-152 against importing torch."""
+BUILDING = 1.0
+"""The aim for ResNet-152 as a module against the hand-written classes; both draw all initial values."""
+TRAINING = 1.02
+"""The aim for a step of training against the hand-written module."""
 GROWTH = 2.3
 """The aim for twice the layers."""
 CHAIN = 10_000
@@ -48,6 +52,9 @@ Resident MB at the peak of the same processes. The aim is 1.6 times the file tha
 CHECKING = """\
 Seconds of wall time for `netdsl check resnet152` and for `python -c "import torch"`, with which every tool built on
 PyTorch begins: whole processes, taken in turn, medians of {repeat}."""
+MODULES = """\
+Seconds inside one process (`tools/modules.py`) for `to_torch` of ResNet-152 and for its classes in plain PyTorch, and
+for a step of training of ResNet-50, a batch of {batch} images of {size}x{size}: taken in turn, medians of {repeat}."""
 STAGES = """\
 Milliseconds of every stage of a compilation inside one process (`tools/stages.py`), medians of {repeat} processes.
 To time drawing and writing apart, all weights are held in memory here; `netdsl compile` holds one tensor at a time."""
@@ -109,6 +116,20 @@ def checking(repeat: int) -> list[Figures]:
     aim = f"{CHECK_TO_IMPORT:.2f} {verdict(check <= CHECK_TO_IMPORT * import_)}"
     row = [f"{check:.2f}", f"{import_:.2f}", f"{check / import_:.2f}", aim]
     return [Figures("Checking", CHECKING.format(repeat=repeat), Table([">check", ">import", ">ratio", ">aim"], [row]))]
+
+
+def modules(repeat: int, batch: int = 4, size: int = 64) -> list[Figures]:
+    """A net as a PyTorch module beside the same net written by hand."""
+    options = {"--repeat": repeat, "--batch": batch, "--size": size}
+    words = [word for name, value in options.items() for word in (name, str(value))]
+    printed = subprocess.check_output([sys.executable, "tools/modules.py", *words], cwd=ROOT, env=ENVIRONMENT)
+    rows = []
+    for (what, costs), aim in zip(json.loads(printed).items(), (BUILDING, TRAINING), strict=True):
+        ours, theirs = costs["netdsl"], costs["PyTorch"]
+        met = verdict(ours <= aim * theirs)
+        rows.append([what, f"{ours:.3f}", f"{theirs:.3f}", f"{ours / theirs:.2f}", f"{aim} {met}"])
+    note = MODULES.format(batch=batch, size=size, repeat=repeat)
+    return [Figures("Modules", note, Table(["", ">netdsl", ">PyTorch", ">ratio", ">aim"], rows))]
 
 
 def stages(repeat: int) -> list[Figures]:
@@ -200,6 +221,7 @@ def verdict(met: bool) -> str:
 PARTS: dict[str, Callable[[int], list[Figures]]] = {
     "compiling": compiling,
     "checking": checking,
+    "modules": modules,
     "stages": stages,
     "weights": weights,
     "growth": growth,

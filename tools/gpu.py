@@ -17,6 +17,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import torch  # before onnxruntime, which then finds the CUDA libraries that torch has loaded
+from modules import in_turn
 from pages import Figures, environment, write_page
 from peers import PEERS, SHAPES
 
@@ -39,6 +40,12 @@ AGREEMENT = """\
 Every shipped net with its initial weights and a random batch of {batch}, on the CPU and on the device: the largest
 difference of any output, and the same divided by the output's largest value. TF32 lets CUDA multiply with ten bits of
 mantissa."""
+VERIFIED = """\
+What `netdsl verify --half` finds of every shipped net with random weights and a batch of {batch}: the largest
+difference from PyTorch in float64, relative to the output's largest value, without TF32, and whether it is allowed."""
+TRAINED = """\
+Milliseconds at the median of {runs} steps of training {net}, forward, backward and SGD with momentum, on a batch of
+{batch} random images, channels last, under bfloat16 autocast; the two modules in turn."""
 SPEED = """\
 Milliseconds at the median of {runs} runs, inputs and outputs kept on the device, TF32 allowed throughout. PyTorch runs
 the same net in plain PyTorch (`tools/peers.py`) with channels last. The last column is PyTorch's best by ours."""
@@ -61,6 +68,8 @@ class Job:
     batches: list[int]
     runs: int
     compiled: bool
+    train: str
+    train_batch: int
 
     @property
     def on_gpu(self) -> bool:
@@ -103,6 +112,66 @@ def agreement(job: Job, batch: int = 2) -> Figures:
         print(f"compared {net}", file=sys.stderr)
     headings = ["net", ">float32", ">relative", ">aim", ">TF32", ">relative", ">aim"]
     return Figures(f"CPU and {job.device}", AGREEMENT.format(batch=batch), Table(headings, rows))
+
+
+def verified(job: Job, batch: int = 2) -> Figures:
+    """Hold PyTorch and onnxruntime on the device to PyTorch in float64, net by net."""
+    rows = []
+    columns: list[str] = []
+    for net in job.nets:
+        comparisons = netdsl.verify(net, batches=(batch,), device=job.device, half=True).comparisons
+        columns = list(dict.fromkeys(comparison.run for comparison in comparisons))
+        row = [net]
+        for run in columns:
+            worst = max((c for c in comparisons if c.run == run), key=lambda c: c.difference.relative)
+            row.append(f"{worst.difference.relative:.1e} {'met' if worst.ok else 'missed'}")
+        rows.append(row)
+        print(f"verified {net}", file=sys.stderr)
+    headings = ["net", *(f">{column}" for column in columns)]
+    return Figures(f"float64 and {job.device}", VERIFIED.format(batch=batch), Table(headings, rows))
+
+
+def training(job: Job) -> Figures:
+    """Time a step of training of the module that netdsl makes, and of the hand-written one."""
+    shape = (job.train_batch, *SHAPES[job.train])
+    images = torch.rand(shape).to(job.device, memory_format=torch.channels_last)
+    classes = torch.randint(0, 10, (job.train_batch,)).to(job.device)
+    rows = []
+    for variant in ["eager", *["torch.compile"] * job.compiled]:
+        torch.compiler.reset()
+        steps = {
+            name: training_step(module, images, classes, compiled=variant != "eager")
+            for name, module in (("netdsl", netdsl.load(job.train).to_torch()), ("PyTorch", PEERS[job.train]()))
+        }
+        for step in steps.values():
+            for _ in range(WARMUP):
+                step()
+        times = in_turn(steps, job.runs)
+        ours, theirs = times["netdsl"], times["PyTorch"]
+        rows.append([variant, milliseconds(ours), milliseconds(theirs), f"{ours / theirs:.2f}"])
+        print(f"trained {job.train}, {variant}", file=sys.stderr)
+    note = TRAINED.format(runs=job.runs, net=job.train, batch=job.train_batch)
+    return Figures(f"Training on {job.device}", note, Table(["", ">netdsl", ">PyTorch", ">ratio"], rows))
+
+
+def training_step(
+    module: torch.nn.Module, images: torch.Tensor, classes: torch.Tensor, *, compiled: bool
+) -> Callable[[], None]:
+    """A step of training under bfloat16 autocast, to be called again and again; it ends when the device has ended."""
+    module.to(images.device, memory_format=torch.channels_last)  # type: ignore[call-overload] # as above
+    optimizer = torch.optim.SGD(module.parameters(), lr=1e-3, momentum=0.9)
+    forward: Model = torch.compile(module) if compiled else module
+
+    def step() -> None:
+        optimizer.zero_grad()
+        with torch.autocast(images.device.type, torch.bfloat16):
+            loss = torch.nn.functional.cross_entropy(forward(images), classes)
+        torch.autograd.backward(loss)
+        optimizer.step()
+        if images.is_cuda:
+            torch.cuda.synchronize(images.device)
+
+    return step
 
 
 def speed(job: Job) -> Figures:
@@ -190,16 +259,19 @@ def main(words: list[str] | None = None) -> None:
     parser.add_argument("--batch", nargs="+", type=int, default=[1, 16, 64], help="batch sizes to time (1 16 64)")
     parser.add_argument("--runs", type=int, default=50, help="timed runs of each (50)")
     parser.add_argument("--no-torch-compile", action="store_true", help="leave torch.compile out")
+    parser.add_argument("--train", choices=PEERS, default="resnet50", help="the net to train (resnet50)")
+    parser.add_argument("--train-batch", type=int, default=128, help="images of a step of training (128)")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the tables as a page of the documentation")
     given = parser.parse_args(words)
     device = device_facts(given.device)
     facts = f"{environment(['netdsl', 'onnxruntime', 'onnxruntime-gpu', 'torch'])} {device}"
     print(facts, end="\n\n")
     nets = given.nets or [entry.name for entry in entries()]
-    job = Job(given.device, nets, given.batch, given.runs, not given.no_torch_compile)
+    compiled = not given.no_torch_compile
+    job = Job(given.device, nets, given.batch, given.runs, compiled, given.train, given.train_batch)
     sections = []
     try:
-        for part in (agreement, speed):
+        for part in (verified, agreement, speed, training):
             sections.append(part(job))
             print(sections[-1].text())
     except NetdslError as error:
