@@ -2,6 +2,8 @@
 
 import gzip
 import struct
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -15,8 +17,8 @@ from netdsl.diagnostics import NetdslError
 from netdsl.runtime.pictures import Preparation, load_picture
 from netdsl.runtime.session import Port
 from netdsl.training.batches import Samples, shuffled
-from netdsl.training.data import open_data
 from netdsl.training.data.moments import Moments
+from netdsl.training.data.opening import open_data
 from netdsl.training.data.pictures import Pictures
 from netdsl.training.data.splits import held_out
 from netdsl.training.settings import Settings
@@ -230,6 +232,11 @@ def test_tables_are_read(tmp_path, kind):
     inputs, targets = (torch.cat(parts) for parts in zip(everything(data.train), everything(data.val), strict=True))
     place = next(n for n, x in enumerate(inputs) if np.allclose(x, row))
     assert (len(inputs), targets[place], data.labels) == (3, target, labels)
+
+
+def test_reading_needs_no_pytorch():
+    code = "import sys, netdsl.training.data.reading as r; r.read_data('digits'); sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 # ------------------------------------------------------------------------------------------------------ splits, order
