@@ -332,7 +332,9 @@ def test_an_unreadable_image_is_named_or_left_out(tmp_path):
         assert "4.png" in text or "2.png" in text
         assert "--bad-images skip" in text
         data = open_data(tmp_path, graph, SMALL, val=0.5, skip_bad=True, most_bytes=most_bytes)
-        assert sorted(d.message.split("`")[1][-5:] for d in data.skipped) == ["2.png", "4.png"]
+        (warning,) = data.skipped
+        assert (warning.code, warning.message[:7]) == ("W0110", "2 of 10")
+        assert sorted(note.split("`")[1][-5:] for note in warning.notes) == ["2.png", "4.png"]
         assert len(data.train) + len(data.val) == len(everything(data.train)[1]) + len(everything(data.val)[1]) == 8
 
 
@@ -471,6 +473,11 @@ def test_a_batch_must_not_be_larger_than_the_data(tmp_path):
     mnist(tmp_path)
     text = problem("E1006", lambda: open_data(tmp_path, net(GREY, 3), replace(SMALL, batch=13)))
     assert "13 samples, and `" in text
+
+
+def test_augmentations_are_refused_before_data_are_read(tmp_path):
+    for shape, word in (("1x8x8", recipe.Colour()), ("4", recipe.Flip())):
+        problem("E1009", lambda s=shape, w=word: open_data(tmp_path / "none", net(s, 2), replace(SMALL, augment=(w,))))
 
 
 def test_names_of_classes_must_be_those_of_the_net(tmp_path):

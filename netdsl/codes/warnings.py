@@ -51,4 +51,9 @@ WARNINGS = {
         "With `--partial` a checkpoint gives the parameters that it has, and the others keep initial values. That is "
         "meant for a net with a new last layer, which is then trained; without training its results are a guess.",
     ),
+    "W0110": Code(
+        "images left out",
+        "With `--bad-images skip` a run goes on without the images that cannot be read. The first of them are named, "
+        "with what is wrong; a class that has lost many is learned worse than the others.",
+    ),
 }

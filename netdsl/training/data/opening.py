@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from netdsl.diagnostics import fail
+from netdsl.diagnostics import Diagnostic, fail
+from netdsl.training.augment import make_augment
 from netdsl.training.data.inputs import fit_numbers, fit_pictures, need_no_scaling, number_moments, picture_shapes
 from netdsl.training.data.keeping import MOST_BYTES, prepare
 from netdsl.training.data.reading import read_data
@@ -17,13 +18,15 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from netdsl.diagnostics import Diagnostic
     from netdsl.ir.graph import Graph
     from netdsl.training.batches import Samples
     from netdsl.training.data.moments import Moments
     from netdsl.training.data.pictures import Pictures
 
     Source: TypeAlias = Samples | Pictures
+
+_NAMED = 5
+"""So many of the images that were left out are named."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,7 @@ class Data:
         mean: the mean of each channel of the training samples as `batches` gives them, images from 0 to 1, without
             augmentation; empty where the net takes whole numbers.
         std: their deviation; 1 for a constant channel.
-        skipped: what was wrong with images that were left out.
+        skipped: a warning (W0110) about images that were left out; empty where none were.
     """
 
     name: str
@@ -88,6 +91,7 @@ def open_data(
         names = ", ".join(f"`{node.name}`" for node in graph.inputs)
         raise fail("E1008", f"data have one input, and the net takes {len(graph.inputs)}: {names}",
                    help="train a net of one input")  # fmt: skip
+    make_augment(settings.augment, graph.inputs[0].type)  # what it refuses is said before images are read
     found = read_data(spec)
     for name, part in found.parts.items():
         if not len(part):
@@ -137,4 +141,13 @@ def _read_all(
             raise fail(
                 "E1006", f"none of the images of the {name} data can be read", help="give images that can be read"
             )
-    return splits, *moments["training"].result(1 / 255), tuple(skipped)
+    mean, std = moments["training"].result(1 / 255)
+    return splits, mean, std, (_left_out(skipped, sum(map(len, pictures.values()))),) if skipped else ()
+
+
+def _left_out(troubles: list[Diagnostic], count: int) -> Diagnostic:
+    notes = [trouble.message for trouble in troubles[:_NAMED]]
+    if len(troubles) > _NAMED:
+        notes.append(f"and {len(troubles) - _NAMED:,} more")
+    message = f"{len(troubles):,} of {count:,} images cannot be read, and are left out"
+    return Diagnostic("W0110", message, notes=tuple(notes), help="mend or remove them")
