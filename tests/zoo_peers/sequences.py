@@ -26,7 +26,7 @@ class Tagger(nn.Module):
         self.tags = nn.Linear(600, 45)
 
     def forward(self, words):
-        return self.tags(self.cell(self.words(words))[0])
+        return self.tags(self.cell(self.words(words))[0]).mT
 
 
 class CharRnn(nn.Module):
@@ -37,7 +37,7 @@ class CharRnn(nn.Module):
         self.next = nn.Linear(128, 65)
 
     def forward(self, characters):
-        return self.next(self.cells(self.characters(characters))[0])
+        return self.next(self.cells(self.characters(characters))[0]).mT
 
 
 class Unit(nn.Module):
@@ -69,7 +69,7 @@ class Gpt(nn.Module):
 
     def forward(self, tokens):
         x = self.words(tokens) + self.positions(torch.arange(tokens.shape[1]))
-        return self.units(x) @ self.words.weight.T
+        return (self.units(x) @ self.words.weight.T).mT
 
 
 class Vit(nn.Module):
