@@ -8,10 +8,12 @@ import torch
 from torch.nn import functional
 
 from netdsl import recipe
+from netdsl.compiler import check
 from netdsl.diagnostics import NetdslError
 from netdsl.ir.dim import symbol
 from netdsl.ir.types import DType, TensorType
 from netdsl.training.augment import make_augment, size_before
+from netdsl.training.settings import Settings
 
 SIDE, COUNT = 65, 40
 COLOUR, GREY = TensorType((3, SIDE, SIDE)), TensorType((1, SIDE, SIDE))
@@ -238,3 +240,14 @@ def test_crops_that_do_not_end_in_the_input_are_refused(words, size):
     with pytest.raises(NetdslError) as error:
         size_before(words, size)
     assert error.value.diagnostics[0].code == "E1009"
+
+
+@pytest.mark.parametrize(
+    "name", ["alexnet_2012", "googlenet_2014", "inception_v3", "nin", "resnet18", "resnet20", "vit_b_16"]
+)
+def test_augmentations_of_shipped_nets_end_in_their_inputs(name):
+    graph = check(name).graph
+    image, words = graph.inputs[0].type, Settings.of(graph.recipe).augment
+    start, _ = size_before(words, image.shape[1:])
+    images = torch.rand(2, image.shape[0], *(start or image.shape[1:]))
+    assert make_augment(words, image)(images).shape[1:] == image.shape

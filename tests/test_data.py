@@ -330,7 +330,7 @@ def test_an_unreadable_image_is_named_or_left_out(tmp_path):
     for most_bytes in (10**9, 0):
         text = problem("E1005", lambda most=most_bytes: open_data(tmp_path, graph, SMALL, most_bytes=most))
         assert "4.png" in text or "2.png" in text
-        assert "--bad-images skip" in text
+        assert "--skip-bad" in text
         data = open_data(tmp_path, graph, SMALL, val=0.5, skip_bad=True, most_bytes=most_bytes)
         (warning,) = data.skipped
         assert (warning.code, warning.message[:7]) == ("W0110", "2 of 10")

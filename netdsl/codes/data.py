@@ -29,7 +29,7 @@ DATA = {
         "image unreadable",
         "An image of the data is empty, cut short, or no image at all. All images are read once before the first "
         "epoch, so that none stops a run in the middle of the night. Mend or remove those that are named, or go on "
-        "without them: `--bad-images skip`.",
+        "without them: `--skip-bad`.",
     ),
     "E1006": Code(
         "too few samples",

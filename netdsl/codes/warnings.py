@@ -53,7 +53,7 @@ WARNINGS = {
     ),
     "W0110": Code(
         "images left out",
-        "With `--bad-images skip` a run goes on without the images that cannot be read. The first of them are named, "
+        "With `--skip-bad` a run goes on without the images that cannot be read. The first of them are named, "
         "with what is wrong; a class that has lost many is learned worse than the others.",
     ),
 }

@@ -158,5 +158,5 @@ def _opened(path: Path) -> Any:
         (found,) = error.diagnostics
         if found.code == "E0907":
             raise
-        remedy = f"mend or remove it, or go on without such images: `--bad-images skip`; {found.help or ''}"
+        remedy = f"mend or remove it, or go on without such images: `--skip-bad`; {found.help or ''}"
         raise NetdslError(replace(found, code="E1005", help=remedy.removesuffix("; "))) from error
