@@ -63,6 +63,8 @@ def computation(module, graph, known):
                 return number("input", place)
             case "call_module", path, args:
                 inner = module.get_submodule(path)
+                if isinstance(inner, nn.Identity):  # what stands for a module that is not there
+                    return of_node[args[0]]
                 place = path if inner.state_dict() else None  # a `reuse` may apply a ReLU of its own, or the first
                 return number(place, settings(inner), value(args))
             case "call_method", "size", (x, axis):  # a person writes x.shape[axis]

@@ -73,7 +73,7 @@ class Arguments:
         assert form is not None  # noqa: S101 - the caller has asked for it
         written = _written(traces[0], row[0].node)
         known = torch_signature(form.name)
-        sizes = scope.sizes_of(row[0].node.inputs[0])
+        sizes = scope.sizes_of(row[0].sources[0])
         channels = sizes.get("in_channels")
         made: dict[str, ast.expr] = {}
         for name in form.arguments:
@@ -118,10 +118,10 @@ class Arguments:
             candidates = []
             if isinstance(written, tree.Parameter):
                 candidates = list(scope.translated([written.shape.dims[i]], traces, None))
-            elif row[0].node.inputs:
+            elif row[0].sources:
                 call = _written(traces[0], row[0].node)
                 candidates = list(scope.translated(call.values(), traces, None))
-                candidates += scope.sizes_of(row[0].node.inputs[0]).values()
+                candidates += scope.sizes_of(row[0].sources[0]).values()
             dims.append(scope.expression(values, candidates, f"size{i}") if size else literal(size))
         init, dtype = specs[0].init, specs[0].dtype
         keywords = [] if dtype is DType.FLOAT32 else [ast.keyword("dtype", _dotted(f"torch.{dtype.value}"))]

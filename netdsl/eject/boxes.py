@@ -25,7 +25,7 @@ Target: TypeAlias = Outside | Part
 """What an expression can refer to."""
 
 
-@dataclass(eq=False, slots=True)
+@dataclass(eq=False, slots=True, repr=False)
 class Box:
     """A scope: the layers and the scopes in it, in order.
 
@@ -185,6 +185,11 @@ def content(box: Box) -> tuple[Any, ...]:
     return (*entries, tuple(numbers[node] for node in box.outputs))
 
 
+def results(item: Form | Box) -> tuple[Node, ...]:
+    """The nodes that an item gives to others."""
+    return tuple(item.outputs) if isinstance(item, Box) else (item.node,)
+
+
 def results_of(item: Form | Box) -> Iterator[Node]:
     """The nodes in an item."""
     if isinstance(item, Form):
@@ -236,3 +241,24 @@ def substitute(node: Any, replace: Callable[[Target], ast.expr]) -> Any:
     for name, value in ast.iter_fields(node):
         setattr(made, name, substitute(value, replace))
     return made
+
+
+def sequential(box: Box) -> bool:
+    """Whether a box is a chain of its own modules, numbered in order, each of which is applied once."""
+    if len(box.inputs) != 1 or len(box.outputs) != 1 or not isinstance(box.inputs[0], Node) or box.first is not None:
+        return False
+    current: Any = box.inputs[0]
+    for number, item in enumerate(box.items):
+        path = f"{box.path}.{number}"
+        if isinstance(item, Form):
+            plain = item.plain and item.path == path
+        else:
+            plain = item.path == path and item.first is None and len(item.outputs) == 1
+        tensors = [target for target in reads_of(item) if not isinstance(target, Module)]
+        if not plain or tensors != [current] or item.training != box.training:
+            return False
+        if isinstance(item, Box) and len(item.inputs) != 1:
+            return False
+        current = (item.node if isinstance(item, Form) else item.outputs[0])
+    return bool(box.items) and current is box.outputs[0]
+

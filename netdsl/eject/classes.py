@@ -4,27 +4,28 @@ from __future__ import annotations
 
 import ast
 from dataclasses import dataclass, field
-from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from netdsl.eject.boxes import Box, reads_of
+from netdsl.eject.alike import aligned, stand_in
+from netdsl.eject.boxes import Box, results, sequential
+from netdsl.eject.chains import Chain
 from netdsl.eject.forms import Form, Learned, Module, Ref
 from netdsl.eject.forward import Forward, Operation, in_one_line
-from netdsl.eject.python import flat, is_attribute, laid_out, signature, variable
-from netdsl.eject.scope import Scope
+from netdsl.eject.python import WIDTH, is_attribute, laid_out, signature, variable
+from netdsl.eject.scope import NotAlikeError, Scope
 from netdsl.elaborate.values import TensorValue
 from netdsl.ir.graph import Node
+from netdsl.syntax import tree
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from netdsl.eject.arguments import Arguments
     from netdsl.eject.boxes import Target
     from netdsl.eject.scope import Formal
+    from netdsl.eject.trace import Trace
 
 
-LEAST_ALIKE = 3
-"""From so many equal modules in a row on, they are written as a loop."""
 MOST_COUNTED = 3
 """More results than these are not counted in the type of a `forward`."""
 
@@ -50,12 +51,21 @@ class ClassWriter:
     """Writes the class of some boxes."""
 
     def __init__(
-        self, name: str, boxes: Sequence[Box], arguments: Arguments, results: Sequence[Operation] = ()
+        self,
+        name: str,
+        boxes: Sequence[Box],
+        arguments: Arguments,
+        items: Mapping[Trace, Form | Box],
+        places: Mapping[Form | Box, Trace],
+        returns: Sequence[Operation] = (),
     ) -> None:
         self.boxes, self.box = boxes, boxes[0]
         self.made = PyClass(name)
         self.scope = Scope(boxes, arguments.defaults(boxes[0]))
-        self.arguments, self.results = arguments, results
+        self.arguments, self.items, self.places, self.returns = arguments, items, places, returns
+        self.whole = len({len(box.items) for box in boxes}) == 1
+        self.pairs = [] if self.whole else [aligned(self.box, box, places) or {} for box in boxes]
+        self.flags: dict[Form, str] = {}
         self.body: list[str] = []
         self.built: set[str] = set()
 
@@ -63,11 +73,11 @@ class ClassWriter:
         """The class."""
         chain = sequential(self.box) and bool(self.box.block) and self.box.parent is not None
         if chain:
-            modules = self._chain(self.boxes)
+            modules = Chain(self.arguments, self.items).write(self.boxes, self.scope)
             self._flush()
             self.body += laid_out("", ast.Call(ast.Name("super().__init__", ast.Load()), modules, []), 8)
         else:
-            for row in zip(*(box.items for box in self.boxes), strict=True):
+            for row in self._rows():
                 self._member(row)
         self.made.formals = self.scope.formals()
         self.made.sizes = [self.scope.sizes_of(node) for node in self.box.outputs]
@@ -85,8 +95,22 @@ class ClassWriter:
 
     # -------------------------------------------------------------------------------------------- the constructor
 
-    def _member(self, row: Sequence[Form | Box]) -> None:
+    def _rows(self) -> Iterator[list[Form | Box | None]]:
+        """Each item of the first box with those of the others that it stands for."""
+        waiting = [list(box.items) for box in self.boxes]
+        for item in self.box.items:
+            written = self.places[item].tree
+            row: list[Form | Box | None] = []
+            for items in waiting:
+                there = len(self.boxes) == 1 or self.whole or (items and self.places[items[0]].tree is written)
+                row.append(items.pop(0) if there else None)
+            yield row
+
+    def _member(self, row: Sequence[Form | Box | None]) -> None:
         """The lines of the constructor for one item."""
+        if None in row:
+            self._optional(row)
+            return
         forms = [item for item in row if isinstance(item, Form)]
         boxes = [item for item in row if isinstance(item, Box)]
         if forms:
@@ -96,12 +120,82 @@ class ClassWriter:
             else:
                 self.scope.follow(forms)
         else:
-            made = self._box(boxes)
+            made = self._box(boxes, self.scope)
             built = [(boxes[0].path, made)] if boxes[0].first is None else []
             self.built |= {path for path, _ in built}
         self._flush()
         for path, value in built:
             self._set(path, value)
+
+    def _optional(self, row: Sequence[Form | Box | None]) -> None:
+        """The lines for an item that some instances lack: another takes its place, or `forward` asks whether it is."""
+        item = row[0]
+        assert item is not None  # noqa: S101 - the first box has everything
+        chosen = [i for i, other in enumerate(row) if other is not None]
+        test = self.scope.expression(
+            [other is not None for other in row], self._conditions(item), variable(item_name(item))
+        )
+        view = self.scope.view(chosen, [], deeper=False)
+        view.inherit()
+        (result,) = results(item)
+        if isinstance(item, Form) and item.module is None:
+            self.flags[item] = flag = self._flag()
+            self._flush()
+            self.body += laid_out(f"self.{flag} = ", test, 8)
+        else:
+            forms = [other for other in row if isinstance(other, Form)]
+            boxes = [other for other in row if isinstance(other, Box)]
+            value = self.arguments.module(forms, view) if forms else self._box(boxes, view)
+            path = item.path
+            self.built.add(path)
+            self._flush()
+            self._set_either(path, test, view.lines, value)
+        nodes = [pairs[result] for pairs in self.pairs]
+        source = stand_in(item, self.places)
+        before = [self.scope.sizes_of(source)] if source is not None else []
+        self.scope.set_sizes(nodes, list(view.sizes_of(result).values()), before)
+
+    def _set_either(self, path: str, test: ast.expr, lines: Sequence[str], value: ast.expr) -> None:
+        """Lines that make a module a member if it is there, else one that hands on its input."""
+        name = self.box.relative(path)
+        assert name is not None  # noqa: S101 - it is made here
+        identity = ast.parse("nn.Identity()", mode="eval").body
+        one_line = laid_out(f"self.{name} = ", ast.IfExp(test, value, identity), 8)
+        if not is_attribute(name):
+            raise NotAlikeError
+        if not lines and len(one_line) == 1 and len(one_line[0]) <= WIDTH:
+            self.body += one_line
+            return
+        self.body += laid_out("if ", test, 8, ":")
+        self.body += [f"    {line}" for line in lines]
+        self.body += laid_out(f"self.{name} = ", value, 12)
+        self.body += ["        else:", f"            self.{name} = nn.Identity()"]
+
+    def _flag(self) -> str:
+        """A free name for whether something is added."""
+        names = {item_name(item) for item in self.box.items} | {*self.flags.values()}
+        return next(name for name in ("residual", "residual2", "residual3", "residual4") if name not in names)
+
+    def _conditions(self, item: Form | Box) -> Iterator[ast.expr]:
+        """The condition under which an item is there, if it can be said."""
+        inner, outer = self.places[item], self.places[item].outer
+        if isinstance(inner.tree, tree.Skip):
+            outer = inner
+        while outer is not None and outer is not self.box.trace:
+            condition: tree.Expression | None = None
+            match outer.tree:
+                case tree.Skip(shortcut=tree.Shortcut() as shortcut) if inner.tree is shortcut.body:
+                    condition = shortcut.condition
+                case tree.Skip() if inner is outer:
+                    condition = outer.tree.condition
+                case tree.If() if inner.tree is outer.tree.body:
+                    condition = outer.tree.condition
+            traces = [_find(box.trace, outer.tree) for box in self.boxes]
+            known = [trace for trace in traces if trace is not None]
+            if condition is not None and len(known) == len(traces) and isinstance(outer.before, Node):
+                sizes = self.scope.sizes_of(outer.before)
+                yield from self.scope.translated([condition], known, sizes.get("in_channels"))
+            inner, outer = outer, outer.outer
 
     def _learned(self, row: Sequence[Form]) -> list[tuple[str, ast.expr]]:
         """What makes the learned tensors of a layer without a submodule; those with roles stand in a dictionary."""
@@ -134,34 +228,15 @@ class ClassWriter:
         if is_attribute(name):
             self.body += laid_out(f"self.{name} = ", value, 8)
         else:
-            call = ast.parse(f'self.add_module("{name}")', mode="eval").body
-            assert isinstance(call, ast.Call)  # noqa: S101 - it has just been written
-            call.args.append(value)
-            self.body += laid_out("", call, 8)
+            add = ast.parse("self.add_module", mode="eval").body
+            self.body += laid_out("", ast.Call(add, [ast.Constant(name), value], []), 8)
 
-    def _box(self, row: Sequence[Box]) -> ast.expr:
+    def _box(self, row: Sequence[Box], scope: Scope) -> ast.expr:
         """The expression that makes a box, whose results are known afterwards."""
         if row[0].py_class is None:
-            modules = self._chain(row)
+            modules = Chain(self.arguments, self.items).write(row, scope)
             return ast.Call(ast.parse("nn.Sequential", mode="eval").body, modules, [])
-        return self.arguments.box(row, self.scope)
-
-    def _chain(self, boxes: Sequence[Box]) -> list[ast.expr]:
-        """The modules of a chain; several of one kind in a row are written once."""
-        modules: list[ast.expr] = []
-        for row in zip(*(box.items for box in boxes), strict=True):
-            forms = [item for item in row if isinstance(item, Form)]
-            boxes_in_row = [item for item in row if isinstance(item, Box)]
-            modules.append(self.arguments.module(forms, self.scope) if forms else self._box(boxes_in_row))
-        found: list[ast.expr] = []
-        for text, group in groupby(modules, flat):
-            alike = list(group)
-            if len(alike) < LEAST_ALIKE:
-                found += alike
-            else:
-                loop = ast.parse(f"({text} for _ in range({len(alike)}))", mode="eval").body
-                found.append(ast.Starred(loop, ast.Load()))
-        return found
+        return self.arguments.box(row, scope)
 
     # -------------------------------------------------------------------------------------------- forward
 
@@ -204,21 +279,25 @@ class ClassWriter:
     def _operations(self, item: Form | Box) -> list[Operation]:
         training = item.training and not self.box.training
         if isinstance(item, Box):
-            value = ast.Call(Ref.to(item.module), [Ref.to(target) for target in item.inputs], [])
-            return [Operation(value, tuple(item.outputs), training, item.line, item.name)]
+            called = ast.Call(Ref.to(item.module), [Ref.to(target) for target in item.inputs], [])
+            return [Operation(called, tuple(item.outputs), training, item.line, item.name)]
         label = item.node.name.rpartition(".")[2] if item.labelled else ""
         parts = [Operation(part.value, (part,), training, item.line) for part in item.parts]
-        return [*parts, Operation(item.value, (item.node,), training, item.line, label)]
+        value = item.value
+        if item in self.flags:
+            flag = ast.parse(f"self.{self.flags[item]}", mode="eval").body
+            value = ast.IfExp(flag, value, Ref.to(item.sources[0]))
+        return [*parts, Operation(value, (item.node,), training, item.line, label)]
 
     def _results(self) -> list[Operation]:
-        if self.results:
-            return list(self.results)
+        if self.returns:
+            return list(self.returns)
         values: list[ast.expr] = [Ref.to(node) for node in self.box.outputs]
         value = values[0] if len(values) == 1 else ast.Tuple(values, ast.Load())
         return [Operation(value, (), training=False, line=None)]
 
     def _result_type(self) -> str:
-        kinds = ["dict" if isinstance(result.value, ast.Dict) else "one" for result in self.results]
+        kinds = ["dict" if isinstance(result.value, ast.Dict) else "one" for result in self.returns]
         if "dict" in kinds:
             return "torch.Tensor | dict[str, torch.Tensor]" if "one" in kinds else "dict[str, torch.Tensor]"
         count = len(self.box.outputs)
@@ -239,22 +318,18 @@ class ClassWriter:
         return ast.parse(f'self.{way}("{name}")', mode="eval").body
 
 
-def sequential(box: Box) -> bool:
-    """Whether a box is a chain of its own modules, numbered in order, each of which is applied once."""
-    if len(box.inputs) != 1 or len(box.outputs) != 1 or not isinstance(box.inputs[0], Node) or box.first is not None:
-        return False
-    current: Any = box.inputs[0]
-    for number, item in enumerate(box.items):
-        path = f"{box.path}.{number}"
-        if isinstance(item, Form):
-            plain = item.plain and item.path == path
-        else:
-            plain = item.path == path and item.first is None and len(item.outputs) == 1
-        tensors = [target for target in reads_of(item) if not isinstance(target, Module)]
-        if not plain or tensors != [current] or item.training != box.training:
-            return False
-        if isinstance(item, Box) and len(item.inputs) != 1:
-            return False
-        current = (item.node if isinstance(item, Form) else item.outputs[0])
-    return bool(box.items) and current is box.outputs[0]
+def item_name(item: Form | Box) -> str:
+    """What an item is called in its box."""
+    return item.name if isinstance(item, Box) else item.node.name.rpartition(".")[2]
 
+
+def _find(trace: Trace, written: tree.Tree) -> Trace | None:
+    """Where something was carried out in a class."""
+    pending = [trace]
+    while pending:
+        here = pending.pop()
+        if here.tree is written:
+            return here
+        if here is trace or not isinstance(here.tree, tree.Call):
+            pending += here.parts
+    return None

@@ -14,9 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 BINARY: dict[str, type[ast.operator]] = {
-    "+": ast.Add, "-": ast.Sub, "*": ast.Mult, "/": ast.FloorDiv, "//": ast.FloorDiv, "%": ast.Mod, "**": ast.Pow,
+    "+": ast.Add, "-": ast.Sub, "*": ast.Mult, "/": ast.Div, "//": ast.FloorDiv, "%": ast.Mod, "**": ast.Pow,
 }  # fmt: skip
-"""`/` of whole numbers is whole where a size is due; any other is refused when its value is compared."""
 SIGNS: dict[str, type[ast.unaryop]] = {"-": ast.USub, "+": ast.UAdd, "not": ast.Not}
 COMPARISONS: dict[str, type[ast.cmpop]] = {
     "==": ast.Eq, "!=": ast.NotEq, "<": ast.Lt, "<=": ast.LtE, ">": ast.Gt, ">=": ast.GtE,
@@ -26,6 +25,15 @@ KNOWN = {"math": math, "min": min, "max": max, "round": round, "abs": abs, "sum"
          "enumerate": enumerate, "zip": zip, "float": float}  # fmt: skip
 
 Names: TypeAlias = Callable[[str], ast.expr]
+
+
+class Whole(ast.NodeTransformer):
+    """Makes `/` give whole numbers, as it does in the language where nothing is left over."""
+
+    def visit_Div(self, node: ast.Div) -> ast.FloorDiv:
+        """Another operator."""
+        del node
+        return ast.FloorDiv()
 
 
 class NoExpressionError(Exception):

@@ -60,7 +60,7 @@ class Part:
     value: ast.expr
 
 
-@dataclass(slots=True)
+@dataclass(eq=False, slots=True, repr=False)
 class Form:
     """What a layer is in PyTorch.
 
@@ -72,6 +72,7 @@ class Form:
         training: whether it is carried out in training only.
         parts: what is needed more than once in the value, in the order of its computation.
         line: what was written together has the same.
+        sources: what it is applied to.
     """
 
     node: Node
@@ -82,6 +83,7 @@ class Form:
     training: bool = False
     parts: list[Part] = field(default_factory=list)
     line: object = None
+    sources: tuple[Node, ...] = ()
 
     @property
     def labelled(self) -> bool:
@@ -144,7 +146,7 @@ def form_of(
     node: Node, inputs: Sequence[Node], net_inputs: Sequence[Node], signature: Callable[[str], Sequence[str]]
 ) -> Form:
     """The form of a layer that is applied to `inputs`; `signature` gives the names of a class's arguments."""
-    form = Form(node)
+    form = Form(node, sources=tuple(inputs))
     lowering = _NodeLowering(form, inputs, net_inputs, signature)
     form.value = _expression(node.layer.to_torch(lowering, *(Ref.to(source) for source in inputs)))
     form.split()

@@ -51,6 +51,7 @@ class Forward:
         self.remaining: Counter[Target] = Counter()
         self.lines: list[str] = []
         self.indent = 8
+        self.aside: set[str] = set()
 
     def write(self, operations: Sequence[Operation]) -> list[str]:
         """The lines; the last operations have no results and are returned."""
@@ -166,7 +167,7 @@ class Forward:
         return [name for name in dict.fromkeys(own) if name in known and name not in needed]
 
     def _new(self, label: str) -> str:
-        used = self._needed() | TAKEN
+        used = self._needed() | self.aside | TAKEN
         wanted = variable(label) if label.isidentifier() else ""
         for name in [wanted] if wanted else SPARE:
             if name not in used:
@@ -184,10 +185,23 @@ class Forward:
                 return f"branch{branches.index(result) + 1}"
         return ""
 
+    def _set_aside(self, value: ast.expr) -> ast.expr:
+        """A part of a long line gets a line of its own."""
+        if not isinstance(value, ast.Call):
+            return value
+        name = self._new("")
+        self.aside.add(name)
+        self.lines += laid_out(f"{name} = ", self._shortened(value), self.indent)
+        return ast.Name(name, ast.Load())
+
     def _shortened(self, value: ast.expr) -> ast.expr:
-        """A join of many branches gets a variable for their list."""
+        """A long expression with lines before it: the branches of a join, or the two sides of an operation."""
         if self.indent + len(flat(value)) + 8 <= WIDTH:
             return value
+        if isinstance(value, ast.BinOp):
+            left, right = (self._set_aside(side) for side in (value.left, value.right))
+            self.aside.clear()
+            return ast.BinOp(left, value.op, right)
         branches = _branches(value)
         if branches is None or not isinstance(value, ast.Call):
             return value

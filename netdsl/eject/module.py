@@ -6,23 +6,25 @@ import ast
 import inspect
 import re
 import textwrap
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from netdsl.backends import torch_modules
 from netdsl.backends.torch import ATTRIBUTES, WORDS, need_free
+from netdsl.eject.alike import grouped, merged
 from netdsl.eject.arguments import Arguments, torch_signature
-from netdsl.eject.boxes import Box, make_boxes, substitute
-from netdsl.eject.classes import ClassWriter, sequential
-from netdsl.eject.forms import Form, Learned, Module, Ref, form_of
+from netdsl.eject.boxes import Box, make_boxes, sequential
+from netdsl.eject.classes import ClassWriter
+from netdsl.eject.forms import Form, Ref, form_of
 from netdsl.eject.forward import Operation
 from netdsl.eject.python import WIDTH, class_name
+from netdsl.eject.scope import NotAlikeError
 from netdsl.eject.trace import record
 from netdsl.ir.graph import Node, needed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
-    from netdsl.eject.boxes import Target
+    from netdsl.eject.trace import Record, Trace
     from netdsl.elaborate import program
     from netdsl.ir.graph import Graph
 
@@ -51,7 +53,7 @@ def eject(module: program.Module, name: str, arguments: Mapping[str, object]) ->
     aux = {key: aliases.get(node, node) for key, node in graph.aux.items()}
     root = make_boxes(graph, forms, [*results.values(), *aux.values()], notes)
     root.inputs = list(graph.inputs)
-    classes = _classes(root, Arguments(notes), _returns(results, aux))
+    classes = _Classes(root, notes, forms, _returns(results, aux)).write()
     return _file(module, root, classes, forms)
 
 
@@ -84,32 +86,78 @@ def _returns(results: Mapping[str, Node], aux: Mapping[str, Node]) -> list[Opera
     return returns
 
 
-def _classes(root: Box, arguments: Arguments, returns: Sequence[Operation]) -> list[list[str]]:
-    """The text of each class; boxes that hold the same are of one class."""
-    heights: dict[int, list[Box]] = {}
-    _sort_by_height(root, heights)
-    taken = {class_name(root.block), *dir(torch_modules)}
-    classes = []
-    for _, boxes in sorted(heights.items()):
-        alike: dict[Any, list[Box]] = {}
-        for box in boxes:
+class _Classes:
+    """Writes the classes of a net, from the inside out."""
+
+    def __init__(self, root: Box, notes: Record, forms: Sequence[Form], returns: Sequence[Operation]) -> None:
+        self.root, self.returns, self.arguments = root, returns, Arguments(notes)
+        self.places: dict[Form | Box, Trace] = {form: notes.of_node[form.node] for form in forms}
+        self.places |= {box: box.call or box.trace for box in root.everything() if box is not root}
+        self.items = {trace: item for item, trace in self.places.items()}
+        self.taken = {class_name(root.block), *dir(torch_modules)}
+        self.written: list[list[str]] = []
+
+    def write(self) -> list[list[str]]:
+        """The text of each class; boxes that hold the same are of one class."""
+        pending: dict[object, list[Box]] = {}
+        for box in _constructed(self.root):
             if box.block or not sequential(box):
-                alike.setdefault(_signature(box), []).append(box)
-        for same in alike.values():
-            name = class_name(root.block) if same[0] is root else _free(_called(same), taken)
-            writer = ClassWriter(name, same, arguments, returns if same[0] is root else ())
-            made = writer.write()
-            for box in same:
-                box.py_class = made
-            classes.append(made.lines)
-    return classes
+                pending.setdefault(_written_as(box), []).append(box)
+        while pending:
+            ready = [key for key, boxes in pending.items() if all(_is_ready(box) for box in boxes)]
+            if ready:
+                self._all(pending.pop(ready[0]))
+                continue
+            boxes = [box for some in pending.values() for box in some if _is_ready(box)]  # blocks that call themselves
+            self._strictly(boxes)
+            pending = {key: [box for box in some if box.py_class is None] for key, some in pending.items()}
+            pending = {key: some for key, some in pending.items() if some}
+        return self.written
+
+    def _all(self, boxes: list[Box]) -> None:
+        """Classes for what was written in one place; as few as possible."""
+        for alike in merged(boxes, self.places) if boxes[0].block else grouped(boxes, strict=False):
+            try:
+                self._class(alike)
+            except NotAlikeError:
+                self._strictly(alike)
+
+    def _strictly(self, boxes: list[Box]) -> None:
+        """A class for each set of boxes that hold the same."""
+        for alike in grouped(boxes, strict=True):
+            self._class(alike)
+
+    def _class(self, boxes: list[Box]) -> None:
+        returns = self.returns if boxes[0] is self.root else ()
+        name = class_name(self.root.block) if returns else _free(_called(boxes), self.taken)
+        made = ClassWriter(name, boxes, self.arguments, self.items, self.places, returns).write()
+        self.taken.add(name)
+        for box in boxes:
+            box.py_class = made
+        self.written.append(made.lines)
 
 
-def _sort_by_height(box: Box, heights: dict[int, list[Box]]) -> int:
+def _constructed(box: Box) -> Iterator[Box]:
+    """The boxes that are made, from the inside out."""
+    for item in box.items:
+        if isinstance(item, Box) and item.first is None:
+            yield from _constructed(item)
+    yield box
+
+
+def _is_ready(box: Box) -> bool:
+    """Whether all that is in a box has a class, or needs none."""
     inner = [item for item in box.items if isinstance(item, Box) and item.first is None]
-    height = 1 + max((_sort_by_height(item, heights) for item in inner), default=0)
-    heights.setdefault(height, []).append(box)
-    return height
+    return all(item.py_class is not None or (_is_inline(item) and _is_ready(item)) for item in inner)
+
+
+def _is_inline(box: Box) -> bool:
+    return not box.block and sequential(box)
+
+
+def _written_as(box: Box) -> object:
+    """Boxes that may be of one class: calls of one block, and groups that hold the same."""
+    return box.trace.tree if box.block else "group"
 
 
 def _called(boxes: Sequence[Box]) -> str:
@@ -132,37 +180,7 @@ def _free(name: str, taken: set[str]) -> str:
     while found in taken:
         number += 1
         found = f"{name}{number}"
-    taken.add(found)
     return found
-
-
-def _signature(box: Box) -> Any:
-    """What boxes of one class have in common: all but the arguments of constructors."""
-    numbers: dict[Target, int] = {target: i for i, target in enumerate(box.inputs)}
-
-    def numbered(target: Target) -> ast.expr:
-        if isinstance(target, Module | Learned) and target not in numbers:
-            return ast.Name(f"self.{box.relative(target.path)}")
-        return ast.Name(f"_{numbers.setdefault(target, len(numbers))}")
-
-    entries: list[Any] = []
-    for item in box.items:
-        if isinstance(item, Form):
-            module = item.module
-            values = [*(part.value for part in item.parts), item.value]
-            specs = [(role, param.spec.dtype, param.spec.trainable) for role, param in item.node.params.items()]
-            made = () if module is None else (module.name, *module.arguments)
-            learned = tuple(box.relative(path) for path in item.learned)
-            entry: Any = (made, *(ast.dump(substitute(value, numbered)) for value in values), *specs, learned)
-            numbered(item.node)
-        else:
-            kind = _signature(item) if item.py_class is None and item.first is None else id(item.py_class)
-            reads = [ast.dump(numbered(target)) for target in (item.module, *item.inputs)]
-            entry = (kind, *reads, len(item.outputs))
-            for node in item.outputs:
-                numbered(node)
-        entries.append((entry, item.training and not box.training))
-    return box.block, len(box.inputs), tuple(entries), tuple(numbers[node] for node in box.outputs)
 
 
 # ------------------------------------------------------------------------------------------------ the file

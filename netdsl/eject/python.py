@@ -64,6 +64,9 @@ def laid_out(
         case ast.Dict(keys=keys, values=values) if keys:
             opening, closing = "{", "}"
             items = [(f"{flat(key)}: ", value) for key, value in zip(keys, values, strict=True) if key is not None]
+        case ast.BinOp(left=left, op=op, right=ast.Call() as right):
+            beginning = flat(ast.BinOp(left, op, ast.Name("_", ast.Load()))).removesuffix("_")
+            return laid_out(f"{prefix}{beginning}", right, indent, suffix)
         case ast.Starred(value=value):
             return laid_out(f"{prefix}*", value, indent, suffix)
         case ast.GeneratorExp() | ast.ListComp():

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ast
+from copy import copy, deepcopy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from netdsl.eject.expressions import NoExpressionError, computed, same, translate
+from netdsl.eject.expressions import NoExpressionError, Whole, computed, same, translate
 from netdsl.eject.python import flat, laid_out, literal, variable
 from netdsl.ir.graph import Node
 from netdsl.syntax import tree
@@ -23,6 +24,8 @@ Sizes: TypeAlias = dict[str, ast.expr]
 AXES = {"in_channels": 0, "in_features": -1}
 LONGEST = 40
 """A longer expression for a size is given up for its value."""
+LONGEST_WRITTEN = 64
+"""And so is one that was written, if it is longer than this and no list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,23 +52,43 @@ class Formal:
         return f"{self.name}: {' | '.join(types)}{default}"
 
 
+class NotAlikeError(Exception):
+    """Instances differ in a way that one text cannot say."""
+
+
 class Scope:
-    """Names and sizes as the constructor of some boxes sees them."""
+    """Names and sizes as the constructor of some boxes sees them.
+
+    Attributes:
+        lines: what the constructor does before the statement in the making.
+        known: the values of the variables in each instance.
+        own: the variables that are set here.
+    """
 
     def __init__(self, boxes: Sequence[Box], defaults: dict[str, tree.Expression | None]) -> None:
-        self.boxes, self.box = boxes, boxes[0]
+        self.boxes, self.box, self.count = boxes, boxes[0], len(boxes)
         self.defaults = defaults
         """The parameters of the block, with what stands for each unless it is given."""
+        self.indent = 8
         self.lines: list[str] = []
         self.known: dict[str, list[Any]] = {}
-        self.sources: dict[str, str] = {}
         self.used: dict[str, None] = {}
-        self.lets: dict[str, tuple[ast.expr, str]] = {}
+        self.lets: dict[str, ast.expr] = {}
         self._let_traces = [_lets(box.trace) for box in boxes]
+        self._parameters: dict[str, tuple[str, list[Any]]] = {}
         self._sizes: dict[Node, Sizes] = {}
         for target in self.box.inputs:
             if isinstance(target, Node):
                 self._enter_input(target)
+
+    def words(self) -> set[str]:
+        """The variables that the language's names would be here."""
+        found = {variable(word) for box in self.boxes for word in box.names.names()}
+        return found | {variable(word) for lets in self._let_traces for word in lets}
+
+    def view(self, origin: Sequence[int], traces: Sequence[Trace], *, deeper: bool = True) -> View:
+        """The scope of a body that is carried out so often: `origin` says for which instance each time."""
+        return View(self, origin, traces, self.indent + 4 * deeper)
 
     # -------------------------------------------------------------------------------------------- sizes
 
@@ -81,9 +104,22 @@ class Scope:
                 name = "in_features"  # noqa: PLW2901 - a vector has features, which are its channels
             if not any(box.block and box.parent for box in self.box.outwards()) and len(set(values)) == 1:
                 sizes["in_channels" if axis == 0 else name] = literal(values[0])
-            elif self.known.get(variable(name), values) == values:
-                self.known[name], self.sources[name] = values, name
+            elif self.known.get(name, values) == values:
+                self._parameter(name, name, values)
                 sizes["in_channels" if axis == 0 else name] = ast.Name(name, ast.Load())
+
+    def put(self, node: Target, sizes: Sizes) -> None:
+        """Say what is known of the sizes of a tensor."""
+        if isinstance(node, Node):
+            self._sizes[node] = sizes
+
+    def save(self) -> dict[str, Any]:
+        """What it knows, to come back to."""
+        return {name: copy(value) for name, value in vars(self).items()}
+
+    def restore(self, saved: dict[str, Any]) -> None:
+        """Come back to what it knew."""
+        vars(self).update(saved)
 
     def sizes_of(self, node: Target) -> Sizes:
         """What is known of the sizes of a tensor."""
@@ -92,7 +128,7 @@ class Scope:
     def follow(self, row: Sequence[Form], candidates: Iterable[ast.expr] = ()) -> None:
         """Take note of the sizes of a layer's results; `candidates` may be what gives them."""
         form = row[0]
-        before = [self.sizes_of(node) for node in form.node.inputs]
+        before = [self.sizes_of(node) for node in form.sources]
         self.set_sizes([item.node for item in row], [*candidates], before, summed=form.node.layer.kind == "concat")
 
     def set_sizes(
@@ -105,10 +141,11 @@ class Scope:
             if values is None:
                 continue
             inputs = [size[name] for size in before if name in size]
+            others = [size for known in before for size in known.values()]
             summed_up = [total(inputs)] if summed and len(inputs) == len(before) > 0 else []
             constant = [literal(values[0])] if len(set(values)) == 1 else []
             inputs.sort(key=lambda size: isinstance(size, ast.Constant))
-            for expression in (*candidates, *inputs, *summed_up, *constant):
+            for expression in (*candidates, *inputs, *summed_up, *others, *constant):
                 if self.holds(expression, values):
                     sizes[name] = expression
                     break
@@ -125,9 +162,11 @@ class Scope:
             if expression is None or isinstance(expression, tree.Constant):
                 continue
             try:
-                yield translate(expression, lambda word: self._name(word, traces), channels)
+                found = translate(expression, lambda word: self._name(word, traces), channels)
             except NoExpressionError:
                 continue
+            if len(flat(found)) <= LONGEST_WRITTEN or isinstance(expression, tree.List):
+                yield from readings(found)
 
     def holds(self, expression: ast.expr, values: Sequence[Any]) -> bool:
         """Whether an expression gives the value in every instance."""
@@ -147,60 +186,86 @@ class Scope:
                 return expression
         if all(same(value, values[0]) for value in values):
             return literal(values[0])
-        return self._further(values, name)
+        return self.further(values, name)
 
     def accept(self, expression: ast.expr) -> None:
         """An expression is written, and so its names are needed."""
         for inner in ast.walk(expression):
             if isinstance(inner, ast.Name) and inner.id in self.known and inner.id not in self.used:
-                self.used[inner.id] = None
-                if inner.id in self.lets:
-                    value, _ = self.lets[inner.id]
-                    self.accept(value)
-                    self.lines += laid_out(f"{inner.id} = ", value, 8)
+                self._use(inner.id)
 
-    def _further(self, values: Sequence[Any], name: str) -> ast.expr:
+    def _use(self, name: str) -> None:
+        self.used[name] = None
+        if name in self.lets:
+            self.accept(self.lets[name])
+            self.lines += laid_out(f"{name} = ", self.lets[name], self.indent)
+
+    def further(self, values: Sequence[Any], name: str) -> ast.expr:
+        """A parameter that the language does not know of."""
         number, found = 1, name
         while found in self.known:
-            if self.sources.get(found) == "" and all(map(same, self.known[found], values)):
+            if self._parameters.get(found, ("?", []))[0] == "" and all(map(same, self.known[found], values)):
                 break
             number += 1
             found = f"{name}{number}"
-        self.known[found], self.sources[found], self.used[found] = list(values), "", None
+        self._parameter(found, "", list(values))
+        self.used[found] = None
         return ast.Name(found, ast.Load())
 
-    def _name(self, word: str, traces: Sequence[Trace]) -> ast.expr:
-        """What stands for a name: a parameter, or what a `let` of this class says."""
-        values = [plain(trace.place.environment.find(word)) for trace in traces]
-        name = variable(word)
-        entry = [box.names.find(word) for box in self.boxes]
-        if all(value is not None and same(plain(value), here) for value, here in zip(entry, values, strict=True)):
-            if name in self.known and (self.sources.get(name) != word or not same(self.known[name], values)):
-                raise NoExpressionError
-            self.known[name], self.sources[name] = values, word
-            return ast.Name(name, ast.Load())
-        return self._let(word, name, values)
+    def _parameter(self, name: str, source: str, values: list[Any]) -> None:
+        self.known[name] = values
+        self._parameters.setdefault(name, (source, values))
 
-    def _let(self, word: str, name: str, values: list[Any]) -> ast.expr:
-        if name in self.lets and self.lets[name][1] == word and same(self.known[name], values):
-            return ast.Name(name, ast.Load())
+    def set(self, name: str, values: list[Any]) -> ast.expr:
+        """A variable gets other values: what was known of sizes by it is known no more."""
+        self.known[name] = values
+        self.used[name] = None
+        for sizes in self._sizes.values():
+            for key in [key for key, value in sizes.items() if name in flat(value)]:
+                del sizes[key]
+        return ast.Name(name, ast.Load())
+
+    def _name(self, word: str, traces: Sequence[Trace]) -> ast.expr:
+        """What stands for a name where it has the value that it has there."""
+        expression = self.provide(word)
+        if not self.holds(expression, [plain(trace.place.environment.find(word)) for trace in traces]):
+            raise NoExpressionError
+        return expression
+
+    def provide(self, word: str) -> ast.expr:
+        """What stands for a name: a parameter, or what a `let` of this class says."""
+        name = variable(word)
+        values = [box.names.find(word) for box in self.boxes]
+        if any(value is None for value in values):
+            return self._let(word, name)
+        if name not in self.known:
+            self._parameter(name, word, [plain(value) for value in values])
+        elif self._parameters.get(name, ("", []))[0] != word:
+            raise NoExpressionError
+        return ast.Name(name, ast.Load())
+
+    def _let(self, word: str, name: str) -> ast.expr:
         found = [lets.get(word, []) for lets in self._let_traces]
-        if name in self.known or any(len(traces) != 1 for traces in found):
+        if any(len(traces) != 1 for traces in found):
             raise NoExpressionError
         traces = [lets[0] for lets in found]
+        values = [plain(trace.place.environment.find(word)) for trace in traces]
+        if name in self.lets and all(map(same, self.known[name], values)):
+            return ast.Name(name, ast.Load())
         let = traces[0].tree
-        if not isinstance(let, tree.Let) or not isinstance(traces[0].before, Node | None):
+        if name in self.known or not isinstance(let, tree.Let) or not isinstance(traces[0].before, Node | None):
             raise NoExpressionError
         sizes = self.sizes_of(traces[0].before) if traces[0].before is not None else {}
-        value = translate(let.value, lambda inner: self._name(inner, traces), sizes.get("in_channels"))
+        written = translate(let.value, lambda inner: self._name(inner, traces), sizes.get("in_channels"))
         if len(let.targets) > 1:
             position = [target.id for target in let.targets].index(word)
-            value = ast.Subscript(value, ast.Constant(position), ast.Load())
-        if not self.holds(value, values):
+            written = ast.Subscript(written, ast.Constant(position), ast.Load())
+        value = next((found for found in readings(written) if self.holds(found, values)), None)
+        if value is None:
             raise NoExpressionError
         if len(let.targets) > 1:
             return value
-        self.known[name], self.lets[name] = values, (value, word)
+        self.known[name], self.lets[name] = values, value
         return ast.Name(name, ast.Load())
 
     # -------------------------------------------------------------------------------------------- parameters
@@ -209,20 +274,91 @@ class Scope:
         """The parameters of the constructor: sizes of the input, those of the block, what else is needed."""
         found = []
         for name in self.used:
-            if name in self.lets:
+            if name not in self._parameters:
                 continue
-            source = self.sources[name]
+            source, here = self._parameters[name]
             default = self.defaults.get(source)
             shown = None
             if isinstance(default, tree.Constant):
                 shown = literal(default.value)
-            values = dict(zip(self.boxes, self.known[name], strict=True))
+            values = dict(zip(self.boxes, here, strict=True))
             if not self.box.parent:
-                shown = literal(as_tuple(self.known[name][0]))
+                shown = literal(as_tuple(here[0]))
             found.append(Formal(name, source, shown, values))
         order = [*AXES, *self.defaults]
         found.sort(key=lambda formal: order.index(formal.source) if formal.source in order else len(order))
         return sorted(found, key=lambda formal: formal.default is not None)
+
+
+class View(Scope):
+    """The scope of a body in a constructor that is carried out several times, or for some instances only."""
+
+    def __init__(self, outer: Scope, origin: Sequence[int], traces: Sequence[Trace], indent: int) -> None:
+        self.outer, self.origin, self.indent, self.count = outer, origin, indent, len(origin)
+        self.box, self.boxes = outer.box, outer.boxes
+        self.lines: list[str] = []
+        self.known = {name: self._spread(values) for name, values in outer.known.items()}
+        self.used: dict[str, None] = {}
+        self.lets: dict[str, ast.expr] = {}
+        self.own: dict[str, str] = {}
+        """The variables that are set by a loop, and what the language calls them."""
+        self._let_traces = [_lets(trace) for trace in traces]
+        self._sizes: dict[Node, Sizes] = {}
+
+    def _spread(self, values: Sequence[Any]) -> list[Any]:
+        return [values[i] for i in self.origin]
+
+    def inherit(self) -> None:
+        """The tensors around are known here, too."""
+        self._sizes = dict(self.outer._sizes)  # noqa: SLF001 - of its own class
+
+    def loop_variable(self, word: str, values: list[Any]) -> None:
+        """A name that has another value in each turn."""
+        name = variable(word)
+        self.known[name], self.own[name] = values, word
+
+    def _use(self, name: str) -> None:
+        self.used[name] = None
+        if name in self.lets:
+            self.accept(self.lets[name])
+            self.lines += laid_out(f"{name} = ", self.lets[name], self.indent)
+        elif name not in self.own:
+            self.outer.accept(ast.Name(name, ast.Load()))
+
+    def further(self, values: Sequence[Any], name: str) -> ast.expr:
+        """A parameter that the language does not know of, of the constructor; each turn has the same."""
+        whole: list[Any] = [None] * self.outer.count
+        for i, value in zip(self.origin, values, strict=True):
+            if whole[i] is not None and not same(whole[i], value):
+                raise NotAlikeError
+            whole[i] = value
+        filled = [values[0] if value is None else value for value in whole]
+        return self._import(self.outer.further(filled, name))
+
+    def _import(self, expression: ast.expr) -> ast.expr:
+        """An expression of the scope around."""
+        for inner in ast.walk(expression):
+            if isinstance(inner, ast.Name) and inner.id in self.outer.known:
+                if inner.id in self.own:
+                    raise NoExpressionError
+                self.known[inner.id] = self._spread(self.outer.known[inner.id])
+        return expression
+
+    def provide(self, word: str) -> ast.expr:
+        """What stands for a name: a variable of the loop, what a `let` of its body says, or what is known around."""
+        name = variable(word)
+        if self.own.get(name) == word:
+            return ast.Name(name, ast.Load())
+        if any(word in lets for lets in self._let_traces):
+            return self._let(word, name)
+        return self._import(self.outer.provide(word))
+
+
+def readings(expression: ast.expr) -> Iterator[ast.expr]:
+    """An expression, and how it reads if its divisions leave nothing over."""
+    yield expression
+    if any(isinstance(inner, ast.Div) for inner in ast.walk(expression)):
+        yield Whole().visit(deepcopy(expression))
 
 
 def size_of(nodes: Sequence[Node], axis: int) -> list[int] | None:

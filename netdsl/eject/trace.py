@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from netdsl.source import Span
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Trace:
     """One time that a chain, an item, a body or another statement was carried out.
 
@@ -35,6 +35,7 @@ class Trace:
         before: the tensor that reached it.
         after: the tensor that it left.
         chain: the innermost chain it stands in, or None.
+        outer: what it was carried out for.
         parts: what was carried out for it, in order.
     """
 
@@ -42,6 +43,7 @@ class Trace:
     place: Place
     before: Tensor
     chain: Trace | None
+    outer: Trace | None = None
     after: Tensor = None
     parts: list[Trace] = field(default_factory=list)
 
@@ -81,7 +83,7 @@ class _Recorder(NetElaborator):
     def _traced(self, written: tree.Tree, place: Place, before: Tensor) -> Iterator[Trace]:
         outer = self._open[-1] if self._open else None
         chain = outer if outer is not None and isinstance(outer.tree, tree.Chain) else outer and outer.chain
-        trace = Trace(written, place, before, chain)
+        trace = Trace(written, place, before, chain, outer)
         if outer is not None:
             outer.parts.append(trace)
         self._open.append(trace)
