@@ -39,6 +39,7 @@ NETS = {
     "halves": "input x: 2x6x6 float16\nconv 3 k3 -> bn -> relu -> softmax axis=0",
     "doubles": "input x: 6 float64\ndense 4 -> bn -> relu -> softmax",
     "whole numbers": "input x: [4] int64\nadd { identity ; identity }",
+    "tokens": "input t: [T] int64\nreshape [T, 1] -> reshape [T] -> embedding 7 4 -> dense 3",
     "auxiliary heads": "input x: 4\ndense 4 -> relu\naux side { dense 2 }\ndense 3",
     "shared weights": "input x: 4\nfirst: dense 4\nrelu\nreuse first",
 }
@@ -57,7 +58,7 @@ def test_all_backends_agree(body: str) -> None:
     found = load(body).verify(half=True)
     assert found.ok
     assert found.findings == ()
-    cases = 4 if "H" in body else 2
+    cases = 4 if "H" in body else 2  # two sizes that are left open can be exchanged
     runs = ["PyTorch", "onnxruntime -O0", "onnxruntime -O1", "PyTorch float16"]
     assert [c.run for c in found.comparisons] == runs * (cases * max(1, body.count("output ")))
 
@@ -269,6 +270,12 @@ def test_sizes_that_do_not_fit_are_refused(sizes, message) -> None:
     with pytest.raises(NetdslError, match=message) as caught:
         load(NETS["unknown sizes"]).verify(sizes=sizes)
     assert caught.value.diagnostics[0].code == "E0906"
+
+
+def test_tokens_are_drawn_from_what_there_are_vectors_for() -> None:
+    graph = load("input t: [100] int64\nembedding 7 2\noutput one\n@t\nembedding 5 2\noutput two").graph
+    (case,) = random_cases(graph, (2,), {})
+    assert sorted({*case.feeds["t"].flat}) == [0, 1, 2, 3, 4]
 
 
 @pytest.mark.parametrize(("dtype", "most"), [("int64", 1), ("uint8", 255), ("bool", 1)])
