@@ -12,7 +12,7 @@ from netdsl.compiler import check
 from netdsl.diagnostics import NetdslError
 from netdsl.ir.dim import symbol
 from netdsl.ir.types import DType, TensorType
-from netdsl.training.augment import make_augment, size_before
+from netdsl.training.augment import crop_sizes, make_augment
 from netdsl.training.settings import Settings
 
 SIDE, COUNT = 65, 40
@@ -219,26 +219,26 @@ def test_what_cannot_be_is_refused(case):
 
 
 SIZES = [
-    ([recipe.Flip()], (224, 224), (None, False)),
-    ([recipe.Crop(224)], (224, 224), ((256, 256), True)),
-    ([recipe.Crop(299)], (299, 299), ((342, 342), True)),
-    ([recipe.Crop(112)], (symbol("H"), symbol("W")), ((128, 128), True)),
-    ([recipe.Crop(32, pad=4)], (32, 32), ((32, 32), False)),
-    ([recipe.Crop((28, 56))], (28, 56), ((32, 64), True)),
-    ([recipe.Crop(40, pad=2), recipe.Crop(36)], (36, 36), ((40, 40), True)),
+    ([recipe.Flip()], (224, 224), None),
+    ([recipe.Crop(224)], (224, 224), ((256, 256), (224, 224))),
+    ([recipe.Crop(299)], (299, 299), ((342, 342), (299, 299))),
+    ([recipe.Crop(112)], (symbol("H"), symbol("W")), ((128, 128), (112, 112))),
+    ([recipe.Crop(32, pad=4)], (32, 32), ((32, 32), (32, 32))),
+    ([recipe.Crop((28, 56))], (28, 56), ((32, 64), (28, 56))),
+    ([recipe.Crop(40, pad=2), recipe.Crop(36)], (36, 36), ((40, 40), (36, 36))),
 ]
 
 
 @pytest.mark.parametrize(("words", "size", "expected"), SIZES)
 def test_images_have_the_size_that_the_crops_need(words, size, expected):
-    assert size_before(words, size) == expected
+    assert crop_sizes(words, size) == expected
 
 
 @pytest.mark.parametrize(("words", "size"), [([recipe.Crop(24)], (28, 28)), ([recipe.Crop(8), recipe.Crop(28)],
                                              (28, 28)), ([recipe.Crop((24, 28))], (28, symbol("W")))])  # fmt: skip
 def test_crops_that_do_not_end_in_the_input_are_refused(words, size):
     with pytest.raises(NetdslError) as error:
-        size_before(words, size)
+        crop_sizes(words, size)
     assert error.value.diagnostics[0].code == "E1009"
 
 
@@ -248,6 +248,6 @@ def test_crops_that_do_not_end_in_the_input_are_refused(words, size):
 def test_augmentations_of_shipped_nets_end_in_their_inputs(name):
     graph = check(name).graph
     image, words = graph.inputs[0].type, Settings.of(graph.recipe).augment
-    start, _ = size_before(words, image.shape[1:])
-    images = torch.rand(2, image.shape[0], *(start or image.shape[1:]))
+    start, _ = crop_sizes(words, image.shape[1:]) or (image.shape[1:], None)
+    images = torch.rand(2, image.shape[0], *start)
     assert make_augment(words, image)(images).shape[1:] == image.shape

@@ -108,27 +108,23 @@ def _need_sense(word: Any, image: TensorType) -> None:
                               "`contrast` changes brightness and contrast of any image")  # fmt: skip
 
 
-def size_before(words: Sequence[Any], size: tuple[Dim, Dim]) -> tuple[Size | None, bool]:
-    """Height and width that training images must have so that the crops among `words` end in the input's `size`.
+def crop_sizes(words: Sequence[Any], size: tuple[Dim, Dim]) -> tuple[Size, Size] | None:
+    """Height and width that training images must have before the crops among `words`, and those after; None for none.
 
     The size of a crop with `pad` is that of the whole image, and one without is cut out of an image `MARGIN` times
-    as large. Sizes that the input leaves open are those of the last crop.
-
-    Returns:
-        The size, None where there are no crops; and whether it is larger than the input, so that images are scaled.
+    as large. In the end images have the input's `size`; what it leaves open, the last crop says.
 
     Raises:
         NetdslError: the crops end in another size, or one is larger than what it is cut out of (E1009).
     """
     crops = [word for word in words if isinstance(word, recipe.Crop)]
     if not crops:
-        return None, False
-    end = _pair(crops[-1].size)
+        return None
+    first, end = _pair(crops[0].size), _pair(crops[-1].size)
     if any(isinstance(due, int) and due != given for due, given in zip(size, end, strict=True)):
         wanted = " x ".join(map(str, size))
         raise _impossible(f"a crop gives the input its size, {wanted}, and the last gives {end[0]} x {end[1]}",
                           f"`crop {size[0]}`" if size[0] == size[1] else f"`crop [{size[0]}, {size[1]}]`")  # fmt: skip
-    first = _pair(crops[0].size)
     start = first if crops[0].pad else (round(first[0] * MARGIN), round(first[1] * MARGIN))
     there = start
     for crop in crops:
@@ -137,7 +133,7 @@ def size_before(words: Sequence[Any], size: tuple[Dim, Dim]) -> tuple[Size | Non
             raise _impossible(f"{cut[0]} x {cut[1]} is cut out of {there[0]} x {there[1]}",
                               "put the crops in order, the largest first")  # fmt: skip
         there = cut
-    return start, start != end
+    return start, end
 
 
 def _pair(size: int | tuple[int, ...]) -> Size:

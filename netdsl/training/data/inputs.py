@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 import torch
 
-from netdsl import recipe
 from netdsl.diagnostics import fail
 from netdsl.ir.dim import Symbolic
 from netdsl.ir.types import DType, format_shape
 from netdsl.runtime.pictures import MODES
-from netdsl.training.augment import VALUES_ONLY, size_before
+from netdsl.training.augment import VALUES_ONLY, crop_sizes
 from netdsl.training.batches import Samples
 from netdsl.training.data.moments import Moments
 from netdsl.training.data.pictures import Pictures
@@ -54,18 +53,11 @@ def picture_shapes(
     if targets_stay and moving:
         raise fail("E1009", f"`{type(moving[0]).__name__.lower()}` moves what is in the image, and its targets, one "
                             "for each position, would stay", help="leave it out of the recipe")  # fmt: skip
-    height, width = (_fixed(dim, sizes) for dim in image.shape[1:])
-    start, _ = size_before(words, (height, width))
-    last = [word.size for word in words if isinstance(word, recipe.Crop)]
-    end: Any = (last[-1], last[-1]) if last and isinstance(last[-1], int) else last[-1] if last else (height, width)
-    for dim in end:
-        if not isinstance(dim, int):
-            raise _misfit(f"the input {image} leaves the size `{dim}` open, and images of a batch need one",
-                          f"give it: `--size {dim}=224`, or `crop 224` in the recipe")  # fmt: skip
-    bound = dict(zip(map(str, image.shape[1:]), end, strict=True))
-    _need_constraints(graph, bound)
-    channels = int(image.shape[0])  # type: ignore[arg-type]  # one of MODES
-    return (channels, *(start or end)), (channels, *end)
+    size = _fixed(image.shape[1], sizes), _fixed(image.shape[2], sizes)
+    before, after = crop_sizes(words, size) or (size, size)
+    first, last = _known(image, before), _known(image, after)
+    _need_constraints(graph, image, last)
+    return first, last
 
 
 def fit_pictures(part: Part, targets: torch.Tensor, shape: Shape, image: TensorType, workers: int | None) -> Pictures:
@@ -93,7 +85,8 @@ def fit_pictures(part: Part, targets: torch.Tensor, shape: Shape, image: TensorT
 def need_no_scaling(graph: Graph, words: Sequence[Any]) -> None:
     """Refuse crops that need larger images, for arrays of numbers, which are not scaled (E1009)."""
     kind = graph.inputs[0].type
-    if kind.rank == 3 and size_before(words, (kind.shape[1], kind.shape[2]))[1]:
+    sizes = crop_sizes(words, (kind.shape[1], kind.shape[2])) if kind.rank == 3 else None
+    if sizes is not None and sizes[0] != sizes[1]:
         raise fail(
             "E1009",
             "a crop without `pad` is cut out of a larger image, and arrays of numbers are not scaled",
@@ -136,7 +129,7 @@ def fit_numbers(part: Part, where: str, targets: torch.Tensor, graph: Graph) -> 
         sample = int(np.argwhere(~finite)[0][0])
         raise fail("E1002", f"numbers must be finite in {wanted}, and sample {sample} of {where} has another",
                    help="remove the sample, or fill what is missing")  # fmt: skip
-    _need_constraints(graph, dict(zip(map(str, kind.shape), values.shape[1:], strict=True)))
+    _need_constraints(graph, kind, values.shape[1:])
     _need_tokens(graph, values, where)
     return Samples(torch.from_numpy(values).to(_torch_dtype(kind)), targets)
 
@@ -161,7 +154,9 @@ def _need_tokens(graph: Graph, values: Array, where: str) -> None:
                 )
 
 
-def _need_constraints(graph: Graph, sizes: Mapping[str, int]) -> None:
+def _need_constraints(graph: Graph, kind: TensorType, shape: tuple[int, ...]) -> None:
+    """Refuse sizes that the net does not allow."""
+    sizes = dict(zip(map(str, kind.shape), shape, strict=True))
     for constraint in graph.constraints:
         if constraint.size in sizes and not constraint.holds(sizes[constraint.size]):
             raise _misfit(f"the net requires `{constraint.text}`, and {constraint.size} is {sizes[constraint.size]}",
@@ -170,6 +165,16 @@ def _need_constraints(graph: Graph, sizes: Mapping[str, int]) -> None:
 
 def _fixed(dim: Dim, sizes: Mapping[str, int]) -> Dim:
     return sizes.get(str(dim), dim) if isinstance(dim, Symbolic) else dim
+
+
+def _known(image: TensorType, size: tuple[Dim, Dim]) -> Shape:
+    """The shape of an image, where all of it is known."""
+    channels, height, width = image.shape[0], *size
+    if isinstance(channels, int) and isinstance(height, int) and isinstance(width, int):
+        return channels, height, width
+    dim = width if isinstance(height, int) else height
+    raise _misfit(f"the input {image} leaves the size `{dim}` open, and images of a batch need one",
+                  f"give it: `--size {dim}=224`, or `crop 224` in the recipe")  # fmt: skip
 
 
 def _torch_dtype(kind: TensorType) -> torch.dtype:
