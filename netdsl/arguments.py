@@ -46,16 +46,14 @@ class Kind:
 def integer(value: object, least: int | None = None) -> int:
     """A whole number not less than `least`."""
     if isinstance(value, Fraction):
+        text = show(value)
+        message = f"a whole number is due, not {text}" + (f" = {float(value):g}" if "/" in text else "")
         raise ArgumentError(
-            "E0307",
-            f"a whole number is due, not {show(value)} = {float(value):g}",
-            "use `//` for a division that rounds down",
+            "E0307", message, "round it: `round(...)`, `floor(...)`, `ceil(...)`, or `//` in the place of `/`"
         )
     if isinstance(value, float):
-        whole = f"write `{int(value)}`, or " if value.is_integer() else ""
-        raise ArgumentError(
-            "E0307", f"a whole number is due, not {value!r}", f"{whole}use `round(...)`, `floor(...)` or `ceil(...)`"
-        )
+        message = f"a whole number is due, not {value!r}, which is not exact"
+        raise ArgumentError("E0307", message, "round it: `round(...)`, `floor(...)` or `ceil(...)`")
     if isinstance(value, Symbolic):
         raise ArgumentError("E0412", f"a known number is due, not `{value}`", "fix the size in the `input`")
     if isinstance(value, bool) or not isinstance(value, int):

@@ -15,5 +15,6 @@ def show(value: object) -> str:
         items = ", ".join(map(show, value))
         return f"({items})" if len(value) > 1 else f"[{items}]"
     if isinstance(value, Fraction):
-        return f"{value.numerator}/{value.denominator}"
+        decimal = repr(float(value))
+        return decimal if Fraction(decimal) == value else f"{value.numerator}/{value.denominator}"
     return str(value)

@@ -1,5 +1,7 @@
 """What expressions of the language are worth: where Python has the same, Python says it."""
 
+import math
+from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
@@ -7,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from netdsl.arguments import real
 from netdsl.diagnostics import NetdslError
 from netdsl.elaborate.expressions import Evaluator
 from netdsl.elaborate.program import load_program
@@ -51,6 +54,26 @@ def test_any_index_and_slice(items: list[int], i: int, j: int) -> None:
         assert value("xs[i]", xs=xs, i=i) == xs[i]
     else:
         assert code("xs[i]", xs=xs, i=i) == "E0312"
+
+
+@given(st.decimals(-1000, 1000, places=3), st.integers(1, 1000))
+def test_decimals_are_what_they_say(decimal: Decimal, n: int) -> None:
+    text, number = f"({decimal})", Fraction(decimal)
+    assert value(f"{text} * {n}") == number * n
+    assert value(f"{text} / {n}") == number / n
+    assert value(f"ceil({text} * {n})") == math.ceil(number * n)
+    assert type(value(f"{text} * 1000")) is int
+
+
+@given(st.floats(0, 2**63))
+def test_a_decimal_by_itself_is_the_float_of_python(number: float) -> None:
+    assert real(value(repr(number))) == number
+
+
+@pytest.mark.parametrize("text", ["2**(1/2)", "4**0.5", "1e-300 * 0.5", "1e-19 + 1"])
+def test_what_is_rounded_is_not_taken_for_whole(text: str) -> None:
+    assert value(text) == eval(text)  # noqa: S307 - the texts above
+    assert code(f"range(9)[{text}]") == "E0307"
 
 
 POWERS = ["2**10", "-2**2", "(-2)**3", "2**3**2", "2 * 3**2", "2**-1 * 4", "0**0", "1**10**18", "(-1)**(10**18 + 1)"]

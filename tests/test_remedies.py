@@ -40,7 +40,6 @@ PROGRAMS = {
     # values
     "a truth value": f"{IMAGE}; conv 8 k3 bias=0",
     "a number in quotes": f'{IMAGE}; conv "8" k3',
-    "a whole float": f"{IMAGE}; conv 8.0 k3",
     "a count": f"{IMAGE}; let n = 3; for i in n {{ relu }}",
     "a condition": f"{IMAGE}; let n = 3; if n {{ relu }}",
     "too many to unpack": f"{IMAGE}; let a, b = [8, 2, 3]; conv a k=b",

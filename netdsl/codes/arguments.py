@@ -43,7 +43,8 @@ ARGUMENTS = {
     "E0307": Code(
         "a whole number is due",
         "Sizes and counts are whole numbers, and arithmetic is exact: `7/2` is three and a half, and is not rounded "
-        "in silence. Use `//` to round down, or mend the number that does not divide.",
+        "in silence, while `0.1*30` is 3. Use `//` to round down, `round(...)`, or mend the number that does not "
+        "divide.",
         "net a { input x: 8; dense 7/2 }\n",
     ),
     "E0308": Code(

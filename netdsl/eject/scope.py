@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from copy import copy, deepcopy
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from netdsl.eject.expressions import NoExpressionError, Whole, computed, same, translate
@@ -374,6 +375,8 @@ def plain(value: Any) -> Any:
         return tuple(plain(item) for item in value)
     if isinstance(value, bool | int | float | str):
         return value
+    if isinstance(value, Fraction):
+        return float(value)
     raise NoExpressionError
 
 

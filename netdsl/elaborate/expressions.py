@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
-import operator
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from netdsl.arguments import ArgumentError, describe, integer, real
 from netdsl.diagnostics import NetdslError, fail
+from netdsl.elaborate.arithmetic import arithmetic, checked, exact, is_number
 from netdsl.elaborate.functions import FUNCTIONS, TooLong, extent
 from netdsl.elaborate.suggestions import listed, suggestion
 from netdsl.elaborate.values import UNKNOWN, BlockValue, LayerValue, TensorValue, Unknown, Value
@@ -16,14 +15,12 @@ from netdsl.ir.dim import (
     DimError,
     Symbolic,
     equality_constraint,
-    exact_quotient,
     lower_bound,
     order_constraint,
     symbols,
     upper_bound,
 )
 from netdsl.layer import LAYERS
-from netdsl.show import show
 from netdsl.syntax import tree
 
 if TYPE_CHECKING:
@@ -35,9 +32,6 @@ if TYPE_CHECKING:
     from netdsl.ir.graph import Node
     from netdsl.source import Span
 
-LARGEST_NUMBER = 2**63
-_MOST_BITS = 64
-"""A power with more bits is beyond `LARGEST_NUMBER`, and is not computed."""
 IN_ATTRIBUTES = ("channels", "height", "width", "depth", "length", "shape", "rank", "elements")
 
 
@@ -62,7 +56,7 @@ class Evaluator:
         except DimError as error:
             raise error.at(expression.span) from None
         if isinstance(value, int | float | Fraction) and not isinstance(value, bool):
-            _check_magnitude(value, expression.span)
+            value = checked(value, expression.span)
         work = 1
         if isinstance(value, tuple):
             try:
@@ -109,7 +103,7 @@ class Evaluator:
             "E0305",
             f"a condition is `yes` or `no`, not {describe(value)}",
             expression.span,
-            help=f"compare it, as in `{expression.span.text} > 0`" if _is_number(value) and not literal else None,
+            help=f"compare it, as in `{expression.span.text} > 0`" if is_number(value) and not literal else None,
         )
 
     def find(self, name: str) -> Value | None:
@@ -146,7 +140,7 @@ class Evaluator:
     def _dispatch(self, e: tree.Expression) -> Value:
         match e:
             case tree.Constant(value=value):
-                return value
+                return exact(value) if isinstance(value, float) else value
             case tree.Name():
                 return self._name(e)
             case tree.InAttribute():
@@ -245,7 +239,7 @@ class Evaluator:
         operand = self.evaluate(e.operand)
         if isinstance(operand, Unknown):
             return operand
-        if not _is_number(operand):
+        if not is_number(operand):
             raise fail("E0310", f"`{e.operator}` takes a number, not {describe(operand)}", e.span)
         return -operand if e.operator == "-" else operand
 
@@ -269,7 +263,7 @@ class Evaluator:
         return arithmetic(e.operator, left, right, e)
 
     def _order(self, e: tree.Binary, left: Any, right: Any) -> bool:
-        if not (_is_number(left) and _is_number(right)):
+        if not (is_number(left) and is_number(right)):
             raise fail("E0310", f"`{e.operator}` compares numbers, not {describe(left)} and {describe(right)}", e.span)
         if e.operator in (">", ">="):
             left, right = right, left
@@ -292,103 +286,12 @@ class Evaluator:
             return UNKNOWN
         compute, usage = FUNCTIONS[e.function]
         try:
-            result = compute(*arguments)
+            return compute(*arguments)
         except TooLong as error:
             raise fail("E0703", str(error), e.span) from None
         except (TypeError, ValueError, OverflowError):
             given = ", ".join(describe(a) for a in arguments) or "nothing"
             raise fail("E0310", f"`{e.function}` cannot work on {given}", e.span, help=f"it is {usage}") from None
-        return whole_if_possible(result)
-
-
-def _power(base: Any, exponent: Any) -> Any:
-    """`**`, which is exact where the exponent is whole.
-
-    Raises:
-        OverflowError: the result is beyond any number of the language; it is not computed.
-        ValueError: there is no such real number.
-    """
-    if isinstance(exponent, int) and not isinstance(base, float):
-        fraction = Fraction(base)
-        digits = math.log2(max(abs(fraction.numerator), fraction.denominator, 1))
-        if digits * abs(exponent) > _MOST_BITS:
-            raise OverflowError
-        return fraction**exponent
-    result = float(base) ** float(exponent)
-    if isinstance(result, complex):
-        raise ValueError  # noqa: TRY004 - the types are right, the values are not
-    return result
-
-
-_OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
-    "+": operator.add,
-    "-": operator.sub,
-    "*": operator.mul,
-    "//": operator.floordiv,
-    "%": operator.mod,
-    "**": _power,
-}
-
-
-def arithmetic(symbol: str, left: Any, right: Any, e: tree.Binary) -> Value:
-    """`+ - * / // % **` on numbers and symbolic sizes; `/` of whole numbers is exact."""
-    if not (_is_number(left) and _is_number(right)):
-        raise fail("E0310", f"`{symbol}` takes numbers, not {describe(left)} and {describe(right)}", e.span)
-    if symbol in ("/", "//", "%") and right == 0:
-        raise fail("E0308", f"`{show(left)} {symbol} 0` divides by zero", e.right.span)
-    if isinstance(left, Symbolic) or isinstance(right, Symbolic):
-        return _symbolic_arithmetic(symbol, left, right, e)
-    if symbol == "/":
-        if isinstance(left, float) or isinstance(right, float):
-            return float(left) / float(right)
-        return whole_if_possible(Fraction(left) / Fraction(right))
-    try:
-        return whole_if_possible(_OPERATORS[symbol](left, right))
-    except OverflowError:
-        raise _too_large(e.span) from None
-    except ZeroDivisionError:
-        raise fail("E0308", f"`{show(left)} ** {show(right)}` divides by zero", e.span) from None
-    except ValueError:
-        raise fail("E0310", f"`{e.span.text}` is no real number", e.span) from None
-
-
-def _symbolic_arithmetic(symbol: str, left: Any, right: Any, e: tree.Binary) -> Value:
-    if symbol in ("+", "-", "*") and isinstance(left, int | Symbolic) and isinstance(right, int | Symbolic):
-        return _OPERATORS[symbol](left, right)
-    if symbol in ("//", "%") and isinstance(left, Symbolic) and isinstance(right, int) and right > 0:
-        return _OPERATORS[symbol](left, right)
-    if symbol == "/" and isinstance(left, int | Symbolic) and isinstance(right, int | Symbolic):
-        quotient = exact_quotient(left, right)
-        if quotient is not None:
-            return quotient
-        constraint = equality_constraint(left, left // right * right) if isinstance(right, int) and right > 0 else None
-        raise fail(
-            "E0307",
-            f"`{left} / {right}` is not a whole number for every size",
-            e.span,
-            help="use `//`" + (f", or add `where {constraint}` to the `input`" if constraint else ""),
-        )
-    raise fail("E0310", f"`{symbol}` cannot take the symbolic sizes `{show(left)}` and `{show(right)}`", e.span)
-
-
-def whole_if_possible(value: Any) -> Value:
-    """A fraction that is a whole number becomes one."""
-    return int(value) if isinstance(value, Fraction) and value.denominator == 1 else value
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float | Fraction | Symbolic) and not isinstance(value, bool)
-
-
-def _check_magnitude(value: Any, span: Span) -> None:
-    if isinstance(value, float) and not math.isfinite(value):
-        raise fail("E0703", "the result is too large for a number", span)
-    if abs(value) > LARGEST_NUMBER or (isinstance(value, Fraction) and value.denominator > LARGEST_NUMBER):
-        raise _too_large(span)
-
-
-def _too_large(span: Span) -> NetdslError:
-    return fail("E0703", f"the result is beyond {LARGEST_NUMBER:.1e}", span)
 
 
 def _equal(left: Value, right: Value, e: tree.Binary) -> bool:

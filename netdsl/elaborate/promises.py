@@ -59,7 +59,7 @@ def _broken(condition: tree.Expression, evaluator: Evaluator, facts: Mapping[str
     if condition.operator == "and":
         fails = condition.left if evaluator.truth(condition.left) is False else condition.right
         return _broken(fails, evaluator, facts)
-    left, right = (_number_text(evaluator.evaluate(side)) for side in (condition.left, condition.right))
+    left, right = (show(evaluator.evaluate(side)) for side in (condition.left, condition.right))
     label = "" if isinstance(condition.right, tree.Constant) else f"{left} {condition.operator} {right} does not hold"
     return fail("E0601", f"`{condition.left.span.text}` is {left}, and `{span.text}` was promised", span, label=label)
 
@@ -82,7 +82,3 @@ def _spoken_of(facts: Mapping[str, Value], span: Span) -> tuple[str, ...]:
     """The facts that a condition speaks of."""
     words = re.findall(r"\w+", span.text)
     return tuple(f"`{name}` is {value}" for name, value in facts.items() if name in words)
-
-
-def _number_text(value: Value) -> str:
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else show(value)

@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from netdsl.diagnostics import fail
+from netdsl.elaborate.arithmetic import exact
 from netdsl.elaborate.binding import Bound, Callee, match
 from netdsl.elaborate.errors import DEEPEST, Errors
 from netdsl.elaborate.expressions import Evaluator
@@ -92,6 +93,8 @@ def _value(key: str, value: object, base: BlockDefinition) -> Value:
         return BlockValue(base.module.blocks[value])
     if isinstance(value, str) and value in LAYERS:
         return LayerValue(LAYERS[value])
-    if isinstance(value, int | float | str):
+    if isinstance(value, float):
+        return exact(value)
+    if isinstance(value, int | str):
         return value
     raise fail("E0305", f"`{key}` takes a number, a truth value, a string or a list, not {type(value).__name__}")

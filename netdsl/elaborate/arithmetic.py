@@ -1,0 +1,128 @@
+"""Arithmetic of compile-time numbers, which is exact: `7/2` is three and a half, and `0.1` is a tenth."""
+
+from __future__ import annotations
+
+import math
+import operator
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+from netdsl.arguments import describe
+from netdsl.diagnostics import NetdslError, fail
+from netdsl.ir.dim import Symbolic, equality_constraint, exact_quotient
+from netdsl.show import show
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from netdsl.elaborate.values import Value
+    from netdsl.source import Span
+    from netdsl.syntax import tree
+
+LARGEST_NUMBER = 2**63
+
+
+def exact(value: float) -> Value:
+    """The number that a decimal says: 0.1 is a tenth. As a float it is again the one it was."""
+    return _plain(Fraction(repr(value))) if math.isfinite(value) else value
+
+
+def checked(value: Value, span: Span) -> Value:
+    """The result of an expression in its plainest form.
+
+    Raises:
+        NetdslError: it is beyond `LARGEST_NUMBER` (E0703).
+    """
+    if isinstance(value, float) and not math.isfinite(value):
+        raise fail("E0703", "the result is too large for a number", span)
+    if abs(value) > LARGEST_NUMBER:
+        raise _too_large(span)
+    return _plain(value)
+
+
+def _plain(value: Value) -> Value:
+    """A fraction that is whole becomes an `int`, and one that takes more than 63 bits the float nearest to it."""
+    if not isinstance(value, Fraction):
+        return value
+    if value.denominator == 1:
+        return value.numerator
+    return value if max(abs(value.numerator), value.denominator) <= LARGEST_NUMBER else float(value)
+
+
+def _too_large(span: Span) -> NetdslError:
+    return fail("E0703", f"the result is beyond {LARGEST_NUMBER:.1e}", span)
+
+
+def is_number(value: object) -> bool:
+    """Whether a value is a number or a symbolic size; truth values are not."""
+    return isinstance(value, int | float | Fraction | Symbolic) and not isinstance(value, bool)
+
+
+def _quotient(left: Any, right: Any) -> Any:
+    return left / right if isinstance(left, float) or isinstance(right, float) else Fraction(left) / Fraction(right)
+
+
+def _power(base: Any, exponent: Any) -> Any:
+    """`**`, exact where the exponent is whole and 64 bits hold the result.
+
+    Raises:
+        OverflowError: the result is beyond any float.
+        ValueError: there is no such real number.
+    """
+    if isinstance(exponent, int) and not isinstance(base, float):
+        fraction = Fraction(base)
+        bits = math.log2(max(abs(fraction.numerator), fraction.denominator))
+        if bits * abs(exponent) <= LARGEST_NUMBER.bit_length():
+            return fraction**exponent
+    result = float(base) ** float(exponent)
+    if isinstance(result, complex):
+        raise ValueError  # noqa: TRY004 - the types are right, the values are not
+    return result
+
+
+_OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
+    "/": _quotient,
+    "//": operator.floordiv,
+    "%": operator.mod,
+    "**": _power,
+}
+
+
+def arithmetic(symbol: str, left: Any, right: Any, e: tree.Binary) -> Value:
+    """`+ - * / // % **` on numbers and symbolic sizes."""
+    if not (is_number(left) and is_number(right)):
+        raise fail("E0310", f"`{symbol}` takes numbers, not {describe(left)} and {describe(right)}", e.span)
+    if symbol in ("/", "//", "%") and right == 0:
+        raise fail("E0308", f"`{show(left)} {symbol} 0` divides by zero", e.right.span)
+    if isinstance(left, Symbolic) or isinstance(right, Symbolic):
+        return _symbolic_arithmetic(symbol, left, right, e)
+    try:
+        return _OPERATORS[symbol](left, right)
+    except OverflowError:
+        raise _too_large(e.span) from None
+    except ZeroDivisionError:
+        raise fail("E0308", f"`{show(left)} ** {show(right)}` divides by zero", e.span) from None
+    except ValueError:
+        raise fail("E0310", f"`{e.span.text}` is no real number", e.span) from None
+
+
+def _symbolic_arithmetic(symbol: str, left: Any, right: Any, e: tree.Binary) -> Value:
+    if symbol in ("+", "-", "*") and isinstance(left, int | Symbolic) and isinstance(right, int | Symbolic):
+        return _OPERATORS[symbol](left, right)
+    if symbol in ("//", "%") and isinstance(left, Symbolic) and isinstance(right, int) and right > 0:
+        return _OPERATORS[symbol](left, right)
+    if symbol == "/" and isinstance(left, int | Symbolic) and isinstance(right, int | Symbolic):
+        quotient = exact_quotient(left, right)
+        if quotient is not None:
+            return quotient
+        constraint = equality_constraint(left, left // right * right) if isinstance(right, int) and right > 0 else None
+        raise fail(
+            "E0307",
+            f"`{left} / {right}` is not a whole number for every size",
+            e.span,
+            help="use `//`" + (f", or add `where {constraint}` to the `input`" if constraint else ""),
+        )
+    raise fail("E0310", f"`{symbol}` cannot take the symbolic sizes `{show(left)}` and `{show(right)}`", e.span)
