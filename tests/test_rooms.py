@@ -32,13 +32,19 @@ BELOW = {
                         "netdsl.source", "netdsl.runtime.pictures"],
     "netdsl.evaluation": ["netdsl.evaluation", "netdsl.runtime", "netdsl.training.data.reading", "netdsl.diagnostics",
                           "netdsl.table"],
+    "netdsl.pictures": ["netdsl.pictures", "netdsl.ir.types", "netdsl.files", "netdsl.diagnostics"],
+    "netdsl.inspection": ["netdsl.inspection", "netdsl.pictures", "netdsl.evaluation", "netdsl.runtime",
+                          "netdsl.ir.types", "netdsl.diagnostics", "netdsl.table"],
 }  # fmt: skip
 """What each room may import of netdsl."""
 
 HEAVY = {
-    "numpy": ["netdsl.agreement", "netdsl.backends", "netdsl.checkpoints", "netdsl.evaluation", "netdsl.weights",
+    "numpy": ["netdsl.agreement", "netdsl.backends", "netdsl.checkpoints", "netdsl.evaluation",
+              "netdsl.inspection", "netdsl.pictures", "netdsl.weights",
               "netdsl.runtime", "netdsl.training.data"],
-    "onnx": ["netdsl.agreement.onnx_run", "netdsl.backends", "netdsl.checkpoints.onnx_model"],
+    "onnx": ["netdsl.agreement.onnx_run", "netdsl.backends", "netdsl.checkpoints.onnx_model",
+             "netdsl.inspection"],
+    "matplotlib": [],
     "safetensors": ["netdsl.checkpoints.safetensors_file"],
     "ml_dtypes": ["netdsl.checkpoints"],
     "onnxruntime": [],

@@ -83,4 +83,9 @@ MACHINE = {
         "NaN or infinite scores come from weights that have diverged in training; train again with a lower rate, or "
         "with `clip 1`.",
     ),
+    "E0917": Code(
+        "nothing to draw",
+        "A picture shows what is there: the filters of a first layer that sees an image, the classes that a model "
+        "scores, the mistakes among images. The message says what is missing in this model or these data.",
+    ),
 }

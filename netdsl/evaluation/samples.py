@@ -112,6 +112,11 @@ class Feed:
         pixels = pixels_of(image, channels, larger(height), larger(width))
         return [self.preparation.apply(view, self.port) for view in ten_crops(pixels, height, width)]
 
+    def pixels(self, number: int) -> Array:
+        """One image as the model sees it, bytes of shape height x width x channels."""
+        image = self._image(number)
+        return pixels_of(image, int(self.port.shape[1]), *self.preparation.size(image, self.port))
+
     def _image(self, number: int) -> Any:
         inputs: Sequence[Path] | Array = self.part.inputs
         if not isinstance(inputs, np.ndarray):

@@ -61,6 +61,15 @@ class Preparation:
         scaled = (np.float32(self.scale) * pixels.astype(np.float32) - mean) / std
         return scaled.transpose(2, 0, 1).astype(port.dtype, copy=False)
 
+    def pixels(self, values: np.ndarray[Any, Any], port: Port) -> np.ndarray[Any, Any]:
+        """The pixels that `apply` made an array (C, H, W) of, as bytes (H, W, C); what is out of their range is cut."""
+        if port.dtype == "uint8":
+            return values.transpose(1, 2, 0)
+        mean, std = np.array(self.mean, np.float32), np.array(self.std, np.float32)
+        pixels = (values.transpose(1, 2, 0).astype(np.float32) * std + mean) / np.float32(self.scale)
+        whole: np.ndarray[Any, Any] = np.clip(np.rint(pixels), 0, 255).astype(np.uint8)
+        return whole
+
 
 def load_picture(path: Path, port: Port, preparation: Preparation) -> np.ndarray[Any, Any]:
     """An image file as one sample of an input.

@@ -1,0 +1,142 @@
+"""`netdsl plot`: pictures of runs and models."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from netdsl.cli.common import F, device_option
+from netdsl.cli.images import image_options
+
+if TYPE_CHECKING:
+    from netdsl.runtime.pictures import Preparation
+
+SPLITS = ["test", "val", "train"]
+
+
+@click.group()
+def plot() -> None:
+    """Draw pictures of training runs and models, as PNG or SVG."""
+
+
+def output_option(command: F) -> F:
+    """`-o FILE`, given to the command as the path `output`; without it the file is called as the command."""
+    told = "The picture, .png or .svg; the command's name with .png unless given."
+    path = click.Path(path_type=Path)
+    return click.option("-o", "--output", type=path, callback=_picture, metavar="FILE", help=told)(command)
+
+
+def data_options(command: F) -> F:
+    """`--data` and `--split`."""
+    split = click.option("--split", type=click.Choice(SPLITS), default="test", show_default=True, help="Which samples.")
+    data = click.option("--data", required=True, help="`digits`, a directory or a file, as `netdsl train` takes it.")
+    return data(split(command))
+
+
+def _picture(ctx: click.Context, param: click.Parameter, path: Path | None) -> Path:
+    path = path or Path(f"{ctx.info_name}.png")
+    if path.suffix.lower() not in (".png", ".svg"):
+        raise click.BadParameter("the name of the file must end in .png or .svg")
+    return path
+
+
+def _save(figure: Any, path: Path) -> None:
+    from netdsl.pictures.drawing import save
+
+    save(figure, path)
+    click.echo(path)
+
+
+@plot.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@output_option
+def curves(*, run: Path, output: Path) -> None:
+    """Loss and accuracy over the epochs of RUN, the folder of a training run or its metrics.csv."""
+    from netdsl.pictures.curves import draw_curves, read_metrics
+
+    folder = run if run.is_dir() else run.parent
+    _save(draw_curves(read_metrics(run), folder.resolve().name), output)
+
+
+@plot.command()
+@click.argument("model", type=click.Path(path_type=Path))
+@data_options
+@image_options
+@output_option
+@device_option
+def confusion(*, model: Path, data: str, split: str, preparation: Preparation, output: Path, device: str) -> None:
+    """Which classes MODEL takes for which on a data set."""
+    from netdsl.evaluation import evaluate
+    from netdsl.inspection.gathering import need_classes
+    from netdsl.pictures.confusion import draw_confusion
+
+    found = need_classes(evaluate(model, data, split=split, preparation=preparation, device=device))
+    _save(draw_confusion(found), output)
+
+
+@plot.command()
+@click.argument("model", type=click.Path(path_type=Path))
+@data_options
+@image_options
+@output_option
+@device_option
+def errors(*, model: Path, data: str, split: str, preparation: Preparation, output: Path, device: str) -> None:
+    """Images that MODEL takes for another class, the surest mistakes first."""
+    from netdsl.evaluation import evaluate
+    from netdsl.inspection.gathering import mistaken_pictures, need_classes
+    from netdsl.pictures.examples import draw_mistakes
+    from netdsl.runtime import Session
+
+    found = need_classes(evaluate(model, data, split=split, preparation=preparation, device=device))
+    pictures = mistaken_pictures(Session(model), found, data, split, preparation)
+    _save(draw_mistakes(found, pictures), output)
+
+
+@plot.command()
+@click.argument("model", type=click.Path(path_type=Path))
+@output_option
+def filters(*, model: Path, output: Path) -> None:
+    """The weights of MODEL's first layer as images."""
+    from netdsl.inspection.layers import first_filters
+    from netdsl.pictures.filters import draw_filters
+    from netdsl.runtime import Session
+
+    _save(draw_filters(*first_filters(Session(model))), output)
+
+
+@plot.command()
+@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("image")
+@image_options
+@output_option
+@device_option
+def activations(*, model: Path, image: str, preparation: Preparation, output: Path, device: str) -> None:
+    """What every layer of MODEL gives for IMAGE, or for one sample in an .npy file."""
+    from netdsl.inspection.looking import look
+    from netdsl.pictures.activations import draw_activations
+    from netdsl.runtime import Session
+
+    _save(draw_activations(look(Session(model, device), image, preparation).steps, f"{model.name}, {image}"), output)
+
+
+@plot.command()
+@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("image")
+@click.option("--top", type=click.IntRange(1, 40), default=5, show_default=True, help="How many classes to show.")
+@image_options
+@output_option
+@device_option
+def classes(*, model: Path, image: str, top: int, preparation: Preparation, output: Path, device: str) -> None:
+    """IMAGE as MODEL sees it, and its most likely classes."""
+    from netdsl.diagnostics import fail
+    from netdsl.inspection.looking import look
+    from netdsl.pictures.examples import draw_classes
+    from netdsl.runtime import Session
+
+    seen = look(Session(model, device), image, preparation, top=top)
+    if seen.picture is None or seen.ranking is None:
+        raise fail("E0917", f"`{model}` does not give scores of classes for an image",
+                   help="`netdsl plot activations` shows what its layers give")  # fmt: skip
+    _save(draw_classes(seen.picture, seen.ranking, f"{image}, {model.name}"), output)

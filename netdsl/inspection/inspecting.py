@@ -1,0 +1,67 @@
+"""Everything about a model on one page."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from netdsl.diagnostics import NetdslError
+from netdsl.evaluation import ClassEvaluation, evaluate
+from netdsl.inspection.gathering import mistaken_pictures
+from netdsl.inspection.layers import first_filters
+from netdsl.inspection.looking import look
+from netdsl.inspection.page import write_page
+from netdsl.pictures.curves import METRICS, read_metrics
+from netdsl.runtime import Session
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+    from typing import TypeVar
+
+    from netdsl.runtime.pictures import Preparation
+
+    T = TypeVar("T")
+
+
+def inspect_model(
+    model: Path, image: str, preparation: Preparation, *, data: str | None, split: str, device: str
+) -> str:
+    """The text of a page of HTML; see `netdsl.inspection.page`.
+
+    Args:
+        model: an ONNX file; where it lies in the folder of a training run, the curves of that are shown.
+        image: an image or an array of one sample, as `netdsl run` takes them.
+        preparation: what happens to pixels.
+        data: a data set to test the model on; None tests nothing.
+        split: which of its samples.
+        device: where to compute.
+
+    Raises:
+        NetdslError: a file or a device cannot be used, or a package is missing, as `look`, `evaluate` and
+            `read_metrics` say.
+    """
+    session = Session(model, device)
+    seen = look(session, image, preparation)
+    metrics = model.parent / METRICS
+    found = None if data is None else evaluate(model, data, split=split, preparation=preparation, device=device)
+    mistakes = None
+    if data is not None and isinstance(found, ClassEvaluation):
+        mistakes = _if_any(lambda: mistaken_pictures(session, found, data, split, preparation))
+    return write_page(
+        session,
+        seen,
+        filters=_if_any(lambda: first_filters(session)),
+        curves=read_metrics(metrics) if metrics.is_file() else None,
+        found=found,
+        mistakes=mistakes or (),
+    )
+
+
+def _if_any(gather: Callable[[], T]) -> T | None:
+    """What is gathered; None where there is nothing of it to draw (E0917), which a page leaves out."""
+    try:
+        return gather()
+    except NetdslError as error:
+        if error.diagnostics[0].code != "E0917":
+            raise
+        return None
