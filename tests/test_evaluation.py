@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import numpy as np
 import onnx
@@ -130,7 +131,7 @@ def test_the_figures_of_classes_are_those_of_scikit_learn(tmp_path):
 
 
 def test_of_equal_scores_the_first_class_is_the_most_likely():
-    found = netdsl.evaluation.ClassEvaluation("m", "d", "test", (), 1, LOGITS, np.array([0, 1, 2]), np.zeros((3, 3)))
+    found = netdsl.evaluation.ClassEvaluation("m", "d", "test", (), 1, 1, LOGITS, np.array([0, 1, 2]), np.zeros((3, 3)))
     assert [found.top(k) for k in (1, 2, 3)] == pytest.approx([1 / 3, 2 / 3, 1])
     assert found.accuracy == found.top(1)
 
@@ -158,6 +159,7 @@ def test_classes_of_positions_are_counted_position_by_position(tmp_path):
     model = echo(tmp_path / "m.onnx", 3, shape=[3, 5])
     found = evaluate(model, save_data(tmp_path / "d.npz", scores, targets))
     assert found.accuracy == (scores.argmax(1) == targets).mean()
+    assert "9 test samples of 5 positions" in str(found)
     due = functional.cross_entropy(torch.from_numpy(scores), torch.from_numpy(targets))
     assert found.loss == pytest.approx(float(due), rel=1e-5)
 
@@ -256,6 +258,8 @@ def misfit(tmp_path, case):
             return model, save_data(data, scores, targets, names=np.array(["a", "b", "c", "d"]))
         case "images for numbers":
             return model, save_data(data, images, targets)
+        case "images of two channels":
+            return model, save_data(data, np.zeros((10, 8, 8, 2), np.uint8), targets)
         case "another shape":
             return model, save_data(data, scores[:, :2], targets)
         case "NaN":
@@ -274,6 +278,7 @@ def misfit(tmp_path, case):
         ("other names", "E1007", "class 1 is called `b` in "),
         ("names of more classes", "E1007", "has 3 classes, and "),
         ("images for numbers", "E1008", "the data are images"),
+        ("images of two channels", "E1008", "the data are 8x8x2"),
         ("another shape", "E1008", "a sample of the data is 2"),
         ("NaN", "E0916", "gives NaN or infinite scores for "),
         ("targets of another shape", "E1007", "a target of "),
@@ -287,6 +292,23 @@ def test_what_does_not_fit_is_refused(tmp_path, case, code, told):
     assert diagnostic(error).code == code
     assert told in diagnostic(error).message
     assert diagnostic(error).help
+
+
+def test_models_of_other_classes_are_not_averaged(tmp_path):
+    data = save_data(tmp_path / "d.npz", *drawn(3))
+    first = echo(tmp_path / "a.onnx", 3, labels=("a", "b", "c"))
+    for other in (echo(tmp_path / "b.onnx", 3, labels=("b", "a", "c")), echo(tmp_path / "c.onnx", 3, "Sigmoid")):
+        with pytest.raises(NetdslError) as error:
+            evaluate([first, other], data)
+        assert diagnostic(error).code == "E1007"
+
+
+def test_what_is_missing_is_named_with_the_command_that_installs_it(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "netdsl.training.data.reading", None)
+    with pytest.raises(NetdslError) as error:
+        evaluate(echo(tmp_path / "m.onnx", 3), "digits")
+    assert diagnostic(error).code == "E0907"
+    assert diagnostic(error).help == "`pip install 'netdsl[train]'`"
 
 
 def test_a_split_that_is_not_there_is_refused_with_those_that_are(tmp_path):

@@ -55,7 +55,7 @@ def folder(tmp_path, monkeypatch):
 def evaluation(classes, samples=200, labels=()):
     scores, targets = drawn(classes, samples)
     logs = torch.from_numpy(scores).double().log_softmax(1).numpy()
-    return ClassEvaluation("m.onnx", "data", "test", labels, 1, "logits", targets, logs)
+    return ClassEvaluation("m.onnx", "data", "test", labels, 1, 1, "logits", targets, logs)
 
 
 def rendered(figure):
@@ -143,7 +143,7 @@ def test_mistakes_are_shown_with_what_they_are_and_what_they_were_taken_for():
     rendered(figure)
 
 
-@pytest.mark.parametrize("text", ["$x$", r"$\oops$", "a\nb", "\x1b[31m", "x" * 100])
+@pytest.mark.parametrize("text", ["$x$", r"$\oops$", "a\nb", "\x1b[31m", "x" * 100, "\u4e2d\u6587"])
 def test_any_name_is_text(text):
     figure = new_figure(3, 1, words(text))
     rendered(figure)

@@ -46,6 +46,7 @@ class ClassEvaluation:
         split: `test`, `validation` or `training`.
         labels: the names of the classes; empty where neither model nor data name them.
         views: how many views of each image were averaged.
+        positions: how many answers there are for each sample, which are counted one by one.
         meaning: what the model's scores are.
         targets: the true class of each sample (of each position of it, where the model answers for positions).
         logs: logarithms of the probabilities, samples x classes.
@@ -57,6 +58,7 @@ class ClassEvaluation:
     split: str
     labels: tuple[str, ...]
     views: int
+    positions: int
     meaning: str
     targets: Array = field(repr=False)
     logs: Array = field(repr=False)
@@ -157,7 +159,8 @@ class ClassEvaluation:
             "model": self.model,
             "data": self.data,
             "split": self.split,
-            "samples": len(self.targets),
+            "samples": len(self.targets) // self.positions,
+            "positions": self.positions,
             "views": self.views,
             "accuracy": self.accuracy,
             **({f"top_{top}_accuracy": self.top(top)} if self.classes > top else {}),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from math import prod
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -73,7 +74,7 @@ def evaluate(
     if len(members) == 1:
         return members[0]
     for member in members[1:]:
-        if type(member) is not type(first) or member.logs.shape != first.logs.shape:
+        if not _alike(first, member):
             raise fail("E1007", f"`{member.model}` and `{first.model}` do not answer the same question",
                        help="average models of the same classes")  # fmt: skip
     averaged: Evaluation = replace(
@@ -84,6 +85,16 @@ def evaluate(
         members=tuple(members),
     )
     return averaged
+
+
+def _alike(first: Evaluation, second: Evaluation) -> bool:
+    """Whether the probabilities of two models can be averaged."""
+    return (
+        type(first) is type(second)
+        and first.logs.shape == second.logs.shape
+        and first.labels == second.labels
+        and (isinstance(first, LabelEvaluation) or (first.meaning == SIGMOID) == (second.meaning == SIGMOID))
+    )
 
 
 def _evaluate(
@@ -100,18 +111,20 @@ def _evaluate(
     scores = _scores(session, Feed(session, part, preparation, crops), batch)
     targets = true_answers(session, found, part, scores[0])
     several = targets.dtype == bool
-    scores = [np.moveaxis(view, 1, -1).reshape(-1, view.shape[1]) for view in scores]
+    classes = scores[0].shape[1]
     common: dict[str, Any] = {
         "model": str(session.path),
         "data": found.name,
         "split": SPLITS[split],
-        "labels": session.labels or found.labels,
+        "labels": next((names for names in (session.labels, found.labels) if len(names) == classes), ()),
         "views": len(scores),
+        "positions": prod(scores[0].shape[2:]),
     }
+    scores = [np.moveaxis(view, 1, -1).reshape(-1, classes) for view in scores]
     meaning = meaning_of(np.concatenate(scores))
     if several:
         meaning = LOGITS if meaning == LOGITS else SIGMOID
-        truth = np.moveaxis(targets, 1, -1).reshape(-1, targets.shape[1])
+        truth = np.moveaxis(targets, 1, -1).reshape(-1, classes)
         return LabelEvaluation(**common, meaning=meaning, targets=truth,
                                logs=log_mean([log_no_yes(view, meaning) for view in scores]))  # fmt: skip
     to_logs = {LOGITS: log_softmax, SOFTMAX: log_of, SIGMOID: log_of}[meaning]

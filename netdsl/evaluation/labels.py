@@ -41,6 +41,7 @@ class LabelEvaluation:
         split: `test`, `validation` or `training`.
         labels: the names of the labels; empty where neither model nor data name them.
         views: how many views of each image were averaged.
+        positions: how many answers there are for each sample, which are counted one by one.
         meaning: what the model's scores are.
         targets: samples x labels, yes or no.
         logs: logarithms of the probabilities of no and of yes, samples x labels x 2.
@@ -52,6 +53,7 @@ class LabelEvaluation:
     split: str
     labels: tuple[str, ...]
     views: int
+    positions: int
     meaning: str
     targets: Array = field(repr=False)
     logs: Array = field(repr=False)
@@ -101,7 +103,8 @@ class LabelEvaluation:
             "model": self.model,
             "data": self.data,
             "split": self.split,
-            "samples": len(self.targets),
+            "samples": len(self.targets) // self.positions,
+            "positions": self.positions,
             "views": self.views,
             "accuracy": self.accuracy,
             "exact": self.exact,

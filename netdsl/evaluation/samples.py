@@ -11,7 +11,7 @@ import numpy as np
 from netdsl.diagnostics import fail
 from netdsl.evaluation.views import larger, ten_crops
 from netdsl.runtime.feeds import fitted
-from netdsl.runtime.pictures import pixels_of, read_image, takes_pictures
+from netdsl.runtime.pictures import MODES, pixels_of, read_image, takes_pictures
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -76,6 +76,10 @@ class Feed:
             raise self.session.input_error(f"data have one input, and the model takes {len(self.session.inputs)}")
         self.session.need_open(self.preparation.sizes)
         if self.part.pictures:
+            own: tuple[int, ...] = self.part.inputs.shape if isinstance(self.part.inputs, np.ndarray) else ()
+            if len(own) > 4 or (len(own) == 4 and own[3] not in MODES):
+                raise fail("E1008", "an image is height x width, or that and 1, 3 or 4 channels, and the data are "
+                           f"{'x'.join(map(str, own[1:]))}", help="save images with the channels last")  # fmt: skip
             if not takes_pictures(self.port):
                 raise fail("E1008", f"the data are images, and do not fit the input {self.port}",
                            help="images fit inputs of 1, 3 or 4 channels, a height and a width")  # fmt: skip

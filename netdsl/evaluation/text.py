@@ -48,8 +48,10 @@ def label_text(found: LabelEvaluation) -> str:
 
 
 def _head(found: ClassEvaluation | LabelEvaluation) -> str:
+    count = len(found.targets) // found.positions
+    positions = f" of {found.positions:,} positions" if found.positions > 1 else ""
     views = f", {found.views} views of each" if found.views > 1 else ""
-    return visible(f"{found.model} on {found.data}: {len(found.targets):,} {found.split} samples{views}")
+    return visible(f"{found.model} on {found.data}: {count:,} {found.split} samples{positions}{views}")
 
 
 def _facts(rows: list[tuple[str, str]]) -> list[str]:

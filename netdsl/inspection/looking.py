@@ -97,4 +97,6 @@ def _all_values(session: Session, names: list[str]) -> Session:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "model.onnx")
         onnx.save(model, path, save_as_external_data=True, location="weights")  # it may be larger than protobuf can be
-        return Session(path, str(session.device), optimize=False)
+        made = Session(path, str(session.device), optimize=False)
+    made.path = session.path  # what errors call it, now that the file is gone
+    return made

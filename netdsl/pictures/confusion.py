@@ -22,7 +22,8 @@ def draw_confusion(found: ClassEvaluation) -> Any:
     """
     count = found.classes
     side = float(np.clip(2.6 + 0.3 * count, 4.2, 13))
-    figure = new_figure(side + 1, side, f"{100 * found.accuracy:.2f} % of {len(found.targets):,} samples right")
+    unit = "samples" if found.positions == 1 else "positions"
+    figure = new_figure(side + 1, side, f"{100 * found.accuracy:.2f} % of {len(found.targets):,} {unit} right")
     from matplotlib.colors import PowerNorm  # noqa: PLC0415 - `new_figure` has said what to do if it is missing
 
     axes = figure.subplots()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from io import BytesIO
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
@@ -51,14 +52,20 @@ def save(figure: Any, path: Path) -> None:
         NetdslError: the file cannot be written (E0902, E0903).
     """
     with whole_file(path) as file:
-        figure.savefig(file, format=path.suffix.lower().removeprefix("."), dpi=DPI)
+        _write(figure, file, path.suffix.lower().removeprefix("."))
 
 
 def as_png(figure: Any) -> bytes:
     """A figure as the bytes of a PNG file."""
     buffer = BytesIO()
-    figure.savefig(buffer, format="png", dpi=DPI)
+    _write(figure, buffer, "png")
     return buffer.getvalue()
+
+
+def _write(figure: Any, file: BinaryIO, form: str) -> None:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # a box stands for a letter that the font lacks
+        figure.savefig(file, format=form, dpi=DPI)
 
 
 def words(text: str, most: int = 24) -> str:
