@@ -250,6 +250,12 @@ def test_every_picture_has_a_command(folder, command):
     assert not list(folder.glob(".netdsl-*"))
 
 
+def test_the_help_has_a_whole_line_for_every_picture():
+    text = run("plot", "--help")[0].partition("Commands:")[2]
+    assert all(f"  {command} " in text for command in COMMANDS)
+    assert "..." not in text
+
+
 def test_no_picture_changes_what_others_draw(folder):
     before = dict(mpl.rcParams)
     save(draw_curves(read_metrics(folder), "a run"), folder / "a.svg")

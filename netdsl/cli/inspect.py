@@ -34,11 +34,11 @@ def inspect(
     preparation: Preparation,
     device: str,
 ) -> None:
-    """Show MODEL, an ONNX file, and what it does to IMAGE on one page of HTML.
+    """Show MODEL and what it does to IMAGE on one page.
 
-    IMAGE is an image, or an .npy file with one sample. The page has the layers, the most likely classes, the filters of
-    the first layer and what every layer gives; with --data the confusion matrix and the mistakes; and the curves of the
-    training, if the model lies in the folder of a run. It needs no other file.
+    MODEL is an ONNX file, and IMAGE an image or an .npy file with one sample. The page is HTML that needs no other file.
+    It has the layers, the most likely classes, the filters of the first layer and what every layer gives; with --data
+    the confusion matrix and the mistakes; and the curves of the training, if the model lies in the folder of a run.
     """
     from netdsl.files import whole_file
     from netdsl.inspection.inspecting import inspect_model

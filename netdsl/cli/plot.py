@@ -53,7 +53,10 @@ def _save(figure: Any, path: Path) -> None:
 @click.argument("run", type=click.Path(path_type=Path))
 @output_option
 def curves(*, run: Path, output: Path) -> None:
-    """Loss and accuracy over the epochs of RUN, the folder of a training run or its metrics.csv."""
+    """Loss and accuracy over the epochs of RUN.
+
+    RUN is the folder of a training run, or the metrics.csv in it.
+    """
     from netdsl.pictures.curves import draw_curves, read_metrics
 
     folder = run if run.is_dir() else run.parent
@@ -83,7 +86,10 @@ def confusion(*, model: Path, data: str, split: str, preparation: Preparation, o
 @output_option
 @device_option
 def errors(*, model: Path, data: str, split: str, preparation: Preparation, output: Path, device: str) -> None:
-    """Images that MODEL takes for another class, the surest mistakes first."""
+    """Images that MODEL takes for another class.
+
+    The surest mistakes come first; of more than 40 the others are left out.
+    """
     from netdsl.evaluation import evaluate
     from netdsl.inspection.gathering import mistaken_pictures, need_classes
     from netdsl.pictures.examples import draw_mistakes
@@ -98,7 +104,11 @@ def errors(*, model: Path, data: str, split: str, preparation: Preparation, outp
 @click.argument("model", type=click.Path(path_type=Path))
 @output_option
 def filters(*, model: Path, output: Path) -> None:
-    """The weights of MODEL's first layer as images."""
+    """The weights of MODEL's first layer as images.
+
+    All are on one scale, so that faint filters look faint; of three channels they are coloured. Of more than 256 the
+    others are left out.
+    """
     from netdsl.inspection.layers import first_filters
     from netdsl.pictures.filters import draw_filters
     from netdsl.runtime import Session
@@ -113,7 +123,11 @@ def filters(*, model: Path, output: Path) -> None:
 @output_option
 @device_option
 def activations(*, model: Path, image: str, preparation: Preparation, output: Path, device: str) -> None:
-    """What every layer of MODEL gives for IMAGE, or for one sample in an .npy file."""
+    """What every layer of MODEL gives for IMAGE.
+
+    IMAGE is an image, or an .npy file with one sample. Of more than 40 layers so many are shown, evenly spread, and of
+    each the first 12 channels.
+    """
     from netdsl.inspection.looking import look
     from netdsl.pictures.activations import draw_activations
     from netdsl.runtime import Session
