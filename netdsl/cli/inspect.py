@@ -36,7 +36,7 @@ def inspect(
 ) -> None:
     """Show MODEL and what it does to IMAGE on one page.
 
-    MODEL is an ONNX file, and IMAGE an image or an .npy file with one sample. The page is HTML that needs no other file.
+    MODEL is an ONNX file, and IMAGE an image or an .npy file with one sample. The page is HTML and needs no other file.
     It has the layers, the most likely classes, the filters of the first layer and what every layer gives; with --data
     the confusion matrix and the mistakes; and the curves of the training, if the model lies in the folder of a run.
     """
