@@ -111,8 +111,10 @@ def test_parameters_counted_by_hand(file: str, call: str, params: int) -> None:
 
 
 def test_what_each_file_gives() -> None:
-    """The blocks that a `use` makes known: the names above, and one that two of them share."""
-    assert {name: " ".join(load(path).blocks) for name, path in library().items()} == {
+    """The names that a `use` makes known: the blocks above, one that two of them share, and lists of classes."""
+    modules = {name: load(path) for name, path in library().items()}
+    assert {name: " ".join([*module.blocks, *module.lets]) for name, module in modules.items()} == {
+        "class_names": "cifar10",
         "dense": "dense_layer dense_block transition",
         "fire": "fire",
         "inception": "inception conv_bn_relu inception_bn",
@@ -124,7 +126,7 @@ def test_what_each_file_gives() -> None:
 
 
 def test_the_library_is_no_part_of_the_zoo() -> None:
-    assert len(library()) == 7
+    assert len(library()) == 8
     assert not set(library()) & {path.stem for path in shipped().values()}
     assert not set(library().values()) & {entry.path for entry in entries()}
 

@@ -294,6 +294,23 @@ def test_use_of_other_files(tmp_path):
     assert [node.name for node in check(str(tmp_path / "main.net")).graph.nodes] == ["x", "unit1.conv1", "unit1.relu1"]
 
 
+def test_values_of_a_file(tmp_path):
+    (tmp_path / "values.net").write_text("let narrow, wide = [2, 3]\nlet act = relu\nlet tail = [wide, narrow]\n")
+    (tmp_path / "main.net").write_text("""
+    use "values.net"
+    let third = tail[-1] + 2
+    default conv k=narrow
+    block unit(width = third) { conv width -> act }
+    net main(size = wide) { input x: [1, size, 8]
+    let act = tanh
+    unit -> unit narrow -> act }
+    net other = main(size=wide + wide)
+    """)
+    made = [node.name for node in check(f"{tmp_path / 'main.net'}:main").graph.nodes]
+    assert made == ["x", "unit1.conv1", "unit1.relu1", "unit2.conv1", "unit2.relu1", "tanh1"]
+    assert str(check(f"{tmp_path / 'main.net'}:other").graph.outputs["output"].type) == "2x4x6"
+
+
 def test_several_errors_in_one_run():
     with pytest.raises(NetdslError) as caught:
         graph_of("""

@@ -87,6 +87,10 @@ TEXTS = {
     "labelled repeats": net("a: repeat 1000 { b: repeat 1000 { c: repeat 1000 { relu } } }"),
     "loops of lets": net("repeat 100000 { repeat 100000 { let a = 1 } }"),
     # lists
+    "lists of a file that double": "\n".join(["let a0 = [1]", *(f"let a{i + 1} = a{i} + a{i}" for i in range(60))]),
+    "long lists of a file": "\n".join(f"let a{i} = range(9999)" for i in range(20_000)),
+    "many values of a file": "\n".join(f"let a{i} = {i}" for i in range(25_000)) + "\nnet x { input a: 3; b }",
+    "values of a file that fail": "\n".join(f"let a{i} = b" for i in range(25_000)),
     "a range": net("let a = range(1000000000)\nconv len(a) k1"),
     "a range that is long each way": net("let a = range(-1000000000, 1000000000, 2)"),
     "lists that double": net("\n".join(["let a0 = [1]", *(f"let a{i + 1} = a{i} + a{i}" for i in range(60))])),

@@ -20,6 +20,13 @@ TEXT = (Path(__file__).parents[1] / "docs" / "language.md").read_text(encoding="
 QUOTED = set(re.findall(r"`([^`\n]+)`", TEXT))
 SAID = {word for quoted in QUOTED for word in re.findall(r"\w+", quoted)}
 
+
+def given(path: Path) -> set[str]:
+    """The names that a file of the library makes known."""
+    module = load(path)
+    return {*module.blocks, *module.lets}
+
+
 EVERYTHING = {
     "reserved words": set(Scanner(grammar().terminals).words),
     "functions": set(FUNCTIONS),
@@ -28,7 +35,7 @@ EVERYTHING = {
     "entries of recipes": {*WORDS, *NUMBERS},
     "words of recipes": {word for words in WORDS.values() for word in words},
     "files of the library": set(library()),
-    "blocks of the library": {block for path in library().values() for block in load(path).blocks},
+    "names of the library": {name for path in library().values() for name in given(path)},
 }
 
 
@@ -39,8 +46,8 @@ def test_everything_is_spoken_of(kind: str) -> None:
 
 def test_the_table_of_the_library_says_what_each_file_gives() -> None:
     rows = re.findall(
-        r"^\| `(\w+)` \| (.*) \|$", TEXT.partition("| `use` | blocks |")[2].partition("```")[0], re.MULTILINE
+        r"^\| `(\w+)` \| (.*) \|$", TEXT.partition("| `use` | names |")[2].partition("```")[0], re.MULTILINE
     )
-    assert {name: set(re.findall(r"\w+", blocks)) for name, blocks in rows} == {
-        name: set(load(path).blocks) for name, path in library().items()
+    assert {name: set(re.findall(r"\w+", names)) for name, names in rows} == {
+        name: given(path) for name, path in library().items()
     }

@@ -325,6 +325,7 @@ def test_statements(text: str, expected: str) -> None:
             ),
         ),
         ("default conv bias=no", "Default('conv', [Argument('bias', Constant(False))])"),
+        ("let a, b = xs", "Let([Name('a'), Name('b')], Name('xs'))"),
     ],
 )
 def test_declarations(text: str, expected: str) -> None:

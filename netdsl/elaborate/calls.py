@@ -10,7 +10,7 @@ from netdsl.elaborate.binding import Callee, match, require
 from netdsl.elaborate.errors import CALL
 from netdsl.elaborate.place import Place, Tensor
 from netdsl.elaborate.suggestions import LAYERS_ELSEWHERE, suggestion
-from netdsl.elaborate.values import BlockValue, Environment, LayerValue, TensorValue, Value
+from netdsl.elaborate.values import BlockValue, LayerValue, TensorValue, Value
 from netdsl.layer import LAYERS, Layer
 from netdsl.syntax import tree
 
@@ -99,7 +99,7 @@ def block_place(
     """
     declaration = target.declaration
     require(Callee.of_declaration(declaration.name, declaration), values, span)
-    file_level = Place(target.module, Environment({}), names, {}, depth)
+    file_level = Place(target.module, target.module.environment, names, {}, depth)
     for default in target.module.defaults[: target.defaults]:
         try:
             set_default(elaboration, file_level, default)

@@ -1,4 +1,4 @@
-"""A program: a file and the files it uses, with their blocks and nets."""
+"""A program: a file and the files it uses, with their blocks, nets and `let` names."""
 
 from __future__ import annotations
 
@@ -7,7 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from netdsl.diagnostics import Diagnostic, NetdslError, fail
+from netdsl.elaborate.control import unpacked
+from netdsl.elaborate.errors import MOST_STEPS
+from netdsl.elaborate.expressions import Evaluator
 from netdsl.elaborate.suggestions import listed, suggestion
+from netdsl.elaborate.values import UNKNOWN, Environment, Value
+from netdsl.interpreter import deep_stack
 from netdsl.layer import LAYERS
 from netdsl.resources import library
 from netdsl.syntax import tree
@@ -37,6 +42,14 @@ class VariantDefinition:
     module: Module
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class LetDefinition:
+    """A name that `let` gives a value outside of all bodies."""
+
+    target: tree.Name
+    value: Value
+
+
 NetDefinition: TypeAlias = BlockDefinition | VariantDefinition
 
 
@@ -48,6 +61,9 @@ class Module:
     defaults: list[tree.Default] = field(default_factory=list)
     blocks: dict[str, BlockDefinition] = field(default_factory=dict)
     nets: dict[str, NetDefinition] = field(default_factory=dict)
+    lets: dict[str, LetDefinition] = field(default_factory=dict)
+    environment: Environment = field(default_factory=lambda: Environment({}))
+    """The values of `lets`, which the bodies in the file see."""
     own_nets: list[str] = field(default_factory=list)
 
 
@@ -82,6 +98,7 @@ class _Loader:
     files: int = 1
     characters: int = 0
     tokens: int = 0
+    steps: int = MOST_STEPS
 
     def load(self, source: Source, home: Path, path: Path | None, open_files: tuple[Path, ...]) -> Module:
         module = Module(parse(source, self.tokens))
@@ -89,23 +106,23 @@ class _Loader:
         self.tokens += module.file.size
         errors: list[Diagnostic] = []
         for declaration in module.file.declarations:
-            if len(errors) >= MOST_ERRORS:
+            if len(errors) >= MOST_ERRORS or self.steps < 0:
                 break
             try:
                 if isinstance(declaration, tree.Use):
                     used = self._use(declaration, home, (*open_files, path) if path else open_files)
-                    for name, block in used.blocks.items():
-                        _declare(module, name, block, declaration.path_span)
-                    for name, net in used.nets.items():
-                        _declare(module, name, net, declaration.path_span)
+                    for name, definition in (*used.blocks.items(), *used.nets.items(), *used.lets.items()):
+                        _declare(module, name, definition, declaration.path_span)
                 elif isinstance(declaration, tree.Default):
                     module.defaults.append(declaration)
+                elif isinstance(declaration, tree.Let):
+                    self._let(module, declaration)
                 elif isinstance(declaration, tree.Variant):
                     _declare(module, declaration.name, VariantDefinition(declaration, module), declaration.name_span)
                     module.own_nets.append(declaration.name)
                 else:
-                    definition = BlockDefinition(declaration, module, len(module.defaults))
-                    _declare(module, declaration.name, definition, declaration.name_span)
+                    block = BlockDefinition(declaration, module, len(module.defaults))
+                    _declare(module, declaration.name, block, declaration.name_span)
                     if declaration.net:
                         module.own_nets.append(declaration.name)
             except NetdslError as error:
@@ -113,6 +130,24 @@ class _Loader:
         if errors:
             raise NetdslError(errors)
         return module
+
+    def _let(self, module: Module, let: tree.Let) -> None:
+        try:
+            with deep_stack():
+                value = Evaluator(module, module.environment, self._spend).evaluate(let.value)
+            values = unpacked(let.targets, value, let.value.span)
+        except NetdslError:
+            module.environment.values.update((target.id, UNKNOWN) for target in let.targets)
+            raise
+        for target in let.targets:
+            if target.id != "_":
+                _declare(module, target.id, LetDefinition(target, values[target.id]), target.span)
+
+    def _spend(self, steps: int, span: Span) -> None:
+        self.steps -= steps
+        if self.steps < 0:
+            message = "the `let` of this program take more work than the largest net"
+            raise fail("E0701", message, span, help="is a list longer than it was meant to be?")
 
     def _use(self, use: tree.Use, home: Path, open_files: tuple[Path, ...]) -> Module:
         self.files += 1
@@ -185,23 +220,29 @@ def _shown(path: Path) -> str:
     return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
 
 
-def _declare(module: Module, name: str, definition: NetDefinition, span: Span) -> None:
-    """Enter a block or net; the same definition may arrive by two ways, another of the same name may not."""
-    is_net = isinstance(definition, VariantDefinition) or definition.declaration.net
+def _declare(module: Module, name: str, definition: NetDefinition | LetDefinition, span: Span) -> None:
+    """Enter a name; the same definition may arrive by two ways, another of the same name may not."""
     if name in LAYERS:
         raise fail("E0205", f"`{name}` is the name of a layer", span, help="choose another name")
-    known = module.blocks.get(name) or module.nets.get(name)
+    known = module.blocks.get(name) or module.nets.get(name) or module.lets.get(name)
     if known is not None and known is not definition:
-        places = (known.declaration.name_span, definition.declaration.name_span)
         raise fail(
             "E0205",
             f"`{name}` is declared twice",
             span,
-            notes=(f"it stands at {places[0].place} and at {places[1].place}",),
+            notes=(f"it stands at {_place(known)} and at {_place(definition)}",),
             help="rename one of the two",
         )
-    if is_net:
+    if isinstance(definition, LetDefinition):
+        module.lets[name] = definition
+        module.environment.values[name] = definition.value
+    elif isinstance(definition, VariantDefinition) or definition.declaration.net:
         module.nets[name] = definition
     else:
-        assert isinstance(definition, BlockDefinition)  # noqa: S101 - tells the type checker what is_net says
         module.blocks[name] = definition
+
+
+def _place(definition: NetDefinition | LetDefinition) -> str:
+    if isinstance(definition, LetDefinition):
+        return definition.target.span.place
+    return definition.declaration.name_span.place

@@ -12,7 +12,7 @@ from netdsl.elaborate.errors import DEEPEST, Errors
 from netdsl.elaborate.expressions import Evaluator
 from netdsl.elaborate.program import BlockDefinition, NetDefinition, VariantDefinition
 from netdsl.elaborate.suggestions import suggestion
-from netdsl.elaborate.values import BlockValue, Environment, LayerValue, Value
+from netdsl.elaborate.values import BlockValue, LayerValue, Value
 from netdsl.ir.graph import Scope
 from netdsl.layer import LAYERS
 
@@ -61,7 +61,7 @@ def resolve(net: NetDefinition, errors: Errors) -> tuple[BlockDefinition, dict[s
         variant = definition.declaration
         callee = Callee.of_declaration(variant.base, net.declaration)
         spend = partial(errors.spend, Scope(""))
-        bound |= match(callee, variant.arguments, Evaluator(definition.module, Environment({}), spend))
+        bound |= match(callee, variant.arguments, Evaluator(definition.module, definition.module.environment, spend))
         errors.origin = (*errors.origin, (variant.base, variant.base_span))
     return net, {key: argument.value for key, argument in bound.items()}
 

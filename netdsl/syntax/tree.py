@@ -261,7 +261,7 @@ class Chain(Tree):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Let(Tree):
-    """`let x = e` or `let a, b = e`."""
+    """`let x = e` or `let a, b = e`, in a body or for a whole file."""
 
     targets: tuple[Name, ...]
     value: Expression
@@ -403,7 +403,7 @@ class Variant(Tree):
     arguments: tuple[Argument, ...]
 
 
-Declaration: TypeAlias = Use | BlockDeclaration | Variant | Default
+Declaration: TypeAlias = Use | BlockDeclaration | Variant | Default | Let
 
 
 @dataclass(frozen=True, slots=True, eq=False)

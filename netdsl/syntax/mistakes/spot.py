@@ -148,8 +148,8 @@ class Spot:
         accepts = self.accepts
         names: list[str] = []
         if "NET" in accepts:
-            names.append("`net`, `block`, `use` or `default`")
-        if "LET" in accepts:
+            names.append("`net`, `block`, `use`, `let` or `default`")
+        elif "LET" in accepts:
             names.append("a layer or a statement")
         elif self.wants_layer:
             names.append("a layer")
