@@ -5,10 +5,13 @@ from __future__ import annotations
 import random
 import subprocess
 import sys
+from textwrap import dedent
 
+import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
+from eject_cases import CASES
 from ejected import keys, module_in, same_computation
 from models import feeds, weights
 from programs import Writer
@@ -17,6 +20,7 @@ import netdsl
 from netdsl.cli import main
 from netdsl.compiler import check_text
 from netdsl.diagnostics import NetdslError
+from netdsl.ir.types import DType
 from netdsl.network import Network
 from netdsl.zoo import entries
 
@@ -28,7 +32,8 @@ LONGEST = {"resnet50": 120}
 
 
 def zeros(param):
-    return torch.zeros(param.spec.shape).numpy()
+    dtype = "float32" if param.spec.dtype is DType.BFLOAT16 else param.spec.dtype.value
+    return np.zeros(param.spec.shape, dtype)
 
 
 def ruff(source, *command):
@@ -55,9 +60,11 @@ def the_same(source, net):
 
 def same_numbers(source, net, sizes):
     """With the same weights both compute the same."""
-    module, ours = module_in(source, net.name, "cpu"), net.to_torch(weights)
+    module = module_in(source, net.name, "cpu")
+    ours = net.to_torch(lambda param: weights(param).astype(zeros(param).dtype))
     module.load_state_dict(ours.state_dict())
-    inputs = [torch.tensor(array) for array in feeds(net.graph, 2, sizes).values()]
+    types = {node.name: node.type.dtype.value for node in net.graph.inputs}
+    inputs = [torch.tensor(array.astype(types[name])) for name, array in feeds(net.graph, 2, sizes).items()]
     with torch.no_grad():
         torch.testing.assert_close(module.eval()(*inputs), ours.eval()(*inputs), rtol=0, atol=0)
 
@@ -86,6 +93,15 @@ def test_random_programs(seed):
     tidy(source)
     the_same(source, net)
     same_numbers(source, net, program.runs[0])
+
+
+@pytest.mark.parametrize("text", CASES.values(), ids=CASES)
+def test_nets_that_are_seldom_written_so(text):
+    net = netdsl.loads(dedent(text).strip(), net="n")
+    source = net.to_torch_source()
+    tidy(source)
+    the_same(source, net)
+    same_numbers(source, net, {"H": 8, "W": 12})
 
 
 def test_a_file_needs_no_netdsl(tmp_path):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING, Any
 
-from netdsl.eject.boxes import Box, reads_of, results, sequential, substitute
+from netdsl.eject.boxes import Box, looped, reads_of, results, sequential, substitute
 from netdsl.eject.forms import Form, Learned, Module
 from netdsl.ir.graph import Node
 from netdsl.syntax import tree
@@ -33,7 +33,8 @@ def merged(boxes: Sequence[Box], places: Mapping[Form | Box, Trace]) -> list[lis
     found: list[list[Box]] = []
     for group in sorted(grouped(boxes, strict=False), key=lambda group: -len(group[0].items)):
         for other in found:
-            if not sequential(group[0]) and all(aligned(other[0], box, places) is not None for box in group):
+            whole = sequential(group[0]) or looped(group[0])
+            if not whole and all(aligned(other[0], box, places) is not None for box in group):
                 other.extend(group)
                 break
         else:
@@ -84,7 +85,7 @@ def stand_in(item: Form | Box, places: Mapping[Form | Box, Trace]) -> Node | Non
 
 def _signature(box: Box, *, strict: bool) -> Any:
     """What boxes of one class have in common."""
-    if not strict and sequential(box):
+    if not strict and (sequential(box) or looped(box)):
         return box.block, id(box.trace.tree)
     numbers: dict[Target, int] = {target: i for i, target in enumerate(box.inputs)}
     entries = []

@@ -54,11 +54,18 @@ def torch_signature(name: str) -> dict[str, inspect.Parameter]:
 class Arguments:
     """Finds the arguments of constructors."""
 
-    def __init__(self, record: Record) -> None:
+    def __init__(self, record: Record, forms: Sequence[Form]) -> None:
         self.record = record
+        made = {form.node.name for form in forms}
+        wanted = {form.path: form.path for form in forms if form.module is not None}
+        wanted |= {path: path.removesuffix(f".{role}") for form in forms for path, role in form.learned.items()}
+        self.orphans = {path for path, owner in wanted.items() if owner not in made}
+        """Paths of modules and learned tensors that no layer makes that is needed, but a `reuse` has."""
 
     def defaults(self, box: Box) -> dict[str, tree.Expression | None]:
-        """The parameters of a block, with what stands for each unless it is given."""
+        """The parameters of a block or net, with what stands for each unless it is given."""
+        if box.parent is None:
+            return dict.fromkeys(box.names.values)
         if box.call is None or not isinstance(box.call.tree, tree.Call):
             return {}
         target = target_of(box.call.place, box.call.tree.name, box.call.tree.name_span)

@@ -7,6 +7,8 @@ import copy
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from torch.nn import Sequential
+
 from netdsl.eject.forms import Form, Learned, Module, Part, Ref
 from netdsl.ir.graph import Node
 from netdsl.syntax import tree
@@ -245,15 +247,38 @@ def substitute(node: Any, replace: Callable[[Target], ast.expr]) -> Any:
 
 def sequential(box: Box) -> bool:
     """Whether a box is a chain of its own modules, numbered in order, each of which is applied once."""
+    return _chained(box) and all(_called(item) == str(number) for number, item in enumerate(box.items))
+
+
+def looped(box: Box) -> bool:
+    """Whether a box is a chain of its own modules that a loop made, and can have names of its own."""
+    if box.parent is None or not _chained(box) or any(_called(item) in dir(Sequential) for item in box.items):
+        return False
+    pending = [box.trace]
+    while pending:
+        here = pending.pop()
+        if isinstance(here.tree, tree.Repeat | tree.For) and len(here.parts) > 1:
+            return True
+        if here is box.trace or not isinstance(here.tree, tree.Call | tree.Group):
+            pending += here.parts
+    return False
+
+
+def _called(item: Form | Box) -> str:
+    path = item.path if isinstance(item, Box) or item.module is not None else item.node.name
+    return path.rpartition(".")[2]
+
+
+def _chained(box: Box) -> bool:
     if len(box.inputs) != 1 or len(box.outputs) != 1 or not isinstance(box.inputs[0], Node) or box.first is not None:
         return False
     current: Any = box.inputs[0]
-    for number, item in enumerate(box.items):
-        path = f"{box.path}.{number}"
+    for item in box.items:
+        plain = item.path == f"{box.path}.{_called(item)}"
         if isinstance(item, Form):
-            plain = item.plain and item.path == path
+            plain = plain and item.plain
         else:
-            plain = item.path == path and item.first is None and len(item.outputs) == 1
+            plain = plain and item.first is None and len(item.outputs) == 1
         tensors = [target for target in reads_of(item) if not isinstance(target, Module)]
         if not plain or tensors != [current] or item.training != box.training:
             return False

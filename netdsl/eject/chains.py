@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from netdsl.eject.boxes import Box
 from netdsl.eject.expressions import NoExpressionError
 from netdsl.eject.forms import Form
-from netdsl.eject.python import flat, laid_out, literal, variable
-from netdsl.eject.scope import AXES, NotAlikeError, plain, size_of
+from netdsl.eject.python import flat, is_attribute, laid_out, literal, variable
+from netdsl.eject.scope import AXES, NotAlikeError, View, plain, size_of, total
 from netdsl.eject.steps import Choice, Loop, flattened, steps_of
 from netdsl.ir.graph import Node
 from netdsl.syntax import tree
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from netdsl.eject.arguments import Arguments
-    from netdsl.eject.scope import Scope, Sizes, View
+    from netdsl.eject.scope import Scope, Sizes
     from netdsl.eject.steps import Step
     from netdsl.eject.trace import Trace
 
@@ -39,8 +39,11 @@ class Chain:
         self, arguments: Arguments, items: Mapping[Trace, Form | Box], variables: Sequence[str] = LISTS
     ) -> None:
         self.arguments, self.items, self.variables = arguments, items, variables
+        self.places = {item: trace for trace, item in items.items()}
         self.found: list[ast.expr] = []
         self.listed = False
+        self.named = False
+        """Whether the modules become members of the class under their names, each as soon as it is found."""
 
     def write(self, boxes: Sequence[Box], scope: Scope) -> list[ast.expr]:
         """The modules; lines that must stand before them are added to the scope's.
@@ -54,16 +57,20 @@ class Chain:
         steps = [steps_of(box, self.items) for box in boxes]
         if any(list(flattened(some)) != box.items for some, box in zip(steps, boxes, strict=True)):
             steps = [[*box.items] for box in boxes]
-        sizes = self._rows(steps, scope, sizes)
+        sizes = self.rows(steps, scope, sizes)
         if isinstance(boxes[0].outputs[0], Node):
             scope.put(boxes[0].outputs[0], sizes)
+        if self.named:
+            return []
         if not self.listed:
             return _repeated(self.found)
-        self._empty(scope)
+        self.empty(scope)
         return [ast.Starred(ast.Name(self.variables[0], ast.Load()), ast.Load())]
 
-    def _empty(self, scope: Scope) -> None:
+    def empty(self, scope: Scope) -> None:
         """Write down the modules found so far."""
+        if self.named:
+            return
         name = self.variables[0]
         found, self.found = _repeated(self.found), []
         if not self.listed:
@@ -80,7 +87,7 @@ class Chain:
                 only = ast.ListComp(only.elt, only.generators)
             scope.lines += laid_out(f"{name} += ", only or ast.List(found, ast.Load()), scope.indent)
 
-    def _rows(self, steps: Sequence[Sequence[Step]], scope: Scope, sizes: Sizes) -> Sizes:
+    def rows(self, steps: Sequence[Sequence[Step]], scope: Scope, sizes: Sizes) -> Sizes:
         """Write steps that are alike; the result is what is known of the tensor after them."""
         if len({len(some) for some in steps}) != 1:
             raise NotAlikeError
@@ -106,8 +113,32 @@ class Chain:
         if len(set(made)) != 1:
             raise NotAlikeError
         scope.put(row[0].sources[0], sizes)
-        self.found.append(self.arguments.module(row, scope))
+        self._add(row, self.arguments.module(row, scope), scope)
         return scope.sizes_of(row[0].node)
+
+    def _add(self, row: Sequence[Form | Box], module: ast.expr, scope: Scope) -> None:
+        if not self.named:
+            self.found.append(module)
+            return
+        names = [item.path.rpartition(".")[2] for item in row]
+        if len(set(names)) == 1 and not isinstance(scope, View):
+            if not is_attribute(names[0]):
+                raise NotAlikeError
+            scope.lines += laid_out(f"self.{names[0]} = ", module, scope.indent)
+            return
+        traces = [self.places[item] for item in row]
+        label = _label(traces[0])
+        if label is None or label.index is None:
+            raise NotAlikeError
+        for index in scope.translated([label.index], traces, None):
+            value = ast.FormattedValue(index, -1)
+            name = ast.JoinedStr([ast.Constant(label.name), value])
+            if scope.holds(name, names):
+                scope.accept(name)
+                add = ast.Call(ast.parse("self.add_module", mode="eval").body, [name, module], [])
+                scope.lines += laid_out("", add, scope.indent)
+                return
+        raise NotAlikeError
 
     def _box(self, row: Sequence[Box], scope: Scope, sizes: Sizes) -> Sizes:
         if len({box.py_class for box in row}) != 1:
@@ -116,10 +147,10 @@ class Chain:
         assert isinstance(source, Node)  # noqa: S101 - the boxes of a chain read one tensor
         scope.put(source, sizes)
         if row[0].py_class is not None:
-            self.found.append(self.arguments.box(row, scope))
+            self._add(row, self.arguments.box(row, scope), scope)
         else:
             modules = Chain(self.arguments, self.items, self.variables[1:]).write(row, scope)
-            self.found.append(ast.Call(ast.parse("nn.Sequential", mode="eval").body, modules, []))
+            self._add(row, ast.Call(ast.parse("nn.Sequential", mode="eval").body, modules, []), scope)
         return scope.sizes_of(row[0].outputs[0])
 
     # -------------------------------------------------------------------------------------------- loops
@@ -140,7 +171,7 @@ class Chain:
         if len({len(loop.turns) for loop in row}) != 1:
             raise NotAlikeError
         for turns in zip(*(loop.turns for loop in row), strict=True):
-            sizes = self._rows([steps for _, steps in turns], scope, sizes)
+            sizes = self.rows([steps for _, steps in turns], scope, sizes)
         return sizes
 
     def _rolled(self, row: Sequence[Loop], origin: Sequence[int], scope: Scope, sizes: Sizes) -> Sizes:
@@ -156,16 +187,15 @@ class Chain:
             except NoExpressionError:
                 continue
         inside, counted = self._enter(view, traces, sizes)
-        body = Chain(self.arguments, self.items, self.variables)
-        body.listed = True
-        after = body._rows([steps for _, steps in turns], view, inside)
+        body = self._inside()
+        after = body.rows([steps for _, steps in turns], view, inside)
         header = self._header(row, targets, view, scope)
         read = [name for name in counted if name in view.used]
         if not view.lines and len(body.found) == 1 and not read:
             self.found.append(_comprehension(body.found[0], header))
             return _outside(after, view, scope, row)
-        body._empty(view)
-        self._empty_once(scope)
+        body.empty(view)
+        self.empty_once(scope)
         for name in read:
             end = after.get(counted[name])
             if end is None:
@@ -187,12 +217,21 @@ class Chain:
             values = size_of(nodes, AXES[counted[name]])
             if values is None or len(values) != len(row):
                 raise NotAlikeError
+            grown = _grown(name, sizes.get(counted[name]), after[counted[name]], header[1], view)
             results[counted[name]] = scope.set(name, values)
+            scope.closed.setdefault(name, grown)
         return results
 
-    def _empty_once(self, scope: Scope) -> None:
+    def _inside(self) -> Chain:
+        """What adds to the same list, or class, in a body."""
+        body = Chain(self.arguments, self.items, self.variables)
+        body.listed, body.named = True, self.named
+        return body
+
+    def empty_once(self, scope: Scope) -> None:
+        """Write down the modules found so far, if there are any or the list is not there yet."""
         if self.found or not self.listed:
-            self._empty(scope)
+            self.empty(scope)
 
     def _enter(self, view: View, traces: Sequence[Trace], sizes: Sizes) -> tuple[Sizes, dict[str, str]]:
         """What is known of the tensor that reaches a body, and the variables that follow its sizes."""
@@ -254,10 +293,10 @@ class Chain:
     def _choice(self, row: Sequence[Choice], scope: Scope, sizes: Sizes) -> Sizes:
         numbers = [choice.number() for choice in row]
         if len(set(numbers)) == 1:
-            return self._rows([choice.steps for choice in row], scope, sizes)
+            return self.rows([choice.steps for choice in row], scope, sizes)
         alternatives = row[0].alternatives()
-        self._empty_once(scope)
-        ends: list[Sizes] = []
+        self.empty_once(scope)
+        branches: list[tuple[str, View, Sizes]] = []
         word = "if"
         for number, (condition, _) in enumerate(alternatives):
             rest = [i for i, taken in enumerate(numbers) if taken >= number]
@@ -271,14 +310,13 @@ class Chain:
                 test = around.expression([numbers[i] == number for i in rest], candidates, "use")
                 header = f"{word} {flat(test)}:"
             view = scope.view(chosen, [_taken(row[i]) for i in chosen])
-            body = Chain(self.arguments, self.items, self.variables)
-            body.listed = True
-            after = body._rows([row[i].steps for i in chosen], view, dict(sizes))
-            body._empty_once(view)
-            scope.lines += [f"{' ' * scope.indent}{header}", *view.lines]
-            ends.append(after)
+            body = self._inside()
+            after = body.rows([row[i].steps for i in chosen], view, dict(sizes))
+            body.empty_once(view)
+            branches.append((header, view, after))
             word = "elif"
         result: Sizes = {}
+        ends = [after for _, _, after in branches]
         nodes = [choice.trace.after for choice in row if isinstance(choice.trace.after, Node)]
         for key, axis in AXES.items():
             values = size_of(nodes, axis)
@@ -288,11 +326,26 @@ class Chain:
                 if scope.holds(expression, values):
                     result[key] = expression
                     break
+            else:
+                if flat(sizes.get(key, literal(0))) == key and all(key in some for some in ends):
+                    for _, view, after in branches:
+                        view.accept(after[key])
+                        view.lines += _updated(key, after[key], view.indent) if flat(after[key]) != key else []
+                    result[key] = scope.set(key, values)
+        for header, view, _ in branches:
+            scope.lines += [f"{' ' * scope.indent}{header}", *view.lines]
         return result
 
 
 def _taken(choice: Choice) -> Trace:
     return choice.taken if choice.taken is not None else choice.trace
+
+
+def _label(trace: Trace) -> tree.Label | None:
+    """The label of what was carried out."""
+    if trace.outer is None or not isinstance(trace.outer.tree, tree.Chain):
+        return None
+    return next(element.label for element in trace.outer.tree.elements if element.item is trace.tree)
 
 
 def _targets(written: tree.Tree) -> list[str]:
@@ -320,6 +373,20 @@ def _updated(name: str, value: ast.expr, indent: int) -> list[str]:
         case ast.BinOp(left=ast.Name(id=left), op=ast.Add(), right=right) if left == name:
             return laid_out(f"{name} += ", right, indent)
     return laid_out(f"{name} = ", value, indent)
+
+
+def _grown(
+    name: str, start: ast.expr | None, end: ast.expr, turns: ast.expr, view: View
+) -> ast.expr | None:
+    """What a size has become that was `start`, and grew by the same in every turn."""
+    match end, turns:
+        case ast.BinOp(left=ast.Name(id=left), op=ast.Add(), right=step), ast.Call(func=ast.Name(id="range")):
+            if left != name or start is None or _names(step) & {*view.own, *view.lets}:
+                return None
+            match turns.args:
+                case [count] | [ast.Constant(value=1), ast.BinOp(left=count, right=ast.Constant(value=1))]:
+                    return total([start, ast.BinOp(count, ast.Mult(), step)])
+    return None
 
 
 def _only(tensors: Sequence[object], axis: int) -> ast.expr | None:

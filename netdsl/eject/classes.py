@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from netdsl.eject.alike import aligned, stand_in
-from netdsl.eject.boxes import Box, results, sequential
+from netdsl.eject.boxes import Box, looped, results, sequential
 from netdsl.eject.chains import Chain
 from netdsl.eject.forms import Form, Learned, Module, Ref
 from netdsl.eject.forward import Forward, Operation, in_one_line
-from netdsl.eject.python import WIDTH, is_attribute, laid_out, signature, variable
+from netdsl.eject.python import WIDTH, flat, is_attribute, laid_out, signature, variable
 from netdsl.eject.scope import NotAlikeError, Scope
 from netdsl.elaborate.values import TensorValue
 from netdsl.ir.graph import Node
@@ -58,6 +58,8 @@ class ClassWriter:
         items: Mapping[Trace, Form | Box],
         places: Mapping[Form | Box, Trace],
         returns: Sequence[Operation] = (),
+        *,
+        strict: bool = False,
     ) -> None:
         self.boxes, self.box = boxes, boxes[0]
         self.made = PyClass(name)
@@ -66,32 +68,57 @@ class ClassWriter:
         self.whole = len({len(box.items) for box in boxes}) == 1
         self.pairs = [] if self.whole else [aligned(self.box, box, places) or {} for box in boxes]
         self.flags: dict[Form, str] = {}
+        self.strict = strict
         self.body: list[str] = []
         self.built: set[str] = set()
 
     def write(self) -> PyClass:
         """The class."""
         chain = sequential(self.box) and bool(self.box.block) and self.box.parent is not None
+        named = not chain and looped(self.box) and self._named_chain()
         if chain:
             modules = Chain(self.arguments, self.items).write(self.boxes, self.scope)
             self._flush()
             self.body += laid_out("", ast.Call(ast.Name("super().__init__", ast.Load()), modules, []), 8)
-        else:
+        elif not named:
             for row in self._rows():
                 self._member(row)
+        if self.box.parent is None:
+            self._orphans()
         self.made.formals = self.scope.formals()
-        self.made.sizes = [self.scope.sizes_of(node) for node in self.box.outputs]
-        base = "nn.Sequential" if chain else "nn.Module"
+        self.made.sizes = [self._sizes(node) for node in self.box.outputs]
+        base = "nn.Sequential" if chain or named else "nn.Module"
         lines = [f"class {self.made.name}({base}):"]
         if self.body or chain:
             formals = ["self", *(formal.text for formal in self.made.formals)]
             lines += signature("def __init__", formals, "None", 4)
             lines += [] if chain else ["        super().__init__()"]
             lines += self.body
-        if not chain:
+        if not chain and not named:
             lines += ["", *self._forward()] if len(lines) > 1 else self._forward()
         self.made.lines = lines
         return self.made
+
+    def _sizes(self, node: Node) -> dict[str, ast.expr]:
+        """The sizes of a result, in terms of the constructor's parameters."""
+        closed = self.scope.closed
+        known = {key: closed.get(flat(size), size) for key, size in self.scope.sizes_of(node).items()}
+        return {key: size for key, size in known.items() if size is not None}
+
+    def _named_chain(self) -> bool:
+        """Write a chain of named modules with its loops, if they can be said."""
+        saved = self.scope.save()
+        chain = Chain(self.arguments, self.items)
+        chain.named = True
+        try:
+            chain.write(self.boxes, self.scope)
+        except NotAlikeError:
+            if not self.strict:
+                raise
+            self.scope.restore(saved)
+            return False
+        self._flush()
+        return True
 
     # -------------------------------------------------------------------------------------------- the constructor
 
@@ -214,12 +241,34 @@ class ClassWriter:
 
     def _new(self, path: str) -> bool:
         """Whether a module or tensor is made here, and now."""
-        if self.box.relative(path) is None or path in self.built:
+        if self.box.relative(path) is None or path in self.built or path in self.arguments.orphans:
             return False
         if any(path.startswith(f"{built}.") for built in self.built):
             return False
         self.built.add(path)
         return True
+
+    def _orphans(self) -> None:
+        """The lines for modules of which a `reuse` is needed, and the layer that they were made for is not."""
+        for form in self.box.forms():
+            for path in (form.path, *form.learned):
+                if path not in self.arguments.orphans or path in self.built:
+                    continue
+                self.built.add(path)
+                if path in form.learned:
+                    value = self.arguments.learned([form], path, self.scope)
+                else:
+                    value = self.arguments.module([form], self.scope)
+                self._flush()
+                *around, last = path.split(".")
+                for depth in range(1, len(around) + 1):
+                    if (outer := ".".join(around[:depth])) not in self.built:
+                        self.built.add(outer)
+                        self.body.append(f"        self.{outer} = nn.Module()")
+                place = ".".join(["self", *around])
+                set_it = "register_parameter" if path in form.learned else "add_module"
+                call = ast.parse(f"{place}.{set_it}", mode="eval").body
+                self.body += laid_out("", ast.Call(call, [ast.Constant(last), value], []), 8)
 
     def _set(self, path: str, value: ast.expr) -> None:
         """Lines that make something a member."""

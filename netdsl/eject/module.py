@@ -70,6 +70,8 @@ def _forms(graph: Graph) -> tuple[list[Form], dict[Node, Node]]:
         form.training = node not in always
         if isinstance(form.value, Ref) and isinstance(form.value.target, Node):
             aliases[node] = form.value.target
+        elif node.layer.kind == "identity" and not node.name.rpartition(".")[2].isdigit():
+            aliases[node] = sources[0]
         else:
             forms.append(form)
     return forms, aliases
@@ -86,11 +88,14 @@ def _returns(results: Mapping[str, Node], aux: Mapping[str, Node]) -> list[Opera
     return returns
 
 
+GROUP = "group"
+
+
 class _Classes:
     """Writes the classes of a net, from the inside out."""
 
     def __init__(self, root: Box, notes: Record, forms: Sequence[Form], returns: Sequence[Operation]) -> None:
-        self.root, self.returns, self.arguments = root, returns, Arguments(notes)
+        self.root, self.returns, self.arguments = root, returns, Arguments(notes, forms)
         self.places: dict[Form | Box, Trace] = {form: notes.of_node[form.node] for form in forms}
         self.places |= {box: box.call or box.trace for box in root.everything() if box is not root}
         self.items = {trace: item for item, trace in self.places.items()}
@@ -104,14 +109,16 @@ class _Classes:
             if box.block or not sequential(box):
                 pending.setdefault(_written_as(box), []).append(box)
         while pending:
-            ready = [key for key, boxes in pending.items() if all(_is_ready(box) for box in boxes)]
-            if ready:
-                self._all(pending.pop(ready[0]))
-                continue
-            boxes = [box for some in pending.values() for box in some if _is_ready(box)]  # blocks that call themselves
-            self._strictly(boxes)
-            pending = {key: [box for box in some if box.py_class is None] for key, some in pending.items()}
-            pending = {key: some for key, some in pending.items() if some}
+            groups = [box for box in pending.get(GROUP, []) if _is_ready(box)]
+            blocks = [boxes for key, boxes in pending.items() if key is not GROUP and all(map(_is_ready, boxes))]
+            if groups:
+                self._all(groups)
+            elif blocks:
+                self._all(blocks[0])
+            else:  # blocks that call themselves: from the inside out
+                self._strictly([box for boxes in pending.values() for box in boxes if _is_ready(box)])
+            pending = {key: [box for box in boxes if box.py_class is None] for key, boxes in pending.items()}
+            pending = {key: boxes for key, boxes in pending.items() if boxes}
         return self.written
 
     def _all(self, boxes: list[Box]) -> None:
@@ -125,12 +132,12 @@ class _Classes:
     def _strictly(self, boxes: list[Box]) -> None:
         """A class for each set of boxes that hold the same."""
         for alike in grouped(boxes, strict=True):
-            self._class(alike)
+            self._class(alike, strict=True)
 
-    def _class(self, boxes: list[Box]) -> None:
+    def _class(self, boxes: list[Box], *, strict: bool = False) -> None:
         returns = self.returns if boxes[0] is self.root else ()
         name = class_name(self.root.block) if returns else _free(_called(boxes), self.taken)
-        made = ClassWriter(name, boxes, self.arguments, self.items, self.places, returns).write()
+        made = ClassWriter(name, boxes, self.arguments, self.items, self.places, returns, strict=strict).write()
         self.taken.add(name)
         for box in boxes:
             box.py_class = made
@@ -157,7 +164,7 @@ def _is_inline(box: Box) -> bool:
 
 def _written_as(box: Box) -> object:
     """Boxes that may be of one class: calls of one block, and groups that hold the same."""
-    return box.trace.tree if box.block else "group"
+    return box.trace.tree if box.block else GROUP
 
 
 def _called(boxes: Sequence[Box]) -> str:

@@ -74,6 +74,9 @@ def laid_out(
         case _:
             return [line]
     lines = [f"{margin}{prefix}{opening}"]
+    together = ", ".join(f"{lead}{flat(item)}" for lead, item in items)
+    if isinstance(expression, ast.Call) and indent + 4 + len(together) <= WIDTH and not opened:
+        return [*lines, f"{margin}    {together}", f"{margin}{closing}{suffix}"]
     for lead, item in items:
         lines += laid_out(lead, item, indent + 4, ",")
     return [*lines, f"{margin}{closing}{suffix}"]

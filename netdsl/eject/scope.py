@@ -77,6 +77,8 @@ class Scope:
         self.lets: dict[str, ast.expr] = {}
         self._let_traces = [_lets(box.trace) for box in boxes]
         self._parameters: dict[str, tuple[str, list[Any]]] = {}
+        self.closed: dict[str, ast.expr | None] = {}
+        """What gives the value of a variable that a loop has changed once, if it can be said."""
         self._sizes: dict[Node, Sizes] = {}
         for target in self.box.inputs:
             if isinstance(target, Node):
@@ -260,7 +262,10 @@ class Scope:
         written = translate(let.value, lambda inner: self._name(inner, traces), sizes.get("in_channels"))
         if len(let.targets) > 1:
             position = [target.id for target in let.targets].index(word)
-            written = ast.Subscript(written, ast.Constant(position), ast.Load())
+            if isinstance(written, ast.Tuple):
+                written = written.elts[position]
+            else:
+                written = ast.Subscript(written, ast.Constant(position), ast.Load())
         value = next((found for found in readings(written) if self.holds(found, values)), None)
         if value is None:
             raise NoExpressionError
@@ -301,6 +306,7 @@ class View(Scope):
         self.known = {name: self._spread(values) for name, values in outer.known.items()}
         self.used: dict[str, None] = {}
         self.lets: dict[str, ast.expr] = {}
+        self.closed: dict[str, ast.expr | None] = {}
         self.own: dict[str, str] = {}
         """The variables that are set by a loop, and what the language calls them."""
         self._let_traces = [_lets(trace) for trace in traces]
