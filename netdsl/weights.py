@@ -38,13 +38,15 @@ class Initializer:
             `he`: normal with variance 2/n (He et al., "Delving deep into rectifiers", 2015);
             `xavier`: uniform within sqrt(6/(n + m)) (Glorot and Bengio, "Understanding the difficulty of training
             deep feedforward neural networks", 2010);
-            `normal`: normal with deviation 0.01 (Krizhevsky et al., 2012).
+            `normal`: normal with deviation `std`.
             In all but the first a bias is 0.
         seed: another seed gives other values.
+        std: the deviation of the scheme `normal`; 0.01 is that of Krizhevsky et al. (2012).
     """
 
     scheme: Scheme = "pytorch"
     seed: int = 0
+    std: float = 0.01
 
     def __call__(self, param: Param) -> Array:
         """The initial values of a parameter."""
@@ -69,7 +71,7 @@ class Initializer:
             return "normal", 0.0
         if self.scheme == "xavier":
             return "uniform", sqrt(6 / (init.fan_in + init.fan_out))
-        return "normal", sqrt(2 / init.fan_in) if self.scheme == "he" else 0.01
+        return "normal", sqrt(2 / init.fan_in) if self.scheme == "he" else self.std
 
 
 def materialize(param: Param, weights: Callable[[Param], Array]) -> Array:

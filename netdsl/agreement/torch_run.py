@@ -11,7 +11,7 @@ from torch import fx
 
 from netdsl.backends.torch import lower
 from netdsl.diagnostics import fail
-from netdsl.runtime.devices import unavailable
+from netdsl.runtime.torch_device import torch_device
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -43,7 +43,7 @@ class TorchRun:
     ) -> None:
         self.folded: dict[str, str] = {}  # nothing is optimized
         self.outputs = tuple(graph.outputs)
-        self.device = _torch_device(device)
+        self.device = torch_device(device)
         self.dtype: torch.dtype | None = getattr(torch, dtype) if dtype else None
         self.module = lower(graph, weights).eval()
         if self.dtype is not None:
@@ -123,16 +123,6 @@ def _array(tensor: torch.Tensor) -> Array:
     wide = tensor.float() if tensor.dtype is torch.bfloat16 else tensor  # numpy has no bfloat16
     array: Array = wide.cpu().numpy()
     return array
-
-
-def _torch_device(device: Device) -> torch.device:
-    if device.kind == "cpu":
-        return torch.device("cpu")
-    if not torch.cuda.is_available():
-        raise unavailable(device, f"the installed PyTorch {torch.__version__} finds no CUDA device")
-    if device.ordinal >= torch.cuda.device_count():
-        raise unavailable(device, f"PyTorch finds {torch.cuda.device_count()} CUDA devices")
-    return torch.device("cuda", device.ordinal)
 
 
 @contextmanager

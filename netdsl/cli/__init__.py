@@ -25,6 +25,7 @@ HOMES = {
     "compile": "compile",
     "check": "check",
     "summary": "summary",
+    "train": "train",
     "run": "run",
     "test": "test",
     "plot": "plot",

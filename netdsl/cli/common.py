@@ -139,9 +139,9 @@ def _arguments(ctx: click.Context, param: click.Parameter, given: tuple[str, ...
     pairs: dict[str, object] = {}
     for text in given:
         name, equals, value = text.partition("=")
-        if not equals or not name.isidentifier():
+        if not equals or not name.removeprefix("train.").isidentifier():
             raise click.BadParameter(f"`{text}` is not of the form NAME=VALUE")
-        pairs[name] = _value(value)
+        pairs[name] = value if name.startswith("train.") else _value(value)
     return pairs
 
 

@@ -1,8 +1,8 @@
 """Every diagnostic code with a title and an explanation, as `netdsl explain CODE` prints them.
 
 Codes are stable: a code is never given another meaning. E01 syntax, E02 names, E03 arguments and expressions,
-E04 shapes, E05 structure, E06 promises, E07 limits, E08 recipes, E09 files, models and devices, E10 data to train on;
-W01 warnings.
+E04 shapes, E05 structure, E06 promises, E07 limits, E08 recipes, E09 files, models and devices, E10 data to train on,
+E11 training runs; W01 warnings.
 """
 
 from netdsl.codes.arguments import ARGUMENTS
@@ -10,6 +10,7 @@ from netdsl.codes.data import DATA
 from netdsl.codes.entry import Code
 from netdsl.codes.machine import MACHINE
 from netdsl.codes.names import NAMES
+from netdsl.codes.runs import RUNS
 from netdsl.codes.shapes import SHAPES
 from netdsl.codes.structure import STRUCTURE
 from netdsl.codes.syntax import SYNTAX
@@ -17,4 +18,6 @@ from netdsl.codes.warnings import WARNINGS
 
 __all__ = ["CODES", "Code"]
 
-CODES: dict[str, Code] = {**SYNTAX, **NAMES, **ARGUMENTS, **SHAPES, **STRUCTURE, **MACHINE, **DATA, **WARNINGS}
+CODES: dict[str, Code] = {
+    **SYNTAX, **NAMES, **ARGUMENTS, **SHAPES, **STRUCTURE, **MACHINE, **DATA, **RUNS, **WARNINGS
+}  # fmt: skip

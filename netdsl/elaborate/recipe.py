@@ -44,7 +44,7 @@ def check_loss(recipe: Recipe, graph: Graph) -> None:
         if problem is not None:
             word = next(word for word, cls in WORDS["loss"].items() if isinstance(loss, cls))
             message = f"`{word}` {problem[0]}, and `{name}` is {_described(output)}"
-            raise fail("E0803", message, recipe.spans["loss"], help=problem[1])
+            raise fail("E0803", message, recipe.spans.get("loss"), help=problem[1])
 
 
 def _misfit(loss: Any, output: Node) -> tuple[str, str] | None:

@@ -13,16 +13,17 @@ from typing import TYPE_CHECKING, Any
 import torch
 from pytorch_lightning import Callback, LightningDataModule, LightningModule, Trainer
 from pytorch_lightning.callbacks import Checkpoint, EarlyStopping, ModelCheckpoint
+from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
 from netdsl.files import whole_file
-from netdsl.training.batches import Batches, shuffled
+from netdsl.training.batches import shuffled
 from netdsl.training.history import write_history
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from netdsl.training.batches import Samples
+    from netdsl.training.data.opening import Source
     from netdsl.training.history import Row
     from netdsl.training.settings import Settings
     from netdsl.training.task import Task
@@ -35,11 +36,13 @@ BEST = "best.ckpt"
 
 def fit(
     task: Task,
-    train: Samples,
-    val: Samples | None,
+    train: Source,
+    val: Source | None,
     folder: Path,
     *,
     resume: bool = False,
+    tensorboard: bool = False,
+    bar: bool = False,
     tell: Callable[[Row], None] = lambda _: None,
     **options: Any,
 ) -> Trainer:
@@ -51,6 +54,8 @@ def fit(
         val: the samples that each epoch is judged by.
         folder: where `last.ckpt`, `best.ckpt` and `metrics.csv` go.
         resume: go on from `last.ckpt`; the result is that of a run which was not interrupted.
+        tensorboard: write the figures for TensorBoard too.
+        bar: show a bar of progress.
         tell: is called with the figures of each epoch.
         options: of pytorch_lightning.Trainer: `accelerator`, `devices`, `precision`, ...
     """
@@ -83,7 +88,9 @@ def fit(
             use_distributed_sampler=False,
             reload_dataloaders_every_n_epochs=1,
             enable_model_summary=False,
-            **{"logger": False, **options},
+            enable_progress_bar=bar,
+            logger=TensorBoardLogger(folder, name="", version="tensorboard") if tensorboard else False,
+            **options,
         )
         feed = Feed(train, val, settings)
         trainer.fit(task, datamodule=feed, ckpt_path=folder / LAST if resume else None, weights_only=True)
@@ -93,16 +100,16 @@ def fit(
 class Feed(LightningDataModule):
     """The batches of each epoch, in that epoch's order."""
 
-    def __init__(self, train: Samples, val: Samples | None, settings: Settings) -> None:
+    def __init__(self, train: Source, val: Source | None, settings: Settings) -> None:
         super().__init__()
         self.train, self.val, self.settings = train, val, settings
 
-    def train_dataloader(self) -> Batches:
+    def train_dataloader(self) -> Any:
         """All training samples once, shuffled."""
         order = shuffled(len(self.train), self.settings.seed, self._trainer.current_epoch)
         return self._batches(self.train, order)
 
-    def val_dataloader(self) -> Batches | list[Any]:
+    def val_dataloader(self) -> Any:
         """All validation samples once."""
         return [] if self.val is None else self._batches(self.val, None)
 
@@ -111,9 +118,9 @@ class Feed(LightningDataModule):
         assert self.trainer is not None  # noqa: S101 - Lightning asks while it trains
         return self.trainer
 
-    def _batches(self, samples: Samples, order: torch.Tensor | None) -> Batches:
+    def _batches(self, samples: Source, order: torch.Tensor | None) -> Any:
         rank, world = self._trainer.global_rank, self._trainer.world_size
-        return Batches(samples, self.settings.batch, order, rank=rank, world=world)
+        return samples.batches(self.settings.batch, order, rank=rank, world=world)
 
 
 class WholeCheckpoints(TorchCheckpointIO):

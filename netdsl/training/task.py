@@ -14,7 +14,7 @@ from netdsl.training.losses import make_loss
 from netdsl.training.optimizers import make_optimizer, make_schedule
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from netdsl.ir.graph import Graph
     from netdsl.training.history import Row
@@ -31,13 +31,20 @@ class Task(LightningModule):
         graph: the net's graph, which tells its outputs.
         settings: what to do.
         augment: changes the inputs of a training batch; None leaves them.
+        frozen: modules that stay as they are in inference, so that batch norm keeps its statistics.
     """
 
     def __init__(
-        self, net: nn.Module, graph: Graph, settings: Settings, augment: Callable[[torch.Tensor], torch.Tensor] | None
+        self,
+        net: nn.Module,
+        graph: Graph,
+        settings: Settings,
+        augment: Callable[[torch.Tensor], torch.Tensor] | None = None,
+        frozen: Iterable[nn.Module] = (),
     ) -> None:
         super().__init__()
         self.net, self.settings, self.augment = net, settings, augment
+        self._frozen = tuple(frozen)
         (name, output), *_ = graph.outputs.items()  # what else a net gives is not what it learns
         self.main = name
         self.losses = {name: make_loss(settings.loss, node) for name, node in {name: output, **graph.aux}.items()}
@@ -45,6 +52,13 @@ class Task(LightningModule):
         self._resumed_at: dict[str, Any] | None = None
         self.history: list[Row] = []
         self.seen: dict[str, torch.Tensor] = {}
+
+    def train(self, mode: bool = True) -> Task:
+        """Set the mode, of what is frozen apart."""
+        super().train(mode)
+        for module in self._frozen:
+            module.eval()
+        return self
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
         """The first output of the net."""

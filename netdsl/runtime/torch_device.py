@@ -1,0 +1,31 @@
+"""The devices of PyTorch, called as those of onnxruntime are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from netdsl.runtime.devices import unavailable
+
+if TYPE_CHECKING:
+    import torch
+
+    from netdsl.runtime.devices import Device
+
+
+def torch_device(device: Device) -> torch.device:
+    """What PyTorch calls a device.
+
+    Raises:
+        NetdslError: PyTorch cannot use it (E0904).
+    """
+    import torch  # noqa: PLC0415 - who runs models needs no PyTorch
+
+    if device.kind == "cpu":
+        return torch.device("cpu")
+    if device.kind != "cuda":
+        raise unavailable(device, "PyTorch computes on `cpu` and `cuda`")
+    if not torch.cuda.is_available():
+        raise unavailable(device, f"the installed PyTorch {torch.__version__} finds no CUDA device")
+    if device.ordinal >= torch.cuda.device_count():
+        raise unavailable(device, f"PyTorch finds {torch.cuda.device_count()} CUDA devices")
+    return torch.device("cuda", device.ordinal)
