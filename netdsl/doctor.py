@@ -21,6 +21,7 @@ REQUIRED = ("click", "lark", "ml-dtypes", "numpy", "onnx", "safetensors")
 OPTIONAL = {
     "onnxruntime": "`netdsl run` and `bench`: pip install 'netdsl[cpu]', or 'netdsl[gpu]' for NVIDIA GPUs",
     "pillow": "images for `netdsl run`: pip install 'netdsl[cpu]'",
+    "matplotlib": "`netdsl plot` and `inspect`: pip install 'netdsl[train]'",
     "torch": "training: pip install 'netdsl[train]'",
 }
 LIBRARIES = {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 
 import numpy as np
 import onnx
@@ -12,7 +11,7 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 from sklearn import metrics
-from test_cli import run
+from test_cli import python, run
 from torch.nn import functional
 
 import netdsl
@@ -228,6 +227,11 @@ def test_images_in_folders_are_scaled_and_prepared(tmp_path):
     assert (len(found.targets), found.labels) == (6, ("cat", "dog"))
     plain = evaluate(tmp_path / "m.onnx", tmp_path / "d", preparation=Preparation(sizes={"H": 16, "W": 16}))
     assert not np.allclose(found.logs, plain.logs)
+    (tmp_path / "d" / "test" / "dog" / "x.png").write_text("no image")
+    with pytest.raises(NetdslError) as error:
+        evaluate(tmp_path / "m.onnx", tmp_path / "d", preparation=preparation)
+    assert diagnostic(error).code == "E1005"
+    (tmp_path / "d" / "test" / "dog" / "x.png").unlink()
     with pytest.raises(NetdslError) as error:
         evaluate(tmp_path / "m.onnx", tmp_path / "d")
     assert (diagnostic(error).code, diagnostic(error).help) == ("E1008", "give one: `--size H=224 --size W=224`")
@@ -303,14 +307,6 @@ def test_models_of_other_classes_are_not_averaged(tmp_path):
         assert diagnostic(error).code == "E1007"
 
 
-def test_what_is_missing_is_named_with_the_command_that_installs_it(tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "netdsl.training.data.reading", None)
-    with pytest.raises(NetdslError) as error:
-        evaluate(echo(tmp_path / "m.onnx", 3), "digits")
-    assert diagnostic(error).code == "E0907"
-    assert diagnostic(error).help == "`pip install 'netdsl[train]'`"
-
-
 def test_a_split_that_is_not_there_is_refused_with_those_that_are(tmp_path):
     with pytest.raises(NetdslError) as error:
         evaluate(echo(tmp_path / "m.onnx", 3), "digits", split="val")
@@ -332,6 +328,12 @@ def test_the_command_prints_tables_and_json(tmp_path):
     assert told["accuracy"] == (scores.argmax(1) == targets).mean()
     assert told["top_2_accuracy"] == pytest.approx(metrics.top_k_accuracy_score(targets, scores, k=2))
     assert len(told["members"]) == 2
+
+
+def test_models_are_tested_without_pytorch(tmp_path):
+    model, data = echo(tmp_path / "m.onnx", 3), save_data(tmp_path / "d.npz", *drawn(3))
+    code = f"import sys, netdsl; netdsl.evaluate({str(model)!r}, {str(data)!r}); print('torch' in sys.modules)"
+    assert python(code) == "False\n"
 
 
 def test_of_many_classes_the_worst_and_the_most_confused_are_printed(tmp_path):

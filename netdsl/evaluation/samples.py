@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from netdsl.diagnostics import fail
+from netdsl.diagnostics import NetdslError, fail
 from netdsl.evaluation.views import larger, ten_crops
 from netdsl.runtime.feeds import fitted
 from netdsl.runtime.pictures import MODES, pixels_of, read_image, takes_pictures
+from netdsl.training.data.reading import read_data
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -33,10 +34,6 @@ def open_split(data: str | Path, split: str) -> tuple[Found, Part]:
         NetdslError: there is no such data or no such split (E1001), it has no samples (E1006), it cannot be used, or a
             package is missing (E0907).
     """
-    try:
-        from netdsl.training.data.reading import read_data  # noqa: PLC0415 - it may take packages of the extra `train`
-    except ImportError as error:
-        raise fail("E0907", f"reading data needs {error.name}", help="`pip install 'netdsl[train]'`") from error
     found = read_data(data)
     parts = found.parts
     if SPLITS[split] not in parts:
@@ -124,7 +121,7 @@ class Feed:
     def _image(self, number: int) -> Any:
         inputs: Sequence[Path] | Array = self.part.inputs
         if not isinstance(inputs, np.ndarray):
-            return read_image(inputs[number])
+            return _opened(inputs[number])
         from PIL import Image  # noqa: PLC0415 - an optional package
 
         return Image.fromarray(inputs[number][..., 0] if inputs.shape[3:] == (1,) else inputs[number])
@@ -150,6 +147,17 @@ class Feed:
             return values[:, None]
         raise fail("E1008", f"a sample of the data is {'x'.join(map(str, own))}, and the model takes {self.port}",
                    help="reshape the arrays")  # fmt: skip
+
+
+def _opened(path: Path) -> Any:
+    """An image of the data set; E1005 where it cannot be read."""
+    try:
+        return read_image(path)
+    except NetdslError as error:
+        (found,) = error.diagnostics
+        if found.code == "E0907":
+            raise
+        raise fail("E1005", found.message, help="mend or remove it") from error
 
 
 def _fits(own: tuple[int, ...], due: Sequence[int | str]) -> bool:
