@@ -19,6 +19,7 @@ from netdsl.diagnostics import NetdslError
 from netdsl.evaluation import evaluate
 from netdsl.evaluation.scores import LOGITS, SIGMOID, SOFTMAX
 from netdsl.evaluation.views import larger, ten_crops
+from netdsl.pictures.curves import read_metrics
 from netdsl.runtime.pictures import Preparation
 from netdsl.training.data.reading import read_data
 
@@ -87,6 +88,16 @@ def test_onnxruntime_gives_every_image_the_class_that_pytorch_gives_it(tmp_path)
     assert found.right == int((scores.argmax(1) == truth).sum()) > 300
     assert found.loss == pytest.approx(float(functional.cross_entropy(scores, truth)), rel=1e-4)
     assert np.allclose(found.logs, scores.log_softmax(1), atol=1e-4)
+
+
+def test_a_trained_model_is_right_as_often_as_its_last_epoch_was(tmp_path):
+    (tmp_path / "tiny.net").write_text(TINY, encoding="utf-8")
+    run("train", tmp_path / "tiny.net", "--data", "digits", "--set", "train.epochs=2", "-o", tmp_path / "run")
+    last = read_metrics(tmp_path / "run")[-1]  # the test samples of digits judge its epochs
+    found = evaluate(tmp_path / "run" / "tiny.onnx", "digits")
+    assert found.right == round(last["val_accuracy"] * len(found.targets)) > 100
+    assert found.accuracy == pytest.approx(last["val_accuracy"], rel=1e-12)
+    assert found.loss == pytest.approx(last["val_loss"], rel=1e-4)
 
 
 @pytest.mark.parametrize(
