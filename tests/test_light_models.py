@@ -97,7 +97,7 @@ net shufflenet {
 
 
 def layers(model, shapes):
-    """How often each layer stands in a model: op, kernel, strides, pads, whether they count, groups, weights, bias, output.
+    """Count the layers of a model: op, kernel, strides, pads, whether they count, groups, weights, bias and result.
 
     Args:
         model: the model.
