@@ -72,12 +72,15 @@ def train(
     allowed: frozenset[str],
     device: str,
 ) -> None:
-    """Train NET on data by the recipe it carries, and write weights, figures and an ONNX model into a folder.
+    """Train NET on data by the recipe that it carries.
 
-    `--set train.lr=0.05` changes the recipe: any of its entries, and any argument of them.
+    Checkpoints, figures, weights and an ONNX model go into a folder. `--set train.lr=0.05` changes the recipe: any of its entries, and any argument of them.
     """
     if partial and file is None:
         raise click.UsageError("--partial belongs to --from")
+    from netdsl.training import need_packages
+
+    need_packages()
     from netdsl.compiler import check
     from netdsl.runtime import Device
     from netdsl.training.data.opening import open_data
