@@ -65,7 +65,7 @@ def _described(found: Entry) -> str:
 @click.command()
 @format_option
 def nets(form: str) -> None:
-    """List the shipped nets with their papers, inputs, parameters and multiply-accumulates."""
+    """List the shipped nets with papers, parameters and MACs."""
     from netdsl.table import Table, short
     from netdsl.zoo import entries
 

@@ -74,7 +74,8 @@ def train(
 ) -> None:
     """Train NET on data by the recipe that it carries.
 
-    Checkpoints, figures, weights and an ONNX model go into a folder. `--set train.lr=0.05` changes the recipe: any of its entries, and any argument of them.
+    Checkpoints, figures, weights and an ONNX model go into a folder. `--set train.lr=0.05` changes the recipe: any of
+    its entries, and any argument of them.
     """
     if partial and file is None:
         raise click.UsageError("--partial belongs to --from")
