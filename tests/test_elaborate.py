@@ -247,6 +247,46 @@ def test_variants_fix_arguments_and_the_caller_wins():
     assert str(graph.outputs["output"].type) == "3"
 
 
+VARIANTS = """
+let cats = ["lion", "lynx"]
+net base(width, classes = 3) { input x: 4
+dense width -> dense classes
+labels ["a", "b", "c"]
+assert params < 100
+train { loss cross_entropy; batch 4 } }
+net narrow = base(2) { assert params == 4*2 + 2 + 2*3 + 3; expect [len(cats) + 1] }
+net recipe = narrow() { train { batch 8 } }
+net two = recipe(classes=2) { labels cats }
+net three = two(width=3) { train { batch 16 }; assert layers == 2 }
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "labels", "batch"),
+    [
+        ("narrow", ("a", "b", "c"), 4),
+        ("recipe", ("a", "b", "c"), 8),
+        ("two", ("lion", "lynx"), 8),
+        ("three", ("lion", "lynx"), 16),
+    ],
+)
+def test_a_variant_may_have_labels_and_a_recipe_of_its_own(name, labels, batch):
+    graph = graph_of(VARIANTS, name)
+    assert graph.labels == labels
+    assert graph.recipe.entries["batch"][0].value == batch
+    assert ("loss" in graph.recipe.entries) == (name == "narrow")
+
+
+def test_a_variant_promises_for_its_own_arguments_alone():
+    graph_of(VARIANTS, "narrow", width=3)
+    broken = VARIANTS.replace("3 + 3;", "3 + 4;")
+    graph_of(broken, "two")
+    with pytest.raises(NetdslError, match="`params` is 19"):
+        graph_of(broken, "narrow")
+    with pytest.raises(NetdslError, match="was promised"):
+        graph_of(broken, "narrow", width=50)  # what the base promises holds for all
+
+
 def test_names_of_layers_and_blocks_are_arguments_from_outside():
     text = """
     block twice(act) { act -> act }

@@ -316,12 +316,20 @@ def test_statements(text: str, expected: str) -> None:
                 "FormalParameter('c', Binary('+', Constant(1), Constant(1)))], Body('{', []), False)"
             ),
         ),
-        ("net a = b()", "Variant('a', 'b', [])"),
+        ("net a = b()", "Variant('a', 'b', [], None)"),
+        ("net a = b() { }", "Variant('a', 'b', [], Body('{', []))"),
+        (
+            "net a = b(1) {\n assert params == 3\n expect 10 }",
+            (
+                "Variant('a', 'b', [Argument(None, Constant(1))], Body('{', ["
+                "Assert(Binary('==', Name('params'), Constant(3))), Expect(Shape([Constant(10)]))]))"
+            ),
+        ),
         (
             "net a = b(unit, [3, 4], classes=10)",
             (
                 "Variant('a', 'b', [Argument(None, Name('unit')), "
-                "Argument(None, List([Constant(3), Constant(4)])), Argument('classes', Constant(10))])"
+                "Argument(None, List([Constant(3), Constant(4)])), Argument('classes', Constant(10))], None)"
             ),
         ),
         ("default conv bias=no", "Default('conv', [Argument('bias', Constant(False))])"),

@@ -12,6 +12,7 @@ from netdsl.elaborate.calls import MADE_BY_STATEMENTS, block_place
 from netdsl.elaborate.errors import Budget, Stop
 from netdsl.elaborate.inputs import make_input
 from netdsl.elaborate.names import Names
+from netdsl.elaborate.place import Place
 from netdsl.elaborate.promises import Promise, check_promises
 from netdsl.elaborate.recipe import check_loss, check_recipe
 from netdsl.elaborate.values import UNKNOWN, Unknown
@@ -21,10 +22,10 @@ from netdsl.ir.graph import Graph, Node, Scope
 from netdsl.syntax import tree
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-    from netdsl.elaborate.place import Place, Tensor
-    from netdsl.elaborate.program import Module
+    from netdsl.elaborate.place import Tensor
+    from netdsl.elaborate.program import Module, VariantDefinition
     from netdsl.ir.constraint import Constraint
     from netdsl.recipe import Recipe
     from netdsl.source import Span
@@ -74,14 +75,16 @@ class NetElaborator(BodyElaborator):
         return graph
 
     def _carry_out(self, module: Module, arguments: Mapping[str, object]) -> Graph | None:
-        base, values = resolve(module.nets[self.name], self.errors)
+        base, values, variants = resolve(module.nets[self.name], self.errors)
         declaration = base.declaration
         self._inputs = [s for s in declaration.body.statements if isinstance(s, tree.Input)]
         values |= given(self.name, base, arguments)
         names = Names(Scope(""), "", "", declaration.body.style, None)
         called_at = self.errors.origin[-1][1] if self.errors.origin else declaration.name_span
         place = block_place(self, base, values, names, 0, called_at)
-        self._finish(self.body(place, declaration.body, None), declaration)
+        result = self.body(place, declaration.body, None)
+        self._of_variants(variants, names, result, promised=not arguments)
+        self._finish(result, declaration)
         if self.errors.found:
             return None
         graph = self._graph()
@@ -103,7 +106,7 @@ class NetElaborator(BodyElaborator):
             case tree.Input():
                 return make_input(self, place, statement, self._inputs, self.constraints)
             case tree.Assert():
-                self._promises.append(Promise(place, statement))
+                self._promises.append(Promise(place, statement, self.errors.origin))
             case tree.ClassLabels():
                 self._class_labels(place, statement)
             case tree.Train():
@@ -116,6 +119,32 @@ class NetElaborator(BodyElaborator):
                     )
                 self.recipe = check_recipe(statement, self.evaluator(place, current))
         return current
+
+    def _of_variants(
+        self, variants: Sequence[VariantDefinition], names: Names, result: Tensor, *, promised: bool
+    ) -> None:
+        """Carry out the bodies of variants, the outermost first in `variants` and last in effect.
+
+        What a variant promises is said of its own arguments, not of others (`promised`) or of variants made of it.
+        """
+        origin = self.errors.origin
+        for number, variant in reversed(list(enumerate(variants))):
+            declaration = variant.declaration
+            statements = declaration.body.statements if declaration.body is not None else ()
+            place = Place(variant.module, variant.module.environment, names, {}, 0)
+            self.errors.origin = origin[len(origin) - number :]
+            if any(isinstance(statement, tree.Train) for statement in statements):
+                self.recipe = None
+            if any(isinstance(statement, tree.ClassLabels) for statement in statements):
+                self._labels_span = None
+            for statement in statements:
+                if not isinstance(statement, tree.Assert | tree.Expect | tree.ClassLabels | tree.Train):
+                    message = "a variant has the layers of its base; its body holds promises, labels and a recipe only"
+                    way = f"write `assert`, `expect`, `labels` or `train`, or a net of its own for `{declaration.name}`"
+                    self.errors.report(fail("E0507", message, statement.span, help=way))
+                elif isinstance(statement, tree.ClassLabels | tree.Train) or (promised and number == 0):
+                    self.guarded(place, statement, result)
+        self.errors.origin = origin
 
     def _class_labels(self, place: Place, statement: tree.ClassLabels) -> None:
         if self._labels_span is not None:

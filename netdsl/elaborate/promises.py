@@ -26,10 +26,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Promise:
-    """An `assert` and the names it was written among."""
+    """An `assert`, the names it was written among, and the variants by which it was reached."""
 
     place: Place
     statement: tree.Assert
+    origin: tuple[tuple[str, Span], ...]
 
 
 def check_promises(promises: Iterable[Promise], graph: Graph, errors: Errors) -> None:
@@ -41,7 +42,7 @@ def check_promises(promises: Iterable[Promise], graph: Graph, errors: Errors) ->
     }
     for promise in promises:
         condition = promise.statement.condition
-        place = promise.place
+        place, errors.origin = promise.place, promise.origin
         spend = partial(errors.spend, place.names.scope)
         evaluator = Evaluator(place.module, Environment(dict(facts), place.environment), spend)
         try:

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-def resolve(net: NetDefinition, errors: Errors) -> tuple[BlockDefinition, dict[str, Value]]:
-    """The net with a body behind a variant, and the arguments collected on the way; the outermost win.
+def resolve(net: NetDefinition, errors: Errors) -> tuple[BlockDefinition, dict[str, Value], list[VariantDefinition]]:
+    """The net with layers behind a variant, the arguments collected on the way (the outermost win), and the way.
 
     Raises:
         NetdslError: a variant of nothing (E0206), of itself (E0211) or too deep (E0702), or arguments that do not fit.
@@ -63,7 +63,7 @@ def resolve(net: NetDefinition, errors: Errors) -> tuple[BlockDefinition, dict[s
         spend = partial(errors.spend, Scope(""))
         bound |= match(callee, variant.arguments, Evaluator(definition.module, definition.module.environment, spend))
         errors.origin = (*errors.origin, (variant.base, variant.base_span))
-    return net, {key: argument.value for key, argument in bound.items()}
+    return net, {key: argument.value for key, argument in bound.items()}, pending
 
 
 def given(name: str, base: BlockDefinition, arguments: Mapping[str, object]) -> dict[str, Value]:

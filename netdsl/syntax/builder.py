@@ -66,11 +66,11 @@ class Builder:
     net = block
 
     def variant(self, children: list[Any]) -> tree.Variant:
-        _, name, _, base, _, *rest = children
+        _, name, _, base, _, *rest, body = children
         arguments = tuple(
             node if isinstance(node, tree.Argument) else tree.Argument(node.span, None, node) for node in _nodes(rest)
         )
-        return tree.Variant(_whole(children), _free(name).text, name.span, base.text, base.span, arguments)
+        return tree.Variant(_whole(children), _free(name).text, name.span, base.text, base.span, arguments, body)
 
     def default(self, children: list[Any]) -> tree.Default:
         name = children[1]
@@ -87,6 +87,8 @@ class Builder:
 
     def body(self, children: list[Any]) -> tree.Body:
         return tree.Body(_whole(children), children[0].text, tuple(children[1:-1]))
+
+    promises = body
 
     def let(self, children: list[Any]) -> tree.Let:
         return tree.Let(_whole(children), _targets(children), children[-1])

@@ -394,13 +394,14 @@ class BlockDeclaration(Tree):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Variant(Tree):
-    """`net name = base(arguments)`."""
+    """`net name = base(arguments) [{ promises, labels, recipe }]`."""
 
     name: str
     name_span: Span
     base: str
     base_span: Span
     arguments: tuple[Argument, ...]
+    body: Body | None
 
 
 Declaration: TypeAlias = Use | BlockDeclaration | Variant | Default | Let
