@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import inspect
 import operator
+from unittest import mock
 
 import torch
 from torch import fx, nn
 from torch.nn import functional
 
 from netdsl.backends import torch_modules
+from netdsl.backends.torch import _Store
 
 
 def module_in(source, name, device="meta"):
@@ -20,6 +22,16 @@ def module_in(source, name, device="meta"):
     *_, last = (line.removeprefix("class ").partition("(")[0] for line in source.splitlines() if line[:6] == "class ")
     with torch.device(device):
         return namespace[last]()
+
+
+def hollow(net):
+    """The net's GraphModule with tensors that have no values, which take time and memory in large nets."""
+    with mock.patch.object(_Store, "_tensor", lambda _, param: torch.empty(param.spec.shape, **hollow_type(param))):
+        return net.to_torch()
+
+
+def hollow_type(param):
+    return {"dtype": getattr(torch, param.spec.dtype.value), "device": "meta"}
 
 
 def keys(module):

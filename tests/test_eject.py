@@ -12,7 +12,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 from eject_cases import CASES
-from ejected import keys, module_in, same_computation
+from ejected import hollow, keys, module_in, same_computation
 from models import feeds, weights
 from programs import Writer
 
@@ -52,7 +52,7 @@ def tidy(source):
 
 def the_same(source, net):
     """The module in a file has the keys and shapes of ours, and does the same in both modes."""
-    module, ours = module_in(source, net.name), net.to_torch(zeros)
+    module, ours = module_in(source, net.name), hollow(net)
     assert keys(module) == keys(ours)
     for training in (True, False):
         assert same_computation(module.train(training), ours.train(training))

@@ -6,7 +6,7 @@ import ast
 from typing import TYPE_CHECKING, Any
 
 from netdsl.eject.boxes import Box, looped, reads_of, results, sequential, substitute
-from netdsl.eject.forms import Form, Learned, Module
+from netdsl.eject.forms import Form, Learned, Module, numbers
 from netdsl.ir.graph import Node
 from netdsl.syntax import tree
 
@@ -87,21 +87,21 @@ def _signature(box: Box, *, strict: bool) -> Any:
     """What boxes of one class have in common."""
     if not strict and (sequential(box) or looped(box)):
         return box.block, id(box.trace.tree)
-    numbers: dict[Target, int] = {target: i for i, target in enumerate(box.inputs)}
+    known: dict[Target, int] = {target: i for i, target in enumerate(box.inputs)}
     entries = []
     for item in box.items:
-        entries.append(_entry(box, item, numbers, strict=strict))
+        entries.append(_entry(box, item, known, strict=strict))
         for node in results(item):
-            numbers[node] = len(numbers)
-    return box.block, len(box.inputs), tuple(entries), tuple(numbers[node] for node in box.outputs)
+            known[node] = len(known)
+    return box.block, len(box.inputs), tuple(entries), tuple(known[node] for node in box.outputs)
 
 
-def _entry(box: Box, item: Form | Box, numbers: Mapping[Target, int], *, strict: bool) -> Any:
-    """What an item is, but for the arguments of constructors; `numbers` tells results and inputs apart."""
+def _entry(box: Box, item: Form | Box, known: Mapping[Target, int], *, strict: bool) -> Any:
+    """What an item is, but for the arguments of constructors; `known` tells results and inputs apart."""
 
     def numbered(target: Target) -> ast.expr:
-        if target in numbers:
-            return ast.Name(f"_{numbers[target]}")
+        if target in known:
+            return ast.Name(f"_{known[target]}")
         return ast.Name(f"self.{box.relative(target.path)}" if isinstance(target, Module | Learned) else "part")
 
     training = item.training and not box.training
@@ -110,7 +110,9 @@ def _entry(box: Box, item: Form | Box, numbers: Mapping[Target, int], *, strict:
         values = [*(part.value for part in item.parts), item.value]
         specs = [(role, param.spec.dtype, param.spec.trainable) for role, param in item.node.params.items()]
         made = () if module is None else (module.name, *module.arguments)
+        blank = {id(some): ast.Name(f"{len(some.elts)} numbers") for value in values for some in numbers(value)}
         learned = tuple(box.relative(path) for path in item.learned)
-        return training, made, *(ast.dump(substitute(value, numbered)) for value in values), *specs, learned
+        texts = [ast.dump(substitute(value, numbered, None if strict else blank)) for value in values]
+        return training, made, *texts, *specs, learned
     kind = _signature(item, strict=strict) if item.py_class is None and item.first is None else id(item.py_class)
     return training, kind, *(ast.dump(numbered(target)) for target in (item.module, *item.inputs)), len(item.outputs)

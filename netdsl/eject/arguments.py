@@ -11,7 +11,7 @@ from netdsl.backends import torch_modules
 from netdsl.backends.torch import LIBRARIES
 from netdsl.eject.expressions import computed, same
 from netdsl.eject.python import literal
-from netdsl.eject.scope import total
+from netdsl.eject.scope import OTHER, total
 from netdsl.elaborate.calls import target_of
 from netdsl.elaborate.program import BlockDefinition
 from netdsl.ir.types import DType
@@ -112,6 +112,16 @@ class Arguments:
             call = ast.Call(ast.Attribute(call, "to", ast.Load()), [_dotted(f"torch.{dtype.pop().value}")], [])
         return call
 
+    def numbers(self, row: Sequence[Form], scope: Scope) -> Iterator[ast.expr]:
+        """What may give a number that a layer's form holds: its arguments, their parts, and the opposites of both."""
+        traces = [self.record.of_node[form.node] for form in row]
+        written = list(_written(traces[0], row[0].node).values())
+        written += [item for value in written if isinstance(value, tree.List) for item in value.items]
+        sizes = scope.sizes_of(row[0].sources[0]) if row[0].sources else {}
+        for expression in scope.translated(written, traces, sizes.get("in_channels")):
+            yield expression
+            yield ast.UnaryOp(ast.USub(), expression)
+
     def learned(self, row: Sequence[Form], path: str, scope: Scope) -> ast.expr:
         """The learned tensor of a layer that has no submodule."""
         role = row[0].learned[path]
@@ -159,6 +169,8 @@ class Arguments:
                 sizes = scope.sizes_of(row[0].inputs[0])
             if source in ("in_channels", "in_features"):
                 candidates += [sizes[key] for key in ("in_features", "in_channels") if key in sizes]
+            elif source.startswith(OTHER):
+                candidates += scope.sizes_of(row[0].inputs[int(source.removeprefix(OTHER))]).values()
             elif row[0].call is None:
                 candidates += scope.translated([tree.Name(traces[0].tree.span, source)] if source else [], traces, None)
             else:

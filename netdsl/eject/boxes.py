@@ -7,14 +7,13 @@ import copy
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from torch.nn import Sequential
-
+from netdsl.backends.torch import LIBRARIES
 from netdsl.eject.forms import Form, Learned, Module, Part, Ref
 from netdsl.ir.graph import Node
 from netdsl.syntax import tree
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from netdsl.eject.classes import PyClass
     from netdsl.eject.trace import Record, Trace
@@ -231,17 +230,21 @@ def walk(node: ast.AST) -> Iterator[ast.AST]:
         yield from walk(child)
 
 
-def substitute(node: Any, replace: Callable[[Target], ast.expr]) -> Any:
-    """An expression with other expressions in the places of its references."""
+def substitute(
+    node: Any, replace: Callable[[Target], ast.expr], instead: Mapping[int, ast.expr] | None = None
+) -> Any:
+    """An expression with others in the places of its references, and of the nodes that `instead` has by id."""
     if isinstance(node, Ref):
         return replace(node.target)
+    if instead is not None and id(node) in instead:
+        return instead[id(node)]
     if isinstance(node, list):
-        return [substitute(item, replace) for item in node]
+        return [substitute(item, replace, instead) for item in node]
     if not isinstance(node, ast.AST):
         return node
     made = copy.copy(node)
     for name, value in ast.iter_fields(node):
-        setattr(made, name, substitute(value, replace))
+        setattr(made, name, substitute(value, replace, instead))
     return made
 
 
@@ -252,7 +255,7 @@ def sequential(box: Box) -> bool:
 
 def looped(box: Box) -> bool:
     """Whether a box is a chain of its own modules that a loop made, and can have names of its own."""
-    if box.parent is None or not _chained(box) or any(_called(item) in dir(Sequential) for item in box.items):
+    if box.parent is None or not _chained(box) or any(_called(item) in dir(LIBRARIES["nn"].Sequential) for item in box.items):
         return False
     pending = [box.trace]
     while pending:

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from netdsl.eject.alike import aligned, stand_in
-from netdsl.eject.boxes import Box, looped, results, sequential
+from netdsl.eject.boxes import Box, looped, results, sequential, substitute
 from netdsl.eject.chains import Chain
-from netdsl.eject.forms import Form, Learned, Module, Ref
+from netdsl.eject.forms import Form, Learned, Module, Ref, numbers
 from netdsl.eject.forward import Forward, Operation, in_one_line
 from netdsl.eject.python import WIDTH, flat, is_attribute, laid_out, signature, variable
 from netdsl.eject.scope import NotAlikeError, Scope
@@ -69,6 +69,7 @@ class ClassWriter:
         self.pairs = [] if self.whole else [aligned(self.box, box, places) or {} for box in boxes]
         self.flags: dict[Form, str] = {}
         self.strict = strict
+        self.attributes: dict[int, ast.expr] = {}
         self.body: list[str] = []
         self.built: set[str] = set()
 
@@ -141,6 +142,7 @@ class ClassWriter:
         forms = [item for item in row if isinstance(item, Form)]
         boxes = [item for item in row if isinstance(item, Box)]
         if forms:
+            self._numbers(forms)
             built = self._learned(forms)
             if forms[0].module is not None and self._new(forms[0].path):
                 built.append((forms[0].path, self.arguments.module(forms, self.scope)))
@@ -153,6 +155,22 @@ class ClassWriter:
         self._flush()
         for path, value in built:
             self._set(path, value)
+
+    def _numbers(self, row: Sequence[Form]) -> None:
+        """Numbers in `forward` that differ from instance to instance become attributes."""
+        lists = [[found for value in _values(form) for found in numbers(value)] for form in row]
+        for column in zip(*lists, strict=True):
+            values = [[ast.literal_eval(item) for item in found.elts] for found in column]
+            if all(value == values[0] for value in values):
+                continue
+            items: list[ast.expr] = []
+            for i in range(len(values[0])):
+                candidates = self.arguments.numbers(row, self.scope)
+                items.append(self.scope.expression([value[i] for value in values], candidates, "margin"))
+            name = f"margins{len(self.attributes) + 1}"
+            self.attributes[id(column[0])] = ast.parse(f"self.{name}", mode="eval").body
+            self._flush()
+            self.body += laid_out(f"self.{name} = ", ast.Tuple(items, ast.Load()), 8)
 
     def _optional(self, row: Sequence[Form | Box | None]) -> None:
         """The lines for an item that some instances lack: another takes its place, or `forward` asks whether it is."""
@@ -331,8 +349,9 @@ class ClassWriter:
             called = ast.Call(Ref.to(item.module), [Ref.to(target) for target in item.inputs], [])
             return [Operation(called, tuple(item.outputs), training, item.line, item.name)]
         label = item.node.name.rpartition(".")[2] if item.labelled else ""
-        parts = [Operation(part.value, (part,), training, item.line) for part in item.parts]
-        value = item.value
+        values = [substitute(value, Ref.to, self.attributes) for value in _values(item)]
+        parts = [Operation(some, (part,), training, item.line) for part, some in zip(item.parts, values, strict=False)]
+        value = values[-1]
         if item in self.flags:
             flag = ast.parse(f"self.{self.flags[item]}", mode="eval").body
             value = ast.IfExp(flag, value, Ref.to(item.sources[0]))
@@ -365,6 +384,10 @@ class ClassWriter:
             return ast.parse(f"self.{name}", mode="eval").body
         way = "get_submodule" if isinstance(target, Module) else "get_parameter"
         return ast.parse(f'self.{way}("{name}")', mode="eval").body
+
+
+def _values(form: Form) -> list[ast.expr]:
+    return [*(part.value for part in form.parts), form.value]
 
 
 def item_name(item: Form | Box) -> str:

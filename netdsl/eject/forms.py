@@ -133,6 +133,19 @@ class _Splitter(ast.NodeTransformer):
         return Ref.to(self.done[id(node)])
 
 
+def numbers(value: ast.expr) -> list[ast.List]:
+    """The lists of whole numbers in an expression, such as the margins of a pad."""
+    lists = [inner for inner in ast.walk(value) if isinstance(inner, ast.List) and inner.elts]
+    return [found for found in lists if all(_is_number(item) for item in found.elts)]
+
+
+def _is_number(value: ast.expr) -> bool:
+    match value:
+        case ast.Constant(value=int()) | ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int())):
+            return True
+    return False
+
+
 @dataclass(slots=True)
 class ModuleForm:
     """The constructor of a submodule: its class, the values of its arguments, how many of them go by position."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from netdsl.eject.expressions import NoExpressionError, Whole, computed, same, translate
 from netdsl.eject.python import flat, laid_out, literal, variable
+from netdsl.elaborate.values import TensorValue
 from netdsl.ir.graph import Node
 from netdsl.syntax import tree
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 Sizes: TypeAlias = dict[str, ast.expr]
 """What gives the channels (`in_channels`, axis 0) and the features (`in_features`, the last) of a tensor."""
 AXES = {"in_channels": 0, "in_features": -1}
+OTHER = "channels of input "
+"""The source of a parameter for the channels of an input that is not the first."""
 LONGEST = 40
 """A longer expression for a size is given up for its value."""
 LONGEST_WRITTEN = 64
@@ -107,6 +110,10 @@ class Scope:
                 name = "in_features"  # noqa: PLW2901 - a vector has features, which are its channels
             if not any(box.block and box.parent for box in self.box.outwards()) and len(set(values)) == 1:
                 sizes["in_channels" if axis == 0 else name] = literal(values[0])
+            elif node is not self.box.inputs[0]:
+                if axis == 0 and (further := self._tensor_name(node)) not in self.known:
+                    self._parameter(further, f"{OTHER}{self.box.inputs.index(node)}", values)
+                    sizes["in_channels"] = ast.Name(further, ast.Load())
             elif self.known.get(name, values) == values:
                 self._parameter(name, name, values)
                 sizes["in_channels" if axis == 0 else name] = ast.Name(name, ast.Load())
@@ -123,6 +130,13 @@ class Scope:
     def restore(self, saved: dict[str, Any]) -> None:
         """Come back to what it knew."""
         vars(self).update(saved)
+
+    def _tensor_name(self, node: Node) -> str:
+        """What the channels of a further input are called."""
+        for name, value in self.box.names.values.items():
+            if isinstance(value, TensorValue) and value.node is node:
+                return variable(f"{name}_channels")
+        return "other_channels"
 
     def sizes_of(self, node: Target) -> Sizes:
         """What is known of the sizes of a tensor."""
