@@ -255,7 +255,8 @@ def sequential(box: Box) -> bool:
 
 def looped(box: Box) -> bool:
     """Whether a box is a chain of its own modules that a loop made, and can have names of its own."""
-    if box.parent is None or not _chained(box) or any(_called(item) in dir(LIBRARIES["nn"].Sequential) for item in box.items):
+    taken = dir(LIBRARIES["nn"].Sequential)
+    if box.parent is None or not _chained(box) or any(_called(item) in taken for item in box.items):
         return False
     pending = [box.trace]
     while pending:
