@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import contextmanager
 from functools import cached_property
 from html import escape
@@ -17,8 +18,7 @@ from netdsl.report_text import headline
 from netdsl.table import exact, short
 
 if TYPE_CHECKING:
-    import os
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     import onnx
     from torch.fx import GraphModule
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from netdsl.ir.graph import Graph
     from netdsl.ir.params import Param
     from netdsl.report import Summary
+    from netdsl.training.run import Run
     from netdsl.weights import Array
 
     Weights: TypeAlias = Callable[[Param], Array]
@@ -177,6 +178,44 @@ class Network:
         from netdsl.agreement import verify as verify_graph  # noqa: PLC0415 - it takes onnxruntime and torch
 
         return verify_graph(self.graph, weights, **options)
+
+    def train(
+        self,
+        data: str | os.PathLike[str],
+        folder: str | os.PathLike[str],
+        *,
+        changes: Mapping[str, Any] | None = None,
+        device: str = "cpu",
+        **options: Any,
+    ) -> Run:
+        """Train the net by its recipe, as `netdsl train` does, and write weights, figures and an ONNX model.
+
+        Args:
+            data: `digits`, or a file or directory of data.
+            folder: where to write; made if need be.
+            changes: of the recipe: `{"lr": 0.05, "optimizer": "adam"}`, as `--set train.lr=0.05` makes them.
+            device: what to compute on: `cpu`, `cuda` or `cuda:N`.
+            options: `weights`, `freeze`, `resume` and `tell` of `netdsl.training.run.train`.
+
+        Raises:
+            NetdslError: a package is missing (E0907), the device is not available (E0904), a change is unknown or does
+                not fit (E0801, E0803), the data do not (E1001 to E1009), or the folder holds a run (E1101).
+        """
+        from netdsl.training import need_packages  # noqa: PLC0415 - only who trains waits for it
+
+        need_packages()
+        from netdsl.runtime import Device  # noqa: PLC0415 - likewise
+        from netdsl.training.data.opening import open_data  # noqa: PLC0415 - likewise
+        from netdsl.training.overrides import override  # noqa: PLC0415 - likewise
+        from netdsl.training.run import Machine, prepared, train  # noqa: PLC0415 - likewise
+        from netdsl.training.settings import Settings  # noqa: PLC0415 - likewise
+
+        settings = Settings.of(override(self.graph, changes or {}))
+        samples = open_data(os.fspath(data), self.graph, settings)
+        machine = Machine.on(Device.parse(device))
+        run = train(prepared(self.graph, samples), settings, samples, Path(folder), machine=machine, **options)
+        assert run is not None  # noqa: S101 - there is one process
+        return run
 
     def __repr__(self) -> str:
         figures = f"{exact(self.params)} parameters, {short(self.macs)} MACs"

@@ -11,7 +11,8 @@ RUNS = {
     "E1102": Code(
         "run cannot be resumed",
         "A run goes on from the last checkpoint in its folder, with the net and the recipe that it began with: others "
-        "would give a result that neither recipe describes. The number of epochs alone may change.",
+        "would give a result that neither recipe describes. `early_stop` may change, and so may `epochs`, unless the "
+        "schedule depends on it, as `linear` and `cosine` do.",
     ),
     "E1103": Code(
         "nothing of that name to freeze",

@@ -18,7 +18,7 @@ COLUMNS = ("epoch", "rate", "train_loss", "train_accuracy", "val_loss", "val_acc
 
 
 def write_history(rows: Sequence[Row], path: Path) -> None:
-    """Write the figures of all epochs so far as CSV; what an epoch has no figure of is left empty."""
+    """Write the figures of all epochs so far as CSV."""
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     writer.writeheader()

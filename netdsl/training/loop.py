@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import io
 import logging
+import signal
 import warnings
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -29,15 +30,16 @@ if TYPE_CHECKING:
     from netdsl.training.task import Task
 
 LAST = "last.ckpt"
-"""The checkpoint after the newest whole epoch."""
+"""The checkpoint after the newest whole epoch, and before the first."""
 BEST = "best.ckpt"
 """The checkpoint after the epoch of the lowest validation loss."""
+WATCHED = "val_loss"
 
 
 def fit(
     task: Task,
     train: Source,
-    val: Source | None,
+    val: Source,
     folder: Path,
     *,
     resume: bool = False,
@@ -58,24 +60,26 @@ def fit(
         bar: show a bar of progress.
         tell: is called with the figures of each epoch.
         options: of pytorch_lightning.Trainer: `accelerator`, `devices`, `precision`, ...
+
+    Raises:
+        KeyboardInterrupt: the user has stopped the run, which can be resumed.
     """
     _keep_memory()
     settings = task.settings
-    watched = "train_loss" if val is None else "val_loss"
     callbacks: list[Callback] = [
         _First(),
         _Told(folder / "metrics.csv", tell),
         ModelCheckpoint(
             folder,
             Path(BEST).stem,
-            monitor=watched,
+            monitor=WATCHED,
             save_last=True,
             save_on_train_epoch_end=True,
             enable_version_counter=False,
         ),
     ]
     if settings.early_stop is not None:
-        callbacks.append(EarlyStopping(watched, patience=settings.early_stop, check_on_train_epoch_end=True))
+        callbacks.append(_Patience(WATCHED, patience=settings.early_stop, check_on_train_epoch_end=True))
     with _quiet():
         trainer = Trainer(
             default_root_dir=folder,
@@ -93,14 +97,15 @@ def fit(
             **options,
         )
         feed = Feed(train, val, settings)
-        trainer.fit(task, datamodule=feed, ckpt_path=folder / LAST if resume else None, weights_only=True)
+        with _interruptible(trainer):
+            trainer.fit(task, datamodule=feed, ckpt_path=folder / LAST if resume else None, weights_only=True)
     return trainer
 
 
 class Feed(LightningDataModule):
     """The batches of each epoch, in that epoch's order."""
 
-    def __init__(self, train: Source, val: Source | None, settings: Settings) -> None:
+    def __init__(self, train: Source, val: Source, settings: Settings) -> None:
         super().__init__()
         self.train, self.val, self.settings = train, val, settings
 
@@ -111,7 +116,7 @@ class Feed(LightningDataModule):
 
     def val_dataloader(self) -> Any:
         """All validation samples once."""
-        return [] if self.val is None else self._batches(self.val, None)
+        return self._batches(self.val, None)
 
     @property
     def _trainer(self) -> Trainer:
@@ -144,6 +149,13 @@ class _First(Callback):
             trainer.save_checkpoint(Path(trainer.default_root_dir) / LAST)
 
 
+class _Patience(EarlyStopping):
+    """Lightning's, which would go on for an epoch when a run that it has ended is resumed."""
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002 - Lightning's
+        trainer.should_stop = self.wait_count >= self.patience
+
+
 class _Told(Checkpoint):
     """Tells and writes the figures of each epoch; Lightning's own table loses rows when a run is resumed."""
 
@@ -156,6 +168,19 @@ class _Told(Checkpoint):
             history: list[Row] = pl_module.history  # type: ignore[assignment] # it is a Task
             write_history(history, self.file)
             self.tell(history[-1])
+
+
+@contextmanager
+def _interruptible(trainer: Trainer) -> Iterator[None]:
+    """Undo what Lightning does when it is interrupted: it leaves Python, deaf to further interrupts."""
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    except SystemExit:
+        if not trainer.interrupted:
+            raise
+        signal.signal(signal.SIGINT, handler)
+        raise KeyboardInterrupt from None
 
 
 @contextmanager

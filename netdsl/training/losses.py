@@ -25,9 +25,7 @@ def make_loss(word: Any, output: Node) -> Loss:
     """
     match word:
         case recipe.CrossEntropy():
-            return lambda scores, target: functional.cross_entropy(
-                scores, target, label_smoothing=word.label_smoothing
-            )
+            return lambda scores, target: functional.cross_entropy(scores, target, label_smoothing=word.label_smoothing)
         case recipe.NegativeLogLikelihood():
             return functional.nll_loss
         case recipe.BinaryCrossEntropy():

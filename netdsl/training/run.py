@@ -6,6 +6,7 @@ import fnmatch
 import json
 from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -22,9 +23,11 @@ from netdsl.files import whole_file
 from netdsl.ir.printer import print_graph
 from netdsl.passes import optimize
 from netdsl.passes.standardize import standardize
+from netdsl.pictures.curves import draw_curves
+from netdsl.pictures.drawing import save as save_picture
 from netdsl.runtime.torch_device import torch_device
 from netdsl.training.augment import make_augment
-from netdsl.training.loop import LAST, fit
+from netdsl.training.loop import BEST, LAST, fit
 from netdsl.training.task import Task
 from netdsl.version import __version__
 from netdsl.weights import Initializer
@@ -43,6 +46,8 @@ if TYPE_CHECKING:
 
 DESCRIPTION = "run.json"
 """What a run was asked to do."""
+CURVES = "curves.png"
+"""Loss and accuracy of the epochs; drawn where matplotlib is installed."""
 
 
 @dataclass(frozen=True)
@@ -140,11 +145,16 @@ def train(  # noqa: PLR0913 - each of them is a choice of its own
     trainer = fit(task, data.train, data.val, folder, resume=resume, tell=tell, **chosen, **options)
     if not trainer.is_global_zero:
         return None
+    if settings.early_stop is not None:
+        best = torch.load(folder / BEST, weights_only=True)["state_dict"]
+        task.load_state_dict(best)
     state = {key: value.detach().cpu().contiguous() for key, value in net.state_dict().items()}
     saved, model = folder / "weights.safetensors", folder / f"{graph.name}.onnx"
     with whole_file(saved) as file:
         file.write(save(state, {"net": graph.name, "netdsl": __version__}))
     write(lower_to_onnx(optimize(graph, 1)), model, lambda param: state[param.name].numpy())
+    if find_spec("matplotlib") is not None:
+        save_picture(draw_curves(task.history, graph.name), folder / CURVES)
     return Run(folder, tuple(task.history), saved, model)
 
 
@@ -161,16 +171,18 @@ def initializer(settings: Settings) -> Initializer:
 
 
 def _describe(graph: Graph, settings: Settings) -> dict[str, Any]:
-    """What must be the same for a run to be resumed: the net, and the recipe except for its end."""
-    recipe = {key: repr(value) for key, value in vars(settings).items() if key not in ("epochs", "early_stop")}
-    return {"net": graph.name, "graph": sha256(print_graph(graph).encode()).hexdigest(), "recipe": recipe}
+    """What must be the same for a run to be resumed: the net, and the recipe except for an end it does not aim at."""
+    aimed = isinstance(settings.schedule, recipe.Linear | recipe.Cosine)
+    open_end = {"early_stop"} if aimed else {"early_stop", "epochs"}
+    entries = {key: repr(value) for key, value in vars(settings).items() if key not in open_end}
+    return {"net": graph.name, "graph": sha256(print_graph(graph).encode()).hexdigest(), "recipe": entries}
 
 
 def _prepare(folder: Path, description: dict[str, Any], *, resume: bool) -> None:
     """Make the folder of a new run, or see that the run in it can be resumed."""
     file = folder / DESCRIPTION
     if not resume:
-        if file.exists():
+        if (folder / LAST).exists():
             raise fail(
                 "E1101",
                 f"`{folder}` holds a run already",
@@ -190,7 +202,7 @@ def _prepare(folder: Path, description: dict[str, Any], *, resume: bool) -> None
         raise fail(
             "E1102",
             f"the run in `{folder}` differs in {', '.join(different)}",
-            help="resume it with what it began with; `epochs` alone may change",
+            help="resume it with what it began with",
         )
 
 

@@ -85,7 +85,11 @@ class Task(LightningModule):
         self._count("val", self.losses[self.main](scores, targets), scores, targets)
 
     def on_train_epoch_start(self) -> None:
-        """Draw what an epoch draws from the same numbers, whether the run was interrupted before it or not."""
+        """Draw what an epoch draws from the same numbers, whether the run was interrupted before it or not.
+
+        Lightning leaves the mode as it finds it at the start, and after validation sets it behind the modules' backs.
+        """
+        self.train()
         torch.manual_seed(stream(self.settings.seed, self.current_epoch) + self.global_rank)
 
     def on_train_epoch_end(self) -> None:
@@ -94,11 +98,11 @@ class Task(LightningModule):
         The schedule makes its step here and not in Lightning's hands, which move it after the checkpoint is written.
         """
         (rate,) = {group["lr"] for group in self.trainer.optimizers[0].param_groups}
-        figures = {"rate": rate, **self._figures("train"), **(self._figures("val") if "val" in self.seen else {})}
+        figures = {"rate": rate, **self._figures("train"), **self._figures("val")}
         self.history.append({"epoch": self.current_epoch + 1, **figures})
         self.log_dict(figures)
         if isinstance(self.schedule, ReduceLROnPlateau):
-            self.schedule.step(figures.get("val_loss", figures["train_loss"]))
+            self.schedule.step(figures["val_loss"])
         elif self.schedule is not None:
             self.schedule.step()
 
