@@ -74,6 +74,8 @@ class Writer:
             f"({value} if {value} > -1 or no else {value + 9})",
             f"len([{', '.join(['0'] * value)}])" if value < 5 else str(value),
             f"ceil({value} - 1/3)",
+            f"[{value}, {value + 1}][0]",
+            f"({value / 8} * 2**3)",
         )
         return self.pick(forms)
 
