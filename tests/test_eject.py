@@ -15,6 +15,7 @@ from eject_cases import CASES
 from ejected import hollow, keys, module_in, same_computation
 from models import feeds, weights
 from programs import Writer
+from zoo_lines import net_lines, python_lines
 
 import netdsl
 from netdsl.cli import main
@@ -74,6 +75,7 @@ def test_every_net_of_the_zoo(name):
     net = netdsl.load(name)
     source = net.to_torch_source()
     tidy(source)
+    assert len(net_lines(name)) < len(python_lines(source))
     the_same(source, net)
     if name in SMALL:
         same_numbers(source, net, {})
