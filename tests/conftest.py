@@ -1,6 +1,11 @@
 """What all tests share."""
 
+import os
+
 from hypothesis import settings
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # the workers share the cores; threads that wait for each other only take them
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 settings.register_profile(
     "netdsl", deadline=None, derandomize=True
