@@ -16,11 +16,14 @@ import modules
 import numpy as np
 import pytest
 import torch
+import zoo_differences
+import zoo_figures
 from conformance import Difference, Record
 from pages import Figures, write_page
 from peers import PARAMETERS, PEERS, SHAPES
 from processes import ROOT, Cost, compare, measure
 from stages import compile_in_stages
+from zoo_lines import net_lines, python_lines
 
 import netdsl
 from netdsl.compiler import check, check_text
@@ -168,11 +171,37 @@ def test_figures_of_layers_are_the_largest_of_each_family() -> None:
 
 
 def test_the_pages_of_reference_are_current(tmp_path: Path) -> None:
-    catalogue.main(tmp_path)
-    for page in ("layers.md", "zoo.md"):
-        made = (tmp_path / page).read_text(encoding="utf-8")
-        assert (ROOT / "docs" / page).read_text(encoding="utf-8") == made, "run `python tools/catalogue.py`"
+    for write, pages in ((catalogue.main, ("layers.md", "zoo.md")), (zoo_figures.main, ("zoo_figures.md",))):
+        write(tmp_path)
+        for page in pages:
+            assert (ROOT / "docs" / page).read_text(encoding="utf-8") == (tmp_path / page).read_text(
+                encoding="utf-8"
+            ), f"run `python tools/{write.__module__}.py`"
+    for page in tmp_path.iterdir():
+        made = page.read_text(encoding="utf-8")
         for section in made.split("\n## ")[1:]:
             heading, *rows = [line for line in section.splitlines() if line.startswith("|")]
             marks = heading.count("|")
             assert all(row.count("|") - row.count(r"\|") == marks for row in rows)
+
+
+def test_differences_are_measured_in_float32_beside_float64() -> None:
+    found = zoo_differences.measure("nielsen")
+    assert (found.net, found.arguments) == ("nielsen", "{}")
+    assert 0 < float(found.pytorch) < 1e-5
+    assert 0 < float(found.onnxruntime) < 1e-5
+
+
+def test_lines_of_a_net_are_those_that_it_needs() -> None:
+    """ENAS's micro net has its cells in its own file, and takes others from NASNet's and the classes' names."""
+    lines = "\n".join(net_lines("enas_micro"))
+    for needed in ("block cell(", "block fit(", 'use "nasnet.net"', "let cifar10 =", "default conv bias=no"):
+        assert lines.count(needed) >= 1, needed
+    for other in ("net enas_macro", "net nasnet_a", "#"):
+        assert other not in lines
+    assert len(net_lines("resnet152")) == len(net_lines("resnet50"))
+
+
+def test_lines_of_python_are_code() -> None:
+    source = '"""A\nfile."""\n\n# a comment\nx = 1  # one\n\n\ndef f():\n    """A function."""\n    return x\n'
+    assert python_lines(source) == ["x = 1  # one", "def f():", "    return x"]
