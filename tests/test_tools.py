@@ -15,6 +15,7 @@ import layer_figures
 import modules
 import numpy as np
 import pytest
+import throughput
 import torch
 import zoo_differences
 import zoo_figures
@@ -131,6 +132,13 @@ def test_modules_are_built_and_trained_in_turn(capsys: pytest.CaptureFixture[str
     printed = json.loads(capsys.readouterr().out)
     assert list(printed) == ["building", "training"]
     assert all(0 < costs[name] < 10 for costs in printed.values() for name in ("netdsl", "PyTorch"))
+
+
+def test_a_run_and_a_loop_by_hand_are_timed_in_turn(capsys: pytest.CaptureFixture[str]) -> None:
+    throughput.main(["--samples", "200", "--repeat", "1"])
+    printed = capsys.readouterr().out
+    assert re.findall(r"^(\w+) +[0-9.]+ +[0-9,]+$", printed, re.MULTILINE) == ["netdsl", "PyTorch"]
+    assert re.search(r"by round: [0-9.]+$", printed)
 
 
 def test_a_rehearsal_on_the_cpu_says_that_it_is_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
