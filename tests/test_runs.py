@@ -167,6 +167,12 @@ def test_a_change_that_does_not_fit_is_refused_before_anything_is_written(change
     assert not Path("a").exists()
 
 
+@pytest.mark.parametrize("words", [["--strategy", "fsdp"], ["--precision", "16-mixed"], ["--partial"]], ids=str)
+def test_options_that_cannot_go_together_are_refused(words):
+    assert "--" in small("a", *words, code=2)[1]
+    assert not Path("a").exists()
+
+
 # Where a run begins
 
 

@@ -79,6 +79,10 @@ def train(
     """
     if partial and file is None:
         raise click.UsageError("--partial belongs to --from")
+    if device == "cpu" and strategy == "fsdp":
+        raise click.UsageError("--strategy fsdp shares memory of GPUs: it goes with --device cuda")
+    if device == "cpu" and precision == "16-mixed":  # Lightning would take bf16 instead
+        raise click.UsageError("--precision 16-mixed goes with --device cuda; a CPU computes in bf16-mixed")
     from netdsl.training import need_packages
 
     need_packages()
