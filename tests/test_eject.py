@@ -39,9 +39,8 @@ def zeros(param):
 
 def ruff(source, *command):
     """What ruff says of a file, with its own defaults."""
-    done = subprocess.run(
-        ["ruff", *command, "--isolated", "-"], input=source, capture_output=True, text=True, check=False
-    )
+    line = [sys.executable, "-m", "ruff", *command, "--isolated", "-"]
+    done = subprocess.run(line, input=source, capture_output=True, text=True, check=False)
     return done.stdout
 
 
