@@ -79,12 +79,6 @@ def compile_graph(
     return lower(graph if training else optimize(graph, level), opset=opset, training=training, batch=batch)
 
 
-def nets_in(spec: str) -> list[str]:
-    """The names of the nets that a file declares itself, or the one net that a spec names."""
-    path, name = locate(spec)
-    return [name] if name is not None else load(path).own_nets
-
-
 def load(path: Path) -> Module:
     """Read and parse a file and all it uses."""
     return load_program(read_source(path), path)

@@ -129,22 +129,23 @@ class Network:
             write(lowered, Path(path), source, external=external)
         return None
 
-    def to_torch(self, weights: Weights | None = None) -> GraphModule:
+    def to_torch(self, weights: Weights | str | os.PathLike[str] | None = None) -> GraphModule:
         """The net as a torch.fx.GraphModule in training mode; its submodules carry the paths of the `.net` file.
 
         It takes the inputs in their order and gives a tensor, or a dictionary of tensors by name where the net has
         several outputs. Auxiliary outputs are there in training mode only. Shared layers are shared modules.
 
         Args:
-            weights: gives the array of a parameter; None draws the initial values that `to_onnx` writes.
+            weights: as `to_onnx` takes them; None draws the initial values that it writes.
 
         Raises:
-            NetdslError: a name in the net is one that every torch.nn.Module has (E0910).
+            NetdslError: a name in the net is one that every torch.nn.Module has (E0910), or the checkpoint cannot be
+                read or does not fit (E0901, E0911, E0912).
         """
         from netdsl.backends.torch import lower  # noqa: PLC0415 - only who asks for torch waits for it
-        from netdsl.weights import Initializer  # noqa: PLC0415 - likewise
 
-        return lower(self.graph, Initializer() if weights is None else weights)
+        with _values(weights, self.graph, training=True) as source:
+            return lower(self.graph, source)
 
     def to_torch_source(self) -> str:
         """The text of a Python file with the net as a torch.nn.Module; it needs PyTorch and nothing of netdsl.

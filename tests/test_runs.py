@@ -186,6 +186,18 @@ def test_a_folder_holds_one_run_and_resume_needs_one():
     assert len(rows("a")) == 2
 
 
+@pytest.mark.parametrize("name", ["run.json", "last.ckpt"])
+@pytest.mark.parametrize("content", ["", "{}", "cut", None])
+def test_a_run_whose_files_are_broken_is_not_resumed(name, content):
+    small("a", "--set", "train.epochs=1")
+    file = Path("a", name)
+    whole = file.read_bytes()
+    file.write_bytes(whole[: len(whole) // 2] if content == "cut" else (content or "").encode())
+    if content is None:
+        file.unlink()
+    assert "error[E1102]" in small("a", "--resume", code=1)[1]
+
+
 def test_a_schedule_that_aims_at_its_end_keeps_it():
     small("a", "--set", "train.epochs=1")
     assert "differs in epochs" in small("a", "--resume", "--set", "train.epochs=2", code=1)[1]

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import nn
 
+import netdsl
 from netdsl.backends.torch import lower
 from netdsl.backends.torch_modules import BatchNorm
 from netdsl.compiler import check, check_text
@@ -345,3 +346,12 @@ def test_other_names_of_python_and_pytorch_are_free() -> None:
     module = build(text)
     assert list(module.state_dict()) == ["cat.weight", "cat.bias", "int.operator.weight", "int.operator.bias"]
     assert module(drawn(2, 4)).shape == (2, 12)
+
+
+def test_weights_come_out_of_a_checkpoint(tmp_path):
+    net = netdsl.loads("net n { input x: 4; dense 3 }")
+    saved = {"dense1.weight": torch.randn(3, 4), "dense1.bias": torch.randn(3)}
+    torch.save(saved, tmp_path / "w.pt")
+    loaded = net.to_torch(tmp_path / "w.pt").state_dict()
+    assert loaded.keys() == saved.keys()
+    assert all(torch.equal(loaded[key], saved[key]) for key in saved)

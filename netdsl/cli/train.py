@@ -14,7 +14,6 @@ from netdsl.cli.common import (
     complete_net,
     device_option,
     set_option,
-    show_diagnostics,
     show_warnings,
     size_option,
 )
@@ -109,8 +108,8 @@ def train(
 
         weights = weights_from(file, graph, partial=partial, training=True, initial=initializer(settings))
     if not quiet:
-        show_warnings((*checked.warnings, *(() if weights is None else weights.warnings)), allowed)
-        show_diagnostics(samples.skipped)
+        read = () if weights is None else weights.warnings
+        show_warnings((*checked.warnings, *read, *samples.skipped), allowed)
     folder = output if output is not None else Path("runs") / graph.name
     done = run(
         graph,
@@ -137,9 +136,9 @@ class _Lines:
 
     def __call__(self, row: Row) -> None:
         now = perf_counter()
-        held_out = f"   held out: {_figures(row, 'val')}" if "val_loss" in row else ""
         epoch = f"{row['epoch']:.0f}".rjust(len(str(self.epochs)))
-        click.echo(f"epoch {epoch}/{self.epochs}  {_figures(row, 'train')}{held_out}   {now - self.since:.1f} s")
+        train, val = _figures(row, "train"), _figures(row, "val")
+        click.echo(f"epoch {epoch}/{self.epochs}  {train}   held out: {val}   {now - self.since:.1f} s")
         self.since = now
 
 

@@ -145,7 +145,7 @@ class _First(Callback):
     """Saves the state before the first step, so that there is a checkpoint from the beginning."""
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002 - Lightning's
-        if trainer.global_step == 0 and trainer.default_root_dir:
+        if trainer.global_step == 0:
             trainer.save_checkpoint(Path(trainer.default_root_dir) / LAST)
 
 

@@ -7,6 +7,7 @@ import json
 from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from importlib.util import find_spec
+from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -194,7 +195,7 @@ def _prepare(folder: Path, description: dict[str, Any], *, resume: bool) -> None
         return
     if not (folder / LAST).exists():
         raise fail("E1102", f"`{folder}` holds no run to resume", help="leave out `--resume` to begin one")
-    known = json.loads(file.read_text())
+    known = _known(folder)
     different = [key for key, value in description["recipe"].items() if known["recipe"].get(key) != value]
     if known["graph"] != description["graph"]:
         different.insert(0, "the net")
@@ -204,6 +205,20 @@ def _prepare(folder: Path, description: dict[str, Any], *, resume: bool) -> None
             f"the run in `{folder}` differs in {', '.join(different)}",
             help="resume it with what it began with",
         )
+
+
+def _known(folder: Path) -> dict[str, Any]:
+    """What the run in a folder was asked to do, if its files can be read."""
+    try:
+        known: dict[str, Any] = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
+        known["recipe"], known["graph"]
+        torch.load(folder / LAST, weights_only=True, mmap=True)
+    except (OSError, ValueError, KeyError, TypeError, EOFError, RuntimeError, UnpicklingError) as error:
+        reason = str(error).partition("\n")[0]
+        raise fail(
+            "E1102", f"the files of the run in `{folder}` are broken: {reason}", help="begin anew in another folder"
+        ) from error
+    return known
 
 
 def _freeze(net: nn.Module, patterns: tuple[str, ...]) -> tuple[nn.Module, ...]:
