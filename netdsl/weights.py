@@ -17,7 +17,7 @@ import numpy as np
 from netdsl.ir.types import DType
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from netdsl.ir.params import Init, Param
 
@@ -26,6 +26,32 @@ Scheme: TypeAlias = Literal["pytorch", "he", "xavier", "normal"]
 
 CHUNK = 2**18
 """Values drawn from one stream; what a processor's cache holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Chunk:
+    """Values to be drawn from one stream, which a parameter's key and the chunk's number in it decide."""
+
+    values: Array
+    distribution: Literal["uniform", "normal"]
+    scale: float
+    key: int
+    number: int
+
+    def fill(self) -> None:
+        stream = np.random.Generator(np.random.SFC64(np.random.SeedSequence(self.key, spawn_key=(self.number,))))
+        # A net of another type begins with the values of one in float32.
+        single = self.values.dtype == np.float32
+        values = self.values if single else np.empty(len(self.values), np.float32)
+        if self.distribution == "uniform":
+            stream.random(out=values, dtype=np.float32)
+            values *= 2 * self.scale
+            values -= self.scale
+        else:
+            stream.standard_normal(out=values, dtype=np.float32)
+            values *= self.scale
+        if not single:
+            self.values[:] = values
 
 
 @dataclass(frozen=True)
@@ -50,16 +76,37 @@ class Initializer:
 
     def __call__(self, param: Param) -> Array:
         """The initial values of a parameter."""
-        spec = param.spec
-        dtype = np.dtype("float32" if spec.dtype is DType.BFLOAT16 else spec.dtype.value)
-        if spec.init.kind == "table":
-            return np.array(spec.init.table, dtype).reshape(spec.shape)
-        if spec.init.kind == "constant":
-            return np.full(spec.shape, spec.init.value, dtype)
-        distribution, scale = self._distribution(spec.init)
-        key = blake2b(f"{self.seed}:{param.name}".encode(), digest_size=16).digest()
-        values = _draw(distribution, scale, spec.elements, int.from_bytes(key, "little"))
-        return values.reshape(spec.shape).astype(dtype, copy=False)
+        return self.draw([param])[param.name]
+
+    def draw(self, params: Iterable[Param]) -> dict[str, Array]:
+        """The initial values of parameters by name, all of them together spread over the processors."""
+        values: dict[str, Array] = {}
+        chunks: list[_Chunk] = []
+        for param in params:
+            spec, init = param.spec, param.spec.init
+            dtype = np.dtype("float32" if spec.dtype is DType.BFLOAT16 else spec.dtype.value)
+            if init.kind == "table":
+                array = np.array(init.table, dtype).reshape(spec.shape)
+            elif init.kind == "constant":
+                array = np.full(spec.shape, init.value, dtype)
+            else:
+                array = np.empty(spec.shape, dtype)
+                chunks += self._chunks(param, array.reshape(-1))
+            values[param.name] = array
+        if len(chunks) < 2:
+            for chunk in chunks:
+                chunk.fill()
+        else:
+            with ThreadPoolExecutor() as pool:  # numpy releases the lock while it draws
+                list(pool.map(_Chunk.fill, chunks))
+        return values
+
+    def _chunks(self, param: Param, values: Array) -> list[_Chunk]:
+        """A parameter's values, cut into what is drawn from one stream each."""
+        distribution, scale = self._distribution(param.spec.init)
+        key = int.from_bytes(blake2b(f"{self.seed}:{param.name}".encode(), digest_size=16).digest(), "little")
+        starts = enumerate(range(0, len(values), CHUNK))
+        return [_Chunk(values[at : at + CHUNK], distribution, scale, key, number) for number, at in starts]
 
     def _distribution(self, init: Init) -> tuple[Literal["uniform", "normal"], float]:
         """The distribution, and its bound or standard deviation."""
@@ -94,25 +141,3 @@ def materialize(param: Param, weights: Callable[[Param], Array]) -> Array:
             work.append((current, True))
             work.extend((source, False) for source in reversed(current.derived.sources))
     return values[0]
-
-
-def _draw(distribution: Literal["uniform", "normal"], scale: float, size: int, key: int) -> Array:
-    values = np.empty(size, np.float32)
-
-    def fill(start: int) -> None:
-        chunk = values[start : start + CHUNK]
-        stream = np.random.Generator(np.random.SFC64(np.random.SeedSequence(key, spawn_key=(start // CHUNK,))))
-        if distribution == "uniform":
-            stream.random(out=chunk, dtype=np.float32)
-            chunk *= 2 * scale
-            chunk -= scale
-        else:
-            stream.standard_normal(out=chunk, dtype=np.float32)
-            chunk *= scale
-
-    if size <= CHUNK:
-        fill(0)
-        return values
-    with ThreadPoolExecutor() as pool:  # numpy releases the lock while it draws
-        list(pool.map(fill, range(0, size, CHUNK)))
-    return values

@@ -109,6 +109,18 @@ def test_threads_change_nothing(scheme: str, monkeypatch: pytest.MonkeyPatch) ->
     assert not any((a == b).mean() > 0.01 for a, b in pairwise(chunks))
 
 
+def test_values_drawn_together_are_those_drawn_alone() -> None:
+    params = [
+        param(WEIGHT, 3 * CHUNK + 5, name="large"),
+        param(BIAS, 7, name="small", dtype=DType.FLOAT64),
+        param(Init.constant(0.1), 3, name="constant", dtype=DType.FLOAT64),
+    ]
+    together = Initializer().draw(params)
+    assert list(together) == ["large", "small", "constant"]
+    for each in params:
+        np.testing.assert_array_equal(together[each.name], Initializer()(each), strict=True)
+
+
 def test_derived_values_are_computed_from_their_sources_in_order() -> None:
     x, y = param(Init.constant(2), 1, name="x"), param(Init.constant(5), 1, name="y")
     difference = Param("d", x.spec, Derived(lambda a, b: a - b, (x, y)))

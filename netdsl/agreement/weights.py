@@ -10,6 +10,8 @@ import numpy as np
 from netdsl.weights import Initializer
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from netdsl.ir.params import Param
     from netdsl.weights import Array
 
@@ -26,9 +28,14 @@ class TrainedLike(Initializer):
     def __init__(self, seed: int = 0) -> None:
         super().__init__("he", seed)
 
-    def __call__(self, param: Param) -> Array:
-        """The values of a parameter."""
-        values, init = super().__call__(param), param.spec.init
+    def draw(self, params: Iterable[Param]) -> dict[str, Array]:
+        """The values of parameters by name."""
+        params = tuple(params)
+        values = super().draw(params)
+        return {param.name: self._trained(param, values[param.name]) for param in params}
+
+    def _trained(self, param: Param, values: Array) -> Array:
+        init = param.spec.init
         if init.kind not in ("bias", "constant") or not param.spec.dtype.is_float:
             return values
         random = np.random.default_rng([self.seed, zlib.crc32(param.name.encode())])

@@ -49,7 +49,7 @@ def lower(graph: Graph, weights: Weights) -> fx.GraphModule:
     Raises:
         NetdslError: a name in the net is a word of Python, or one that every torch.nn.Module has (E0910).
     """
-    store = _Store(weights)
+    store = _Store(graph, weights)
     training = _fx_graph(graph, store, training=True)
     if not graph.aux:
         return fx.GraphModule(store.root, training, graph.name)
@@ -111,9 +111,11 @@ def _tree(module: nn.Module) -> nn.Module:
 class _Store:
     """Submodules and learned tensors by path, each made when it is first asked for, in a tree of containers."""
 
-    def __init__(self, weights: Weights) -> None:
+    def __init__(self, graph: Graph, weights: Weights) -> None:
         self.root = nn.Module()
         self.weights = weights
+        given = (param for param in graph.params.values() if param.derived is None)
+        self._drawn = weights.draw(given) if isinstance(weights, Initializer) else {}
         self._made: set[str] = set()
 
     def module(self, node: Node, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
@@ -170,9 +172,10 @@ class _Store:
             raise ValueError(f"{type(module).__name__} has no {', '.join(roles)}, which `{node.layer.kind}` has")
 
     def _tensor(self, param: Param) -> torch.Tensor:
-        values = materialize(param, self.weights)
-        fresh = isinstance(self.weights, Initializer)  # what is given may be kept by the giver, or read-only
-        tensor = torch.from_numpy(values) if fresh else torch.tensor(values)
+        if param.name in self._drawn:
+            tensor = torch.from_numpy(self._drawn[param.name])
+        else:
+            tensor = torch.tensor(materialize(param, self.weights))  # copied: it may be kept by the giver, or read-only
         return tensor.to(torch.bfloat16) if param.spec.dtype is DType.BFLOAT16 else tensor
 
 

@@ -108,8 +108,6 @@ class Rbf(_OnVectors):
 
 
 @cache
-
-
 def _walsh(words: int, size: int) -> Init:
     """Word i of the code has at place j the parity of the bits that i + 1 and j share, as +1 or -1."""
     table = tuple(1.0 - 2.0 * (((i + 1) & j).bit_count() % 2) for i in range(words) for j in range(size))
