@@ -58,6 +58,11 @@ class Here:
 # ------------------------------------------------------------------------------------------------ groups and blocks
 
 
+def chains(line):
+    """Whether a line is a single chain for sure."""
+    return ";" not in line and "\n" not in line and line.split()[0] not in ("let", "default", "param", "expect", "aux")
+
+
 def group(w, x, depth):
     """`name: { ... }`, which opens a scope, or a group without a name, which does not."""
     brackets = w.pick(["{}", "[]"])
@@ -86,7 +91,9 @@ def block(w, x, depth):
     part, y = w.inside(here, w.sequence, x, depth)
     formals, arguments = w.signature(here.parameters)
     formals = ", ".join([*first, *filter(None, [formals]), *last])
-    w.blocks.append(f"block {name}({formals}) {w.braces([*lines, *part], w.pick(['{}', '[]']))}")
+    body = [*lines, *part]
+    text = f"= {body[0]}" if len(body) == 1 and chains(body[0]) else w.braces(body, w.pick(["{}", "[]"]))
+    w.blocks.append(f"block {name}({formals}) {text}")
     act = w.pick([[], ["act=tanh"], ["act=silu"]]) if last else []
     call = " ".join([name, *given, *arguments, *act])
     text, y = w.labelled(x, call, y)

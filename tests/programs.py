@@ -12,7 +12,7 @@ from math import prod
 
 from hypothesis import strategies as st
 from program_layers import LAYERS
-from program_parts import PARTS, Here, Label
+from program_parts import PARTS, Here, Label, chains
 from program_sizes import Size, written
 
 MOST_ELEMENTS = 1200
@@ -121,7 +121,10 @@ class Writer:
             part, x = self.sequence(x, 2)
             lines += part
             if self.chance(4):
-                lines.append(self.output(x))
+                if chains(lines[-1]) and self.chance():
+                    lines[-1] += f" -> {self.output(x)}"
+                else:
+                    lines.append(self.output(x))
             if self.chance(6) and all(size.known for size in x):
                 lines.append(f"aux {self.name()} {{ flatten -> dense 2 }}")
             if self.chance() and all("?" not in size.formula for size in x):

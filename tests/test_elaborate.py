@@ -317,6 +317,32 @@ def test_outputs_aux_labels_and_recipe():
     assert [type(item).__name__ for item in graph.recipe.entries["augment"]] == ["Flip", "Crop"]
 
 
+def test_outputs_in_a_chain():
+    graph = graph_of("""
+    net test { input x: 4x8x8
+    flatten -> dense 8 -> output features -> relu -> output active
+    add { identity -> output again ; relu } -> dense 2 -> output logits }
+    """)
+    named = {name: node.name for name, node in graph.outputs.items()}
+    assert named == {"features": "dense1", "active": "relu1", "again": "identity1", "logits": "dense2"}
+
+
+@pytest.mark.parametrize(
+    ("chain", "body"),
+    [
+        ("conv 2 k1 -> a: conv 3 k1 -> relu", "{ conv 2 k1 -> a: conv 3 k1 -> relu }"),
+        ("skip { conv 4 k1 } -> relu", "{ skip { conv 4 k1 } -> relu }"),
+        ("concat { relu\nconv 2 k1 }", "{ concat { relu\nconv 2 k1 } }"),
+        ("[ conv 2 k1 -> relu ]", "[ conv 2 k1 -> relu ]"),
+        ("[ conv 2 k1 -> relu ] -> relu", "{ [ conv 2 k1 -> relu ] -> relu }"),
+        ("a: [ conv 2 k1 -> relu ]", "{ a: [ conv 2 k1 -> relu ] }"),
+    ],
+)
+def test_a_block_may_be_a_chain(chain, body):
+    one, other = (nodes("unit -> unit", f"block unit {text}") for text in (f"= {chain}", body))
+    assert one == other
+
+
 def test_symbolic_sizes_of_a_residual_net():
     graph = graph_of("""
     net test { input x: 3xHxW

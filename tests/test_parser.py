@@ -58,7 +58,7 @@ def items(text: str) -> str:
     """The outlines of the items of a chain."""
     chain = statement(text)
     assert isinstance(chain, tree.Chain)
-    return "; ".join(outline(element.item) for element in chain.elements)
+    return "; ".join(outline(link.item) for link in chain.links if isinstance(link, tree.Element))
 
 
 def walk(node: object) -> Iterator[tree.Tree]:
@@ -272,7 +272,14 @@ def test_items(text: str, expected: str) -> None:
         ),
         ("param token: 1x768", "Parameter('token', Shape([Constant(1), Constant(768)]), None)"),
         ("param gate: C = 1/c", "Parameter('gate', Shape([Name('C')]), Binary('/', Constant(1), Name('c')))"),
-        ("output p3", "Output('p3')"),
+        ("output p3", "Chain([Output('p3')])"),
+        (
+            "relu -> output a\n -> tanh -> output b",
+            (
+                "Chain([Element(None, Call('relu', [])), Output('a'), "
+                "Element(None, Call('tanh', [])), Output('b')])"
+            ),
+        ),
         ("aux side { }", "Aux('side', Body('{', []))"),
         ("expect 512x7x7", "Expect(Shape([Constant(512), Constant(7), Constant(7)]))"),
         ("assert params == 61706", "Assert(Binary('==', Name('params'), Constant(61706)))"),
@@ -309,6 +316,20 @@ def test_statements(text: str, expected: str) -> None:
         ("use residual", "Use('residual', True)"),
         ("net a { }", "BlockDeclaration('a', [], Body('{', []), True)"),
         ("block a() [ ]", "BlockDeclaration('a', [], Body('[', []), False)"),
+        (
+            "block a = relu ->\n tanh",
+            (
+                "BlockDeclaration('a', [], Body('{', [Chain([Element(None, Call('relu', [])), "
+                "Element(None, Call('tanh', []))])]), False)"
+            ),
+        ),
+        (
+            "block a(b) = skip { } shortcut [ ]",
+            (
+                "BlockDeclaration('a', [FormalParameter('b', None)], Body('{', [Chain([Element(None, "
+                "Skip(None, Body('{', []), Shortcut(None, Body('[', []))))])]), False)"
+            ),
+        ),
         (
             "block a(b, c = 1 + 1,) { }",
             (
@@ -374,7 +395,7 @@ def test_layout_has_no_meaning_beyond_newlines(one: str, other: str) -> None:
 def test_words_of_declarations_may_be_labels(word: str) -> None:
     chain = statement(f"{word}: relu -> {word}: [ relu ]")
     assert isinstance(chain, tree.Chain)
-    assert [element.label and element.label.name for element in chain.elements] == [word, word]
+    assert [link.label and link.label.name for link in chain.links] == [word, word]
     assert items(f"reuse {word}") == f"Reuse(Reference([ReferencePart('{word}', None)]))"
 
 

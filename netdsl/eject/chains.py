@@ -345,7 +345,11 @@ def _label(trace: Trace) -> tree.Label | None:
     """The label of what was carried out."""
     if trace.outer is None or not isinstance(trace.outer.tree, tree.Chain):
         return None
-    return next(element.label for element in trace.outer.tree.elements if element.item is trace.tree)
+    return next(
+        link.label
+        for link in trace.outer.tree.links
+        if isinstance(link, tree.Element) and link.item is trace.tree
+    )
 
 
 def _targets(written: tree.Tree) -> list[str]:

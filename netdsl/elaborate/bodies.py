@@ -70,8 +70,6 @@ class BodyElaborator(Elaboration):
                 statements.expect(self, place, statement, current)
             case tree.Parameter():
                 statements.learned_tensor(self, place, statement)
-            case tree.Output():
-                statements.mark_output(self, statement, current)
             case tree.Aux():
                 self._aux(place, statement, current)
             case _:
@@ -110,18 +108,21 @@ class BodyElaborator(Elaboration):
 
     def chain(self, place: Place, chain: tree.Chain, current: Tensor) -> Tensor:
         """Carry out a chain; the result is the tensor it leaves."""
-        for position, element in enumerate(chain.elements):
-            self.errors.spend(place.names.scope, 3, element.span)
+        for position, link in enumerate(chain.links):
+            self.errors.spend(place.names.scope, 3, link.span)
             try:
-                if position and isinstance(element.item, tree.Reference):
-                    text = element.item.span.text
+                if isinstance(link, tree.Output):
+                    statements.mark_output(self, link, current)
+                    continue
+                if position and isinstance(link.item, tree.Reference):
+                    text = link.item.span.text
                     raise fail(
                         "E0507",
                         f"`{text}` starts a chain: what came before it is lost",
-                        element.item.span,
+                        link.item.span,
                         help=f"put it on a line of its own, or join the two: `add {{ identity ; {text} }}`",
                     )
-                current = self._element(place, element, current)
+                current = self._element(place, link, current)
             except NetdslError as error:
                 self.errors.report(error, place.names.scope)
                 current = UNKNOWN

@@ -76,19 +76,24 @@ def _collect(elaborator: BodyElaborator, place: Place, body: tree.Body, current:
                 elaborator.errors.spend(place.names.scope, len(place.environment.values) // 4, statement.span)
             elaborator.guarded(place, statement, current)
             continue
-        first = statement.elements[0]
-        if (
-            len(statement.elements) == 1
-            and first.label is None
-            and isinstance(first.item, tree.Repeat | tree.For | tree.If)
-        ):
-            try:
-                yield from _spread(elaborator, place, first.item, current)
-            except NetdslError as error:
-                elaborator.errors.report(error, place.names.scope)
-                yield UNKNOWN
-        else:
-            yield elaborator.chain(place, statement, current)
+        first, *others = statement.links
+        try:
+            if isinstance(first, tree.Output):
+                text = first.span.text
+                raise fail(
+                    "E0507",
+                    f"`{text}` is no branch",
+                    first.span,
+                    help=f"put it behind what it marks: `identity -> {text}`",
+                )
+            spread = first.item if not others and first.label is None else None
+            if isinstance(spread, tree.Repeat | tree.For | tree.If):
+                yield from _spread(elaborator, place, spread, current)
+            else:
+                yield elaborator.chain(place, statement, current)
+        except NetdslError as error:
+            elaborator.errors.report(error, place.names.scope)
+            yield UNKNOWN
 
 
 def _spread(

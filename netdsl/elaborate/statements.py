@@ -50,15 +50,13 @@ def learned_tensor(elaboration: Elaboration, place: Place, statement: tree.Param
         member.output = elaboration.make(spot, LearnedTensor(sizes, value), (), statement.span, {})
 
 
-def mark_output(elaboration: Elaboration, statement: tree.Output, current: Tensor) -> None:
+def mark_output(elaboration: Elaboration, link: tree.Output, current: Tensor) -> None:
     """`output name`: the current tensor is a result of the net."""
-    check_output_name(elaboration, statement)
-    elaboration.outputs[statement.name] = need(current, statement.span)
+    check_output_name(elaboration, link)
+    elaboration.outputs[link.name] = need(current, link.span)
 
 
-def check_output_name(elaboration: Elaboration, statement: tree.Output | tree.Aux) -> None:
+def check_output_name(elaboration: Elaboration, named: tree.Output | tree.Aux) -> None:
     """Refuse a name that an output has already (E0506)."""
-    if statement.name in elaboration.outputs or statement.name in elaboration.aux:
-        raise fail(
-            "E0506", f"two outputs are called `{statement.name}`", statement.name_span, help="choose another name"
-        )
+    if named.name in elaboration.outputs or named.name in elaboration.aux:
+        raise fail("E0506", f"two outputs are called `{named.name}`", named.name_span, help="choose another name")

@@ -58,7 +58,13 @@ class Builder:
         return tree.Use(_whole(children), path.text if library else path.text[1:-1], path.span, library)
 
     def block(self, children: list[Any]) -> tree.BlockDeclaration:
-        keyword, name, parameters, body = children
+        keyword, name, parameters, *_, body = children
+        if isinstance(body, tree.Chain):
+            match body.links:
+                case [tree.Element(label=None, item=tree.Group(body=whole))]:
+                    body = whole
+                case _:
+                    body = tree.Body(body.span, "{", (body,))
         return tree.BlockDeclaration(
             _whole(children), name.text, name.span, parameters or (), body, net=keyword.text == "net"
         )

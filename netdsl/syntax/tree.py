@@ -253,10 +253,18 @@ class Element(Tree):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Chain(Tree):
-    """`a -> b -> c`."""
+class Output(Tree):
+    """`output name`: the current tensor is an output of the net, and the chain goes on from it."""
 
-    elements: tuple[Element, ...]
+    name: str
+    name_span: Span
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Chain(Tree):
+    """`a -> b -> output c`."""
+
+    links: tuple[Element | Output, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -295,14 +303,6 @@ class Parameter(Tree):
     name_span: Span
     shape: Shape
     value: Expression | None
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Output(Tree):
-    """`output name`: the current tensor is an output of the net."""
-
-    name: str
-    name_span: Span
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -358,7 +358,7 @@ class Train(Tree):
     entries: tuple[TrainEntry, ...]
 
 
-Statement: TypeAlias = Chain | Let | Default | Input | Parameter | Output | Aux | Expect | Assert | ClassLabels | Train
+Statement: TypeAlias = Chain | Let | Default | Input | Parameter | Aux | Expect | Assert | ClassLabels | Train
 
 
 # ------------------------------------------------------------------------------------------------ declarations
