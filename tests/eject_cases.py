@@ -33,7 +33,7 @@ CASES = {
     """,
     "aux in a block": """
         block b { dense 4 -> relu
-         aux side { dense 3 }
+         aux side: { dense 3 }
          dense 4 }
         net n { input x: 5
          b -> dense 2 }

@@ -126,7 +126,7 @@ class Writer:
                 else:
                     lines.append(self.output(x))
             if self.chance(6) and all(size.known for size in x):
-                lines.append(f"aux {self.name()} {{ flatten -> dense 2 }}")
+                lines.append(f"aux {self.name()}: {{ flatten -> dense 2 }}")
             if self.chance() and all("?" not in size.formula for size in x):
                 lines.append(f"expect {written(x)}")
         last, x = self.layer(x)

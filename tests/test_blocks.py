@@ -31,7 +31,7 @@ def with_library(net: str, file: str, names: dict[str, str]) -> str:
     ("net", "file", "names"),
     [
         ("resnet18", "residual", ["basic", "bottleneck"]),
-        ("resnext50_32x4d", "residual", ["basic", "bottleneck"]),
+        ("resnext50_32x4d", "residual", ["bottleneck"]),
         ("squeezenet1_1", "fire", ["fire"]),
         ("densenet121", "dense", ["dense_layer", "transition"]),
         ("googlenet_2014", "inception", ["inception"]),

@@ -38,7 +38,7 @@ WITH_AUX = """\
 net big {
     input x: 8
     dense 8 -> relu
-    aux help { dense 3 }
+    aux help: { dense 3 }
     dense 4
 }
 """
@@ -358,7 +358,7 @@ def test_auxiliary_heads_are_needed_by_the_training_graph_alone():
     weights_from("whole.npz", net, training=True)
     assert error("E0912", weights_from, "bare.npz", net, training=True).message.endswith("2 parameters missing")
     assert "another shape" in error("E0912", weights_from, "other.npz", net, training=True).message
-    headless = graph(WITH_AUX.replace("aux help { dense 3 }", ""))
+    headless = graph(WITH_AUX.replace("aux help: { dense 3 }", ""))
     assert "`--partial` leaves them unread" in error("E0912", weights_from, "whole.npz", headless).help
     (warning,) = weights_from("whole.npz", headless, partial=True).warnings
     assert "2 tensors not read" in warning.message

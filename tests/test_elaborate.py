@@ -223,7 +223,7 @@ def test_defaults_belong_to_a_layer_whatever_name_holds_it():
 )
 def test_outputs_of_all_kinds_have_names_of_their_own(body):
     with pytest.raises(NetdslError) as caught:
-        nodes(body, "block unit { aux side { flatten }\nconv 2 k1 }")
+        nodes(body, "block unit { aux side: { flatten }\nconv 2 k1 }")
     assert [diagnostic.code for diagnostic in caught.value.diagnostics] == ["E0506"]
 
 
@@ -302,7 +302,7 @@ def test_outputs_aux_labels_and_recipe():
     labels ["cat", "dog"]
     flatten -> dense 8
     output features
-    aux side { dense 2 -> relu }
+    aux side: { dense 2 -> relu }
     dense 2
     output logits
     train { loss cross_entropy; optimizer sgd lr=0.1 momentum=0.9; schedule milestones [3, 5]
@@ -315,6 +315,20 @@ def test_outputs_aux_labels_and_recipe():
     assert graph.recipe.entries["optimizer"][0].momentum == 0.9
     assert graph.recipe.entries["schedule"] == (Milestones((3, 5), factor=0.1),)
     assert [type(item).__name__ for item in graph.recipe.entries["augment"]] == ["Flip", "Crop"]
+
+
+def test_an_aux_is_a_labelled_thing_without_a_number():
+    graph = graph_of("""
+    block head(n) = dense n -> relu
+    net test { input x: 4
+    all: [ relu
+    for i in 1..2 { aux side{i}: head i }
+    dense 3 ]
+    aux again: @all }
+    """)
+    aux = {name: node.name for name, node in graph.aux.items()}
+    assert aux == {"side1": "all.side1.relu1", "side2": "all.side2.relu1", "again": "all.1"}
+    assert list(graph.outputs) == ["output"]
 
 
 def test_outputs_in_a_chain():

@@ -33,7 +33,7 @@ EDITS = {
         ("[512, 1024, 512]", "[512, 512, 512]", 1, "each of the three has 512 maps"),
         ("k7 s2 p1", "k7 s2", 1, "no padding: 109 and 54 instead of 110 and 55"),
         ("maxpool k3 s2 p1", "maxpool k3 s2", 2, "likewise: 25 and 12 instead of 26 and 13"),
-        ("conv c5 k3 p1     -> relu -> maxpool k3 s2", "conv c5 k3 p1 -> relu -> maxpool k2", 1,
+        ("maps[2] k3 p1 -> relu -> maxpool k3 s2", "maps[2] k3 p1 -> relu -> maxpool k2", 1,
          "windows of two, and 12 still becomes 6"),
         ("dropout\n    dense 4096", "dropout\n    dense 1024", 1, "the second dense layer is narrower"),
     ]),

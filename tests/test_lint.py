@@ -24,7 +24,7 @@ FIRES = {
     "a dense layer's bias before a norm": ("W0103", f"{VECTOR}; dense 8 -> bn -> relu"),
     "a bias before two norms": ("W0103", f"{IMAGE}; conv 8 k3; add {{ bn; bn }}"),
     "dropout at the end": ("W0104", f"{VECTOR}; dense 8 -> dropout 0.5"),
-    "dropout at the end of an aux": ("W0104", f"{VECTOR}; aux side {{ dense 4 -> dropout }}; dense 4"),
+    "dropout at the end of an aux": ("W0104", f"{VECTOR}; aux side: {{ dense 4 -> dropout }}; dense 4"),
     "a dense layer on an image": ("W0105", f"{IMAGE}; dense 10"),
     "two dense layers on an image": ("W0105", f"{IMAGE}; relu -> dense 10 -> relu -> dense 10"),
     "a name that is never used": ("W0106", f"{VECTOR}; let width = 8; dense 4"),

@@ -280,7 +280,8 @@ def test_items(text: str, expected: str) -> None:
                 "Element(None, Call('tanh', [])), Output('b')])"
             ),
         ),
-        ("aux side { }", "Aux('side', Body('{', []))"),
+        ("aux side: { }", "Aux(Element(Label('side', None), Group(Body('{', []))))"),
+        ("aux side{i}: relu", "Aux(Element(Label('side', Name('i')), Call('relu', [])))"),
         ("expect 512x7x7", "Expect(Shape([Constant(512), Constant(7), Constant(7)]))"),
         ("assert params == 61706", "Assert(Binary('==', Name('params'), Constant(61706)))"),
         ('labels ["plane", "car"]', "ClassLabels(List([Constant('plane'), Constant('car')]))"),
@@ -425,7 +426,7 @@ net main(unit) {
     param token: [c, -1]
     let a, b = min("#", in.rank)
     x: concat axis=1 { reuse a.0 } -> { }
-    aux side { }
+    aux side: { }
     output logits
     expect 10
     assert yes if a else no
@@ -446,7 +447,7 @@ EXPECTED_SPANS = {
     "Repeat": {"repeat 2 { relu }"},
     "For": {"for i, j in [1, (2, 3)] { cell{i}: relu }", "for i in 1..n { @cell{i-1}.a }"},
     "CountingRange": {"1..n"},
-    "Label": {"cell{i}:", "x:"},
+    "Label": {"cell{i}:", "side:", "x:"},
     "If": {"if a { } else if b [ ] else { }", "if b [ ] else { }"},
     "Input": {"input image: 3xHx8 int64 where not H % 2"},
     "Parameter": {"param token: [c, -1]"},
@@ -457,7 +458,7 @@ EXPECTED_SPANS = {
     "Group": {"{ }"},
     "FunctionCall": {'min("#", in.rank)'},
     "InAttribute": {"in.rank"},
-    "Aux": {"aux side { }"},
+    "Aux": {"aux side: { }"},
     "Output": {"output logits"},
     "Expect": {"expect 10"},
     "Assert": {"assert yes if a else no"},

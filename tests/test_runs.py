@@ -262,7 +262,7 @@ def test_early_stopping_exports_the_best_epoch():
     ("", {"accumulate": 3}),
     ("", {"clip": 0.3}),
     ("", {"accumulate": 2, "clip": 0.3}),
-    ("aux side { dense 4 }", {"aux_weight": 0.7}),
+    ("aux side: { dense 4 }", {"aux_weight": 0.7}),
 ], ids=str)  # fmt: skip
 def test_a_run_is_the_loop_one_would_write_by_hand(aux, changes, folder):
     graph = netdsl.loads(TABLE.replace("-> dense 4", f"\n{aux}\n dense 4")).graph

@@ -22,7 +22,7 @@ net small {
     input image: 3x8x8
     stem: conv 8 k3 p1 -> bn -> relu
     skip { conv 8 k3 p1 -> bn }
-    if heads { aux early { global_avgpool -> flatten -> head: dense 5 } }
+    if heads { aux early: { global_avgpool -> flatten -> head: dense 5 } }
     global_avgpool -> flatten -> fc: dense 5
 }
 """

@@ -1,6 +1,6 @@
 """What each net of the zoo is held to, net by net: `docs/zoo_figures.md`.
 
-`python tools/zoo_figures.py` writes it in some seconds, and a test holds it current. The differences, which take long
+`python tools/zoo_figures.py` writes it within a minute, and a test holds it current. The differences, which take long
 to measure, are those of `tools/zoo_differences.py`.
 """
 
@@ -15,7 +15,7 @@ import torch
 import zoo_differences
 from pages import Figures, write_page
 from processes import ROOT
-from zoo_lines import net_lines
+from zoo_lines import net_lines, python_lines
 from zoo_reference import (
     DOCUMENTED,
     MILLION_MACS,
@@ -27,6 +27,7 @@ from zoo_reference import (
     vision_transformer,
 )
 
+from netdsl import load
 from netdsl.compiler import check, compile_graph
 from netdsl.counts import count_macs, count_params
 from netdsl.table import Table, exact
@@ -43,8 +44,10 @@ FACTS = """\
 Each net of the zoo stands here
 with what others count for it, beside what netdsl does.
 
-- Lines are those that the net needs, without comments and empty lines: its own, those of the net it is a variant of and
-  of the blocks that they name, and the `use` and `default` of their files; recipes of training are among them.
+- Lines are those that the net needs: its own, those of the net it is a variant of and of the blocks that they name, and
+  the `use` and `default` of their files. Beside them stand those of the file that `netdsl compile NET --to pytorch`
+  writes, and how many times as many they are. On both sides these are lines of code: no comments, docstrings and empty
+  lines, and no promises, labels and recipes, of which the file in PyTorch has none.
 - MACs are multiply-accumulates of one sample; a letter is a size left open.
 - Keys are those of torchvision's checkpoint that ours has, too.
 - Nodes are those of the ONNX model at `-O1`.
@@ -64,8 +67,8 @@ SECTIONS: list[tuple[str, str, Collection[str]]] = [
     ("Published", "Theirs were counted by hand from papers, or on the same nets in plain PyTorch.", PUBLISHED),
 ]
 HEADINGS = [
-    "net", ">lines", ">parameters", ">theirs", ">MACs", ">theirs", ">keys", ">nodes", ">PyTorch", ">onnxruntime",
-    "run with",
+    "net", ">lines", ">in PyTorch", ">times", ">parameters", ">theirs", ">MACs", ">theirs", ">keys", ">nodes",
+    ">PyTorch", ">onnxruntime", "run with",
 ]  # fmt: skip
 
 
@@ -92,9 +95,12 @@ def _row(name: str, keys: Mapping[str, Sequence[str]], measured: Measured) -> li
     graph = check(name).graph
     theirs = keys.get(name, ())
     arguments = json.loads(measured.arguments)
+    lines, longer = len(net_lines(name)), len(python_lines(load(name).to_torch_source()))
     return [
         f"`{name}`",
-        str(len(net_lines(name))),
+        str(lines),
+        str(longer),
+        f"{longer / lines:.1f}",
         exact(count_params(graph)),
         f"{_params(name):,}",
         exact(count_macs(graph)).replace("*", r"\*"),

@@ -1,6 +1,7 @@
 """How long nets are: the lines of `.net` that one needs, and those of the same net in plain PyTorch.
 
-Lines with code count: no comments, docstrings and empty lines.
+Both are lines of what the net computes. Comments, docstrings and empty lines do not count, nor do promises, labels and
+recipes, of which a file in PyTorch has none.
 """
 
 from __future__ import annotations
@@ -14,39 +15,70 @@ from netdsl.syntax import tree
 from netdsl.syntax.parser import parse
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from netdsl.elaborate.program import Module
-    from netdsl.source import Span
+
+Declared = tree.BlockDeclaration | tree.Variant | tree.Default | tree.Let | tree.Use
 
 
 def net_lines(name: str) -> list[str]:
     """The lines that a shipped net needs, in its file and in those it uses.
 
-    They are its declaration and that of the net it is a variant of, those of all blocks and `let` that they name, and
-    the `use` and `default` of the files in which these stand. The files' other nets and blocks do not count.
+    They are its declaration and that of the net it is a variant of, those of all blocks and `let` that they name, the
+    `default` of the files in which these stand, and the `use` of its own file if it needs another. The files' other
+    nets and blocks do not count.
     """
     path, _ = locate(name)
+    own = load(path)
     texts: dict[str, str] = {}
-    pending = [(load(path), name)]
+    pending = [(own, name)]
+    homes = {id(own)}
     while pending:
-        for span, home in _meant(*pending.pop()):
-            if span.place not in texts:
-                texts[span.place] = re.sub("#.*", "", span.text)
-                pending += [(home, word) for word in set(re.findall(r"\w+", texts[span.place]))]
-    return [line for text in texts.values() for line in text.splitlines() if line.strip()]
+        for declaration, home in _meant(*pending.pop()):
+            place = declaration.span.place
+            if place not in texts:
+                texts[place] = _computing(declaration)
+                homes.add(id(home))
+                pending += [(home, word) for word in set(re.findall(r"\w+", texts[place]))]
+    uses = [each.span.text for each in own.file.declarations if isinstance(each, tree.Use)] if len(homes) > 1 else []
+    return [line for text in (*uses, *texts.values()) for line in text.splitlines() if line.strip()]
 
 
-def _meant(module: Module, word: str) -> list[tuple[Span, Module]]:
-    """The declaration that a word means in a file and what holds for all of its file, each with its module."""
+def _meant(module: Module, word: str) -> list[tuple[Declared, Module]]:
+    """The declaration that a word means in a file and the defaults of its file, each with its module."""
     if word in module.lets:
         target = module.lets[word].target.span
-        lets = [each.span for each in parse(target.source).declarations if isinstance(each, tree.Let)]
-        return [(span, module) for span in lets if span.start <= target.start < span.end]
+        lets = [each for each in parse(target.source).declarations if isinstance(each, tree.Let)]
+        return [(each, module) for each in lets if each.span.start <= target.start < each.span.end]
     definition = module.nets.get(word) or module.blocks.get(word)
     if definition is None:
         return []
     home = definition.module
-    whole = [each.span for each in home.file.declarations if isinstance(each, tree.Use | tree.Default)]
-    return [(span, home) for span in (definition.declaration.span, *whole)]
+    defaults = [each for each in home.file.declarations if isinstance(each, tree.Default)]
+    return [(each, home) for each in (definition.declaration, *defaults)]
+
+
+def _computing(declaration: Declared) -> str:
+    """The text of a declaration without comments and without what computes nothing."""
+    start, text = declaration.span.start, declaration.span.text
+    for statement in _silent(declaration):
+        first, last = statement.span.start - start, statement.span.end - start
+        text = text[:first] + re.sub(r"[^\n]", " ", text[first:last]) + text[last:]
+    return re.sub(r"#.*|\{\s*\}$", "", text)
+
+
+def _silent(declaration: Declared) -> Iterator[tree.Statement]:
+    """The promises, labels and recipes of a net, and the conditions under which it has them."""
+    body = declaration.body if isinstance(declaration, tree.BlockDeclaration | tree.Variant) else None
+    return (statement for statement in (body.statements if body is not None else ()) if _computes_nothing(statement))
+
+
+def _computes_nothing(statement: tree.Statement) -> bool:
+    match statement:
+        case tree.Chain(links=[tree.Element(item=tree.If(body=body, otherwise=None))]):
+            return all(map(_computes_nothing, body.statements))
+    return isinstance(statement, tree.Assert | tree.Expect | tree.ClassLabels | tree.Train)
 
 
 def python_lines(source: str) -> list[str]:

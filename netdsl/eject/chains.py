@@ -343,13 +343,12 @@ def _taken(choice: Choice) -> Trace:
 
 def _label(trace: Trace) -> tree.Label | None:
     """The label of what was carried out."""
-    if trace.outer is None or not isinstance(trace.outer.tree, tree.Chain):
-        return None
-    return next(
-        link.label
-        for link in trace.outer.tree.links
-        if isinstance(link, tree.Element) and link.item is trace.tree
-    )
+    match trace.outer and trace.outer.tree:
+        case tree.Chain(links=links):
+            return next(link.label for link in links if isinstance(link, tree.Element) and link.item is trace.tree)
+        case tree.Aux(element=element):
+            return element.label
+    return None
 
 
 def _targets(written: tree.Tree) -> list[str]:

@@ -84,13 +84,13 @@ class BodyElaborator(Elaboration):
                 )
         return current
 
-    def _aux(self, place: Place, statement: tree.Aux, current: Tensor) -> None:
-        check_label(place, statement.name, statement.name_span)
-        name, member = place.names.enter(statement.name, "aux", statement.name_span, counted=False)
-        statements.check_output_name(self, statement)
-        member.inside = place.names.open(name, statement.body.style, place.names)
-        result = self.inside(place, member.inside, statement.body, current, statement.span)
-        member.output = self.aux[name] = need(result, statement.span)
+    def _aux(self, place: Place, aux: tree.Aux, current: Tensor) -> None:
+        element = aux.element
+        label = self._label(place, element.label, current)
+        tensor = self._element(place, element, current, aside=True)
+        if element.label is not None and label is not None:
+            statements.check_output_name(self, label, element.label.span)
+            self.aux[label] = need(tensor, aux.span)
 
     def inside(
         self,
@@ -128,14 +128,15 @@ class BodyElaborator(Elaboration):
                 current = UNKNOWN
         return current
 
-    def _element(self, place: Place, element: tree.Element, current: Tensor) -> Tensor:
+    def _element(self, place: Place, element: tree.Element, current: Tensor, *, aside: bool = False) -> Tensor:
+        """Carry out an element; one that stands aside has no number among the members of its scope."""
         item, label = element.item, self._label(place, element.label, current)
         if label is None and not isinstance(item, tree.Call | tree.Reuse):
             return self._unnamed(place, item, current)
         span = element.label.span if element.label is not None else item.span
         if label is not None:
             check_label(place, label, span)
-        counted = not isinstance(item, tree.Reuse | tree.Reference)
+        counted = not (aside or isinstance(item, tree.Reuse | tree.Reference))
         name, member = place.names.enter(label, kind_of(place, item), span, counted=counted)
         member.output = UNKNOWN if isinstance(current, Unknown) else None
         try:

@@ -14,6 +14,7 @@ from netdsl.layers.ends import Param as LearnedTensor
 
 if TYPE_CHECKING:
     from netdsl.elaborate.elaboration import Elaboration
+    from netdsl.source import Span
     from netdsl.syntax import tree
 
 
@@ -52,11 +53,11 @@ def learned_tensor(elaboration: Elaboration, place: Place, statement: tree.Param
 
 def mark_output(elaboration: Elaboration, link: tree.Output, current: Tensor) -> None:
     """`output name`: the current tensor is a result of the net."""
-    check_output_name(elaboration, link)
+    check_output_name(elaboration, link.name, link.name_span)
     elaboration.outputs[link.name] = need(current, link.span)
 
 
-def check_output_name(elaboration: Elaboration, named: tree.Output | tree.Aux) -> None:
+def check_output_name(elaboration: Elaboration, name: str, span: Span) -> None:
     """Refuse a name that an output has already (E0506)."""
-    if named.name in elaboration.outputs or named.name in elaboration.aux:
-        raise fail("E0506", f"two outputs are called `{named.name}`", named.name_span, help="choose another name")
+    if name in elaboration.outputs or name in elaboration.aux:
+        raise fail("E0506", f"two outputs are called `{name}`", span, help="choose another name")

@@ -117,8 +117,7 @@ class Builder:
         return tree.Output(_whole(children), children[1].text, children[1].span)
 
     def aux(self, children: list[Any]) -> tree.Aux:
-        _, name, body = children
-        return tree.Aux(_whole(children), name.text, name.span, body)
+        return tree.Aux(_whole(children), self.element(children[1:]))
 
     def expect(self, children: list[Any]) -> tree.Expect:
         return tree.Expect(_whole(children), children[1])

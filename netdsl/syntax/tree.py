@@ -307,11 +307,9 @@ class Parameter(Tree):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Aux(Tree):
-    """`aux name body`: a side branch, an output of the training graph only."""
+    """`aux label: item`: a side branch, which is an output of the training graph only; the element has a label."""
 
-    name: str
-    name_span: Span
-    body: Body
+    element: Element
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -33,6 +33,7 @@ _MISTAKES: tuple[Callable[[Spot], Diagnostic | None], ...] = (
     control.shortcut_alone,
     names.name_reserved,
     names.name_missing,
+    names.aux_without_colon,
     names.assignment,
     control.else_if_in_one_word,
     arguments.shape_as_value,

@@ -19,7 +19,7 @@ _NAMED = {
     "INPUT": "input image: 3x224x224",
     "PARAM": "param token: 1x768",
     "OUTPUT": "output logits",
-    "AUX": "aux name { ... }",
+    "AUX": "aux name: { ... }",
     "REUSE": "reuse label",
     "FOR": "for n in [1, 2, 3] { ... }",
 }
@@ -37,7 +37,7 @@ def name_reserved(spot: Spot) -> Diagnostic | None:
 
 
 def name_missing(spot: Spot) -> Diagnostic | None:
-    """`output`, `aux { ... }`, `reuse @label`."""
+    """`output`, `aux: { ... }`, `reuse @label`."""
     keyword = spot.near(-1)
     if not (spot.wants_name and keyword.type in _NAMED):
         return None
@@ -48,6 +48,22 @@ def name_missing(spot: Spot) -> Diagnostic | None:
             f"`{keyword.text}` takes a label without `@`", f"write `{keyword.text} {spot.token.text[1:]}`"
         )
     return spot.error(f"`{keyword.text}` needs a name, found {spot.found}", f"it looks like `{_NAMED[keyword.type]}`")
+
+
+def aux_without_colon(spot: Spot) -> Diagnostic | None:
+    """`aux side { dense 10 }`, whose bracket is read as that of a computed label."""
+    outside = spot.opener or 0
+    computed = spot.tokens[outside - 1].end == spot.tokens[outside].start
+    head = [*spot.tokens[max(outside - 2, 0) : outside]] if not computed else []
+    words = head if head and head[0].type == "AUX" else spot.statement
+    if len(words) < 2 or words[0].type != "AUX":
+        return None
+    remedy = f"write `aux {words[1].text}: {{ ... }}`"
+    if all(token.type != "COLON" for token in words):
+        return spot.error(f"`aux {words[1].text}` needs a colon", remedy, words[1].span)
+    if spot.types(0, "_ARROW"):
+        return spot.error(f"`aux {words[1].text}` is one layer, block or group", f"{remedy} around the chain")
+    return None
 
 
 def assignment(spot: Spot) -> Diagnostic | None:
