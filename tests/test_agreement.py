@@ -40,7 +40,7 @@ NETS = {
     "doubles": "input x: 6 float64\ndense 4 -> bn -> relu -> softmax",
     "whole numbers": "input x: [4] int64\nadd { identity ; identity }",
     "tokens": "input t: [T] int64\nreshape [T, 1] -> reshape [T] -> embedding 7 4 -> dense 3",
-    "auxiliary heads": "input x: 4\ndense 4 -> relu\naux side { dense 2 }\ndense 3",
+    "auxiliary heads": "input x: 4\ndense 4 -> relu\naux side: { dense 2 }\ndense 3",
     "shared weights": "input x: 4\nfirst: dense 4\nrelu\nreuse first",
 }
 

@@ -1,7 +1,8 @@
 """Hostile input: refused at once and in little memory, by an error with a place that fits on a screen.
 
 What a process used is counted by its parent, a small Python that does nothing else: the peak memory of a process
-counts from its parent's at the time of the fork. Time is that of the processor, so that a busy machine does not matter.
+counts from its parent's at the time of the fork. Time is that of the processor, so that a busy machine does not matter,
+and it is held to that of a large net without a fault, so that a slow one does not, either.
 """
 
 from __future__ import annotations
@@ -11,10 +12,13 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from statistics import median
 
 import pytest
 
-MOST_SECONDS = 2.0
+LARGE = "net large {\ninput x: 8x8x8\nrepeat 10000 { conv 8 k3 p1 -> relu }\n}\n"
+MOST_TIMES = 2.25
+"""As many times as the check of `LARGE`: two seconds where that takes nine tenths of one."""
 MOST_MEGABYTES = 500
 MOST_LINES = 40
 MOST_ERRORS = 20
@@ -42,7 +46,16 @@ def measured(directory, *arguments):
     return code, output.read_text(errors="replace"), seconds, megabytes
 
 
-def refused(directory, file):
+@pytest.fixture(scope="module")
+def most_seconds(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("large")
+    (directory / "large.net").write_text(LARGE)
+    found = [measured(directory, "check", "large.net") for _ in range(3)]
+    assert [code for code, *_ in found] == [0, 0, 0]
+    return MOST_TIMES * median(seconds for _, _, seconds, _ in found)
+
+
+def refused(directory, file, most_seconds):
     """The output of `netdsl check`, which refuses a file within the limits."""
     code, output, seconds, megabytes = measured(directory, "check", file)
     if "HOSTILE_FIGURES" in os.environ:  # a file that collects them
@@ -56,7 +69,7 @@ def refused(directory, file):
     assert max(error.count("\n") for error in output.split("\n\n")) <= MOST_LINES, shown
     assert output.count("error[E") <= MOST_ERRORS, shown
     assert len(output) <= MOST_CHARACTERS
-    assert seconds <= MOST_SECONDS, shown
+    assert seconds <= most_seconds, shown
     assert megabytes <= MOST_MEGABYTES, shown
     return output
 
@@ -226,6 +239,6 @@ TEXTS = {
 
 
 @pytest.mark.parametrize("name", TEXTS)
-def test_texts(name, tmp_path):
+def test_texts(name, tmp_path, most_seconds):
     (tmp_path / "hostile.net").write_text(TEXTS[name])
-    refused(tmp_path, "hostile.net")
+    refused(tmp_path, "hostile.net", most_seconds)
