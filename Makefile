@@ -11,6 +11,7 @@ demo: .venv/cpu
 	$(BIN)/netdsl run lenet5.onnx docs/digit.png
 
 test: .venv/dev
+	$(BIN)/python -m compileall -q netdsl  # the tests start hundreds of processes, also where Python may write no bytecode
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(BIN)/pytest -n auto

@@ -21,7 +21,7 @@ from netdsl.backends import onnx_file
 from netdsl.backends.onnx import lower
 from netdsl.backends.onnx_file import assemble, write
 from netdsl.diagnostics import NetdslError
-from netdsl.files import whole_file
+from netdsl.files import PIECE, whole_file, write_pieces
 from netdsl.ir.graph import Graph, Scope
 from netdsl.ir.params import Init, Param, ParamSpec
 from netdsl.ir.types import DType
@@ -312,3 +312,15 @@ def test_files_have_the_usual_permissions(tmp_path: Path) -> None:
     (tmp_path / "other").touch()
     write(lower(small()), tmp_path / "model.onnx", trained)
     assert (tmp_path / "model.onnx").stat().st_mode == (tmp_path / "other").stat().st_mode
+
+
+@pytest.mark.parametrize("advised", [True, False])
+def test_pieces_end_up_whole_and_in_order(advised: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not advised:  # as where the system takes no advice
+        monkeypatch.delattr(os, "posix_fadvise")
+    data = np.random.default_rng(0).bytes(3 * PIECE + 17)
+    with whole_file(tmp_path / "file") as file:
+        file.write(b"head")
+        write_pieces(file, memoryview(data))
+        file.write(b"tail")
+    assert (tmp_path / "file").read_bytes() == b"head" + data + b"tail"
