@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +16,7 @@ from netdsl.weights import CHUNK, Initializer
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Mapping
+    from concurrent.futures import Future
 
     from netdsl.checkpoints.comparison import Fit
     from netdsl.ir.graph import Graph
@@ -68,7 +70,9 @@ class CheckpointWeights:
     def __init__(self, found: Fit, initial: Callable[[Param], Array]) -> None:
         self.fit, self._initial = found, initial
         self._kept = {param.name for param in found.missing} | {param.name for param, _ in found.wrong}
-        self._not_finite: dict[str, None] = {}
+        self._not_finite: list[str] = []
+        self._pool = ThreadPoolExecutor(1)  # numpy and files release the lock, so that looking and writing go together
+        self._looked_at: tuple[str, Future[bool]] | None = None
 
     def __call__(self, param: Param) -> Array:
         """The values of a parameter that is not derived."""
@@ -77,19 +81,28 @@ class CheckpointWeights:
         dtype = "float32" if param.spec.dtype is DType.BFLOAT16 else param.spec.dtype.value
         with np.errstate(over="ignore", invalid="ignore"):  # what becomes infinite is told below
             array = self.fit.fitting[param.name].read().astype(dtype, copy=False)
-        if not _finite(array):
-            self._not_finite[param.name] = None
+        self._settle()
+        self._looked_at = param.name, self._pool.submit(_finite, array)
         return array
+
+    def _settle(self) -> None:
+        """Wait until the last array has been looked at, so that no more than one is held for that."""
+        if self._looked_at is not None:
+            name, finite = self._looked_at
+            if not finite.result() and name not in self._not_finite:
+                self._not_finite.append(name)
+            self._looked_at = None
 
     @property
     def warnings(self) -> tuple[Diagnostic, ...]:
         """What is suspicious: W0109 from the start, W0108 for what was found in the arrays read so far."""
+        self._settle()
         path = self.fit.checkpoint.path
         found = () if self.fit.whole else (self.fit.as_warning(),)
         if not self._not_finite:
             return found
         message = f"`{path}` gives {count(len(self._not_finite), 'parameter')} values that are NaN or infinite"
-        note = listed("not finite", list(self._not_finite))
+        note = listed("not finite", self._not_finite)
         return (*found, Diagnostic("W0108", message, notes=(note,), help="train again from an earlier checkpoint"))
 
 
