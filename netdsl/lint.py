@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import fields, is_dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from netdsl.diagnostics import Diagnostic
@@ -13,7 +13,7 @@ from netdsl.show import show
 from netdsl.syntax import tree
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from netdsl.ir.graph import Graph, Node
     from netdsl.ir.types import TensorType
@@ -119,50 +119,54 @@ def _warning(code: str, message: str, node: Node, remedy: str) -> Diagnostic:
     return Diagnostic(code, message, node.span, help=remedy, stack=node.scope.stack())
 
 
-def _unused(file: tree.File) -> Iterator[Diagnostic]:
-    """Parameters and `let` names that nothing in their body reads."""
-    for declaration in file.declarations:
-        if not isinstance(declaration, tree.BlockDeclaration):
-            continue
-        names = set(_names(declaration))
-        for parameter in declaration.parameters:
-            if parameter.name not in names:
-                yield Diagnostic(
-                    "W0106",
-                    f"the parameter `{parameter.name}` is never used",
-                    parameter.span,
-                    help="use it, or drop it and the arguments given for it",
-                )
-        for target in sorted(_let_names(declaration), key=lambda name: name.span.start):
-            if target.id not in names and target.id != "_":
-                yield Diagnostic("W0106", f"`{target.id}` is never used", target.span, help="drop it, or call it `_`")
+@lru_cache(maxsize=1)
+def _unused(file: tree.File) -> tuple[Diagnostic, ...]:
+    """Parameters and `let` names that nothing in their body reads; a file's nets ask for them one after the other."""
+    return tuple(
+        diagnostic
+        for declaration in file.declarations
+        if isinstance(declaration, tree.BlockDeclaration)
+        for diagnostic in _unused_in(declaration)
+    )
 
 
-def _walk(item: Any) -> Iterator[tree.Tree]:
-    """All nodes of a tree."""
-    stack = [item]
-    while stack:
-        here = stack.pop()
-        if isinstance(here, tuple):
-            stack.extend(here)
-        elif isinstance(here, tree.Tree) and is_dataclass(here):
-            yield here
-            stack.extend(getattr(here, f.name) for f in fields(here) if f.name != "span")
+def _unused_in(declaration: tree.BlockDeclaration) -> Iterator[Diagnostic]:
+    items = list(_walk(declaration))
+    names = set(_names(items))
+    for parameter in declaration.parameters:
+        if parameter.name not in names:
+            yield Diagnostic(
+                "W0106",
+                f"the parameter `{parameter.name}` is never used",
+                parameter.span,
+                help="use it, or drop it and the arguments given for it",
+            )
+    targets = (target for item in items if isinstance(item, tree.Let) for target in item.targets)
+    for target in sorted(targets, key=lambda name: name.span.start):
+        if target.id not in names and target.id != "_":
+            yield Diagnostic("W0106", f"`{target.id}` is never used", target.span, help="drop it, or call it `_`")
 
 
-def _let_names(declaration: tree.BlockDeclaration) -> Iterator[tree.Name]:
-    for item in _walk(declaration.body):
-        if isinstance(item, tree.Let):
-            yield from item.targets
-
-
-def _names(declaration: tree.BlockDeclaration) -> Iterator[str]:
+def _names(items: Sequence[tree.Tree]) -> Iterator[str]:
     """Every name that is read, as a value, as a layer or as a tensor; targets of `let` and `for` are not."""
-    targets = {id(t) for item in _walk(declaration) if isinstance(item, tree.Let | tree.For) for t in item.targets}
-    for item in _walk(declaration):
+    targets = {id(target) for item in items if isinstance(item, tree.Let | tree.For) for target in item.targets}
+    for item in items:
         if isinstance(item, tree.Name) and id(item) not in targets:
             yield item.id
         elif isinstance(item, tree.Call):
             yield item.name
         elif isinstance(item, tree.Reference):
             yield item.parts[0].name
+
+
+def _walk(item: tree.Tree) -> Iterator[tree.Tree]:
+    """All nodes of a tree."""
+    stack: list[Any] = [item]
+    while stack:
+        here = stack.pop()
+        if isinstance(here, tuple):
+            stack.extend(here)
+        elif isinstance(here, tree.Tree):
+            yield here
+            names: Any = here.__match_args__  # those of its class; the first is the span
+            stack.extend(getattr(here, name) for name in names[1:])
