@@ -187,7 +187,7 @@ def test_a_folder_holds_one_run_and_resume_needs_one():
 
 
 @pytest.mark.parametrize("name", ["run.json", "last.ckpt"])
-@pytest.mark.parametrize("content", ["", "{}", "cut", None])
+@pytest.mark.parametrize("content", ["", "{}", '{"recipe": [], "graph": ""}', "cut", None])
 def test_a_run_whose_files_are_broken_is_not_resumed(name, content):
     small("a", "--set", "train.epochs=1")
     file = Path("a", name)

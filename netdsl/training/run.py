@@ -211,9 +211,9 @@ def _known(folder: Path) -> dict[str, Any]:
     """What the run in a folder was asked to do, if its files can be read."""
     try:
         known: dict[str, Any] = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
-        known["recipe"], known["graph"]
+        known["recipe"].items(), known["graph"]
         torch.load(folder / LAST, weights_only=True, mmap=True)
-    except (OSError, ValueError, KeyError, TypeError, EOFError, RuntimeError, UnpicklingError) as error:
+    except (OSError, ValueError, KeyError, AttributeError, TypeError, EOFError, RuntimeError, UnpicklingError) as error:
         reason = str(error).partition("\n")[0]
         raise fail(
             "E1102", f"the files of the run in `{folder}` are broken: {reason}", help="begin anew in another folder"
