@@ -45,25 +45,29 @@ class Kind:
 
 def integer(value: object, least: int | None = None) -> int:
     """A whole number not less than `least`."""
-    if isinstance(value, Fraction):
-        text = show(value)
-        message = f"a whole number is due, not {text}" + (f" = {float(value):g}" if "/" in text else "")
-        raise ArgumentError(
-            "E0307", message, "round it: `round(...)`, `floor(...)`, `ceil(...)`, or `//` in the place of `/`"
-        )
-    if isinstance(value, float):
-        message = f"a whole number is due, not {value!r}, which is not exact"
-        raise ArgumentError("E0307", message, "round it: `round(...)`, `floor(...)` or `ceil(...)`")
-    if isinstance(value, Symbolic):
-        raise ArgumentError("E0412", f"a known number is due, not `{value}`", "fix the size in the `input`")
-    if isinstance(value, bool) or not isinstance(value, int):
-        remedy = f"write `{value}`, without quotes" if isinstance(value, str) and value.isdecimal() else None
-        raise ArgumentError("E0305", f"a whole number is due, not {describe(value)}", remedy)
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise _no_integer(value)
     if least is not None and value < least:
         raise ArgumentError("E0306", f"a number of at least {least} is due, not {value}")
     if abs(value) > LARGEST:
         raise ArgumentError("E0703", f"{value} is larger than any size can be ({LARGEST})")
     return value
+
+
+def _no_integer(value: object) -> ArgumentError:
+    if isinstance(value, Fraction):
+        text = show(value)
+        message = f"a whole number is due, not {text}" + (f" = {float(value):g}" if "/" in text else "")
+        return ArgumentError(
+            "E0307", message, "round it: `round(...)`, `floor(...)`, `ceil(...)`, or `//` in the place of `/`"
+        )
+    if isinstance(value, float):
+        message = f"a whole number is due, not {value!r}, which is not exact"
+        return ArgumentError("E0307", message, "round it: `round(...)`, `floor(...)` or `ceil(...)`")
+    if isinstance(value, Symbolic):
+        return ArgumentError("E0412", f"a known number is due, not `{value}`", "fix the size in the `input`")
+    remedy = f"write `{value}`, without quotes" if isinstance(value, str) and value.isdecimal() else None
+    return ArgumentError("E0305", f"a whole number is due, not {describe(value)}", remedy)
 
 
 def real(value: object, least: float | None = None, most: float | None = None) -> float:

@@ -7,7 +7,7 @@ nothing of sources, spans or names. An error it raises names the argument at fau
 from __future__ import annotations
 
 from dataclasses import MISSING, dataclass, fields
-from functools import cache
+from functools import cache, lru_cache
 from math import isqrt
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 
@@ -157,6 +157,10 @@ class Layer:
         """Parameters by role, in the order of PyTorch's `state_dict`."""
         return {}
 
+    def inferred(self, *inputs: TensorType) -> tuple[TensorType, Mapping[str, ParamSpec]]:
+        """What `infer` and `params` give; computed once for all equal layers, since nets repeat themselves."""
+        return _inferred(self, *inputs)
+
     def macs(self, output: TensorType, *inputs: TensorType) -> Dim:  # noqa: ARG002 - part of the protocol
         """Multiply-accumulates for one sample. Only layers with weight matrices have any, as in the literature."""
         return 0
@@ -181,6 +185,11 @@ class Layer:
     def arguments(self) -> dict[str, Any]:
         """The fields by name."""
         return {f.name: getattr(self, f.name) for f in fields(self)}
+
+
+@lru_cache(maxsize=1 << 14)
+def _inferred(layer: Layer, *inputs: TensorType) -> tuple[TensorType, Mapping[str, ParamSpec]]:
+    return layer.infer(*inputs), layer.params(*inputs)
 
 
 L = TypeVar("L", bound=type[Layer])

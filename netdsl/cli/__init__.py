@@ -5,7 +5,6 @@ Exit codes: 0 all is well, 1 bad input, 2 wrong usage, 70 an error of netdsl its
 
 from __future__ import annotations
 
-import atexit
 import gc
 import os
 import sys
@@ -80,10 +79,10 @@ class Program(click.Group):
         if not standalone_mode:
             return run()
         gc.disable()  # looking for garbage takes a fifth of the time of compiling a large net
-        atexit.register(gc.freeze)  # and at the end a tenth of that of a short command
         try:
             code = _guarded(run)
         finally:
+            gc.freeze()  # and of the end of a short command another tenth
             gc.enable()
         sys.exit(code)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import operator
 from fractions import Fraction
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from netdsl.arguments import describe
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 LARGEST_NUMBER = 2**63
 
 
+@lru_cache(maxsize=256)
 def exact(value: float) -> Value:
     """The number that a decimal says: 0.1 is a tenth. As a float it is again the one it was."""
     return _plain(Fraction(repr(value))) if math.isfinite(value) else value
@@ -37,13 +39,11 @@ def checked(value: Value, span: Span) -> Value:
         raise fail("E0703", "the result is too large for a number", span)
     if abs(value) > LARGEST_NUMBER:
         raise _too_large(span)
-    return _plain(value)
+    return _plain(value) if isinstance(value, Fraction) else value
 
 
-def _plain(value: Value) -> Value:
+def _plain(value: Fraction) -> Value:
     """A fraction that is whole becomes an `int`, and one that takes more than 63 bits the float nearest to it."""
-    if not isinstance(value, Fraction):
-        return value
     if value.denominator == 1:
         return value.numerator
     return value if max(abs(value.numerator), value.denominator) <= LARGEST_NUMBER else float(value)
@@ -59,6 +59,8 @@ def is_number(value: object) -> bool:
 
 
 def _quotient(left: Any, right: Any) -> Any:
+    if isinstance(left, int) and isinstance(right, int):
+        return Fraction(left, right)
     return left / right if isinstance(left, float) or isinstance(right, float) else Fraction(left) / Fraction(right)
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cache
-from typing import TYPE_CHECKING, Any
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from netdsl.arguments import ArgumentError
 from netdsl.diagnostics import Diagnostic, NetdslError, fail
@@ -22,41 +21,40 @@ if TYPE_CHECKING:
     from netdsl.source import Span
 
 
-@dataclass(frozen=True, slots=True)
-class Bound:
+class Bound(NamedTuple):
     """A value given to an argument, and where it was given."""
 
     value: Value
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Formal:
+class Formal(NamedTuple):
     """A parameter that a call may fill. `kind` is None for a block's, which take any value."""
 
     name: str
     kind: Kind | None
-    required: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Callee:
+class Callee(NamedTuple):
     """What takes arguments: a layer, a word of a recipe, a block or a net, under the name it was called by."""
 
     name: str
     formals: tuple[Formal, ...]
+    required: tuple[str, ...]
     net: bool = False
 
     @staticmethod
     def of_dataclass(name: str, cls: type) -> Callee:
         """A layer, or a word of a recipe."""
-        return Callee(name, _formals(cls))
+        return Callee(name, *_formals(cls))
 
     @staticmethod
+    @lru_cache(maxsize=256)
     def of_declaration(name: str, declaration: tree.BlockDeclaration) -> Callee:
         """A block or a net."""
-        formals = tuple(Formal(p.name, None, p.default is None) for p in declaration.parameters)
-        return Callee(name, formals, declaration.net)
+        formals = tuple(Formal(p.name, None) for p in declaration.parameters)
+        required = tuple(p.name for p in declaration.parameters if p.default is None)
+        return Callee(name, formals, required, declaration.net)
 
     @staticmethod
     def of_target(name: str, target: BlockDefinition | type[Layer]) -> Callee:
@@ -69,9 +67,18 @@ class Callee:
         """The signature in one line; optional arguments in brackets."""
         if not self.formals:
             return f"`{self.name}` takes no arguments"
-        words = [f.name if f.required else f"[{f.name}]" for f in self.formals]
+        words = [f.name if f.name in self.required else f"[{f.name}]" for f in self.formals]
         call = f"{self.name}({', '.join(words)})" if self.net else " ".join([self.name, *words])
         return f"it is called as `{call}`"
+
+    def formal(self, name: str, span: Span) -> Formal:
+        """The parameter of that name, or the error that there is none (E0301)."""
+        for formal in self.formals:
+            if formal.name == name:
+                return formal
+        known = [formal.name for formal in self.formals]
+        remedy = suggestion(name, known, ARGUMENTS_ELSEWHERE) or self.usage()
+        raise fail("E0301", f"`{self.name}` has no argument `{name}`", span, help=remedy)
 
     def what(self, formal: Formal) -> str:
         """What messages call one of the parameters."""
@@ -79,8 +86,9 @@ class Callee:
 
 
 @cache
-def _formals(cls: type) -> tuple[Formal, ...]:
-    return tuple(Formal(field.name, field.kind, field.required) for field in signature(cls))
+def _formals(cls: type) -> tuple[tuple[Formal, ...], tuple[str, ...]]:
+    fields = signature(cls)
+    return tuple(Formal(f.name, f.kind) for f in fields), tuple(f.name for f in fields if f.required)
 
 
 def match(callee: Callee, arguments: Sequence[tree.Argument], evaluator: Evaluator) -> dict[str, Bound]:
@@ -90,7 +98,6 @@ def match(callee: Callee, arguments: Sequence[tree.Argument], evaluator: Evaluat
         NetdslError: every argument that is unknown, given twice, one too many or of the wrong kind, at once.
     """
     formals = callee.formals
-    by_name = {formal.name: formal for formal in formals}
     bound: dict[str, Bound] = {}
     errors: list[Diagnostic] = []
     position = 0
@@ -103,15 +110,8 @@ def match(callee: Callee, arguments: Sequence[tree.Argument], evaluator: Evaluat
                 if position > len(formals):
                     raise _too_many(callee, argument.span)
                 formal = formals[position - 1]
-            elif argument.key in by_name:
-                formal = by_name[argument.key]
             else:
-                raise fail(
-                    "E0301",
-                    f"`{callee.name}` has no argument `{argument.key}`",
-                    argument.span,
-                    help=suggestion(argument.key, by_name, ARGUMENTS_ELSEWHERE) or callee.usage(),
-                )
+                formal = callee.formal(argument.key, argument.span)
             if formal.name in bound:
                 raise fail(
                     "E0304",
@@ -119,8 +119,7 @@ def match(callee: Callee, arguments: Sequence[tree.Argument], evaluator: Evaluat
                     argument.span,
                     notes=(f"the first stands at {bound[formal.name].span.place}",),
                 )
-            value = _value(callee.what(formal), formal, argument, evaluator)
-            bound[formal.name] = Bound(value, argument.value.span)
+            bound[formal.name] = Bound(_value(callee, formal, argument, evaluator), argument.value.span)
         except NetdslError as error:
             errors += error.diagnostics
     if errors:
@@ -130,7 +129,7 @@ def match(callee: Callee, arguments: Sequence[tree.Argument], evaluator: Evaluat
 
 def require(callee: Callee, given: Mapping[str, Any], span: Span | None) -> None:
     """Refuse a call in which a required argument is missing."""
-    missing = [formal.name for formal in callee.formals if formal.required and formal.name not in given]
+    missing = [name for name in callee.required if name not in given]
     if missing:
         names = " and ".join(f"`{m}`" for m in missing)
         raise fail("E0302", f"`{callee.name}` needs {names}", span, help=callee.usage())
@@ -144,21 +143,28 @@ def _too_many(callee: Callee, span: Span) -> NetdslError:
     return fail("E0303", f"`{callee.name}` takes at most {count}", span, help=callee.usage())
 
 
-def _value(what: str, formal: Formal, argument: tree.Argument, evaluator: Evaluator) -> Value:
-    """The value of an argument, which messages call `what`."""
-    expression = argument.value
-    words = formal.kind.words if formal.kind is not None else ()
-    if isinstance(expression, tree.Name) and evaluator.environment.find(expression.id) is None:
-        if expression.id in words:  # also where a layer has that name: `gelu approx=tanh`
-            return expression.id
-        if words and evaluator.find(expression.id) is None:
-            raise _unknown_word(what, expression, words, evaluator)
-    if formal.kind is None and isinstance(expression, tree.Name) and evaluator.find(expression.id) is None:
-        raise evaluator.unknown(expression, callables=True)
+def _value(callee: Callee, formal: Formal, argument: tree.Argument, evaluator: Evaluator) -> Value:
+    """The value of an argument."""
+    expression, kind = argument.value, formal.kind
+    if isinstance(expression, tree.Name):
+        words = kind.words if kind is not None else ()
+        if evaluator.environment.find(expression.id) is None:
+            if expression.id in words:  # also where a layer has that name: `gelu approx=tanh`
+                return expression.id
+            if words and evaluator.find(expression.id) is None:
+                raise _unknown_word(callee.what(formal), expression, words, evaluator)
+        if kind is None and evaluator.find(expression.id) is None:
+            raise evaluator.unknown(expression, callables=True)
     value = evaluator.evaluate(expression)
-    if formal.kind is None or isinstance(value, Unknown):
+    if kind is None or isinstance(value, Unknown):
         return value
-    return _converted(what, formal.kind, value, expression.span)
+    if isinstance(value, tuple) and any(isinstance(item, BlockValue | LayerValue) for item in value):
+        raise fail("E0305", f"{callee.what(formal)}: {kind.name} is due, not a list of names", expression.span)
+    try:
+        return kind.convert(value)
+    except ArgumentError as error:
+        message = f"{callee.what(formal)}: {error.message}"
+        raise fail(error.code, message, expression.span, help=error.help) from None
 
 
 def _unknown_word(what: str, name: tree.Name, words: tuple[str, ...], evaluator: Evaluator) -> NetdslError:
@@ -170,17 +176,8 @@ def _unknown_word(what: str, name: tree.Name, words: tuple[str, ...], evaluator:
     )
 
 
-def _converted(what: str, kind: Kind, value: Value, span: Span) -> Any:
-    if isinstance(value, tuple) and any(isinstance(item, BlockValue | LayerValue) for item in value):
-        raise fail("E0305", f"{what}: {kind.name} is due, not a list of names", span)
-    try:
-        return kind.convert(value)
-    except ArgumentError as error:
-        raise fail(error.code, f"{what}: {error.message}", span, help=error.help) from None
-
-
 def make_layer(layer: type[Layer], bound: Mapping[str, Bound], span: Span) -> Layer | Unknown:
     """The layer with its fields filled; `UNKNOWN` if a value is."""
     require(Callee.of_dataclass(layer.kind, layer), bound, span)
     values = {name: argument.value for name, argument in bound.items()}
-    return UNKNOWN if any(value is UNKNOWN for value in values.values()) else layer(**values)
+    return UNKNOWN if UNKNOWN in values.values() else layer(**values)

@@ -86,7 +86,7 @@ class BodyElaborator(Elaboration):
 
     def _aux(self, place: Place, aux: tree.Aux, current: Tensor) -> None:
         element = aux.element
-        label = self._label(place, element.label, current)
+        label = self._label(place, element.label, current) if element.label is not None else None
         tensor = self._element(place, element, current, aside=True)
         if element.label is not None and label is not None:
             statements.check_output_name(self, label, element.label.span)
@@ -130,7 +130,8 @@ class BodyElaborator(Elaboration):
 
     def _element(self, place: Place, element: tree.Element, current: Tensor, *, aside: bool = False) -> Tensor:
         """Carry out an element; one that stands aside has no number among the members of its scope."""
-        item, label = element.item, self._label(place, element.label, current)
+        item = element.item
+        label = self._label(place, element.label, current) if element.label is not None else None
         if label is None and not isinstance(item, tree.Call | tree.Reuse):
             return self._unnamed(place, item, current)
         span = element.label.span if element.label is not None else item.span
@@ -146,9 +147,9 @@ class BodyElaborator(Elaboration):
             raise
         return member.output
 
-    def _label(self, place: Place, label: tree.Label | None, current: Tensor) -> str | None:
+    def _label(self, place: Place, label: tree.Label, current: Tensor) -> str | None:
         """The label of an element; none where an earlier error hides what it is."""
-        name = self.indexed(place, label.name, label.index, current) if label is not None else None
+        name = self.indexed(place, label.name, label.index, current)
         return None if isinstance(name, Unknown) else name
 
     def _unnamed(self, place: Place, item: tree.Item, current: Tensor) -> Tensor:
@@ -210,12 +211,14 @@ class BodyElaborator(Elaboration):
     # -------------------------------------------------------------------------------------------- calls
 
     def _call(self, place: Place, call: tree.Call, member: Member, spot: Spot, current: Tensor) -> Node | Unknown:
-        if isinstance(place.environment.find(call.name), Unknown):
-            return UNKNOWN
         self.errors.spend(place.names.scope, CALL, call.span)
         target = target_of(place, call.name, call.name_span)
-        given = match(Callee.of_target(call.name, target), call.arguments, self.evaluator(place, current))
-        bound = {**place.defaults.get(target, {}), **given}
+        if isinstance(target, Unknown):
+            return target
+        bound = place.defaults.get(target, {})
+        if call.arguments:
+            callee = Callee.of_target(call.name, target)
+            bound = {**bound, **match(callee, call.arguments, self.evaluator(place, current))}
         if isinstance(target, type):
             layer = make_layer(target, bound, call.span)
             node = need(current, call.span)

@@ -10,7 +10,7 @@ from netdsl.elaborate.binding import Callee, match, require
 from netdsl.elaborate.errors import CALL
 from netdsl.elaborate.place import Place, Tensor
 from netdsl.elaborate.suggestions import LAYERS_ELSEWHERE, suggestion
-from netdsl.elaborate.values import BlockValue, LayerValue, TensorValue, Value
+from netdsl.elaborate.values import BlockValue, LayerValue, TensorValue, Unknown, Value
 from netdsl.layer import LAYERS, Layer
 from netdsl.syntax import tree
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from netdsl.elaborate.elaboration import Elaboration
     from netdsl.elaborate.names import Names
+    from netdsl.elaborate.place import Defaults
     from netdsl.elaborate.program import BlockDefinition
     from netdsl.source import Span
 
@@ -26,7 +27,7 @@ MADE_BY_STATEMENTS = ("input", "param")
 """Layers that no call makes."""
 
 
-def target_of(place: Place, name: str, span: Span) -> BlockDefinition | type[Layer]:
+def target_of(place: Place, name: str, span: Span) -> BlockDefinition | type[Layer] | Unknown:
     """The block or layer that a name calls at a place, also through a parameter.
 
     Raises:
@@ -37,6 +38,8 @@ def target_of(place: Place, name: str, span: Span) -> BlockDefinition | type[Lay
         return value.definition
     if isinstance(value, LayerValue):
         return value.layer
+    if isinstance(value, Unknown):
+        return value
     if isinstance(value, TensorValue):
         raise fail("E0201", f"`{name}` holds a tensor", span, help=f"write `@{name}`")
     if name in place.module.blocks:
@@ -79,9 +82,25 @@ def set_default(elaboration: Elaboration, place: Place, statement: tree.Default)
     """`default conv bias=no`: remember the arguments for what follows here."""
     elaboration.errors.spend(place.names.scope, CALL, statement.span)
     target = target_of(place, statement.name, statement.name_span)
+    if isinstance(target, Unknown):
+        return
     callee = Callee.of_target(statement.name, target)
     bound = match(callee, statement.arguments, elaboration.evaluator(place, None))
     place.defaults[target] = {**place.defaults.get(target, {}), **bound}
+
+
+def _file_defaults(elaboration: Elaboration, target: BlockDefinition, names: Names) -> Defaults:
+    """The defaults of a file that are in force where it defines a block: the same for every call."""
+    key = (target.module, target.defaults)
+    if key not in elaboration.file_defaults:
+        place = Place(target.module, target.module.environment, names, {}, 0)
+        for default in target.module.defaults[: target.defaults]:
+            try:
+                set_default(elaboration, place, default)
+            except NetdslError as error:
+                elaboration.errors.report(error, names.scope)
+        elaboration.file_defaults[key] = place.defaults
+    return elaboration.file_defaults[key]
 
 
 def block_place(
@@ -99,12 +118,8 @@ def block_place(
     """
     declaration = target.declaration
     require(Callee.of_declaration(declaration.name, declaration), values, span)
-    file_level = Place(target.module, target.module.environment, names, {}, depth)
-    for default in target.module.defaults[: target.defaults]:
-        try:
-            set_default(elaboration, file_level, default)
-        except NetdslError as error:
-            elaboration.errors.report(error, names.scope)
+    defaults = _file_defaults(elaboration, target, names)
+    file_level = Place(target.module, target.module.environment, names, defaults, depth)
     place = elaboration.deeper(file_level.inner(names, values), span)
     for parameter in declaration.parameters:
         if parameter.default is not None and parameter.name not in values:

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from netdsl.elaborate.binding import Bound
     from netdsl.elaborate.names import Member
     from netdsl.elaborate.nodes import Spot
-    from netdsl.elaborate.place import Place, Tensor
+    from netdsl.elaborate.place import Defaults, Place, Tensor
+    from netdsl.elaborate.program import Module
     from netdsl.ir.graph import Node
     from netdsl.layer import Layer
     from netdsl.source import Span
@@ -35,6 +36,8 @@ class Elaboration:
         self.nodes = Nodes()
         self.outputs: dict[str, Node | Unknown] = {}
         self.aux: dict[str, Node | Unknown] = {}
+        self.file_defaults: dict[tuple[Module, int], Defaults] = {}
+        """The first so many defaults of a file."""
 
     def evaluator(self, place: Place, current: Tensor) -> Evaluator:
         """What evaluates expressions here."""

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from netdsl.ir.graph import Node
     from netdsl.source import Span
 
+NUMBERS = (int, float, Fraction)
 IN_ATTRIBUTES = ("channels", "height", "width", "depth", "length", "shape", "rank", "elements")
 
 
@@ -55,10 +56,11 @@ class Evaluator:
             value = self._dispatch(expression)
         except DimError as error:
             raise error.at(expression.span) from None
-        if isinstance(value, int | float | Fraction) and not isinstance(value, bool):
-            value = checked(value, expression.span)
         work = 1
-        if isinstance(value, tuple):
+        if isinstance(value, NUMBERS):
+            if not isinstance(value, bool):
+                value = checked(value, expression.span)
+        elif isinstance(value, tuple):
             try:
                 work += extent(value) // 8
             except TooLong as error:

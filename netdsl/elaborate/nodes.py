@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from netdsl.diagnostics import NetdslError, fail
 from netdsl.ir.dim import DimError, lower_bound
@@ -31,8 +30,7 @@ MOST_NOTES = 8
 TOO_LARGE = "is a size too large, or a `flatten` too early?"
 
 
-@dataclass(frozen=True, slots=True)
-class Spot:
+class Spot(NamedTuple):
     """Where a new member goes: its name in a scope, and the path its parameters carry."""
 
     names: Names
@@ -90,7 +88,7 @@ class Nodes:
         """
         try:
             node = Node(spot.names.join(spot.name), layer, inputs, spot.names.scope, span)
-            specs = layer.params(*node.input_types)
+            _, specs = layer.inferred(*node.input_types)
             elements = lower_bound(node.type.elements)
         except LayerError as error:
             raise _located(error, span, bound, inputs, roles) from None

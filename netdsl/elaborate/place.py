@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 Tensor: TypeAlias = Node | Unknown | None
 """The current tensor: None before any input, `UNKNOWN` after an error."""
 
+Defaults: TypeAlias = "dict[BlockDefinition | type[Layer], dict[str, Bound]]"
+"""Evaluated `default` arguments by layer or block, also where a parameter holds it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -30,14 +33,14 @@ class Place:
         module: the file, whose blocks can be called.
         environment: parameters, `let` names and loop variables.
         names: the scope that new members enter.
-        defaults: evaluated `default` arguments by layer or block, also where a parameter holds it.
+        defaults: the arguments that calls have unless they are given others.
         depth: how many bodies deep this is.
     """
 
     module: Module
     environment: Environment
     names: Names
-    defaults: dict[BlockDefinition | type[Layer], dict[str, Bound]]
+    defaults: Defaults
     depth: int
 
     def inner(self, names: Names, values: Mapping[str, Value] | None = None) -> Place:

@@ -72,12 +72,12 @@ class Node:
     type: TensorType = field(init=False)
 
     def __post_init__(self) -> None:
-        self.type = self.layer.infer(*self.input_types)
+        self.type, _ = self.layer.inferred(*self.input_types)
 
     @property
     def input_types(self) -> tuple[TensorType, ...]:
         """The types of the inputs."""
-        return tuple(node.type for node in self.inputs)
+        return tuple([node.type for node in self.inputs])
 
     def __repr__(self) -> str:
         return f"<{self.name}: {self.layer.kind} -> {self.type}>"
