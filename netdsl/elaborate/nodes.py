@@ -88,7 +88,6 @@ class Nodes:
         """
         try:
             node = Node(spot.names.join(spot.name), layer, inputs, spot.names.scope, span)
-            _, specs = layer.inferred(*node.input_types)
             elements = lower_bound(node.type.elements)
         except LayerError as error:
             raise _located(error, span, bound, inputs, roles) from None
@@ -102,7 +101,7 @@ class Nodes:
                 notes=_shapes(inputs),
                 help=TOO_LARGE,
             )
-        for role, spec in specs.items():
+        for role, spec in node.specs.items():
             node.params[role] = self._param(spot, role, spec, node)
         self.made.append(node)
         return node

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from netdsl.ir.constraint import Constraint
-    from netdsl.ir.params import Param
+    from netdsl.ir.params import Param, ParamSpec
     from netdsl.ir.types import TensorType
     from netdsl.layer import Layer
     from netdsl.source import Span
@@ -61,6 +61,7 @@ class Node:
         name: the full path, unique in the graph.
         params: the layer's parameters by role. A second application with the same weights holds the same objects.
         type: the type of the result.
+        specs: what the layer asks of its parameters, by role.
     """
 
     name: str
@@ -70,9 +71,10 @@ class Node:
     span: Span | None = None
     params: dict[str, Param] = field(default_factory=dict)
     type: TensorType = field(init=False)
+    specs: Mapping[str, ParamSpec] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        self.type, _ = self.layer.inferred(*self.input_types)
+        self.type, self.specs = self.layer.inferred(*self.input_types)
 
     @property
     def input_types(self) -> tuple[TensorType, ...]:
