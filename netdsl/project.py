@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ from netdsl.elaborate.program import BlockDefinition
 from netdsl.lint import lint
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from netdsl.diagnostics import Diagnostic
     from netdsl.elaborate.program import NetDefinition
@@ -66,6 +66,17 @@ def check_file(path: Path) -> FileReport:
             place = diagnostic.span.place if diagnostic.span else ""
             found.setdefault((diagnostic.code, diagnostic.message, place), diagnostic)
     return FileReport(tuple(graphs), len(names), tuple(found.values()))
+
+
+def check_files(paths: Sequence[Path]) -> list[FileReport]:
+    """Check files side by side; their reports come without the graphs."""
+    from netdsl.parallel import side_by_side  # noqa: PLC0415 - who checks one file needs no processes
+
+    return side_by_side(_report, paths)
+
+
+def _report(path: Path) -> FileReport:
+    return replace(check_file(path), graphs=())
 
 
 def check_spec(spec: str, arguments: Mapping[str, object] | None = None) -> FileReport:

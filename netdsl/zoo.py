@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from itertools import takewhile
+from itertools import chain, takewhile
 from typing import TYPE_CHECKING, Any
 
 from netdsl.counts import count_macs, count_params
 from netdsl.diagnostics import NetdslError
+from netdsl.parallel import side_by_side
 from netdsl.project import check_file
 from netdsl.resources import shipped
 
@@ -64,10 +65,15 @@ def entries() -> list[ZooEntry]:
     Raises:
         NetdslError: a shipped net has an error.
     """
-    reports = {path: check_file(path) for path in dict.fromkeys(shipped().values())}
-    if errors := [found for report in reports.values() for found in report.diagnostics if found.severity == "error"]:
+    files = side_by_side(_of_file, list(dict.fromkeys(shipped().values())))
+    return list(chain.from_iterable(files))
+
+
+def _of_file(path: Path) -> list[ZooEntry]:
+    report = check_file(path)
+    if errors := [found for found in report.diagnostics if found.severity == "error"]:
         raise NetdslError(errors)
-    return [_entry(path, graph) for path, report in reports.items() for graph in report.graphs]
+    return [_entry(path, graph) for graph in report.graphs]
 
 
 def _entry(path: Path, graph: Graph) -> ZooEntry:

@@ -38,11 +38,11 @@ def check(nets: tuple[str, ...], arguments: dict[str, object], allowed: frozense
 
 def _reports(net: str, arguments: dict[str, object]) -> list[FileReport]:
     from netdsl.diagnostics import NetdslError
-    from netdsl.project import FileReport, check_file, check_spec, net_files
+    from netdsl.project import FileReport, check_files, check_spec, net_files
 
     try:
         if Path(net).is_dir():
-            return [check_file(path) for path in net_files(Path(net))]
+            return check_files(net_files(Path(net)))
         return [check_spec(net, arguments)]
     except NetdslError as error:
         return [FileReport((), 0, error.diagnostics)]

@@ -1,0 +1,101 @@
+"""Many files at once: the same results as one after the other, and what goes wrong in another process."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from netdsl import parallel
+from netdsl.diagnostics import NetdslError, render
+from netdsl.parallel import FEW, side_by_side
+from netdsl.project import check_file, check_files, net_files
+
+ROOT = Path(__file__).parents[1]
+MANY = range(3 * FEW)
+
+if sys.platform != "linux":
+    pytest.skip("elsewhere files are checked one after the other", allow_module_level=True)
+
+
+@pytest.fixture(autouse=True)
+def _two_processors(monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
+
+
+def where(_):
+    time.sleep(0.01)  # long enough for the others to be given some
+    return os.getpid()
+
+
+def refuse_the_last(number):
+    return check_file(Path("there is none.net")).diagnostics[0] if number < MANY[-1] else fail(number)
+
+
+def fail(number):
+    raise NetdslError([check_file(Path(f"{number}.net")).diagnostics[0]] * 2)
+
+
+def end(number):
+    if number == MANY[-1]:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_the_work_is_spread():
+    assert len({*side_by_side(where, MANY)} - {os.getpid()}) == 2
+
+
+def test_for_few_no_process_is_started():
+    assert side_by_side(where, MANY[:FEW]) == [os.getpid()] * FEW
+
+
+def test_on_one_processor_no_process_is_started(monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0})
+    assert side_by_side(where, MANY) == [os.getpid()] * len(MANY)
+
+
+def test_where_no_process_can_be_started_the_work_is_done_all_the_same(monkeypatch):
+    def refused(*_):
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(parallel, "ProcessPoolExecutor", refused)
+    assert side_by_side(where, MANY) == [os.getpid()] * len(MANY)
+
+
+@pytest.mark.parametrize("directory", ["errors", "../nets"])
+def test_files_are_reported_on_as_one_after_the_other(directory):
+    files = net_files(ROOT / "tests" / directory)
+    assert len(files) > FEW
+    alone, together = [check_file(path) for path in files], check_files(files)
+    assert [report.nets for report in together] == [report.nets for report in alone]
+    for one, other in zip(alone, together, strict=True):
+        assert [render(found) for found in other.diagnostics] == [render(found) for found in one.diagnostics]
+        assert [found.as_json() for found in other.diagnostics] == [found.as_json() for found in one.diagnostics]
+
+
+def test_an_error_in_another_process_is_that_error():
+    with pytest.raises(NetdslError, match=f"{MANY[-1]}.net") as raised:
+        side_by_side(refuse_the_last, MANY)
+    assert [found.code for found in raised.value.diagnostics] == ["E0901", "E0901"]
+
+
+def test_a_process_that_the_system_ends_is_told():
+    with pytest.raises(MemoryError, match="the system has ended a process"):
+        side_by_side(end, MANY)
+
+
+def test_an_interrupt_ends_all(tmp_path):
+    for number in MANY:
+        (tmp_path / f"{number}.net").write_text("net a { input x: 8; repeat 19000 { dense 8 } }")
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "netdsl", "check", str(tmp_path)]
+    started = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    time.sleep(2)  # a part of the half minute that the files take
+    os.killpg(started.pid, signal.SIGINT)
+    _, err = started.communicate(timeout=30)
+    assert (started.returncode, err) == (130, "\ninterrupted\n")
+    with pytest.raises(ProcessLookupError):
+        os.killpg(started.pid, 0)
