@@ -8,6 +8,7 @@ import sys
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
@@ -23,8 +24,8 @@ Result = TypeVar("Result")
 def side_by_side(work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
     """`[work(item) for item in items]`, in as many processes as there are processors.
 
-    One after the other where that is faster or nothing else is possible: with one processor, and on systems where a
-    process starts without what this one has imported.
+    One after the other where that is faster or nothing else is possible: with one processor, on systems where a process
+    starts without what this one has imported, and in a process with threads, whose locks its copies may find closed.
 
     Args:
         work: a function of a module.
@@ -34,16 +35,23 @@ def side_by_side(work: Callable[[Item], Result], items: Sequence[Item]) -> list[
         MemoryError: the system has ended a process.
         Exception: what `work` raises.
     """
-    processors = len(os.sched_getaffinity(0)) if sys.platform == "linux" else 1
-    if processors < 2 or len(items) <= FEW:
+    workers = min(processors(), len(items))
+    if workers < 2 or len(items) <= FEW:
         return [work(item) for item in items]
     try:
-        with ProcessPoolExecutor(min(processors, len(items)), get_context("fork"), _leave_interrupts) as pool:
+        with ProcessPoolExecutor(workers, get_context("fork"), _leave_interrupts) as pool:
             return list(pool.map(work, items))
     except BrokenProcessPool:
         raise MemoryError("the system has ended a process") from None
     except (OSError, NotImplementedError):  # no more processes, or no semaphores, are allowed here
         return [work(item) for item in items]
+
+
+def processors() -> int:
+    """How many processors copies of this process could use."""
+    if sys.platform != "linux" or len(list(Path("/proc/self/task").iterdir())) > 1:
+        return 1
+    return len(os.sched_getaffinity(0))
 
 
 def _leave_interrupts() -> None:

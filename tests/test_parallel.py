@@ -15,6 +15,7 @@ from netdsl.parallel import FEW, side_by_side
 from netdsl.project import check_file, check_files, net_files
 
 ROOT = Path(__file__).parents[1]
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
 MANY = range(3 * FEW)
 
 if sys.platform != "linux":
@@ -23,7 +24,7 @@ if sys.platform != "linux":
 
 @pytest.fixture(autouse=True)
 def _two_processors(monkeypatch):
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
+    monkeypatch.setattr(parallel, "processors", lambda: 2)
 
 
 def where(_):
@@ -53,8 +54,21 @@ def test_for_few_no_process_is_started():
 
 
 def test_on_one_processor_no_process_is_started(monkeypatch):
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0})
+    monkeypatch.setattr(parallel, "processors", lambda: 1)
     assert side_by_side(where, MANY) == [os.getpid()] * len(MANY)
+
+
+def test_processors_are_counted_where_no_thread_runs():
+    code = """
+import os, threading
+from netdsl.parallel import processors
+print(processors() == len(os.sched_getaffinity(0)))
+done = threading.Event()
+threading.Thread(target=done.wait).start()
+print(processors())
+done.set()
+"""
+    assert subprocess.check_output([sys.executable, "-c", code], env=ENVIRONMENT, text=True).split() == ["True", "1"]
 
 
 def test_where_no_process_can_be_started_the_work_is_done_all_the_same(monkeypatch):
@@ -90,9 +104,8 @@ def test_a_process_that_the_system_ends_is_told():
 def test_an_interrupt_ends_all(tmp_path):
     for number in MANY:
         (tmp_path / f"{number}.net").write_text("net a { input x: 8; repeat 19000 { dense 8 } }")
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-m", "netdsl", "check", str(tmp_path)]
-    started = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    started = subprocess.Popen(command, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True, start_new_session=True)
     time.sleep(2)  # a part of the half minute that the files take
     os.killpg(started.pid, signal.SIGINT)
     _, err = started.communicate(timeout=30)
