@@ -6,7 +6,7 @@ Defaults are those of the PyTorch class that a word stands for; a rate without a
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from netdsl.arguments import Count, Flag, Integer, Integers, Natural, Positive, Probability, Real, Size
+from netdsl.arguments import Count, Flag, Integer, Integers, Natural, Positive, Probability, Size
 
 if TYPE_CHECKING:
     from netdsl.source import Span
@@ -36,7 +36,7 @@ class NegativeLogLikelihood:
 
 @dataclass(frozen=True)
 class Sgd:
-    """Stochastic gradient descent (torch.optim.SGD)."""
+    """Stochastic gradient descent: v = momentum * v + gradient, and a weight falls by lr * v (torch.optim.SGD)."""
 
     lr: Positive
     momentum: Probability = 0.0
@@ -46,7 +46,7 @@ class Sgd:
 
 @dataclass(frozen=True)
 class Adagrad:
-    """Adagrad (torch.optim.Adagrad)."""
+    """Adagrad: a step is lr * gradient / root of the sum of all squared gradients (torch.optim.Adagrad)."""
 
     lr: Positive = 0.01
     eps: Positive = 1e-10
@@ -55,7 +55,7 @@ class Adagrad:
 
 @dataclass(frozen=True)
 class Adadelta:
-    """Adadelta (torch.optim.Adadelta)."""
+    """Adadelta: a step is lr * gradient * rms(recent steps) / rms(recent gradients) (torch.optim.Adadelta)."""
 
     lr: Positive = 1.0
     rho: Probability = 0.9
@@ -65,7 +65,7 @@ class Adadelta:
 
 @dataclass(frozen=True)
 class RmsProp:
-    """RMSprop (torch.optim.RMSprop)."""
+    """RMSprop: a step is lr * gradient / rms(recent gradients) (torch.optim.RMSprop)."""
 
     lr: Positive = 0.01
     alpha: Probability = 0.99
@@ -76,7 +76,7 @@ class RmsProp:
 
 @dataclass(frozen=True)
 class Adam:
-    """Adam (torch.optim.Adam)."""
+    """Adam: a step is lr * mean(recent gradients) / rms(recent gradients) (torch.optim.Adam)."""
 
     lr: Positive = 1e-3
     beta1: Probability = 0.9
@@ -87,7 +87,7 @@ class Adam:
 
 @dataclass(frozen=True)
 class AdamW:
-    """Adam with decoupled weight decay (torch.optim.AdamW)."""
+    """Adam with weight decay apart from the gradients (torch.optim.AdamW)."""
 
     lr: Positive = 1e-3
     beta1: Probability = 0.9
@@ -103,7 +103,7 @@ class Constant:
 
 @dataclass(frozen=True)
 class Step:
-    """The rate is multiplied by `factor` every `every` epochs (torch.optim.lr_scheduler.StepLR)."""
+    """The rate is multiplied by `factor` every `every` epochs (StepLR)."""
 
     every: Count
     factor: Positive = 0.1
@@ -111,7 +111,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Milestones:
-    """The rate is multiplied by `factor` after each of the epochs `at` (torch.optim.lr_scheduler.MultiStepLR)."""
+    """The rate is multiplied by `factor` after each of the epochs `at` (MultiStepLR)."""
 
     at: Integers
     factor: Positive = 0.1
@@ -127,7 +127,7 @@ class Plateau:
 
 @dataclass(frozen=True)
 class TimeDecay:
-    """rate / (1 + decay * epoch)."""
+    """The rate is divided by 1 + `decay` * epoch."""
 
     decay: Positive
 
@@ -238,24 +238,52 @@ class Normal:
 
 
 @dataclass(frozen=True)
-class Number:
-    """An entry that is a whole number of at least 1, such as `batch 128`."""
+class Batch:
+    """Samples of a step, in each process."""
 
     value: Count
 
 
 @dataclass(frozen=True)
-class Seed:
-    """An entry that is any whole number."""
+class Epochs:
+    """Times that all training samples are seen."""
 
-    value: Integer
+    value: Count
 
 
 @dataclass(frozen=True)
-class Factor:
-    """An entry that is a number, such as `aux_weight 0.3`."""
+class EarlyStop:
+    """Epochs without a lower validation loss after which training ends; without it, it goes on to the last."""
 
-    value: Real
+    value: Count
+
+
+@dataclass(frozen=True)
+class Accumulate:
+    """Batches whose gradients are added up before a step."""
+
+    value: Count
+
+
+@dataclass(frozen=True)
+class Clip:
+    """The largest norm of all gradients together (clip_grad_norm_); without it, they stay as they are."""
+
+    value: Positive
+
+
+@dataclass(frozen=True)
+class AuxWeight:
+    """What the losses of auxiliary outputs are multiplied with (Szegedy et al. 2014)."""
+
+    value: Positive
+
+
+@dataclass(frozen=True)
+class Seed:
+    """Another seed draws other weights, another order of samples, and drops other units."""
+
+    value: Integer
 
 
 WORDS: dict[str, dict[str, type]] = {
@@ -298,14 +326,23 @@ WORDS: dict[str, dict[str, type]] = {
 }
 """Entries whose items begin with a word."""
 
+PURPOSES = {
+    "loss": "what training makes small: the mean over a batch",
+    "optimizer": "how a step changes the parameters",
+    "schedule": "what becomes of the rate from epoch to epoch",
+    "augment": "what happens to the images of a training batch, each time anew and in the order written",
+    "init": "what the weights are before the first step",
+}
+"""What each of these entries is about."""
+
 NUMBERS: dict[str, type] = {
-    "batch": Number,
-    "epochs": Number,
-    "early_stop": Number,
-    "accumulate": Number,
+    "batch": Batch,
+    "epochs": Epochs,
+    "early_stop": EarlyStop,
+    "accumulate": Accumulate,
+    "clip": Clip,
+    "aux_weight": AuxWeight,
     "seed": Seed,
-    "clip": Factor,
-    "aux_weight": Factor,
 }
 """Entries that are one number."""
 

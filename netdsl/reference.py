@@ -1,4 +1,4 @@
-"""The reference of layers, read off their signatures and docstrings; and a layer as the language writes it."""
+"""The reference of layers and of the words of recipes, read off their signatures and docstrings."""
 
 from __future__ import annotations
 
@@ -9,22 +9,24 @@ from typing import TYPE_CHECKING, Any
 
 from netdsl.diagnostics import fail
 from netdsl.layer import LAYERS, signature
+from netdsl.recipe import NUMBERS, PURPOSES, WORDS
 from netdsl.show import show
+from netdsl.training.settings import Settings
+from netdsl.written import usage, written
 
 if TYPE_CHECKING:
-    from netdsl.layer import Field, Layer
+    from collections.abc import Callable
 
-SHORT_FORMS = {"k", "s", "p", "d", "g"}
-"""Arguments that may be written with their number attached: `k3`."""
+    from netdsl.layer import Field, Layer
 
 
 @dataclass(frozen=True)
 class Entry:
-    """What the reference says of one layer.
+    """What the reference says of one layer, or of one word of a recipe.
 
     Attributes:
-        name: the layer's name in the language.
-        family: what the layers of its file have in common, in a few words.
+        name: its name in the language.
+        family: what the layers of its file have in common, or what the words of its entry do, in a few words.
         call: its signature on one line, `conv out k s=1 p=0`.
         fields: its parameters.
         text: the docstring.
@@ -55,59 +57,60 @@ class Entry:
         }
 
 
-def entries() -> list[Entry]:
+def layers() -> list[Entry]:
     """Every layer of the language, family by family."""
     import netdsl.layers  # noqa: F401, PLC0415 - fills LAYERS; only the reference and the elaborator need all layers
 
-    return [_entry(layer) for layer in LAYERS.values()]
+    return [_entry(name, layer, _family(layer)) for name, layer in LAYERS.items()]
 
 
-def entry(name: str) -> Entry:
-    """The entry of one layer.
+def words() -> list[Entry]:
+    """Every word of a recipe, entry by entry, and then the entries that are a number."""
+    chosen = [_entry(word, cls, _purpose(key)) for key, known in WORDS.items() for word, cls in known.items()]
+    return chosen + [_entry(key, cls, "Numbers", _unless_given(key)) for key, cls in NUMBERS.items()]
+
+
+REFERENCES: dict[str, Callable[[], list[Entry]]] = {"layers": layers, "recipe": words}
+"""What is described, by the command that describes it."""
+
+
+def find(command: str, name: str) -> Entry:
+    """The entry that a command of `REFERENCES` shows.
 
     Raises:
-        NetdslError: no layer is called that (E0201).
+        NetdslError: nothing there is called that (E0201, E0801).
     """
-    known = {entry.name: entry for entry in entries()}
-    if name not in known:
-        near = get_close_matches(name, known, n=3)
-        raise fail(
-            "E0201",
-            f"no layer is called `{name}`",
-            help=f"did you mean {' or '.join(f'`{word}`' for word in near)}?" if near else "`netdsl layers` lists them",
-        )
-    return known[name]
+    known = {entry.name: entry for entry in REFERENCES[command]()}
+    if name in known:
+        return known[name]
+    other = next((other for other in REFERENCES if name in {entry.name for entry in REFERENCES[other]()}), None)
+    near = get_close_matches(name, known, n=3)
+    if other is not None:
+        remedy = f"`netdsl {other} {name}` describes it"
+    elif near:
+        remedy = f"did you mean {' or '.join(f'`{word}`' for word in near)}?"
+    else:
+        remedy = f"`netdsl {command}` lists what there is"
+    code, noun = ("E0201", "layer") if command == "layers" else ("E0801", "word of a recipe")
+    raise fail(code, f"no {noun} is called `{name}`", help=remedy)
 
 
-def written(layer: Layer) -> str:
-    """A layer with the arguments that differ from their defaults: `conv 64 k7 s2 p3`."""
-    pieces = [layer.kind]
-    cls: type = type(layer)
-    for field in signature(cls):
-        value = getattr(layer, field.name)
-        if field.required or value != field.default:
-            pieces.append(_argument(field, value))
-    return " ".join(pieces)
+def _entry(name: str, cls: type, family: str, addition: str = "") -> Entry:
+    return Entry(name, family, usage(name, cls), signature(cls), cleandoc(cls.__doc__ or "") + addition)
 
 
-def _argument(field: Field, value: Any) -> str:
-    if field.name in SHORT_FORMS and isinstance(value, int):
-        return f"{field.name}{value}"
-    if field.name in SHORT_FORMS and isinstance(value, tuple) and min(value) >= 0:
-        return field.name + "x".join(map(str, value))
-    text = value if isinstance(value, str) and value in field.kind.words else show(value)
-    return text if field.required else f"{field.name}={text}"
-
-
-def _entry(layer: type[Layer]) -> Entry:
-    cls: type = layer
-    fields = signature(cls)
-    words = [f.name if f.required else f"{f.name}={_default(f)}" for f in fields]
+def _family(layer: type[Layer]) -> str:
+    """The first line of the file that a layer stands in."""
     module = getmodule(layer)
-    family = (cleandoc(module.__doc__ or "") if module else "").split("\n")[0].rstrip(".")
-    return Entry(layer.kind, family, " ".join([layer.kind, *words]), fields, cleandoc(layer.__doc__ or ""))
+    return (cleandoc(module.__doc__ or "") if module else "").split("\n")[0].rstrip(".")
 
 
-def _default(field: Field) -> str:
-    value = field.default
-    return value if isinstance(value, str) and value in field.kind.words else show(value)
+def _purpose(key: str) -> str:
+    default = getattr(Settings(), key)
+    usual = [written(word, default) for word, cls in WORDS[key].items() if type(default) is cls]
+    return f"`{key}`: {PURPOSES[key]}" + "".join(f"; `{word}` unless given" for word in usual)
+
+
+def _unless_given(key: str) -> str:
+    default = getattr(Settings(), key)
+    return "" if default is None else f" {show(default)} unless given."

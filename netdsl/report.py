@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from netdsl.counts import reachable
 from netdsl.receptive import WHOLE, View, views
-from netdsl.reference import written
+from netdsl.written import written
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -185,7 +185,7 @@ def _layer_row(node: Node, aux: bool, view: View | None, counted: set[str]) -> R
         connections=layer.connections(output, *inputs),
     )
     shared = bool(node.params) and not fresh
-    text = layer.kind if layer.kind == "input" else written(layer)  # an input's type stands in its own column
+    text = written(layer.kind, layer) if layer.kind != "input" else "input"  # its type stands in a column of its own
     return Row(node.name, text, len(_scopes(node)) - 1, False, output, figures, shared, view, aux)
 
 

@@ -19,6 +19,7 @@ from PIL import Image
 
 import netdsl
 from netdsl.cli import HOMES, main
+from netdsl.recipe import NUMBERS, WORDS
 from netdsl.resources import shipped
 
 ROOT = Path(__file__).parents[1]
@@ -539,6 +540,41 @@ def test_every_layer_is_described():
     for entry in json.loads(run("layers", "--format", "json")[0]):
         assert entry["family"], entry["name"]
         assert "Source:" in entry["text"], entry["name"]
+
+
+def test_recipe():
+    out, _ = run("recipe")
+    assert "\n`optimizer`: how a step changes the parameters; `sgd 0.01 momentum=0.9` unless given\n" in out
+    assert re.search(r"^  adam +Adam", out, re.MULTILINE)
+    assert re.search(r"^  batch +Samples of a step.* 64 unless given.$", out, re.MULTILINE)
+    assert re.search(r"^  clip .*, they stay as they are.$", out, re.MULTILINE)
+    out, _ = run("recipe", "sgd")
+    assert out.startswith("sgd lr momentum=0.0 nesterov=no weight_decay=0.0\n")
+    assert re.search(r"^  lr +non-negative number; required$", out, re.MULTILINE)
+    assert json.loads(run("recipe", "adamw", "--format", "json")[0])["arguments"][0]["default"] == "0.001"
+
+
+@pytest.mark.parametrize(
+    ("command", "name", "code", "remedy"),
+    [
+        ("recipe", "adamm", "E0801", "did you mean `adam` or `adamw`?"),
+        ("recipe", "dropout", "E0801", "`netdsl layers dropout` describes it"),
+        ("layers", "sgd", "E0201", "`netdsl recipe sgd` describes it"),
+        ("layers", "xyzzy", "E0201", "`netdsl layers` lists what there is"),
+    ],
+)
+def test_what_is_not_described_here(command, name, code, remedy):
+    _, err = run(command, name, code=1)
+    assert code in err
+    assert remedy in err
+
+
+def test_every_word_of_a_recipe_is_described():
+    known = {entry["name"]: entry for entry in json.loads(run("recipe", "--format", "json")[0])}
+    assert set(known) == {*NUMBERS, *(word for words in WORDS.values() for word in words)}
+    assert len(known) == len(NUMBERS) + sum(map(len, WORDS.values()))
+    for entry in known.values():
+        assert entry["text"].endswith("."), entry["name"]
 
 
 def test_explain():

@@ -1,6 +1,6 @@
-"""The pages of reference: `docs/layers.md` and `docs/zoo.md`, written from the layers and the nets themselves.
+"""The pages of reference: `docs/layers.md`, `docs/recipes.md` and `docs/zoo.md`, written from what they list.
 
-`python tools/catalogue.py` writes both anew; it takes some seconds, and a test holds them current.
+`python tools/catalogue.py` writes them anew; it takes some seconds, and a test holds them current.
 """
 
 from __future__ import annotations
@@ -17,23 +17,29 @@ COMMAND = "python tools/catalogue.py"
 LAYERS = """\
 Every layer of the language stands here with its arguments
 and their defaults. `netdsl layers NAME` says more of one: its formula, shapes, parameters, MACs and source."""
+RECIPES = """\
+What a `train` block can say stands here:
+its entries, the words that they begin with, and their arguments with the defaults, which are PyTorch's. An argument
+without one must be given. `netdsl recipe WORD` says what values an argument takes; `--set train.epochs=3`,
+`--set train.lr=0.01` and `--set "train.optimizer=adam 0.001"` change a recipe from outside."""
 ZOO = """\
 These nets come with netdsl and are known by name
 in any folder: `netdsl compile resnet50`. MACs are multiply-accumulates of one sample; a letter is a size left open."""
 
 
 def main(folder: Path = Path(__file__).parents[1] / "docs") -> None:
-    """Write both pages into a folder."""
-    write_page(folder / "layers.md", "Layers", COMMAND, LAYERS, layers())
+    """Write the pages into a folder."""
+    write_page(folder / "layers.md", "Layers", COMMAND, LAYERS, described("layer", reference.layers()))
+    write_page(folder / "recipes.md", "Recipes", COMMAND, RECIPES, described("entry or word", reference.words()))
     write_page(folder / "zoo.md", "The zoo", COMMAND, ZOO, nets())
 
 
-def layers() -> list[Figures]:
+def described(what: str, entries: list[reference.Entry]) -> list[Figures]:
     """A table for each family."""
     sections = []
-    for family, members in groupby(reference.entries(), lambda entry: entry.family):
+    for family, members in groupby(entries, lambda entry: entry.family):
         rows = [[f"`{entry.call}`", _cell(entry.first)] for entry in members]
-        sections.append(Figures(_cell(family), "", Table(["layer", "what it is"], rows)))
+        sections.append(Figures(_cell(family), "", Table([what, "what it is"], rows)))
     return sections
 
 

@@ -34,6 +34,7 @@ HOMES = {
     "verify": "verify",
     "weights": "weights",
     "layers": "reference",
+    "recipe": "reference",
     "nets": "reference",
     "explain": "reference",
     "doctor": "doctor",

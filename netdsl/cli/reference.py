@@ -1,4 +1,4 @@
-"""`netdsl layers`, `netdsl nets` and `netdsl explain`."""
+"""`netdsl layers`, `netdsl recipe`, `netdsl nets` and `netdsl explain`."""
 
 from __future__ import annotations
 
@@ -16,28 +16,41 @@ if TYPE_CHECKING:
     from netdsl.reference import Entry
 
 
-def _complete_layer(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Layers that begin so."""
-    from netdsl.reference import entries
+def _complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """What the command describes and begins so."""
+    from netdsl.reference import REFERENCES
 
-    return [CompletionItem(entry.name) for entry in entries() if entry.name.startswith(incomplete)]
+    entries = REFERENCES[str(ctx.info_name)]()
+    return [CompletionItem(entry.name) for entry in entries if entry.name.startswith(incomplete)]
 
 
 @click.command()
-@click.argument("name", required=False, shell_complete=_complete_layer)
+@click.argument("name", required=False, shell_complete=_complete)
 @format_option
 def layers(name: str | None, form: str) -> None:
     """List the layers of the language, or describe one."""
-    from netdsl.reference import entries, entry
+    _show("layers", name, form)
+
+
+@click.command()
+@click.argument("word", required=False, shell_complete=_complete)
+@format_option
+def recipe(word: str | None, form: str) -> None:
+    """List the entries and words of recipes, or describe one."""
+    _show("recipe", word, form)
+
+
+def _show(command: str, name: str | None, form: str) -> None:
+    from netdsl.reference import REFERENCES, find
 
     if name is not None:
-        found = entry(name)
+        found = find(command, name)
         if form == "json":
             echo_json(found.as_json())
         else:
             click.echo(_described(found))
         return
-    known = entries()
+    known = REFERENCES[command]()
     if form == "json":
         echo_json([found.as_json() for found in known])
         return

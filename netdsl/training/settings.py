@@ -15,20 +15,16 @@ if TYPE_CHECKING:
 class Settings:
     """The entries of a recipe with their defaults.
 
+    `recipe.PURPOSES` and `recipe.NUMBERS` say what each is.
+
     Attributes:
         loss: one of `recipe.WORDS["loss"]`.
         optimizer: likewise.
         schedule: likewise.
-        augment: what happens to the images of a training batch, in this order.
-        init: how the initial weights are drawn.
-        batch: samples of a step, in each process.
-        epochs: times that all samples are seen.
-        accumulate: batches whose gradients are added up before a step.
-        clip: the largest norm of all gradients together; None leaves them as they are.
-        early_stop: epochs without a lower validation loss after which training ends; None goes on to the last.
-        aux_weight: what the losses of auxiliary outputs are multiplied with (0.3 in Szegedy et al., "Going deeper with
-            convolutions", 2014).
-        seed: another seed draws other weights, another order of samples, and drops other units.
+        augment: any number of `recipe.WORDS["augment"]`.
+        init: one of `recipe.WORDS["init"]`.
+        clip: None leaves gradients as they are.
+        early_stop: None goes on to the last epoch.
     """
 
     loss: Any = field(default_factory=recipe.CrossEntropy)
