@@ -512,7 +512,8 @@ def test_nets_lists_every_shipped_net_that_stands_alone():
     assert [paper.split(",")[0] for paper in by_name["resnet50"]["papers"]] == ["He"]
     assert [paper.split(",")[0] for paper in by_name["wide_resnet50_2"]["papers"]] == ["Xie", "Zagoruyko"]
     assert by_name["multilabel"]["papers"] == []
-    assert all(re.search(rf"^{name} ", run("nets")[0], re.MULTILINE) for name in ("lenet5", "resnet50"))
+    listed = run("nets")[0]
+    assert all(re.search(rf"^{name} ", listed, re.MULTILINE) for name in ("lenet5", "resnet50"))
 
 
 def test_no_two_shipped_nets_are_called_alike():
