@@ -154,9 +154,10 @@ error[E0915]: `onnxruntime -O1` parts from PyTorch in float64 at `stem.conv1`
   = onnxruntime -O1  2x4x10x10 float32, from # to #, mean #
   = float64          2x4x10x10 float64, from # to #, mean #
   = what it reads differs by 0 of the largest value; # is allowed
+  = of what it reads, float64 makes values that differ from its own by #
   = the optimizer took away `stem.bn1`
   = with a batch of 2
-  = help: report this: the layer is computed wrongly, from values that were right
+  = help: report this: the layer is computed wrongly
   = in `unit`, called at n.net:4:7"""
     )
 
@@ -166,6 +167,18 @@ def test_rounding_that_adds_up_is_told_from_a_fault() -> None:
     assert [c.ok for c in found.comparisons] == [False] * 6
     assert "rounding that adds up" in found.findings[0].help
     assert all(c.tolerance == 1e-12 for c in found.comparisons)
+
+
+def test_rounding_that_a_layer_makes_grow_is_told_from_a_fault() -> None:
+    """A sigmoid reads a + b - (a + b), which is 0 but for the rounding of numbers of a million."""
+    net = load("input x: 40\nscale 1e5 -> sums: dense 3 bias=no -> rest: dense 2 bias=no -> sigmoid")
+    a, b = np.random.default_rng(0).integers(-3, 4, (2, 40))
+    arrays = {"sums.weight": np.float32([a, b, a + b]), "rest.weight": np.float32([[1, 1, -1], [1, 0, 0]])}
+    found = net.verify(lambda param: arrays[param.name], batches=(8,))
+    assert [c.ok for c in found.comparisons] == [False] * 3
+    for finding in found.findings:
+        assert "at `sigmoid1`" in finding.message
+        assert "rounding that adds up and grows" in finding.help
 
 
 def test_a_difference_that_no_layer_makes_is_the_backends(monkeypatch) -> None:

@@ -42,7 +42,6 @@ def parted(
             help="this is a fault of the backend's own optimizer, or its rounding: `--rtol` allows more",
         )
     apart = place.difference
-    faulty = place.before <= tolerance / 10 and apart.relative > rounding
     return Diagnostic(
         "E0915",
         f"`{name}` parts from PyTorch in float64 at `{place.node.name}`",
@@ -51,12 +50,13 @@ def parted(
         notes=(
             *_values(name, place),
             f"what it reads differs by {place.before:.1g} of the largest value; {tolerance:.0e} is allowed",
+            f"of what it reads, float64 makes values that differ from its own by {place.own:.1g}",
             *([f"the optimizer took away {', '.join(f'`{path}`' for path in place.removed)}"] * bool(place.removed)),
             _setting(case),
         ),
-        help="report this: the layer is computed wrongly, from values that were right"
-        if faulty
-        else "this is rounding that adds up; `--rtol` allows more",
+        help="report this: the layer is computed wrongly"
+        if place.own > rounding
+        else "this is rounding that adds up and grows; `--rtol` allows more",
         stack=place.node.scope.stack(),
     )
 

@@ -42,6 +42,7 @@ class Parting:
         removed: the paths of the layers next to it that the optimizer took away, and may have folded into it.
         difference: how far its result is from what it should be.
         before: the largest relative difference of what it reads.
+        own: the relative difference of its result from what the truth makes of the very values that it reads.
         here: the values of its result, in a line.
         due: what they should be, likewise.
     """
@@ -50,6 +51,7 @@ class Parting:
     removed: tuple[str, ...]
     difference: Difference
     before: float
+    own: float
     here: str
     due: str
 
@@ -107,9 +109,26 @@ def first_parting(
         apart, due = nearest[node.name]
         before, sources = _removed(node, _inputs, left)
         read = max((nearest[source.name][0].relative for source in sources if source.name in nearest), default=0.0)
+        read_values = {source.name: values[source.name] for source in sources}
+        own = _own(truth, feeds, read_values, values[node.name], {node.name, *(other.name for other in after[node])})
         names = tuple(other.name for other in (*before[::-1], *after[node]))
-        return Parting(node, names, apart, read, statistics(values[node.name]), due)
+        return Parting(node, names, apart, read, own, statistics(values[node.name]), due)
     return None
+
+
+def _own(
+    truth: TorchRun, feeds: Mapping[str, Array], read: Mapping[str, Array], result: Array, targets: Container[str]
+) -> float:
+    """How far a layer's result is from the nearest of what `targets` are where the truth reads what the layer read."""
+    found: list[float] = []
+
+    def exchange(path: str, due: Array) -> Array | None:
+        if path in targets:
+            found.append(difference(result, due).relative)
+        return read.get(path)
+
+    truth.visit(feeds, exchange)
+    return min(found)
 
 
 def _inputs(node: Node) -> tuple[Node, ...]:

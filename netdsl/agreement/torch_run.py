@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from netdsl.runtime import Device
     from netdsl.weights import Array
 
-    Visit = Callable[[str, Array], None]
+    Visit = Callable[[str, Array], Array | None]
+    """Is shown a path and the values there, and gives others with which to go on."""
 
 
 class TorchRun:
@@ -60,7 +61,10 @@ class TorchRun:
         return self._run(feeds, self.module)
 
     def visit(self, feeds: Mapping[str, Array], visit: Visit) -> None:
-        """Call `visit(path, values)` for the inputs and the result of every layer in order, keeping none of them."""
+        """Call `visit(path, values)` for the inputs and the result of every layer in order, keeping none of them.
+
+        What it gives back, if not None, is computed with in the place of the values.
+        """
         self._run(feeds, _Visitor(self.module, visit).run)
 
     def values(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
@@ -99,7 +103,8 @@ class _Visitor(fx.Interpreter):
     def run_node(self, n: fx.Node) -> Any:
         result = super().run_node(n)
         if path := n.meta.get("path"):
-            self.visit(path, _array(result))
+            other = self.visit(path, _array(result))
+            return result if other is None else torch.tensor(other).to(result)
         return result
 
 

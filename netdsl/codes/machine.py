@@ -74,8 +74,8 @@ MACHINE = {
         "backends disagree",
         "A net is one function, and PyTorch and onnxruntime must both compute it, up to rounding. The message names "
         "the first layer whose result differs from PyTorch in float64 by more than is allowed, or that a backend "
-        "cannot compute at all. Where what the layer reads is right, the layer is at fault; where it is nearly wrong "
-        "already, rounding adds up, and `--rtol` allows more.",
+        "cannot compute at all. Where its result is not what float64 makes of the values that it reads, the layer is "
+        "at fault; else rounding of layers before it has added up and grown, and `--rtol` allows more.",
     ),
     "E0916": Code(
         "no scores of classes",
