@@ -16,7 +16,8 @@ import netdsl
 from netdsl.agreement.cases import random_cases
 from netdsl.agreement.difference import Difference, difference, statistics
 from netdsl.agreement.onnx_run import OnnxRun
-from netdsl.agreement.weights import TrainedLike
+from netdsl.agreement.torch_run import TorchRun
+from netdsl.agreement.weights import TrainedLike, normed
 from netdsl.cli import main
 from netdsl.diagnostics import NetdslError
 from netdsl.ir.dim import evaluate
@@ -26,6 +27,7 @@ from netdsl.layers.merge import Concat
 from netdsl.layers.norm import BatchNorm
 from netdsl.layers.pool import AvgPool
 from netdsl.passes import scaling
+from netdsl.runtime import Device
 
 if TYPE_CHECKING:
     from netdsl.network import Network
@@ -236,6 +238,19 @@ def test_difference_is_relative_to_the_largest_value(values, truth, expected) ->
 def test_statistics_tell_what_is_not_finite() -> None:
     values = np.array([[1.0, 2.0, np.nan]], np.float32)
     assert statistics(values) == "1x3 float32, from 1 to 2, mean 1.5, 1 of 3 NaN or infinite"
+
+
+def test_batch_norms_keep_values_from_growing() -> None:
+    gate = "mul { identity ; global_avgpool -> conv 8 k1 -> sigmoid }"
+    net = load(f"input x: 8x8x8\nrepeat 30 {{ skip {{ conv 8 k3 p1 -> bn -> {gate} }} }}")
+    feeds = next(random_cases(net.graph, (4,), {})).feeds
+
+    def largest(weights) -> float:
+        return np.abs(TorchRun(net.graph, weights, Device("cpu")).run(feeds)["output"]).max()
+
+    found = TorchRun(net.graph, TrainedLike(), Device("cpu")).norms(feeds)
+    assert 1000 * largest(normed(TrainedLike(), found)) < largest(TrainedLike())
+    assert net.verify().ok
 
 
 def test_random_weights_leave_nothing_trivial() -> None:

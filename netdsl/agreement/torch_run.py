@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     """Is shown a path and the values there, and gives others with which to go on."""
 
 
+BATCH_NORMS = (torch.nn.BatchNorm1d, torch.nn.BatchNorm2d, torch.nn.BatchNorm3d)
+
+
 class TorchRun:
     """The module of a net in evaluation mode on a device.
 
@@ -72,6 +75,17 @@ class TorchRun:
         values: dict[str, Array] = {}
         self.visit(feeds, values.__setitem__)
         return values
+
+    def norms(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+        """The means and variances that the batch norms find in training on these inputs, and keep, by name."""
+        norms = {name: part for name, part in self.module.named_modules() if isinstance(part, BATCH_NORMS)}
+        for part in norms.values():
+            part.train()
+            part.momentum = 1.0  # all of the statistics are those of this batch
+        self.run(feeds)
+        self.module.eval()
+        roles = ("running_mean", "running_var")
+        return {f"{name}.{role}": _array(getattr(part, role)) for name, part in norms.items() for role in roles}
 
     def _run(self, feeds: Mapping[str, Array], call: Callable[..., Any]) -> dict[str, Array]:
         tensors = [self._tensor(array) for array in feeds.values()]

@@ -11,7 +11,7 @@ from netdsl.agreement.difference import TOLERANCES, difference, tolerance
 from netdsl.agreement.findings import not_finite, parted
 from netdsl.agreement.onnx_run import OnnxRun
 from netdsl.agreement.result import Agreement, Comparison
-from netdsl.agreement.weights import TrainedLike
+from netdsl.agreement.weights import TrainedLike, normed
 from netdsl.diagnostics import fail
 from netdsl.ir.types import DType
 from netdsl.runtime import Device
@@ -47,7 +47,8 @@ def verify(
 
     Args:
         graph: the net; its outputs at inference are compared.
-        weights: gives the array of a parameter; None draws random ones (`TrainedLike`).
+        weights: gives the array of a parameter; None draws random ones (`TrainedLike`), for which batch norms have the
+            statistics of random inputs.
         inputs: arrays by name, or a `.npz` file of them; None draws random ones.
         batches: numbers of samples to draw.
         sizes: values to try for each size that the net leaves open; None chooses two.
@@ -61,7 +62,7 @@ def verify(
             or sizes do not fit (E0906), or PyTorch cannot run the net (E0915).
     """
     torch_run = _torch_run()
-    values = TrainedLike() if weights is None else weights
+    values = _drawn(graph, torch_run, sizes or {}) if weights is None else weights
     place = Device.parse(device)
     plain = OnnxRun(graph, values, place, level=0)
     cases = [*random_cases(graph, batches, sizes or {})] if inputs is None else [_given(graph, plain, inputs)]
@@ -92,6 +93,15 @@ def verify(
         if look and apart is not None:
             findings.append(parted(graph, name, run, truth, apart, tolerance=limit, rounding=allowed))
     return Agreement(graph.name, str(place), tuple(chain.from_iterable(zip(*compared, strict=True))), tuple(findings))
+
+
+def _drawn(graph: Graph, torch_run: type[TorchRun], sizes: Mapping[str, Sequence[int]]) -> Weights:
+    """Random weights, and batch norms with the statistics that those lead to."""
+    weights = TrainedLike()
+    if not any(node.layer.kind == "bn" for node in graph.nodes):
+        return weights
+    case = next(random_cases(graph, (4,), sizes))
+    return normed(weights, torch_run(graph, weights, Device("cpu"), "float32").norms(case.feeds))
 
 
 def _given(graph: Graph, plain: OnnxRun, inputs: str | os.PathLike[str] | Arrays) -> Case:
