@@ -76,14 +76,21 @@ class TorchRun:
         self.visit(feeds, values.__setitem__)
         return values
 
-    def norms(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
-        """The means and variances that the batch norms find in training on these inputs, and keep, by name."""
+    def settle(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+        """Give batch norms statistics of the size of what reaches them, which their own are multiplied by.
+
+        Without it, the statistics of a net that was not trained let every residual add as much as there is, values grow
+        without end, and a sigmoid between them says yes or no where rounding decides. Means that reach a norm are not
+        taken away: little would be left of some channels, and rounding would be enlarged with it.
+
+        Returns:
+            The means and variances that they have now, by parameter.
+        """
         norms = {name: part for name, part in self.module.named_modules() if isinstance(part, BATCH_NORMS)}
-        for part in norms.values():
-            part.train()
-            part.momentum = 1.0  # all of the statistics are those of this batch
+        hooks = [part.register_forward_pre_hook(_Settling()) for part in norms.values()]
         self.run(feeds)
-        self.module.eval()
+        for hook in hooks:
+            hook.remove()
         roles = ("running_mean", "running_var")
         return {f"{name}.{role}": _array(getattr(part, role)) for name, part in norms.items() for role in roles}
 
@@ -105,6 +112,22 @@ class TorchRun:
         tensor = torch.from_numpy(np.array(array, np.float32 if narrow else None))
         dtype = self.dtype if tensor.is_floating_point() else None
         return tensor.to(self.device, dtype or (torch.bfloat16 if narrow else tensor.dtype))
+
+
+class _Settling:
+    """Multiplies a batch norm's statistics by what reaches it, channel by channel, when it is first applied."""
+
+    def __init__(self) -> None:
+        self.done = False
+
+    def __call__(self, norm: Any, inputs: tuple[torch.Tensor, ...]) -> None:
+        if self.done:
+            return
+        squares = inputs[0].square().transpose(0, 1).flatten(1).mean(1)
+        squares = squares.clamp(min=float(squares.mean()) / 10)  # some channels are hardly ever on
+        norm.running_var.mul_(squares)
+        norm.running_mean.mul_(squares.sqrt())
+        self.done = True
 
 
 class _Visitor(fx.Interpreter):

@@ -11,7 +11,7 @@ from netdsl.agreement.difference import TOLERANCES, difference, tolerance
 from netdsl.agreement.findings import not_finite, parted
 from netdsl.agreement.onnx_run import OnnxRun
 from netdsl.agreement.result import Agreement, Comparison
-from netdsl.agreement.weights import TrainedLike, normed
+from netdsl.agreement.weights import TrainedLike
 from netdsl.diagnostics import fail
 from netdsl.ir.types import DType
 from netdsl.runtime import Device
@@ -47,8 +47,8 @@ def verify(
 
     Args:
         graph: the net; its outputs at inference are compared.
-        weights: gives the array of a parameter; None draws random ones (`TrainedLike`), for which batch norms have the
-            statistics of random inputs.
+        weights: gives the array of a parameter; None draws random ones (`TrainedLike`), with statistics of batch
+            norms that keep values from growing.
         inputs: arrays by name, or a `.npz` file of them; None draws random ones.
         batches: numbers of samples to draw.
         sizes: values to try for each size that the net leaves open; None chooses two.
@@ -96,12 +96,18 @@ def verify(
 
 
 def _drawn(graph: Graph, torch_run: type[TorchRun], sizes: Mapping[str, Sequence[int]]) -> Weights:
-    """Random weights, and batch norms with the statistics that those lead to."""
+    """Random weights, and batch norms with statistics of the size of what reaches them."""
     weights = TrainedLike()
     if not any(node.layer.kind == "bn" for node in graph.nodes):
         return weights
     case = next(random_cases(graph, (4,), sizes))
-    return normed(weights, torch_run(graph, weights, Device("cpu"), "float32").norms(case.feeds))
+    settled = torch_run(graph, weights, Device("cpu"), "float32").settle(case.feeds)
+
+    def give(param: Param) -> Array:
+        drawn = weights(param)
+        return settled[param.name].astype(drawn.dtype) if param.name in settled else drawn
+
+    return give
 
 
 def _given(graph: Graph, plain: OnnxRun, inputs: str | os.PathLike[str] | Arrays) -> Case:

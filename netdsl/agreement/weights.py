@@ -10,7 +10,7 @@ import numpy as np
 from netdsl.weights import Initializer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable
 
     from netdsl.ir.params import Param
     from netdsl.weights import Array
@@ -43,27 +43,3 @@ class TrainedLike(Initializer):
         if init.kind == "constant" and init.value != 0:
             drawn = init.value * random.uniform(0.5, 1.5, param.spec.shape)
         return drawn.astype(values.dtype)
-
-
-def normed(weights: Callable[[Param], Array], found: Mapping[str, Array]) -> Callable[[Param], Array]:
-    """Weights whose batch norms do what they are for: bring what reaches them to a mean near 0 and a deviation near 1.
-
-    With statistics that are drawn alone, every residual adds as much as there is, values grow without end, and a
-    sigmoid between them says yes or no where rounding decides.
-
-    Args:
-        weights: gives the array of a parameter; variances, near 1, are what the found ones are multiplied with.
-        found: means and variances by name, as `TorchRun.norms` finds them.
-    """
-
-    def give(param: Param) -> Array:
-        values = weights(param)
-        if param.name not in found:
-            return values
-        if param.name.endswith("running_mean"):
-            return found[param.name].astype(values.dtype)
-        variance = np.maximum(found[param.name], found[param.name].mean() / 10)  # of a channel that is hardly ever on
-        changed: Array = (values * variance).astype(values.dtype)
-        return changed
-
-    return give
