@@ -27,7 +27,9 @@ from stages import compile_in_stages
 from zoo_lines import net_lines, python_lines
 
 import netdsl
+from netdsl.agreement.difference import TOLERANCES
 from netdsl.compiler import check, check_text
+from netdsl.ir.types import DType
 from netdsl.layers.activation import Relu
 from netdsl.layers.conv import Conv, Deconv
 from netdsl.runtime import Session
@@ -199,6 +201,9 @@ def test_differences_are_measured_in_float32_beside_float64() -> None:
     assert (found.net, found.arguments) == ("nielsen", "{}")
     assert 0 < float(found.pytorch) < 1e-5
     assert 0 < float(found.onnxruntime) < 1e-5
+    limit = TOLERANCES[DType.FLOAT32]
+    known = zoo_differences.known().values()
+    assert [row for row in known if max(float(row.pytorch), float(row.onnxruntime)) > limit] == []
 
 
 def test_lines_of_a_net_are_those_that_it_needs() -> None:

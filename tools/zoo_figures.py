@@ -53,8 +53,7 @@ with what others count for it, beside what netdsl does.
 - Nodes are those of the ONNX model at `-O1`.
 - PyTorch and onnxruntime are the largest differences of what they compute in float32, onnxruntime at `-O1`, from what
   PyTorch computes in float64, as shares of the output's largest value: on the CPU, with random weights and inputs, one
-  sample and three. Large nets ran smaller, with the arguments beside. Where that of PyTorch is large, too, it is
-  float32 that is too coarse for the random weights.
+  sample and three. Large nets ran smaller, with the arguments beside.
 
 `python tools/zoo_differences.py` measured the differences on {dates} with {versions}."""
 SECTIONS: list[tuple[str, str, Collection[str]]] = [
