@@ -93,6 +93,7 @@ def test_version_and_help():
         ["compile", LENET, "--set", "classes=[1,"],
         ["compile", LENET, "--allow", "E0402"],
         ["compile", LENET, "--emit", "graph", "-o", "x.onnx"],
+        ["compile", LENET, "-o", "-"],
         ["run", "m.onnx"],
         ["run", "m.onnx", "x.png", "--device", "gpu"],
         ["run", "m.onnx", "x.png", "--mean", "a"],

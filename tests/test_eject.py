@@ -135,6 +135,13 @@ def test_the_command_writes_a_file(tmp_path):
     assert path.read_text() == netdsl.load("lenet5", classes=3).to_torch_source()
 
 
+def test_the_command_prints(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = run("lenet5", "--to", "pytorch", "-o", "-")
+    assert result.stdout == netdsl.load("lenet5").to_torch_source()
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("option", [["--opset", "17"], ["-O", "0"], ["--batch", "1"], ["--seed", "1"], ["--training"]])
 def test_options_of_models_are_refused(option):
     result = run("lenet5", "--to", "pytorch", *option)

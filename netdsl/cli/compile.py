@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from netdsl.ir.params import Param
     from netdsl.weights import Array
 
+PRINTED = Path("-")
+"""The file that is none: source goes to the terminal."""
 LONG = 200_000_000
 """From so many bytes of weights on, a terminal is shown the progress."""
 
@@ -28,7 +30,10 @@ LONG = 200_000_000
 @click.command()
 @click.argument("net", shell_complete=complete_net)
 @click.option(
-    "-o", "--output", type=click.Path(path_type=Path), help="The file to write; NET.onnx or NET.py unless given."
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="The file to write; NET.onnx or NET.py unless given, and - to print the latter.",
 )
 @click.option(
     "--to",
@@ -100,6 +105,8 @@ def compile(  # noqa: A001 - the command's name
         _need_no_model_options()
         _write_source(net, arguments, output, None if quiet else start, allowed)
         return
+    if output == PRINTED:
+        raise click.UsageError("`-o -` prints source, with --to pytorch; a model is written to a file")
     if file is None and (renamed or partial):
         raise click.UsageError("--map and --partial belong to --weights")
     if stage is not None:
@@ -154,9 +161,12 @@ def _write_source(
     network = Network(check(net, arguments))
     if start is not None:
         show_warnings(network.warnings, allowed)
+    text = network.to_torch_source()
+    if output == PRINTED:
+        click.echo(text, nl=False)
+        return
     path = output if output is not None else Path(f"{network.name}.py")
     _keep_sources(path, "`.py`")
-    text = network.to_torch_source()
     with whole_file(path) as file:
         file.write(text.encode())
     if start is not None:
