@@ -40,6 +40,8 @@ def _of_graph(graph: Graph) -> Iterator[Diagnostic]:
             users[source].append(node)
     ends = {*graph.outputs.values(), *graph.aux.values()}
     for node in graph.nodes:
+        if not users[node] and node not in ends:
+            yield _lost(node)
         yield from _unseen(node)
         yield from _of_node(node, users[node], ends)
 
@@ -75,6 +77,16 @@ def _of_node(node: Node, users: list[Node], ends: set[Node]) -> Iterator[Diagnos
             node,
             "put `flatten` before it to see the whole image",
         )
+
+
+def _lost(node: Node) -> Diagnostic:
+    kind, name = node.layer.kind, node.name
+    if kind == "input":
+        return _warning("W0107", f"nothing reads the input `{name}`", node, f"begin a chain with `@{name}`, or drop it")
+    if kind == "param":
+        return _warning("W0107", f"nothing reads the tensor `{name}`", node, f"read it as `@{name}`, or drop it")
+    remedy = "drop it, mark it by `-> output name`, or label it and read it by `@label`"
+    return _warning("W0107", f"nothing reads what this `{kind}` computes, and it is no output", node, remedy)
 
 
 def _is_image(node: Node) -> bool:

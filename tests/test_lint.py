@@ -29,6 +29,11 @@ FIRES = {
     "two dense layers on an image": ("W0105", f"{IMAGE}; relu -> dense 10 -> relu -> dense 10"),
     "a name that is never used": ("W0106", f"{VECTOR}; let width = 8; dense 4"),
     "one of two names": ("W0106", f"{VECTOR}; let a, b = [1, 2]; dense a"),
+    "a chain that another one leaves behind": ("W0107", f"{VECTOR}; dense 8; @data -> dense 4"),
+    "layers behind the last output": ("W0107", f"{VECTOR}; dense 8 -> output y; relu -> dense 4"),
+    "a label that nothing reads": ("W0107", f"{VECTOR}; side: dense 8; @data -> dense 4"),
+    "an input that nothing reads": ("W0107", f"{VECTOR}; input more: 4; @data -> dense 4"),
+    "a learned tensor that nothing reads": ("W0107", f"{VECTOR}; param more: 4; dense 4"),
 }
 
 NEAR_MISSES = {
@@ -57,6 +62,10 @@ NEAR_MISSES = {
     "a name that is used by a label": ("W0106", f"{VECTOR}; let n = 4; fc{{n}}: dense 4"),
     "a name that is used by a reference": ("W0106", f"{VECTOR}; fc4: dense 4; let n = 4; add {{ relu; @fc{{n}} }}"),
     "an underscore": ("W0106", f"{VECTOR}; let a, _ = [1, 2]; dense a"),
+    "an output that others read, too": ("W0107", f"{VECTOR}; dense 8 -> output y -> dense 4 -> output z"),
+    "an output of training": ("W0107", f"{VECTOR}; aux side: dense 8; dense 4"),
+    "an input that is an output": ("W0107", f"{VECTOR}; output same; dense 4 -> output y"),
+    "a label that is read": ("W0107", f"{VECTOR}; side: dense 8; @data -> dense 8; add {{ identity; @side }}"),
 }
 
 

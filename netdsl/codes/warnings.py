@@ -40,6 +40,13 @@ WARNINGS = {
         "it, drop it, or call it `_` where a list must be unpacked.",
         "net a(width = 4) { input x: 8; dense 4 }\n",
     ),
+    "W0107": Code(
+        "a result that nothing reads",
+        "What this layer computes reaches no output, so that the compiled model does without it: a chain that begins "
+        "with `@label` loses the tensor before it, and behind an `output` the last tensor is none by itself. Join the "
+        "two, mark the result by `output`, or drop the layer.",
+        "net a { input x: 8; dense 4; @x -> dense 2 }\n",
+    ),
     "W0108": Code(
         "weights that are not finite",
         "A parameter of the checkpoint holds NaN or infinite values, or such that are too large for the parameter's "
