@@ -35,7 +35,7 @@ def side_by_side(work: Callable[[Item], Result], items: Sequence[Item]) -> list[
         MemoryError: the system has ended a process.
         Exception: what `work` raises.
     """
-    workers = min(processors(), len(items))
+    workers = min(processors(), len(items)) if _can_be_copied() else 1
     if workers < 2 or len(items) <= FEW:
         return [work(item) for item in items]
     try:
@@ -48,10 +48,12 @@ def side_by_side(work: Callable[[Item], Result], items: Sequence[Item]) -> list[
 
 
 def processors() -> int:
-    """How many processors copies of this process could use."""
-    if sys.platform != "linux" or len(list(Path("/proc/self/task").iterdir())) > 1:
-        return 1
-    return len(os.sched_getaffinity(0))
+    """The processors that this process may use, where the system tells, or all."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _can_be_copied() -> bool:
+    return sys.platform == "linux" and len(list(Path("/proc/self/task").iterdir())) == 1
 
 
 def _leave_interrupts() -> None:

@@ -158,6 +158,8 @@ def test_a_change_reaches_the_settings(change, name, expected):
     ("train.rho=0.5", "E0801"),  # an argument of Adadelta, and this is SGD
     ("train.loss=nll", "E0803"),
     ("train.batch=0", "E0306"),
+    ("train.clip=-1", "E0306"),
+    ("train.aux_weight=-1", "E0306"),
     ("train.lr=fast", "E0305"),
     ("train.epochs=1, 2", "E0802"),
 ])  # fmt: skip

@@ -19,9 +19,9 @@ Every layer of the language stands here with its arguments
 and their defaults. `netdsl layers NAME` says more of one: its formula, shapes, parameters, MACs and source."""
 RECIPES = """\
 What a `train` block can say stands here:
-its entries, the words that they begin with, and their arguments with the defaults, which are PyTorch's. An argument
-without one must be given. `netdsl recipe WORD` says what values an argument takes; `--set train.epochs=3`,
-`--set train.lr=0.01` and `--set "train.optimizer=adam 0.001"` change a recipe from outside."""
+its entries, the words that they begin with, and their arguments with the defaults, which are those of the class in
+brackets. An argument without one must be given. `netdsl recipe WORD` says what values an argument takes;
+`--set train.batch=7`, `--set train.lr=0.5` and `--set "train.optimizer=adam lr=1e-3"` change a recipe from outside."""
 ZOO = """\
 These nets come with netdsl and are known by name
 in any folder: `netdsl compile resnet50`. MACs are multiply-accumulates of one sample; a letter is a size left open."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, replace
 from math import ceil
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from netdsl.diagnostics import Diagnostic, NetdslError
+from netdsl.parallel import processors
 from netdsl.runtime.pictures import pixels_of, read_image
 from netdsl.training.batches import as_input, shares
 
@@ -129,7 +129,7 @@ def read_chunks(pictures: Pictures, chunks: list[list[int]], world: int = 1) -> 
     """The images of each chunk of numbers, in this order, while `world` processes do the like."""
     workers = pictures.workers
     if workers is None:
-        workers = 0 if sum(map(len, chunks)) <= _FEW else max(1, _cores() // world)
+        workers = 0 if sum(map(len, chunks)) <= _FEW else max(1, processors() // world)
     return iter(
         DataLoader(
             _Reader(pictures),
@@ -140,11 +140,6 @@ def read_chunks(pictures: Pictures, chunks: list[list[int]], world: int = 1) -> 
             generator=torch.Generator(),  # or it would draw from the one that training draws from
         )
     )
-
-
-def _cores() -> int:
-    """The cores that this process may use, where the system tells, or all."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _as_it_is(batch: Any) -> Any:
