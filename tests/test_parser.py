@@ -733,7 +733,7 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     file = tmp_path / "a.net"
     file.write_text("net a { }")
     for path, said in (
-        (tmp_path, "it is a directory"),
+        (tmp_path, "expected a file, got a directory"),
         (tmp_path / "none.net", "no such file"),
         (file / "b.net", "not a directory"),
         (Path("a\0b"), "null"),

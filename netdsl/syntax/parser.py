@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 from lark.exceptions import UnexpectedToken
 
 from netdsl.diagnostics import NetdslError, fail
+from netdsl.files import open_file
 from netdsl.interpreter import without_garbage_collection
 from netdsl.source import Source, Span
 from netdsl.syntax import tree
@@ -42,15 +43,8 @@ def read_source(path: Path, name: str | None = None) -> Source:
         NetdslError: the file cannot be read (E0901), is larger than `LARGEST_FILE` (E0106) or is not UTF-8 (E0105).
     """
     name = str(path) if name is None else name
-    try:
-        if path.exists() and not path.is_file():  # reading a pipe could wait forever
-            what = "it is a directory" if path.is_dir() else "it is not a file"
-            raise fail("E0901", f"cannot read `{name}`: {what}", help="give the path of a `.net` file")
-        with path.open("rb") as file:
-            data = file.read(LARGEST_FILE + 1)
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise fail("E0901", f"cannot read `{name}`: {reason.lower()}") from None
+    with open_file(path, name) as file:
+        data = file.read(LARGEST_FILE + 1)
     if len(data) > LARGEST_FILE:
         raise _too_large(f"`{name}` is larger than {LARGEST_FILE / 1e6:g} MB")
     try:
