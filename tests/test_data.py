@@ -5,6 +5,7 @@ import struct
 import subprocess
 import sys
 from dataclasses import replace
+from unicodedata import normalize
 
 import numpy as np
 import pytest
@@ -244,11 +245,25 @@ def test_reading_needs_no_pytorch():
 
 def test_a_fraction_of_each_class_is_held_out_the_same_for_a_seed():
     targets = np.repeat([0, 1, 2], [50, 20, 2])
-    held = held_out(targets, 0.2, seed=1)
+    held = held_out(targets, 0.2, seed=1, classes=True)
     assert np.bincount(targets[held], minlength=3).tolist() == [10, 4, 0]
-    assert np.array_equal(held, held_out(targets, 0.2, seed=1))
-    assert not np.array_equal(held, held_out(targets, 0.2, seed=2))
-    assert held_out(np.zeros((40, 3)), 0.25, seed=1).sum() == 10
+    assert np.array_equal(held, held_out(targets, 0.2, seed=1, classes=True))
+    assert not np.array_equal(held, held_out(targets, 0.2, seed=2, classes=True))
+    assert held_out(np.zeros((40, 3)), 0.25, seed=1, classes=True).sum() == 10
+
+
+@pytest.mark.parametrize("column", [False, True])
+@pytest.mark.parametrize("whole", [False, True])
+def test_values_are_held_out_from_all_samples_together(tmp_path, column, whole):
+    """One class for each value would hold out none of the values that occur once or twice."""
+    values = np.random.default_rng(0).normal(40, 10, 100)
+    values = np.rint(values) if whole else values
+    np.savez(tmp_path / "a.npz", x=np.ones((100, 4), np.float32), y=np.stack([values] * (1 if column else 2), 1))
+    loss = f"dense {1 if column else 2}; train {{ loss quadratic }}"
+    graph = netdsl.loads(f"net n {{ input x: 4; {loss} }}").graph
+    data = open_data(tmp_path / "a.npz", graph, replace(SMALL, loss=recipe.Quadratic()))
+    assert (len(data.train), len(data.val)) == (80, 20)
+    assert np.isin(everything(data.val)[1][:, 0], values.astype(np.float32)).all()
 
 
 @pytest.mark.parametrize("workers", [0, 2])
@@ -441,7 +456,10 @@ BROKEN = {
     "no samples": ("E1006", "4", 2, npz(x=X[:0], y=Y[:0]), "no samples"),
     "one sample": ("E1006", "4", 1, npz(x=X[:1], y=Y[:1]), "leaves none on one side"),
     "ragged table": ("E1002", "2", 2, table("1,2,0\n1,0\n"), "t.csv:2:1"),
-    "no number": ("E1002", "2", 2, table("1,2,0\n1,x,0\n"), "`x`"),
+    "no number": ("E1002", "2", 2, table("1,2,0\n1,x,0\n"), "in the column `number 2`, got `x`"),
+    "a column of text": ("E1002", "2", 2, table("label,size,colour\n0,1,red\n1,2,blue\n"), "`colour`, got `red`"),
+    "classes from 1": ("E1004", "2", 3, table("1,2,1\n1,3,2\n2,2,3\n" * 5), "numbered from 0, got 1 to 3"),
+    "classes from 5": ("E1004", "4", 2, npz(x=X, y=Y + 5), "got 5 to 6"),
     "an empty cell": ("E1002", "2", 2, table("1,2,0\n\n,3,0\n"), "t.csv:3:1"),
     "not a number": ("E1002", "2", 2, table("1,2,0\n1,nan,0\n"), "`nan`"),
     "too large a number": ("E1002", "2", 2, table("1,2,0\n1,1e300,1\n" * 3), "finite in float32"),
@@ -485,6 +503,56 @@ def test_names_of_classes_must_be_those_of_the_net(tmp_path):
     open_data(tmp_path, net("3x32x32", 2, 'labels ["cat", "dog"]'), SMALL)
     text = problem("E1007", lambda: open_data(tmp_path, net("3x32x32", 2, 'labels ["dog", "cat"]'), SMALL))
     assert "class 0 is called `cat` in the data and `dog` in the net" in text
+
+
+@pytest.mark.parametrize("name", ["caf\u00e9", "\u00c5land", "\ud55c\uad6d"])
+def test_the_spellings_of_a_class_in_unicode_are_one(tmp_path, name):
+    composed, parted = normalize("NFC", name), normalize("NFD", name)
+    assert composed != parted
+    pictures(tmp_path / "one" / "train", classes=(composed, "zebra"))
+    pictures(tmp_path / "one" / "val", classes=(parted, "zebra"))
+    pictures(tmp_path / "two", classes=(composed, parted, "zebra"))
+    table = "".join(f"{number},2,{spelling}\n" for number, spelling in enumerate((composed, parted, "zebra") * 4))
+    (tmp_path / "t.csv").write_text(table, encoding="utf-8")
+    labels = {composed, "zebra"}
+    spelt = ", ".join(f'"{normalize("NFD", label)}"' for label in sorted(labels))
+    for labelled in ("", f"labels [{spelt}]"):
+        for source, shape in (("one", "3x8x8"), ("two", "3x8x8"), ("t.csv", "2")):
+            data = open_data(tmp_path / source, net(shape, 2, labelled), SMALL)
+            assert set(data.labels) == labels
+    both = open_data(tmp_path / "two", net("3x8x8", 2), SMALL)
+    counts = [np.bincount([*everything(part)[1]], minlength=2) for part in (both.train, both.val)]
+    named = both.labels.index(composed)
+    assert sum(counts)[named] == 2 * sum(counts)[1 - named]  # the images of both directories
+
+
+def test_positions_stay_where_arrays_of_numbers_would_be_moved(tmp_path):
+    images = np.random.default_rng(0).random((10, 1, 4, 4), np.float32)
+    nets = {"conv 2 k1": (images[:, 0] > 0.5).astype(np.int64), "conv 1 k1": images,
+            "conv 2 k1 -> avgpool k=[4, 1] -> reshape [2, 4]": (images[:, 0, 0] > 0.5).astype(np.int64)}  # fmt: skip
+    for layers, targets in nets.items():
+        shape = "1x4x4"
+        graph = netdsl.loads(f"net n {{ input x: {shape}; {layers} }}").graph
+        np.savez(tmp_path / "a.npz", x=images, y=targets)
+        settings = replace(SMALL, loss=recipe.Quadratic()) if targets is images else SMALL
+        open_data(tmp_path / "a.npz", graph, settings)
+        open_data(tmp_path / "a.npz", graph, replace(settings, augment=(recipe.Contrast(),)))
+        for word in (recipe.Flip(), recipe.Shift(0.1), recipe.Rotate(10), recipe.Rescale(0.1)):
+            moving = replace(settings, augment=(word,))
+            text = problem("E1009", lambda s=moving, g=graph: open_data(tmp_path / "a.npz", g, s))
+            assert "would stay" in text
+
+
+@pytest.mark.parametrize("word", [recipe.Colour(), recipe.Contrast()])
+def test_colours_change_only_values_from_0_to_1(tmp_path, word):
+    graph, settings = net("3x4x4", 2), replace(SMALL, augment=(word,))
+    values = np.random.default_rng(0).random((10, 3, 4, 4), np.float32)
+    for good in (values, bytes_of(10, 4, 4, 3)):
+        np.savez(tmp_path / "a.npz", x=good, y=np.arange(10) % 2)
+        open_data(tmp_path / "a.npz", graph, settings)
+    for bad in (values * 255, values - 0.5):
+        np.savez(tmp_path / "a.npz", x=bad, y=np.arange(10) % 2)
+        assert "expects values from 0 to 1" in problem("E1009", lambda: open_data(tmp_path / "a.npz", graph, settings))
 
 
 def test_a_net_of_two_inputs_has_no_data(tmp_path):

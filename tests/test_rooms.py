@@ -10,8 +10,10 @@ ROOT = Path(__file__).parent.parent / "netdsl"
 BELOW = {
     "netdsl.source": [],
     "netdsl.diagnostics": ["netdsl.source"],
+    "netdsl.files": ["netdsl.diagnostics"],
     "netdsl.ir": ["netdsl.ir", "netdsl.show", "netdsl.source", "netdsl.diagnostics"],
-    "netdsl.syntax": ["netdsl.syntax", "netdsl.source", "netdsl.diagnostics", "netdsl.resources", "netdsl.interpreter"],
+    "netdsl.syntax": ["netdsl.syntax", "netdsl.source", "netdsl.diagnostics", "netdsl.files", "netdsl.resources",
+                      "netdsl.interpreter"],
     "netdsl.arguments": ["netdsl.ir", "netdsl.show"],
     "netdsl.layer": ["netdsl.ir", "netdsl.arguments"],
     "netdsl.layers": ["netdsl.layers", "netdsl.layer", "netdsl.ir", "netdsl.arguments", "netdsl.show",

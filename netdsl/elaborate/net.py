@@ -19,6 +19,7 @@ from netdsl.elaborate.values import UNKNOWN, Unknown
 from netdsl.elaborate.variants import given, resolve
 from netdsl.interpreter import deep_stack, without_garbage_collection
 from netdsl.ir.graph import Graph, Node, Scope
+from netdsl.ir.labels import class_name
 from netdsl.syntax import tree
 
 if TYPE_CHECKING:
@@ -157,7 +158,7 @@ class NetElaborator(BodyElaborator):
             return
         if not isinstance(value, tuple) or not all(isinstance(item, str) for item in value):
             raise fail("E0305", f"`labels` takes a list of strings, not {describe(value)}", statement.names.span)
-        self.labels = tuple(str(item) for item in value)
+        self.labels = tuple(class_name(str(item)) for item in value)
 
     # -------------------------------------------------------------------------------------------- the end
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netdsl.diagnostics import fail
+from netdsl.ir.labels import class_name
 from netdsl.training.data.parts import Array, Found, Part, broken
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def read_npz(path: Path) -> Found:
             help="give inputs and targets such names: `numpy.savez(file, x_train=..., y_train=...)`",
         )
     held = {split: _part(path, arrays, x, y) for split, (x, y) in HELD.items() if x in arrays and found[0] == "x_train"}
-    labels = tuple(str(name) for name in arrays[LABELS].ravel()) if LABELS in arrays else ()
+    labels = tuple(class_name(str(name)) for name in arrays[LABELS].ravel()) if LABELS in arrays else ()
     return Found(str(path), _part(path, arrays, *found), held.get("val"), held.get("test"), labels)
 
 

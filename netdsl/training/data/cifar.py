@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from netdsl.diagnostics import fail
+from netdsl.ir.labels import class_name
 from netdsl.training.data.parts import Found, Part, broken
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def read_cifar(folder: Path, form: Form) -> Found:
         if not (folder / name).is_file():
             raise fail("E1001", f"`{folder}` has no file `{name}`", help="put all files of the data set there")
     text = _read(folder / form.names).decode("utf-8", "replace")
-    labels = tuple(line.strip() for line in text.splitlines() if line.strip())
+    labels = tuple(class_name(line.strip()) for line in text.splitlines() if line.strip())
     batches = [_records(folder / name, form) for name in form.train]
     train = Part(np.concatenate([b.inputs for b in batches]), np.concatenate([b.targets for b in batches]))
     return Found(str(folder), train, test=_records(folder / form.test, form), labels=labels)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from netdsl.diagnostics import fail
+from netdsl.ir.labels import class_name
 from netdsl.training.data.parts import Found, Part
 
 if TYPE_CHECKING:
@@ -20,6 +21,14 @@ HELD = {"val": "val", "valid": "val", "validation": "val", "test": "test"}
 def class_folders(folder: Path) -> list[Path]:
     """The subdirectories in the order of their names, hidden ones left out."""
     return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+
+
+def _classes(folder: Path) -> dict[str, list[Path]]:
+    """The directories of each class, in the order of the classes' names; the spellings of one name are one class."""
+    classes: dict[str, list[Path]] = {}
+    for path in class_folders(folder):
+        classes.setdefault(class_name(path.name), []).append(path)
+    return dict(sorted(classes.items()))
 
 
 def read_folders(folder: Path) -> Found:
@@ -38,20 +47,20 @@ def read_folders(folder: Path) -> Found:
         if splits.keys() <= HELD.keys():
             raise fail("E1001", f"`{folder}` has no subdirectory `train` beside {_listed(list(splits))}",
                        help="put images to learn from there, or give a directory of classes")  # fmt: skip
-        labels = tuple(splits)
-        return Found(str(folder), _read(folder, labels), labels=labels)
+        classes = _classes(folder)
+        return Found(str(folder), _read(classes), labels=tuple(classes))
     train = splits["train"]
-    labels = tuple(path.name for path in class_folders(train))
-    if not labels:
+    classes = _classes(train)
+    if not classes:
         raise fail("E1001", f"`{train}` has no subdirectories", help="put the images of each class into one")
     others = {}
     for name in sorted(splits.keys() & HELD.keys()):
         if HELD[name] in others:
             raise fail("E1001", f"`{folder}` holds validation data under two names, one of them `{name}`",
                        help="keep one of them")  # fmt: skip
-        own = tuple(path.name for path in class_folders(splits[name]))
-        if own != labels:
-            first, second = (sorted(set(one) - set(two)) for one, two in ((labels, own), (own, labels)))
+        own = _classes(splits[name])
+        if own.keys() != classes.keys():
+            first, second = (sorted(set(one) - set(two)) for one, two in ((classes, own), (own, classes)))
             raise fail(
                 "E1003",
                 f"`{train}` and `{splits[name]}` must have the same classes, and "
@@ -62,24 +71,24 @@ def read_folders(folder: Path) -> Found:
                 ),
                 help="give both the same subdirectories",
             )
-        others[HELD[name]] = _read(splits[name], labels)
-    return Found(str(folder), _read(train, labels), others.get("val"), others.get("test"), labels)
+        others[HELD[name]] = _read(own)
+    return Found(str(folder), _read(classes), others.get("val"), others.get("test"), tuple(classes))
 
 
-def _read(folder: Path, labels: tuple[str, ...]) -> Part:
+def _read(classes: dict[str, list[Path]]) -> Part:
     files: list[Path] = []
     counts = []
-    for label in labels:
-        own = [path for path in sorted((folder / label).rglob("*")) if _is_image(path)]
+    for label, folders in classes.items():
+        own = [path for folder in folders for path in sorted(folder.rglob("*")) if _is_image(path)]
         if not own:
             raise fail(
                 "E1006",
-                f"the class `{label}` has no image in `{folder / label}`",
+                f"the class `{label}` has no image in `{folders[0]}`",
                 help=f"put images of {', '.join(ENDINGS)} there, or remove the directory",
             )
         files += own
         counts.append(len(own))
-    return Part(files, np.repeat(np.arange(len(labels)), counts))
+    return Part(files, np.repeat(np.arange(len(classes)), counts))
 
 
 def _is_image(path: Path) -> bool:

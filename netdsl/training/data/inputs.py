@@ -29,16 +29,13 @@ if TYPE_CHECKING:
     Shape: TypeAlias = tuple[int, int, int]
 
 
-def picture_shapes(
-    graph: Graph, words: Sequence[Any], sizes: Mapping[str, int], *, targets_stay: bool
-) -> tuple[Shape, Shape]:
+def picture_shapes(graph: Graph, words: Sequence[Any], sizes: Mapping[str, int]) -> tuple[Shape, Shape]:
     """Channels, height and width of training images, and those of all others, which the net takes as they are.
 
     Args:
         graph: a net with one input.
         words: the recipe's augmentations.
         sizes: values of sizes that the input leaves open.
-        targets_stay: whether targets belong to positions of the image, which no augmentation may move.
 
     Raises:
         NetdslError: the input takes no images, or has open sizes (E1008); an augmentation is not possible (E1009).
@@ -49,10 +46,6 @@ def picture_shapes(
             f"an image does not fit the input, {image}: it takes 1, 3 or 4 channels, a height and a width",
             "let the net begin with `input image: 1x28x28`, and a layer on vectors with `flatten`",
         )
-    moving = [word for word in words if not isinstance(word, VALUES_ONLY)]
-    if targets_stay and moving:
-        raise fail("E1009", f"`{type(moving[0]).__name__.lower()}` moves what is in the image, and its targets, one "
-                            "for each position, would stay", help="leave it out of the recipe")  # fmt: skip
     size = _fixed(image.shape[1], sizes), _fixed(image.shape[2], sizes)
     before, after = crop_sizes(words, size) or (size, size)
     first, last = _known(image, before), _known(image, after)
@@ -80,6 +73,28 @@ def fit_pictures(part: Part, targets: torch.Tensor, shape: Shape, image: TensorT
             "give arrays of images of that size",
         )
     return Pictures(part.inputs, targets, shape, _torch_dtype(image), workers)
+
+
+def need_nothing_moved(words: Sequence[Any]) -> None:
+    """Refuse augmentations that move things, where targets belong to positions and would stay (E1009)."""
+    moving = [word for word in words if not isinstance(word, VALUES_ONLY)]
+    if moving:
+        raise fail("E1009", f"`{type(moving[0]).__name__.lower()}` moves what is in the image, and its targets, one "
+                            "for each position, would stay", help="leave it out of the recipe")  # fmt: skip
+
+
+def need_colours(words: Sequence[Any], samples: Samples, name: str) -> None:
+    """Refuse changes of colour, which cut values to 0 to 1, for numbers that are others (E1009)."""
+    changing = [type(word).__name__.lower() for word in words if isinstance(word, VALUES_ONLY)]
+    if not changing:
+        return
+    least, most = (float(bound) for bound in torch.aminmax(samples.inputs))
+    if not 0 <= least <= most <= 1:
+        raise fail(
+            "E1009",
+            f"`{changing[0]}` expects values from 0 to 1, and `{name}` has {least:g} to {most:g}",
+            help="scale them to 0 to 1 before they are saved, give images as bytes (uint8), or leave out the word",
+        )
 
 
 def need_no_scaling(graph: Graph, words: Sequence[Any]) -> None:

@@ -7,11 +7,19 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from netdsl.diagnostics import Diagnostic, fail
 from netdsl.training.augment import make_augment
-from netdsl.training.data.inputs import fit_numbers, fit_pictures, need_no_scaling, number_moments, picture_shapes
+from netdsl.training.data.inputs import (
+    fit_numbers,
+    fit_pictures,
+    need_colours,
+    need_no_scaling,
+    need_nothing_moved,
+    number_moments,
+    picture_shapes,
+)
 from netdsl.training.data.keeping import MOST_BYTES, prepare
 from netdsl.training.data.reading import read_data
 from netdsl.training.data.splits import with_validation
-from netdsl.training.data.targets import fit_targets
+from netdsl.training.data.targets import are_classes, belong_to_positions, fit_targets
 from netdsl.training.settings import Settings
 
 if TYPE_CHECKING:
@@ -96,7 +104,8 @@ def open_data(
     for name, part in found.parts.items():
         if not len(part):
             raise fail("E1006", f"the {name} data of `{found.name}` have no samples", help="add samples")
-    found = with_validation(found, val, settings.seed)
+    classes = are_classes(found.train.targets, next(iter(graph.outputs.values())).type)
+    found = with_validation(found, val, settings.seed, classes=classes)
     targets = fit_targets(found, graph, settings.loss)
     if settings.batch > len(found.train):
         raise fail(
@@ -104,9 +113,10 @@ def open_data(
             f"a batch takes {settings.batch:,} samples, and `{found.name}` has {len(found.train):,} to learn from",
             help=f"`batch {len(found.train)}` in the recipe, or fewer",
         )
+    if any(map(belong_to_positions, targets.values())):
+        need_nothing_moved(settings.augment)
     if found.train.pictures:
-        moved = any(values.ndim > 2 for values in targets.values())
-        shapes = picture_shapes(graph, settings.augment, sizes or {}, targets_stay=moved)
+        shapes = picture_shapes(graph, settings.augment, sizes or {})
         pictures = {
             name: fit_pictures(part, targets[name], shapes[name != "training"], graph.inputs[0].type, workers)
             for name, part in found.parts.items()
@@ -118,6 +128,7 @@ def open_data(
             name: fit_numbers(part, f"the {name} data of `{found.name}`", targets[name], graph)
             for name, part in found.parts.items()
         }
+        need_colours(settings.augment, samples["training"], found.name)
         splits, skipped = dict(samples), ()
         mean, std = number_moments(samples["training"]).result()
     if not graph.inputs[0].type.dtype.is_float:

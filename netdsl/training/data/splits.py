@@ -17,7 +17,7 @@ DEFAULT = 0.2
 """The fraction of the training data that is set apart where the data have no samples for that."""
 
 
-def with_validation(found: Found, fraction: float | None, seed: int) -> Found:
+def with_validation(found: Found, fraction: float | None, seed: int, *, classes: bool) -> Found:
     """The same data with samples to validate by.
 
     Args:
@@ -25,6 +25,7 @@ def with_validation(found: Found, fraction: float | None, seed: int) -> Found:
         fraction: of the training data, taken out of it; None takes the validation data that the source sets apart, or
             else its test data, or else `DEFAULT`.
         seed: another seed sets others apart.
+        classes: whether the targets are classes, of each of which the fraction is taken.
 
     Raises:
         NetdslError: no sample would be left on one of the sides (E1006).
@@ -34,7 +35,7 @@ def with_validation(found: Found, fraction: float | None, seed: int) -> Found:
     if fraction is None and found.test is not None:
         return replace(found, val=found.test, test=None)
     fraction = DEFAULT if fraction is None else fraction
-    held = held_out(found.train.targets, fraction, seed)
+    held = held_out(found.train.targets, fraction, seed, classes=classes)
     if not 0 < held.sum() < len(held):
         raise fail(
             "E1006",
@@ -45,11 +46,20 @@ def with_validation(found: Found, fraction: float | None, seed: int) -> Found:
     return replace(found, train=train, val=val, test=found.test or found.val)
 
 
-def held_out(targets: Array, fraction: float, seed: int) -> Array:
-    """Which samples are set apart: of each class the fraction, rounded, drawn at random; of others, of all together."""
+def held_out(targets: Array, fraction: float, seed: int, *, classes: bool) -> Array:
+    """Which samples are set apart, drawn at random: of each class the fraction, rounded; of others, of all together.
+
+    Args:
+        targets: N x any shape.
+        fraction: of the samples.
+        seed: another seed draws others.
+        classes: whether a target is the number of a class. Where it has several numbers, all samples are one group.
+    """
     order = shuffled(len(targets), seed, 0).numpy()
-    classes = targets.reshape(len(targets), -1)
-    groups = [order[classes[order, 0] == kind] for kind in np.unique(classes)] if classes.shape[1] == 1 else [order]
+    kinds = targets.reshape(len(targets), -1)
+    groups = [order]
+    if classes and kinds.shape[1] == 1:
+        groups = [order[kinds[order, 0] == kind] for kind in np.unique(kinds)]
     held = np.zeros(len(targets), bool)
     for group in groups:
         held[group[: round(len(group) * fraction)]] = True

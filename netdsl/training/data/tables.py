@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from netdsl.diagnostics import fail
+from netdsl.ir.labels import class_name
 from netdsl.source import Source, Span
 from netdsl.training.data.parts import Array, Found, Part
 
@@ -56,7 +57,11 @@ def read_table(path: Path) -> Found:
             raise fail("E1002", f"the table has {width} columns, and this row has {len(row)} cells",
                        _line(source, line), help="give every row as many cells")  # fmt: skip
         with np.errstate(over="ignore"):  # what float32 does not hold is found with what is not finite
-            inputs[index] = [_number(cell, source, line) for place, cell in enumerate(row) if place != column]
+            inputs[index] = [
+                _number(cell, source, line, head[place] if head is not None else f"number {place + 1}")
+                for place, cell in enumerate(row)
+                if place != column
+            ]
     targets, labels = _classes([row[column] for row in rows], source, lines)
     return Found(str(path), Part(inputs, targets), labels=labels)
 
@@ -88,20 +93,24 @@ def _is_number(cell: str) -> bool:
     return True
 
 
-def _number(cell: str, source: Source, line: int) -> float:
-    if not _is_number(cell) or not isfinite(float(cell)):
-        raise fail("E1002", f"a cell must be a finite number, and one is `{cell}`" if cell else
-                   "a cell must be a finite number, and one is empty", _line(source, line),
+def _number(cell: str, source: Source, line: int, column: str) -> float:
+    if not cell:
+        raise fail("E1002", f"expected a number in the column `{column}`, got an empty cell", _line(source, line),
                    help="fill or remove the row")  # fmt: skip
+    if not _is_number(cell) or not isfinite(float(cell)):
+        raise fail("E1002", f"expected a finite number in the column `{column}`, got `{cell}`", _line(source, line),
+                   help="write its values as numbers, or remove the row or the column; the class stands in the column "
+                   f"`{TARGET}`, or else in the last")  # fmt: skip
     return float(cell)
 
 
 def _classes(cells: list[str], source: Source, lines: list[int]) -> tuple[Array, tuple[str, ...]]:
     numeric = [_is_number(cell) for cell in cells]
     if not any(numeric) and all(cells):
-        labels = tuple(sorted(set(cells)))
+        names = [class_name(cell) for cell in cells]
+        labels = tuple(sorted(set(names)))
         numbers = {label: number for number, label in enumerate(labels)}
-        return np.array([numbers[cell] for cell in cells]), labels
+        return np.array([numbers[name] for name in names]), labels
     for cell, line in zip(cells, lines, strict=True):
         if not _is_number(cell) or not float(cell).is_integer() or not 0 <= float(cell) < _MOST:
             raise fail("E1004", f"a class is a whole number from 0, and this row has `{cell}`", _line(source, line),

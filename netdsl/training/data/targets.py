@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from netdsl.diagnostics import NetdslError
     from netdsl.ir.dim import Dim
     from netdsl.ir.graph import Graph
+    from netdsl.ir.types import TensorType
     from netdsl.training.data.parts import Array, Found
 
 
@@ -49,12 +50,27 @@ def fit_targets(found: Found, graph: Graph, loss: Any) -> dict[str, torch.Tensor
         fitted[name] = _numbers(numbers, where)
     whole = [values for values in fitted.values() if not values.is_floating_point()]
     classes = len(found.labels) or max((int(values.max()) + 1 for values in whole), default=output.shape[0])
+    least = min((int(values.min()) for values in whole), default=0)
+    if not found.labels and least and classes - least == output.shape[0]:
+        raise _out_of_range(f"expected classes numbered from 0, got {least} to {classes - 1} in `{found.name}`")
     _need_classes(found, graph, classes, output.shape[0])
     if found.labels and whole and (most := max(int(values.max()) for values in whole)) >= len(found.labels):
         raise _out_of_range(
             f"there are {len(found.labels)} classes from 0, and `{found.name}` has one of number {most}"
         )
     return fitted
+
+
+def are_classes(targets: Array, output: TensorType) -> bool:
+    """Whether targets are class numbers and not values of the output's shape; yes and no are two classes, too."""
+    if targets.ndim > 1 and matches(targets.shape[1:], output.shape):
+        return bool(np.isin(targets, (0, 1)).all())
+    return bool((np.isfinite(targets) & (targets == np.floor(targets))).all())
+
+
+def belong_to_positions(targets: torch.Tensor) -> bool:
+    """Whether the targets that `fit_targets` gives belong to places in the sample, and would have to move with it."""
+    return targets.ndim > (2 if targets.is_floating_point() else 1)
 
 
 def _need_classes(found: Found, graph: Graph, classes: Dim, outputs: Dim) -> None:
@@ -103,4 +119,4 @@ def _numbers(targets: Array, where: str) -> torch.Tensor:
 
 
 def _out_of_range(problem: str) -> NetdslError:
-    return fail("E1004", problem, help="number the classes from 0: `numpy.unique(y, return_inverse=True)`")
+    return fail("E1004", problem, help="number the classes from 0: `numpy.unique(y, return_inverse=True)[1]`")
