@@ -112,7 +112,7 @@ class Nodes:
         return node
 
     def _own(self, path: str, node: Node) -> None:
-        """Give a path to a layer, unless it is that of another; a `reuse` has the parameters of the layer it applies."""
+        """Give a path to a layer, unless it is that of another; in a `reuse` it is that of the same layer."""
         first = self._paths.setdefault(path, node)
         again = path != node.name
         if first is node or (again and (first.span, first.layer) == (node.span, node.layer)):
