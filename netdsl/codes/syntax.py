@@ -76,9 +76,9 @@ SYNTAX = {
     "E0112": Code(
         "not a name",
         "A name is made of the letters a-z and A-Z, digits and `_`, and does not begin with a digit; that holds for "
-        'what is computed as well, as in `layer{i}` or `cell{"_out"}`. Names are parts of paths, which are split at dots, '
-        "keys of weights and words of generated Python, so nothing else can stand in one. Class names, which `labels` "
-        "gives, are free text, but without control characters.",
+        'what is computed as well, as in `layer{i}` or `cell{"_out"}`. Names are parts of paths, which are split at '
+        "dots, keys of weights and words of generated Python, so nothing else can stand in one. Class names, which "
+        "`labels` gives, are free text, but without control characters.",
         'net a { input x: 8; fc{".weight"}: dense 4 }\n',
     ),
     "E0113": Code(
