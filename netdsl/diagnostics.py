@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -79,6 +80,8 @@ def fail(
 
 
 _COLOURS = {"error": "31;1", "warning": "33;1", "rule": "34;1", "help": "36"}
+STYLES = (*_COLOURS.values(), "31", "32", "33")
+"""The codes of the colours that netdsl prints: those of diagnostics, and red, green and yellow."""
 
 
 def render(diagnostic: Diagnostic, *, colour: bool = False) -> str:
@@ -88,7 +91,7 @@ def render(diagnostic: Diagnostic, *, colour: bool = False) -> str:
         return f"\x1b[{_COLOURS[style]}m{text}\x1b[0m" if colour else text
 
     severity = diagnostic.severity
-    lines = [f"{paint(f'{severity}[{diagnostic.code}]', severity)}: {_short(diagnostic.message)}"]
+    lines = [f"{paint(f'{severity}[{diagnostic.code}]', severity)}: {shortened(diagnostic.message)}"]
     gutter = "  "
     if diagnostic.span is not None:
         number, column = diagnostic.span.source.position(diagnostic.span.start)
@@ -102,28 +105,30 @@ def render(diagnostic: Diagnostic, *, colour: bool = False) -> str:
             f"{gutter[:-1]}{paint('-->', 'rule')} {visible(diagnostic.span.place)}",
             f"{gutter}{bar}",
             f"{paint(str(number), 'rule')} {bar} {visible(shown)}",
-            f"{gutter}{bar} {_blank(before)}{carets}{' ' + diagnostic.label if diagnostic.label else ''}",
+            f"{gutter}{bar} {_blank(before)}{carets}{' ' + visible(diagnostic.label) if diagnostic.label else ''}",
         ]
-    lines += [f"{gutter}{paint('=', 'rule')} {_short(note)}" for note in diagnostic.notes]
+    lines += [f"{gutter}{paint('=', 'rule')} {shortened(note)}" for note in diagnostic.notes]
     if diagnostic.help:
-        lines.append(f"{gutter}{paint('=', 'rule')} {paint('help', 'help')}: {_short(diagnostic.help)}")
-    lines += [f"{gutter}{paint('=', 'rule')} {_short(frame)}" for frame in _frames(diagnostic)]
+        lines.append(f"{gutter}{paint('=', 'rule')} {paint('help', 'help')}: {shortened(diagnostic.help)}")
+    lines += [f"{gutter}{paint('=', 'rule')} {shortened(frame)}" for frame in _frames(diagnostic)]
     return "\n".join(lines)
 
 
-_INVISIBLE = dict.fromkeys(
-    [*range(9), *range(10, 32), *range(127, 160), *range(0x202A, 0x202F), *range(0x2066, 0x206A)], "\ufffd"
+INVISIBLE = re.compile(
+    "[\x00-\x08\x0a-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    "\ud800-\udfff\U000e0000-\U000e0fff]"
 )
-"""Characters that would move the cursor, change colours, or turn the direction of what is read."""
+"""Characters that would end the line, move the cursor, change colours, turn the direction of what is read, or be
+nothing at all. The two that join letters, as many languages need them, are not among them, and neither is the tab."""
 
 
 def visible(text: str) -> str:
     """A text of one line that does nothing to a terminal but appear."""
-    return text.translate(_INVISIBLE)
+    return INVISIBLE.sub("\ufffd", text)
 
 
-def _short(text: str, most: int = 600) -> str:
-    """A text for a screen, however long a name or a list in it is: without its middle."""
+def shortened(text: str, most: int = 600) -> str:
+    """A text for a screen, visible, and however long a name or a list in it is: without its middle."""
     return visible(text if len(text) <= most else f"{text[: most - 200]} ... {text[-200:]}")
 
 

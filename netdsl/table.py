@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING
 
+from netdsl.diagnostics import visible
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of text under headings.
+    """Rows of text under headings; whatever a cell holds, it stays within it.
 
     Attributes:
         headings: one for each column; a heading that begins with ``>`` sets its column flush right.
@@ -27,9 +29,10 @@ class Table:
     def text(self) -> str:
         """The table in columns, two spaces apart, a rule under the headings."""
         titles = [heading.removeprefix(">") for heading in self.headings]
-        widths = [max(map(len, column)) for column in zip(titles, *self.rows, strict=True)]
+        rows = [[visible(cell) for cell in row] for row in self.rows]
+        widths = [max(map(len, column)) for column in zip(titles, *rows, strict=True)]
         rule = ["-" * width for width in widths]
-        return "\n".join(self._line(cells, widths) for cells in (titles, rule, *self.rows))
+        return "\n".join(self._line(cells, widths) for cells in (titles, rule, *rows))
 
     def html(self) -> str:
         """The table for a notebook."""
@@ -47,7 +50,7 @@ class Table:
     @staticmethod
     def _cell(heading: str, cell: str) -> str:
         side = "right" if heading.startswith(">") else "left"
-        return f'<td style="text-align:{side};white-space:pre">{escape(cell)}</td>'
+        return f'<td style="text-align:{side};white-space:pre">{escape(visible(cell))}</td>'
 
 
 def short(number: Dim | float) -> str:

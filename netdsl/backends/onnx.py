@@ -21,6 +21,7 @@ from netdsl.backends.onnx_sizes import Sizes
 from netdsl.counts import count_macs
 from netdsl.diagnostics import fail
 from netdsl.ir.graph import needed
+from netdsl.ir.names import need_names
 from netdsl.ir.types import DType
 from netdsl.layer import LayerError
 from netdsl.version import __version__
@@ -65,8 +66,10 @@ def lower(graph: Graph, *, opset: int | None = None, training: bool = False, bat
         batch: a fixed batch size; None leaves it symbolic (`N`).
 
     Raises:
-        NetdslError: the opset is out of range (E0908) or a layer has no form in it (E0909).
+        NetdslError: the opset is out of range (E0908), a layer has no form in it (E0909), or a graph made by hand has a
+            name that is none (E0112).
     """
+    need_names(graph)
     nodes = needed(graph, training=training)
     chosen = opset if opset is not None else max([OPSETS.start, *(node.layer.opset for node in nodes)])
     if chosen not in OPSETS:

@@ -20,7 +20,9 @@ from netdsl.backends import torch_modules
 from netdsl.diagnostics import fail
 from netdsl.ir.dim import Symbolic, compute
 from netdsl.ir.graph import needed
+from netdsl.ir.names import need_names
 from netdsl.ir.types import DType
+from netdsl.naming import is_step
 from netdsl.weights import Initializer, materialize
 
 if TYPE_CHECKING:
@@ -47,8 +49,10 @@ def lower(graph: Graph, weights: Weights) -> fx.GraphModule:
         weights: gives the array of a parameter.
 
     Raises:
-        NetdslError: a name in the net is a word of Python, or one that every torch.nn.Module has (E0910).
+        NetdslError: a name in the net is a word of Python, or one that every torch.nn.Module has (E0910); a graph made
+            by hand has a name that is none (E0112).
     """
+    need_names(graph)
     store = _Store(graph, weights)
     training = _fx_graph(graph, store, training=True)
     if not graph.aux:
@@ -180,13 +184,14 @@ class _Store:
 
 
 def need_free(name: str, node: Node, taken: Mapping[str, str]) -> None:
-    """Refuse a name that is among those taken, by its reason."""
-    if name in taken:
+    """Refuse a name that is among those taken, by its reason, or that a class would keep for itself."""
+    reason = "of the form that Python keeps to itself" if name.startswith("__") else taken.get(name)
+    if reason is not None:
         raise fail(
             "E0910",
-            f"`{node.name}` cannot be in a PyTorch module: `{name}` is {taken[name]}",
+            f"`{node.name}` cannot be in a PyTorch module: `{name}` is {reason}",
             node.span,
-            help=f"give `{name}` another name, such as `{name}_`",
+            help=f"give `{name}` another name, such as `{name.strip('_') or 'x'}_`",
         )
 
 
@@ -196,7 +201,8 @@ def _fx_graph(graph: Graph, store: _Store, *, training: bool) -> fx.Graph:
     values: dict[Node, fx.Node] = {}
     for node in graph.inputs:
         need_free(node.name, node, WORDS)
-        values[node] = result.placeholder(node.name)
+        values[node] = placeholder = result.placeholder(node.name)
+        placeholder.target = placeholder.name  # which fx keeps apart from the words that it writes itself, as `inf`
     for node in needed(graph, training=training):
         if node not in values:
             lowering = _NodeLowering(result, node, values, store)
@@ -207,7 +213,18 @@ def _fx_graph(graph: Graph, store: _Store, *, training: bool) -> fx.Graph:
         result.output(*(values[node] for node in outputs.values()))
     else:
         result.output({name: values[node] for name, node in outputs.items()})
+    _need_plain(result)
     return result
+
+
+def _need_plain(graph: fx.Graph) -> None:
+    """Hold all that fx writes into Python as it stands to the grammar of names."""
+    for node in graph.nodes:
+        texts = [node.name, *node.kwargs]
+        if isinstance(node.target, str):
+            texts += node.target.split(".")
+        if not all(map(is_step, texts)):
+            raise ValueError(f"fx would write {texts} into Python")
 
 
 class _NodeLowering:

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from netdsl import terminal
 from netdsl.cli.common import echo_json, show_diagnostics, wants_json
-from netdsl.diagnostics import NetdslError
+from netdsl.diagnostics import NetdslError, shortened
 from netdsl.version import __version__
 
 if TYPE_CHECKING:
@@ -99,21 +100,18 @@ def main() -> None:
 
 def _guarded(run: Callable[[], object]) -> int:
     """Run a command and turn what it raises into a message on stderr; gives the exit code."""
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # what a terminal cannot show must not stop the program
-            stream.reconfigure(errors="backslashreplace")
     try:
         try:
-            code = run()
-            if sys.stdout is not None:
-                sys.stdout.flush()
+            with terminal.door():
+                code = run()
+            terminal.flush()
         except BrokenPipeError:
             raise
         except Exception as error:  # noqa: BLE001 - nobody shall see a traceback
             return _told(error)
         return code if isinstance(code, int) else 0
-    except BrokenPipeError:  # the reader has left (`| head`); the interpreter's own last flush must not fail either
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:
+        terminal.close()
         return 1
 
 
@@ -124,24 +122,25 @@ def _told(error: Exception) -> int:
             show_diagnostics(error.diagnostics)
             return 1
         case click.ClickException():
-            error.show()
+            terminal.show_wrong_usage(error)
             return error.exit_code
         case click.Abort():
-            click.echo("interrupted", err=True)
+            terminal.say("interrupted", err=True)
             return 130
         case MemoryError():
-            click.echo(f"error: not enough memory{': ' * bool(str(error))}{error}", err=True)
+            terminal.say(f"error: not enough memory{': ' * bool(str(error))}{error}", err=True)
             return 1
         case OSError():
             place = f"`{error.filename}`: " if error.filename is not None else ""
-            click.echo(f"error: {place}{(error.strerror or str(error)).lower()}", err=True)
+            terminal.say(f"error: {place}{(error.strerror or str(error)).lower()}", err=True)
             return 1
-    click.echo(
-        f"internal error: {type(error).__name__}: {error}\n"
+    terminal.say_text(
+        f"internal error: {type(error).__name__}: {shortened(str(error))}\n"
         "This is a fault of netdsl, not of your input. Please report it to its maintainers with the command,\n"
         "the input, and what the command prints when NETDSL_DEBUG=1 is set.",
         err=True,
     )
     if os.environ.get("NETDSL_DEBUG"):
+        sys.excepthook = terminal.show_traceback
         raise error
     return 70

@@ -18,6 +18,7 @@ from netdsl.cli.common import (
     set_option,
     size_option,
 )
+from netdsl.terminal import say_text
 
 if TYPE_CHECKING:
     from netdsl.runtime.bench import Plan, Timing
@@ -68,7 +69,7 @@ def bench(
     if form == "json":
         echo_json({"model": model, **timing.as_json()})
     else:
-        click.echo(_text(model, timing))
+        say_text(_text(model, timing))
 
 
 def _of_net(net: str, arguments: dict[str, object], device: str, plan: Plan) -> Timing:
@@ -87,12 +88,13 @@ def _of_net(net: str, arguments: dict[str, object], device: str, plan: Plan) -> 
 
 
 def _text(model: str, timing: Timing) -> str:
+    from netdsl.diagnostics import visible
     from netdsl.table import short
 
     times = [f"p{percent} {1000 * timing.percentile(percent):.3f} ms" for percent in (50, 90, 99)]
     nodes = ", ".join(f"{count} on {provider}" for provider, count in timing.nodes.items())
     lines = [
-        f"{model} on {timing.device}, batch {timing.batch}, {len(timing.seconds)} runs",
+        f"{visible(model)} on {timing.device}, batch {timing.batch}, {len(timing.seconds)} runs",
         f"  latency     {', '.join(times)}",
         f"  throughput  {timing.throughput:,.1f} samples/s",
         *([f"  arithmetic  {short(timing.flops)}FLOP/s"] if timing.flops is not None else []),

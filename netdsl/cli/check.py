@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from netdsl.cli.common import allow_option, complete_net, echo_json, format_option, set_option, show_diagnostics
+from netdsl.terminal import say
 
 if TYPE_CHECKING:
     from netdsl.project import FileReport
@@ -32,7 +33,7 @@ def check(nets: tuple[str, ...], arguments: dict[str, object], allowed: frozense
         echo_json({"nets": checked, "errors": errors, "diagnostics": [item.as_json() for item in found]})
     else:
         show_diagnostics(found)
-        click.echo(f"{_count(checked, 'net')}: {_count(errors, 'error')}, {_count(len(found) - errors, 'warning')}")
+        say(f"{_count(checked, 'net')}: {_count(errors, 'error')}, {_count(len(found) - errors, 'warning')}")
     return 1 if errors else 0
 
 

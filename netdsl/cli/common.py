@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import ast
-import json
-import os
 import re
 import sys
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -13,6 +11,8 @@ import click
 from click.shell_completion import CompletionItem
 
 from netdsl.diagnostics import render
+from netdsl.naming import is_name
+from netdsl.terminal import coloured, say_json, say_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -101,18 +101,13 @@ def size_option(help_text: str) -> Callable[[F], F]:
     return click.option("--size", "sizes", multiple=True, metavar="NAME=NUMBER", callback=_sizes, help=help_text)
 
 
-def coloured(stream: Any) -> bool:
-    """Whether a stream wants colours: a terminal does, unless NO_COLOR says otherwise."""
-    return bool(stream.isatty()) and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-
-
 def show_diagnostics(diagnostics: Iterable[Diagnostic]) -> None:
     """Print diagnostics on stderr, an empty line after each; of more than `MOST_SHOWN` only how many they are."""
-    found = list(diagnostics)
+    found, colour = list(diagnostics), coloured(sys.stderr)
     for diagnostic in found[:MOST_SHOWN]:
-        click.echo(render(diagnostic, colour=coloured(sys.stderr)) + "\n", err=True, color=coloured(sys.stderr))
+        say_text(render(diagnostic, colour=colour) + "\n", err=True, styled=colour)
     if len(found) > MOST_SHOWN:
-        click.echo(f"... and {len(found) - MOST_SHOWN:,} more\n", err=True)
+        say_text(f"... and {len(found) - MOST_SHOWN:,} more\n", err=True)
 
 
 def show_warnings(warnings: Iterable[Diagnostic], allowed: frozenset[str]) -> None:
@@ -122,7 +117,7 @@ def show_warnings(warnings: Iterable[Diagnostic], allowed: frozenset[str]) -> No
 
 def echo_json(value: Any) -> None:
     """Print a value as JSON on stdout."""
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+    say_json(value)
 
 
 def wants_json(ctx: click.Context) -> bool:
@@ -139,7 +134,7 @@ def _arguments(ctx: click.Context, param: click.Parameter, given: tuple[str, ...
     pairs: dict[str, object] = {}
     for text in given:
         name, equals, value = text.partition("=")
-        if not equals or not name.removeprefix("train.").isidentifier():
+        if not equals or not is_name(name.removeprefix("train.")):
             raise click.BadParameter(f"`{text}` is not of the form NAME=VALUE")
         pairs[name] = value if name.startswith("train.") else _value(value)
     return pairs

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from contextlib import contextmanager
 from pathlib import Path
 from time import perf_counter
@@ -12,6 +11,7 @@ import click
 from click.core import ParameterSource
 
 from netdsl.cli.common import LARGEST_BATCH, allow_option, complete_net, map_option, set_option, show_warnings
+from netdsl.terminal import progress, say, say_text, watched
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -114,7 +114,7 @@ def compile(  # noqa: A001 - the command's name
             raise click.UsageError("--emit prints to the terminal; -o and --weights belong to a model that is written")
         from netdsl.emit import emit
 
-        click.echo(emit(net, stage, arguments, level=level, training=training, opset=opset, batch=batch))
+        say_text(emit(net, stage, arguments, level=level, training=training, opset=opset, batch=batch))
         return
     from netdsl.backends.onnx_file import write
     from netdsl.compiler import check, compile_graph
@@ -138,7 +138,7 @@ def compile(  # noqa: A001 - the command's name
     if not quiet:
         if file is not None:
             show_warnings(loaded.warnings, allowed)
-        click.echo(_report(files, checked.graph, training, perf_counter() - start, file))
+        say(_report(files, checked.graph, training, perf_counter() - start, file))
 
 
 def _need_no_model_options() -> None:
@@ -163,14 +163,14 @@ def _write_source(
         show_warnings(network.warnings, allowed)
     text = network.to_torch_source()
     if output == PRINTED:
-        click.echo(text, nl=False)
+        say_text(text.removesuffix("\n"))
         return
     path = output if output is not None else Path(f"{network.name}.py")
     _keep_sources(path, "`.py`")
     with whole_file(path) as file:
         file.write(text.encode())
     if start is not None:
-        click.echo(f"{path}: {len(text.splitlines())} lines, {perf_counter() - start:.2f} s")
+        say(f"{path}: {len(text.splitlines())} lines, {perf_counter() - start:.2f} s")
 
 
 def _keep_sources(path: Path, ending: str = "`.onnx`") -> None:
@@ -197,15 +197,14 @@ def _report(files: Iterable[Path], graph: Graph, training: bool, seconds: float,
 def _watched(weights: Callable[[Param], Array], graph: Graph) -> Iterator[Callable[[Param], Array]]:
     """`weights`, with a bar of progress on a terminal where drawing and writing them takes long."""
     total = sum(param.spec.elements * param.spec.dtype.bytes for param in graph.params.values())
-    if total < LONG or not sys.stderr.isatty():
+    if total < LONG or not watched():
         yield weights
         return
-    with click.progressbar(length=total, label="writing weights", file=sys.stderr) as bar:
+    with progress(total, "writing weights") as advance:
 
         def draw(param: Param) -> Array:
             array = weights(param)
-            bar.update(array.nbytes)
+            advance(array.nbytes)
             return array
 
         yield draw
-        bar.update(total - bar.pos)  # what the optimizer removed was not drawn

@@ -5,6 +5,8 @@ from __future__ import annotations
 import click
 from click.shell_completion import get_completion_class
 
+from netdsl.terminal import say_text
+
 
 @click.command()
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
@@ -16,4 +18,4 @@ def completion(ctx: click.Context, shell: str) -> None:
     """
     kind = get_completion_class(shell)
     assert kind is not None  # noqa: S101 - click has these three
-    click.echo(kind(ctx.find_root().command, {}, "netdsl", "_NETDSL_COMPLETE").source())
+    say_text(kind(ctx.find_root().command, {}, "netdsl", "_NETDSL_COMPLETE").source())

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+
 import click
 
 from netdsl.cli.common import echo_json, format_option
+from netdsl.terminal import coloured, say
 
 
 @click.command()
@@ -22,7 +25,9 @@ def doctor(form: str) -> int:
     else:
         width = max(len(finding.name) for finding in found)
         colours = {"ok": "green", "missing": "red", "absent": "yellow"}
+        styled = coloured(sys.stdout)
         for finding in found:
-            state = click.style(f"{finding.state:<7}", fg=colours[finding.state])
-            click.echo(f"{state}  {finding.name:<{width}}  {finding.detail}")
+            state = f"{finding.state:<7}"
+            state = click.style(state, fg=colours[finding.state]) if styled else state
+            say(f"{state}  {finding.name:<{width}}  {finding.detail}", styled=styled)
     return 1 if any(finding.state == "missing" for finding in found) else 0

@@ -9,6 +9,7 @@ import click
 
 from netdsl.cli.common import device_option
 from netdsl.cli.images import image_options
+from netdsl.terminal import say
 
 if TYPE_CHECKING:
     from netdsl.runtime.pictures import Preparation
@@ -47,4 +48,4 @@ def inspect(
     path = output or Path(f"{model.stem}.html")
     with whole_file(path) as file:
         file.write(page.encode())
-    click.echo(path)
+    say(str(path))

@@ -9,6 +9,7 @@ import click
 
 from netdsl.cli.common import F, device_option
 from netdsl.cli.images import image_options
+from netdsl.terminal import say
 
 if TYPE_CHECKING:
     from netdsl.runtime.pictures import Preparation
@@ -46,7 +47,7 @@ def _save(figure: Any, path: Path) -> None:
     from netdsl.pictures.drawing import save
 
     save(figure, path)
-    click.echo(path)
+    say(str(path))
 
 
 @plot.command()

@@ -11,6 +11,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from netdsl.cli.common import echo_json, format_option
+from netdsl.terminal import say, say_text
 
 if TYPE_CHECKING:
     from netdsl.reference import Entry
@@ -48,7 +49,7 @@ def _show(command: str, name: str | None, form: str) -> None:
         if form == "json":
             echo_json(found.as_json())
         else:
-            click.echo(_described(found))
+            say_text(_described(found))
         return
     known = REFERENCES[command]()
     if form == "json":
@@ -56,10 +57,10 @@ def _show(command: str, name: str | None, form: str) -> None:
         return
     width = max(len(found.name) for found in known)
     for family, members in groupby(known, lambda found: found.family):
-        click.echo(family)
+        say(family)
         for found in members:
-            click.echo(f"  {found.name:<{width}}  {found.first}")
-        click.echo()
+            say(f"  {found.name:<{width}}  {found.first}")
+        say("")
 
 
 def _described(found: Entry) -> str:
@@ -88,9 +89,9 @@ def nets(form: str) -> None:
         return
     rows = [[e.name, ", ".join(map(str, e.inputs)), short(e.params), short(e.macs)] for e in known]
     heading, rule, *lines = Table(["net", "input", ">parameters", ">MACs"], rows).text().splitlines()
-    click.echo(f"{heading}\n{rule}")
+    say_text(f"{heading}\n{rule}")
     for head, members in groupby(zip(known, lines, strict=True), lambda member: (member[0].title, *member[0].papers)):
-        click.echo("\n".join(["", *head, *(line for _, line in members)]))
+        say_text("\n".join(["", *head, *(line for _, line in members)]))
 
 
 @click.command()
@@ -100,12 +101,12 @@ def explain(code: str | None) -> None:
     from netdsl.codes import CODES
 
     if code is None:
-        click.echo("\n".join(f"{known}  {entry.title}" for known, entry in CODES.items()))
+        say_text("\n".join(f"{known}  {entry.title}" for known, entry in CODES.items()))
         return
     found = CODES.get(code.upper())
     if found is None:
         near = " or ".join(f"`{known}`" for known in get_close_matches(code.upper(), CODES, 2))
         raise click.BadParameter(f"there is no diagnostic `{code}`" + (f"; did you mean {near}?" if near else ""))
-    click.echo(f"{code.upper()}: {found.title}\n\n{fill(found.explanation, 88, break_on_hyphens=False)}")
+    say_text(f"{code.upper()}: {found.title}\n\n{fill(found.explanation, 88, break_on_hyphens=False)}")
     if found.example:
-        click.echo("\nFor example:\n\n" + "\n".join(f"    {line}".rstrip() for line in found.example.splitlines()))
+        say_text("\nFor example:\n\n" + "\n".join(f"    {line}".rstrip() for line in found.example.splitlines()))

@@ -10,6 +10,7 @@ import click
 
 from netdsl.cli.common import device_option, echo_json, format_option
 from netdsl.cli.images import image_options
+from netdsl.terminal import say_text
 
 if TYPE_CHECKING:
     from netdsl.runtime import Session
@@ -63,7 +64,7 @@ def run(
     if form == "json":
         echo_json(shown)
     else:
-        click.echo("\n".join(map(_text, shown)))
+        say_text("\n".join(map(_text, shown)))
 
 
 def _shown(session: Session, outputs: dict[str, Array], files: tuple[str, ...], top: int) -> list[dict[str, Any]]:
@@ -89,12 +90,13 @@ def _shown(session: Session, outputs: dict[str, Array], files: tuple[str, ...], 
 
 
 def _text(one: dict[str, Any]) -> str:
+    from netdsl.diagnostics import visible
     from netdsl.ir.types import format_shape
 
-    head = f"{one['input']}: {one['output']}"
+    head = visible(f"{one['input']}: {one['output']}")
     warning = "" if one["finite"] else "  (holds NaN or infinite values)"
     if "classes" in one:
-        lines = [f"  {_figure(item['value']):>10}  {item['name']}" for item in one["classes"]]
+        lines = [f"  {_figure(item['value']):>10}  {visible(item['name'])}" for item in one["classes"]]
         return "\n".join([f"{head}, {one['meaning']}{warning}", *lines])
     figures = f", from {one['least']:.4g} to {one['most']:.4g}, mean {one['mean']:.4g}" if "least" in one else ""
     return f"{head} {format_shape(one['shape'])}{figures}{warning}"

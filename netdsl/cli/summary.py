@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from netdsl.cli.common import allow_option, complete_net, echo_json, format_option, set_option, show_warnings
+from netdsl.terminal import say_text
 
 
 @click.command()
@@ -28,4 +29,4 @@ def summary(
     if form == "json":
         echo_json(made.as_json(depth))
     else:
-        click.echo(render(made, depth, neurons=neurons))
+        say_text(render(made, depth, neurons=neurons))

@@ -9,6 +9,7 @@ import click
 
 from netdsl.cli.common import LARGEST_BATCH, device_option, echo_json, format_option
 from netdsl.cli.images import image_options
+from netdsl.terminal import say_text
 
 if TYPE_CHECKING:
     from netdsl.runtime.pictures import Preparation
@@ -51,4 +52,4 @@ def test(
     if form == "json":
         echo_json(found.as_json(top))
     else:
-        click.echo(class_text(found, top) if isinstance(found, ClassEvaluation) else str(found))
+        say_text(class_text(found, top) if isinstance(found, ClassEvaluation) else str(found))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -17,6 +16,7 @@ from netdsl.cli.common import (
     show_warnings,
     size_option,
 )
+from netdsl.terminal import say, watched
 
 if TYPE_CHECKING:
     from netdsl.training.history import Row
@@ -122,10 +122,10 @@ def train(
         resume=resume,
         tensorboard=tensorboard,
         tell=(lambda _: None) if quiet else _Lines(settings.epochs),
-        bar=not quiet and sys.stderr.isatty(),
+        bar=not quiet and watched(),
     )
     if done is not None and not quiet:
-        click.echo(f"{done.model} and {done.weights}")
+        say(f"{done.model} and {done.weights}")
 
 
 class _Lines:
@@ -138,7 +138,7 @@ class _Lines:
         now = perf_counter()
         epoch = f"{row['epoch']:.0f}".rjust(len(str(self.epochs)))
         train, val = _figures(row, "train"), _figures(row, "val")
-        click.echo(f"epoch {epoch}/{self.epochs}  {train}   held out: {val}   {now - self.since:.1f} s")
+        say(f"epoch {epoch}/{self.epochs}  {train}   held out: {val}   {now - self.since:.1f} s")
         self.since = now
 
 

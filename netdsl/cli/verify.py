@@ -15,6 +15,7 @@ from netdsl.cli.common import (
     set_option,
     show_diagnostics,
 )
+from netdsl.terminal import say_text
 
 
 def _numbers(text: str) -> tuple[int, ...]:
@@ -99,6 +100,6 @@ def verify(
     if form == "json":
         echo_json(found.as_json())
     else:
-        click.echo(str(found))
+        say_text(str(found))
         show_diagnostics(found.findings)
     return 0 if found.ok else 1

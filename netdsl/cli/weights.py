@@ -15,6 +15,7 @@ from netdsl.cli.common import (
     set_option,
     show_diagnostics,
 )
+from netdsl.terminal import say, say_text
 
 if TYPE_CHECKING:
     from netdsl.checkpoints import Checkpoint
@@ -57,11 +58,11 @@ def weights(
     if form == "json":
         echo_json(_as_json(checkpoint) | ({} if net is None else {"fit": told}))
     else:
-        click.echo(_text(checkpoint))
+        say_text(_text(checkpoint))
         if difference is not None:
             show_diagnostics([difference])
         elif told is not None:
-            click.echo(f"fit      {told['net']}: {told['matched']} of {told['matched']} parameters")
+            say(f"fit      {told['net']}: {told['matched']} of {told['matched']} parameters")
     return 0 if difference is None else 1
 
 

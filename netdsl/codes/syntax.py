@@ -73,4 +73,19 @@ SYNTAX = {
         "which is made of the names of all that it stands in.",
         f"net a {{ input x: 8; {'long_' * 21}: relu }}\n",
     ),
+    "E0112": Code(
+        "not a name",
+        "A name is made of the letters a-z and A-Z, digits and `_`, and does not begin with a digit; that holds for "
+        'what is computed as well, as in `layer{i}` or `cell{"_out"}`. Names are parts of paths, which are split at '
+        "dots, keys of weights and words of generated Python, so nothing else can stand in one. Class names, which "
+        "`labels` gives, are free text, but without control characters.",
+        'net a { input x: 8; fc{".weight"}: dense 4 }\n',
+    ),
+    "E0113": Code(
+        "two layers with one path",
+        "The path of a layer is the key of its weights, and belongs to it alone. Only `reuse` applies a layer again, "
+        "and it must be the same: a body with other layers for another input gives them labels of their own.",
+        "net a { input x: 4x8x8; r: { if in.height > 4 { conv 4 k1 } else { conv 4 k1 bias=no } }\n"
+        "maxpool k2 -> reuse r }\n",
+    ),
 }

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from netdsl.eject.boxes import Box
 from netdsl.eject.expressions import NoExpressionError
 from netdsl.eject.forms import Form
-from netdsl.eject.python import flat, is_attribute, laid_out, literal, variable
+from netdsl.eject.python import attribute, flat, is_attribute, laid_out, literal, variable
 from netdsl.eject.scope import AXES, NotAlikeError, View, plain, size_of, total
 from netdsl.eject.steps import Choice, Loop, flattened, steps_of
 from netdsl.ir.graph import Node
@@ -79,7 +79,7 @@ class Chain:
             scope.lines += laid_out(f"{name}{typed} = ", ast.List(found, ast.Load()), scope.indent)
             self.listed = True
         elif len(found) == 1 and not isinstance(found[0], ast.Starred):
-            append = ast.Call(ast.parse(f"{name}.append", mode="eval").body, found, [])
+            append = ast.Call(attribute(name, "append"), found, [])
             scope.lines += laid_out("", append, scope.indent)
         elif found:
             only = found[0].value if len(found) == 1 and isinstance(found[0], ast.Starred) else None
@@ -135,7 +135,7 @@ class Chain:
             name = ast.JoinedStr([ast.Constant(label.name), value])
             if scope.holds(name, names):
                 scope.accept(name)
-                add = ast.Call(ast.parse("self.add_module", mode="eval").body, [name, module], [])
+                add = ast.Call(attribute("self", "add_module"), [name, module], [])
                 scope.lines += laid_out("", add, scope.indent)
                 return
         raise NotAlikeError
@@ -150,7 +150,7 @@ class Chain:
             self._add(row, self.arguments.box(row, scope), scope)
         else:
             modules = Chain(self.arguments, self.items, self.variables[1:]).write(row, scope)
-            self._add(row, ast.Call(ast.parse("nn.Sequential", mode="eval").body, modules, []), scope)
+            self._add(row, ast.Call(attribute("nn", "Sequential"), modules, []), scope)
         return scope.sizes_of(row[0].outputs[0])
 
     # -------------------------------------------------------------------------------------------- loops

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from dataclasses import dataclass, field
+from itertools import chain, count
 from typing import TYPE_CHECKING, Any
 
 from netdsl.eject.alike import aligned, stand_in
@@ -11,7 +12,7 @@ from netdsl.eject.boxes import Box, looped, results, sequential, substitute
 from netdsl.eject.chains import Chain
 from netdsl.eject.forms import Form, Learned, Module, Ref, numbers
 from netdsl.eject.forward import Forward, Operation, in_one_line
-from netdsl.eject.python import WIDTH, flat, is_attribute, laid_out, signature, variable
+from netdsl.eject.python import WIDTH, attribute, flat, is_attribute, laid_out, signature, variable
 from netdsl.eject.scope import NotAlikeError, Scope
 from netdsl.elaborate.values import TensorValue
 from netdsl.ir.graph import Node
@@ -75,9 +76,9 @@ class ClassWriter:
 
     def write(self) -> PyClass:
         """The class."""
-        chain = sequential(self.box) and bool(self.box.block) and self.box.parent is not None
-        named = not chain and looped(self.box) and self._named_chain()
-        if chain:
+        sequence = sequential(self.box) and bool(self.box.block) and self.box.parent is not None
+        named = not sequence and looped(self.box) and self._named_chain()
+        if sequence:
             modules = Chain(self.arguments, self.items).write(self.boxes, self.scope)
             self._flush()
             self.body += laid_out("", ast.Call(ast.Name("super().__init__", ast.Load()), modules, []), 8)
@@ -88,14 +89,14 @@ class ClassWriter:
             self._orphans()
         self.made.formals = self.scope.formals()
         self.made.sizes = [self._sizes(node) for node in self.box.outputs]
-        base = "nn.Sequential" if chain or named else "nn.Module"
+        base = "nn.Sequential" if sequence or named else "nn.Module"
         lines = [f"class {self.made.name}({base}):"]
-        if self.body or chain:
+        if self.body or sequence:
             formals = ["self", *(formal.text for formal in self.made.formals)]
             lines += signature("def __init__", formals, "None", 4)
-            lines += [] if chain else ["        super().__init__()"]
+            lines += [] if sequence else ["        super().__init__()"]
             lines += self.body
-        if not chain and not named:
+        if not sequence and not named:
             lines += ["", *self._forward()] if len(lines) > 1 else self._forward()
         self.made.lines = lines
         return self.made
@@ -167,8 +168,8 @@ class ClassWriter:
             for i in range(len(values[0])):
                 candidates = self.arguments.numbers(row, self.scope)
                 items.append(self.scope.expression([value[i] for value in values], candidates, "margin"))
-            name = f"margins{len(self.attributes) + 1}"
-            self.attributes[id(column[0])] = ast.parse(f"self.{name}", mode="eval").body
+            name = self._name(f"margins{len(self.attributes) + 1}")
+            self.attributes[id(column[0])] = attribute("self", name)
             self._flush()
             self.body += laid_out(f"self.{name} = ", ast.Tuple(items, ast.Load()), 8)
 
@@ -184,7 +185,7 @@ class ClassWriter:
         view.inherit()
         (result,) = results(item)
         if isinstance(item, Form) and item.module is None:
-            self.flags[item] = flag = self._flag()
+            self.flags[item] = flag = self._name("residual")
             self._flush()
             self.body += laid_out(f"self.{flag} = ", test, 8)
         else:
@@ -204,7 +205,7 @@ class ClassWriter:
         """Lines that make a module a member if it is there, else one that hands on its input."""
         name = self.box.relative(path)
         assert name is not None  # noqa: S101 - it is made here
-        identity = ast.parse("nn.Identity()", mode="eval").body
+        identity = ast.Call(attribute("nn", "Identity"), [], [])
         one_line = laid_out(f"self.{name} = ", ast.IfExp(test, value, identity), 8)
         if not is_attribute(name):
             raise NotAlikeError
@@ -216,10 +217,10 @@ class ClassWriter:
         self.body += laid_out(f"self.{name} = ", value, 12)
         self.body += ["        else:", f"            self.{name} = nn.Identity()"]
 
-    def _flag(self) -> str:
-        """A free name for whether something is added."""
-        names = {item_name(item) for item in self.box.items} | {*self.flags.values()}
-        return next(name for name in ("residual", "residual2", "residual3", "residual4") if name not in names)
+    def _name(self, word: str) -> str:
+        """A free name for an attribute that is no module."""
+        taken = {item_name(item) for item in self.box.items} | {*self.flags.values()}
+        return next(name for name in chain([word], (f"{word}{n}" for n in count(2))) if name not in taken)
 
     def _conditions(self, item: Form | Box) -> Iterator[ast.expr]:
         """The condition under which an item is there, if it can be said."""
@@ -250,7 +251,7 @@ class ClassWriter:
             return list(made.items())
         roles = [ast.Constant(form.learned[path]) for path in made]
         owners = {path.removesuffix(f".{form.learned[path]}") for path in made}
-        call = ast.Call(ast.parse("nn.ParameterDict", mode="eval").body, [ast.Dict([*roles], [*made.values()])], [])
+        call = ast.Call(attribute("nn", "ParameterDict"), [ast.Dict([*roles], [*made.values()])], [])
         return [(owner, call) for owner in owners]
 
     def _flush(self) -> None:
@@ -282,27 +283,27 @@ class ClassWriter:
                 for depth in range(1, len(around) + 1):
                     if (outer := ".".join(around[:depth])) not in self.built:
                         self.built.add(outer)
-                        self.body.append(f"        self.{outer} = nn.Module()")
-                place = ".".join(["self", *around])
+                        self._set(outer, ast.Call(attribute("nn", "Module"), [], []))
                 set_it = "register_parameter" if path in form.learned else "add_module"
-                call = ast.parse(f"{place}.{set_it}", mode="eval").body
+                call = ast.Attribute(_own(".".join(around), "get_submodule"), set_it, ast.Load())
                 self.body += laid_out("", ast.Call(call, [ast.Constant(last), value], []), 8)
 
     def _set(self, path: str, value: ast.expr) -> None:
         """Lines that make something a member."""
         name = self.box.relative(path)
         assert name is not None  # noqa: S101 - `_new` has seen to it
-        if is_attribute(name):
+        around, _, last = name.rpartition(".")
+        if all(map(is_attribute, name.split("."))):
             self.body += laid_out(f"self.{name} = ", value, 8)
         else:
-            add = ast.parse("self.add_module", mode="eval").body
-            self.body += laid_out("", ast.Call(add, [ast.Constant(name), value], []), 8)
+            add = ast.Attribute(_own(around, "get_submodule"), "add_module", ast.Load())
+            self.body += laid_out("", ast.Call(add, [ast.Constant(last), value], []), 8)
 
     def _box(self, row: Sequence[Box], scope: Scope) -> ast.expr:
         """The expression that makes a box, whose results are known afterwards."""
         if row[0].py_class is None:
             modules = Chain(self.arguments, self.items).write(row, scope)
-            return ast.Call(ast.parse("nn.Sequential", mode="eval").body, modules, [])
+            return ast.Call(attribute("nn", "Sequential"), modules, [])
         return self.arguments.box(row, scope)
 
     # -------------------------------------------------------------------------------------------- forward
@@ -353,7 +354,7 @@ class ClassWriter:
         parts = [Operation(some, (part,), training, item.line) for part, some in zip(item.parts, values, strict=False)]
         value = values[-1]
         if item in self.flags:
-            flag = ast.parse(f"self.{self.flags[item]}", mode="eval").body
+            flag = attribute("self", self.flags[item])
             value = ast.IfExp(flag, value, Ref.to(item.sources[0]))
         return [*parts, Operation(value, (item.node,), training, item.line, label)]
 
@@ -380,10 +381,15 @@ class ClassWriter:
         assert isinstance(target, Module | Learned)  # noqa: S101 - results have variables
         name = self.box.relative(target.path)
         assert name is not None  # noqa: S101 - what is outside is an input
-        if all(map(is_attribute, name.split("."))):
-            return ast.parse(f"self.{name}", mode="eval").body
-        way = "get_submodule" if isinstance(target, Module) else "get_parameter"
-        return ast.parse(f'self.{way}("{name}")', mode="eval").body
+        return _own(name, "get_submodule" if isinstance(target, Module) else "get_parameter")
+
+
+def _own(name: str, way: str) -> ast.expr:
+    """`self.blocks.conv`, or by the method `way` where a step cannot be written so; `self` for no name."""
+    steps = name.split(".") if name else []
+    if all(map(is_attribute, steps)):
+        return attribute("self", *steps)
+    return ast.Call(attribute("self", way), [ast.Constant(name)], [])
 
 
 def _values(form: Form) -> list[ast.expr]:

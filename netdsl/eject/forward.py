@@ -168,7 +168,7 @@ class Forward:
 
     def _new(self, label: str) -> str:
         used = self._needed() | self.aside | TAKEN
-        wanted = variable(label) if label.isidentifier() else ""
+        wanted = variable(label) if label.isidentifier() and label != "_" else ""  # `_` is what nobody reads
         for name in [wanted] if wanted else SPARE:
             if name not in used:
                 return name

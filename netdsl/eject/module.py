@@ -16,10 +16,11 @@ from netdsl.eject.boxes import Box, make_boxes, sequential
 from netdsl.eject.classes import ClassWriter
 from netdsl.eject.forms import Form, Ref, form_of
 from netdsl.eject.forward import Operation
-from netdsl.eject.python import WIDTH, class_name
+from netdsl.eject.python import WIDTH, class_name, docstring
 from netdsl.eject.scope import NotAlikeError
 from netdsl.eject.trace import record
 from netdsl.ir.graph import Node, needed
+from netdsl.ir.names import need_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -41,6 +42,7 @@ def eject(module: program.Module, name: str, arguments: Mapping[str, object]) ->
         NetdslError: a name in the net is a word of Python, or one that every torch.nn.Module has (E0910).
     """
     graph, notes = record(module, name, arguments)
+    need_names(graph)
     forms, aliases = _forms(graph)
     for node in graph.inputs:
         need_free(node.name, node, WORDS)
@@ -99,7 +101,8 @@ class _Classes:
         self.places: dict[Form | Box, Trace] = {form: notes.of_node[form.node] for form in forms}
         self.places |= {box: box.call or box.trace for box in root.everything() if box is not root}
         self.items = {trace: item for item, trace in self.places.items()}
-        self.taken = {class_name(root.block), *dir(torch_modules)}
+        self.name = _free(class_name(root.block), {*dir(torch_modules)})
+        self.taken = {self.name, *dir(torch_modules)}
         self.written: list[list[str]] = []
 
     def write(self) -> list[list[str]]:
@@ -136,7 +139,7 @@ class _Classes:
 
     def _class(self, boxes: list[Box], *, strict: bool = False) -> None:
         returns = self.returns if boxes[0] is self.root else ()
-        name = class_name(self.root.block) if returns else _free(_called(boxes), self.taken)
+        name = self.name if returns else _free(_called(boxes), self.taken)
         made = ClassWriter(name, boxes, self.arguments, self.items, self.places, returns, strict=strict).write()
         self.taken.add(name)
         for box in boxes:
@@ -220,13 +223,13 @@ def _docstring(module: program.Module, root: Box) -> str:
     for line in module.file.source.text.splitlines():
         if not line.startswith("#"):
             break
-        remarks.append(line.removeprefix("#").strip().replace("\\", "/").replace('"', "'").translate(PLAIN))
+        remarks.append(line.removeprefix("#").strip().translate(PLAIN))
     title, *rest = [*filter(None, remarks), f"The net `{root.block}`"][: max(1, len(remarks))]
-    head = textwrap.wrap(f'"""{title.rstrip(".")}.', WIDTH - 3)
+    head = textwrap.wrap(f"{title.rstrip('.')}.", WIDTH - 6)
     if not rest and len(head) == 1:
-        return f'{head[0]}"""'
+        return docstring(head[0])
     lines = [line for remark in rest for line in textwrap.wrap(remark, WIDTH)]
-    return "\n".join([*head, *([""] if rest else []), *lines, '"""'])
+    return docstring("\n".join([*head, *([""] if rest else []), *lines, ""]))
 
 
 PLAIN = str.maketrans({"×": "x", "–": "-", "—": "-", "’": "'", "‘": "'", "“": "'", "”": "'", "−": "-"})  # noqa: RUF001 - these

@@ -6,8 +6,9 @@ import ast
 import builtins
 import keyword
 import math
-import re
 from typing import Any
+
+from netdsl.naming import is_name
 
 WIDTH = 88
 """The longest line, which is what ruff allows by itself."""
@@ -35,10 +36,46 @@ def literal(value: Any) -> ast.expr:
     raise TypeError(f"{value!r} has no literal")
 
 
+def quoted(literal: ast.Constant | ast.JoinedStr) -> str:
+    """A string as `ast` writes it, between double quotes where it holds neither kind: the one place that quotes."""
+    written = ast.unparse(literal)
+    opening, inner = written[: written.index(written[-1])], written[written.index(written[-1]) + 1 : -1]
+    return written if "'" in inner or '"' in inner else f'{opening}"{inner}"'
+
+
 def flat(expression: ast.expr) -> str:
-    """An expression on one line; its strings are words, which need no escapes."""
-    text = re.sub(r"'([^'\"\\]*)'", r'"\1"', ast.unparse(expression))
-    return re.sub(r"(\d)e-0(\d)", r"\1e-\2", text)
+    """An expression on one line."""
+    text = ast.unparse(expression)
+    return ast.unparse(_spelled(expression)) if "'" in text or "e-0" in text else text
+
+
+def _spelled(node: Any) -> Any:
+    """A copy of a tree in which the literals that ruff writes in another way than `ast` are spelled as ruff does."""
+    match node:
+        case ast.Constant(value=str()) | ast.JoinedStr():
+            return ast.Name(quoted(node), ast.Load())
+        case ast.Constant(value=float()):
+            return ast.Name(repr(node.value).replace("e-0", "e-"), ast.Load())
+        case ast.AST():
+            return type(node)(**{name: _spelled(value) for name, value in ast.iter_fields(node)})
+        case list():
+            return [_spelled(item) for item in node]
+    return node
+
+
+def docstring(text: str) -> str:
+    """A text as the statement that begins a file."""
+    return ast.unparse(ast.Module([ast.Expr(ast.Constant(text))], []))
+
+
+def attribute(*names: str) -> ast.expr:
+    """`self.blocks.conv`, of names that can be written so."""
+    first, *others = names
+    found: ast.expr = ast.Name(first, ast.Load())
+    for name in others:
+        assert is_attribute(name)  # noqa: S101 - the caller has looked
+        found = ast.Attribute(found, name, ast.Load())
+    return found
 
 
 def laid_out(
@@ -112,12 +149,12 @@ def variable(name: str) -> str:
 
 
 def class_name(name: str) -> str:
-    """`inception_a` is `InceptionA`; a digit at the start gets a letter before it."""
+    """`inception_a` is `InceptionA`; a digit at the start gets a word before it, and so does a word of Python."""
     words = [word for word in name.split("_") if word]
     joined = "".join(word[0].upper() + word[1:] for word in words)
-    return joined if joined[:1].isalpha() else f"Block{joined}"
+    return joined if joined[:1].isalpha() and not keyword.iskeyword(joined) else f"Block{joined}"
 
 
 def is_attribute(name: str) -> bool:
     """Whether `self.name` can be written."""
-    return name.isidentifier() and not keyword.iskeyword(name)
+    return is_name(name) and not keyword.iskeyword(name)

@@ -21,8 +21,8 @@ from netdsl.elaborate.errors import CALL
 from netdsl.elaborate.nodes import Spot
 from netdsl.elaborate.place import Place, Tensor, check_label, need
 from netdsl.elaborate.values import UNKNOWN, Environment, Unknown, Value
+from netdsl.naming import LONGEST_NAME
 from netdsl.syntax import tree
-from netdsl.syntax.scanner import LONGEST_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

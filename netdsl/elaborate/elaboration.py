@@ -12,7 +12,8 @@ from netdsl.elaborate.expressions import Evaluator
 from netdsl.elaborate.nodes import Nodes
 from netdsl.elaborate.values import TensorValue, Unknown
 from netdsl.ir.dim import Symbolic
-from netdsl.syntax.scanner import LONGEST_NAME
+from netdsl.naming import need_step
+from netdsl.syntax.parser import never_labels
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -82,7 +83,7 @@ class Elaboration:
         return place.names.find(steps, reference.span)
 
     def indexed(self, place: Place, name: str, index: tree.Expression | None, current: Tensor) -> str | Unknown:
-        """`name`, or what `name{index}` computes."""
+        """`name`, or what `name{index}` computes: a name like any other, and a position where it refers to one."""
         if index is None:
             return name
         value = self.evaluator(place, current).evaluate(index)
@@ -91,9 +92,7 @@ class Elaboration:
         if isinstance(value, bool) or not isinstance(value, int | str):
             message = f"a label is computed from a whole number or a string, not {describe(value)}"
             raise fail("E0305", message, index.span)
-        if len(computed := f"{name}{value}") > LONGEST_NAME:
-            raise fail("E0111", f"a name has at most {LONGEST_NAME} characters, not {len(computed):,}", index.span)
-        return computed
+        return need_step(f"{name}{value}", index.span, words=never_labels())
 
     def make(
         self,

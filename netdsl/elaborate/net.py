@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from netdsl.arguments import describe
-from netdsl.diagnostics import NetdslError, fail
+from netdsl.diagnostics import NetdslError, fail, visible
 from netdsl.elaborate.bodies import BodyElaborator
 from netdsl.elaborate.calls import MADE_BY_STATEMENTS, block_place
 from netdsl.elaborate.errors import Budget, Stop
@@ -20,6 +20,7 @@ from netdsl.elaborate.variants import given, resolve
 from netdsl.interpreter import deep_stack, without_garbage_collection
 from netdsl.ir.graph import Graph, Node, Scope
 from netdsl.ir.labels import class_name
+from netdsl.ir.verify import verified
 from netdsl.syntax import tree
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def elaborate(
         NetdslError: all errors found, each once, with place and stack of block calls.
     """
     with without_garbage_collection(), deep_stack():
-        return NetElaborator(name, budget or Budget()).run(module, arguments or {})
+        return verified(NetElaborator(name, budget or Budget()).run(module, arguments or {}))
 
 
 class NetElaborator(BodyElaborator):
@@ -158,6 +159,14 @@ class NetElaborator(BodyElaborator):
             return
         if not isinstance(value, tuple) or not all(isinstance(item, str) for item in value):
             raise fail("E0305", f"`labels` takes a list of strings, not {describe(value)}", statement.names.span)
+        for item in map(str, value):
+            if visible(item) != item:
+                raise fail(
+                    "E0112",
+                    f"expected the name of a class, got `{item}` with control characters",
+                    statement.names.span,
+                    help="write it without them",
+                )
         self.labels = tuple(class_name(str(item)) for item in value)
 
     # -------------------------------------------------------------------------------------------- the end

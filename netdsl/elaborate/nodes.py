@@ -63,6 +63,8 @@ class Nodes:
     def __init__(self) -> None:
         self.made: list[Node] = []
         self.params: dict[str, Param] = {}
+        self._paths: dict[str, Node] = {}
+        """The layer that each path belongs to: its own, and that of its parameters."""
 
     def make(
         self,
@@ -84,7 +86,8 @@ class Nodes:
             roles: what errors call the inputs of a join; their numbers unless given.
 
         Raises:
-            NetdslError: the layer cannot take these inputs, a size is past the limits, or reused weights do not fit.
+            NetdslError: the layer cannot take these inputs, a size is past the limits, reused weights do not fit, or
+                the path belongs to another layer.
         """
         try:
             node = Node(spot.names.join(spot.name), layer, inputs, spot.names.scope, span)
@@ -101,10 +104,26 @@ class Nodes:
                 notes=_shapes(inputs),
                 help=TOO_LARGE,
             )
+        for path in dict.fromkeys((node.name, spot.weights)):
+            self._own(path, node)
         for role, spec in node.specs.items():
             node.params[role] = self._param(spot, role, spec, node)
         self.made.append(node)
         return node
+
+    def _own(self, path: str, node: Node) -> None:
+        """Give a path to a layer, unless it is that of another; in a `reuse` it is that of the same layer."""
+        first = self._paths.setdefault(path, node)
+        again = path != node.name
+        if first is node or (again and (first.span, first.layer) == (node.span, node.layer)):
+            return
+        raise fail(
+            "E0113",
+            f"`{path}` is the path of another layer, which has weights of its own",
+            node.span,
+            notes=(f"that is the `{first.layer.kind}` at {first.span.place}",) if first.span is not None else (),
+            help="give layers that are not the same labels of their own" if again else "choose another label",
+        )
 
     def _param(self, spot: Spot, role: str, spec: ParamSpec, node: Node) -> Param:
         path = f"{spot.weights}.{role}" if role else spot.weights

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from itertools import chain
 from typing import TYPE_CHECKING
 
+from netdsl.diagnostics import NetdslError
 from netdsl.ir.dim import symbols
+from netdsl.ir.names import need_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from netdsl.ir.graph import Graph, Node, Scope
     from netdsl.ir.params import Param
+
+
+always = False
+"""Whether `verified` looks at every graph; tests have it so."""
 
 
 class GraphError(AssertionError):
@@ -25,9 +32,24 @@ def verify(graph: Graph) -> None:
     Raises:
         GraphError: some do not hold.
     """
-    problems = list(chain(_order(graph), _nodes(graph), _params(graph), _ends(graph), _scopes(graph), _symbols(graph)))
+    problems = list(chain.from_iterable(rule(graph) for rule in _RULES))
     if problems:
         raise GraphError("\n".join([f"graph {graph.name}:", *problems]))
+
+
+def verified(graph: Graph) -> Graph:
+    """The graph itself, held to its invariants where NETDSL_DEBUG is set, and in all tests."""
+    if always or os.environ.get("NETDSL_DEBUG"):
+        verify(graph)
+    return graph
+
+
+def _names(graph: Graph) -> Iterator[str]:
+    """All names have the grammar of names."""
+    try:
+        need_names(graph)
+    except NetdslError as error:
+        yield from (diagnostic.message for diagnostic in error.diagnostics)
 
 
 def _order(graph: Graph) -> Iterator[str]:
@@ -72,6 +94,21 @@ def _params(graph: Graph) -> Iterator[str]:
                 yield f"two parameters are called {param.name}, one of them in {node.name}"
 
 
+def _paths(graph: Graph) -> Iterator[str]:
+    """A path belongs to one layer, and to one scope; a layer that is applied again is the same layer."""
+    owners: dict[str, Node] = {}
+    scopes: dict[str, Scope] = {}
+    for node in graph.nodes:
+        for role, param in node.params.items():
+            owner = param.name.removesuffix(f".{role}") if role else param.name
+            first = owners.setdefault(owner, node)
+            if first.layer != node.layer:
+                yield f"{first.name} and {node.name} are different layers, and both have the parameters of {owner}"
+        for scope in node.scope.chain():
+            if scopes.setdefault(scope.path, scope) is not scope:
+                yield f"two scopes have the path {scope.path}"
+
+
 def _ends(graph: Graph) -> Iterator[str]:
     """There are inputs and outputs; outputs are nodes, and no two values of the model have one name."""
     if not graph.inputs:
@@ -95,8 +132,9 @@ def _scopes(graph: Graph) -> Iterator[str]:
         roots.add(root)
         if root.name or not all(scope.name for scope in rest):
             yield f"the scopes of {node.name} are called {[scope.name for scope in (root, *rest)]}"
-        if rest and not node.name.startswith(f"{node.scope.path}."):
-            yield f"{node.name} stands in the scope {node.scope.path}"
+        path, _, _ = node.name.rpartition(".")
+        if path != node.scope.path:
+            yield f"{node.name} stands in the scope {node.scope.path or 'of the net'}"
     if len(roots) > 1:
         yield f"there are {len(roots)} roots of scopes"
 
@@ -111,3 +149,6 @@ def _symbols(graph: Graph) -> Iterator[str]:
     for constraint in graph.constraints:
         if constraint.size not in known:
             yield f"no input has the size in `{constraint.text}`"
+
+
+_RULES = (_names, _order, _nodes, _params, _paths, _ends, _scopes, _symbols)

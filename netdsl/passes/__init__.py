@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from netdsl.ir.verify import verified
 from netdsl.passes.fold_ahead import fold_ahead
 from netdsl.passes.fold_back import fold_back
 from netdsl.passes.identities import drop_identities
@@ -31,5 +32,5 @@ OPTIMIZATIONS: tuple[Callable[[Graph], Graph], ...] = (
 def optimize(graph: Graph, level: int) -> Graph:
     """The graph as it is for level 0, and ready for inference for level 1; no training graph can be made of that."""
     for optimization in OPTIMIZATIONS if level else ():
-        graph = optimization(graph)
+        graph = verified(optimization(graph))
     return graph

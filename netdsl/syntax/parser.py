@@ -93,6 +93,11 @@ def _parse(source: Source, others: int) -> tree.File:
     return tree.File(span, source, declarations, comments, size)
 
 
+def never_labels() -> frozenset[str]:
+    """The words of the language that no label can be."""
+    return _scanner().never_labels
+
+
 @cache
 def _scanner() -> Scanner:
     return Scanner(grammar().terminals)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from lark.lexer import PatternStr
 
+from netdsl.naming import LONGEST_NAME
 from netdsl.source import Source, Span
 from netdsl.syntax.tree import Comment
 
@@ -26,9 +27,6 @@ _VALUE_ENDS = frozenset({"NAME", "IN_ATTRIBUTE", "RPAR", "RSQB"})
 _NO_END_AFTER = OPENERS | {"COMMA", "_ARROW"}
 _CLOSE = CLOSERS | {"$END"}
 _NO_END_BEFORE = _CLOSE | {"COMMA", "_ARROW", "SHORTCUT", "ELSE"}
-
-LONGEST_NAME = 100
-"""The characters of the longest name. The path of a layer is made of as many names as bodies are nested."""
 
 _MALFORMED = (
     r'(?P<MALFORMED>"[^"\r\n]*'
@@ -69,11 +67,13 @@ class Scanner:
 
     Attributes:
         words: the reserved words, each with the name of its terminal.
+        never_labels: those of them that cannot be labels.
     """
 
     def __init__(self, terminals: Iterable[TerminalDef]) -> None:
         fixed = {t.pattern.value: t.name for t in terminals if isinstance(t.pattern, PatternStr)}
         self.words = {text: name for text, name in fixed.items() if text.isidentifier()}
+        self.never_labels = frozenset(text for text, name in self.words.items() if name not in _DECLARES)
         others = [t for t in terminals if t.pattern.value not in self.words]
         others.sort(key=lambda t: (-t.priority, -len(t.pattern.value)))
         self._pattern = re.compile("|".join([*(f"(?P<{t.name}>{t.pattern.to_regexp()})" for t in others), _MALFORMED]))

@@ -7,8 +7,8 @@ import unicodedata
 from typing import TYPE_CHECKING
 
 from netdsl.diagnostics import Diagnostic
+from netdsl.naming import LONGEST_NAME
 from netdsl.syntax.mistakes.spot import shorten
-from netdsl.syntax.scanner import LONGEST_NAME
 
 if TYPE_CHECKING:
     from netdsl.syntax.scanner import Token
