@@ -11,7 +11,8 @@ from functools import cache, lru_cache
 from math import isqrt
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 
-from netdsl.ir.dim import equality_constraint, exact_quotient
+from netdsl.ir.bounds import Need
+from netdsl.ir.dim import equality_constraint, exact_quotient, upper_bound
 from netdsl.ir.params import Init, ParamSpec
 from netdsl.ir.types import DType
 
@@ -157,8 +158,16 @@ class Layer:
         """Parameters by role, in the order of PyTorch's `state_dict`."""
         return {}
 
+    def needs(self, *inputs: TensorType) -> tuple[Need, ...]:  # noqa: ARG002 - part of the protocol
+        """Sizes that must be large enough for the layer to work; that the result has elements need not be said."""
+        return ()
+
     def inferred(self, *inputs: TensorType) -> tuple[TensorType, Mapping[str, ParamSpec]]:
-        """What `infer` and `params` give; computed once for all equal layers, since nets repeat themselves."""
+        """What `infer` and `params` give; computed once for all equal layers, since nets repeat themselves.
+
+        Raises:
+            LayerError: the layer cannot take the inputs, or needs more of a size than it can be (E0416).
+        """
         return _inferred(self, *inputs)
 
     def macs(self, output: TensorType, *inputs: TensorType) -> Dim:  # noqa: ARG002 - part of the protocol
@@ -189,7 +198,19 @@ class Layer:
 
 @lru_cache(maxsize=1 << 14)
 def _inferred(layer: Layer, *inputs: TensorType) -> tuple[TensorType, Mapping[str, ParamSpec]]:
-    return layer.infer(*inputs), layer.params(*inputs)
+    output = layer.infer(*inputs)
+    for need in all_needs(layer, output, *inputs):
+        most = upper_bound(need.size)
+        if most is not None and most < need.least:
+            raise LayerError("E0416", f"{need.what} must be at least {need.least}, and `{layer.kind}` has {need.size}")
+    return output, layer.params(*inputs)
+
+
+def all_needs(layer: Layer, output: TensorType, *inputs: TensorType) -> tuple[Need, ...]:
+    """What a layer needs of sizes to work: its own needs, and a result of at least one element."""
+    kept = {*inputs[0].shape} if inputs else {}
+    made = (Need(dim, 1, f"axis {axis} of the result") for axis, dim in enumerate(output.shape) if dim not in kept)
+    return *layer.needs(*inputs), *made
 
 
 L = TypeVar("L", bound=type[Layer])

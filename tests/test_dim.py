@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from netdsl.ir.bounds import order_constraint
 from netdsl.ir.dim import (
     Dim,
     DimError,
@@ -20,7 +21,6 @@ from netdsl.ir.dim import (
     evaluate,
     exact_quotient,
     lower_bound,
-    order_constraint,
     product,
     symbol,
     symbols,
@@ -194,7 +194,9 @@ def test_printing(dim: Dim, text: str) -> None:
         (H % 2, 0, 1),
         (H - H // 2, 1, None),
         ((H + 1) // 2 - H // 2, 0, 1),
-        (H * W - H, None, None),
+        (H * W - H, 0, None),
+        ((H + 1) * (W + 1) - 2 * H - 2, 0, None),
+        ((symbol("T", maximum=3) - 5) * (5 - symbol("T", maximum=3)), -20, 0),
         (H // 2 * W, 0, None),
     ],
 )

@@ -123,9 +123,6 @@ ERRORS: list[tuple[Layer, TensorType, str, str | None, str]] = [
     (Positions(8), TensorType((5, C)), "E0412", None, "input"),
     (Positions(8), TensorType((9, 4)), "E0306", "most", "positions 9"),
     (Positions(8), TensorType((T + 8, 4)), "E0306", "most", ""),
-    (Positions(8), TensorType((T, 4)), "E0412", "most", "where T <= 8"),
-    (Positions(9), TensorType((2 * symbol("T", maximum=8), 4)), "E0412", "most", "where T <= 4"),
-    (Positions(9), TensorType((T * C, 4)), "E0412", "most", "fix the sizes"),
 ]
 
 

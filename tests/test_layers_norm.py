@@ -173,9 +173,23 @@ def test_gn_is_torch_group_norm(shape: tuple[int, ...], groups: int, affine: boo
     conform(layer, data(*shape), reference=called(module), module=module, opset=opset)
 
 
-def test_gn_of_single_numbers_is_its_bias() -> None:
-    """But for torch's rounding; a batch of one sample it refuses."""
-    conform(GroupNorm(6), data(6), reference=partial(F.group_norm, num_groups=6), batches=(3,), atol=1e-4)
+@pytest.mark.parametrize(
+    ("layer", "shape", "module"),
+    [
+        (GroupNorm(6), (6,), torch.nn.GroupNorm(6, 6)),
+        (GroupNorm(3), (3, 1, 1), torch.nn.GroupNorm(3, 3)),
+        (InstanceNorm(), (6, 1), torch.nn.InstanceNorm1d(6)),
+        (InstanceNorm(affine=True), (4, 1, 1), torch.nn.InstanceNorm2d(4, affine=True)),
+    ],
+    ids=str,
+)
+def test_a_single_value_has_no_deviation(layer: Layer, shape: tuple[int, ...], module: torch.nn.Module) -> None:
+    """PyTorch refuses the one value of one sample, also at inference."""
+    with pytest.raises(ValueError, match="more than 1"):
+        module.eval()(torch.zeros(1, *shape))
+    with pytest.raises(LayerError, match="values that share a mean and a deviation must be at least 2") as caught:
+        layer.inferred(TensorType(shape))
+    assert caught.value.code == "E0416"
 
 
 @pytest.mark.parametrize("opset", OPSETS)

@@ -8,20 +8,23 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 from graphs import Sketch, chain, run, run_model, sample, trained
+from models import weights
 
 from netdsl import __version__
-from netdsl.backends.onnx import IR_VERSION, OPSETS, lower
+from netdsl.backends.onnx import OPSETS, lower
 from netdsl.backends.onnx_file import assemble
 from netdsl.backends.onnx_proto import set_attributes, storage
+from netdsl.compiler import check_text, compile_graph
 from netdsl.diagnostics import NetdslError
 from netdsl.ir.constraint import Constraint
 from netdsl.ir.dim import Dim, evaluate, symbol
 from netdsl.ir.graph import Graph, Node, Scope
 from netdsl.ir.types import DType, TensorType
 from netdsl.layer import Layer, LayerError
-from netdsl.layers.activation import Relu
+from netdsl.layers.activation import Gelu, Relu
 from netdsl.layers.adaptive import GlobalAvgPool
 from netdsl.layers.conv import Conv
 from netdsl.layers.ends import Input
@@ -303,7 +306,30 @@ def test_the_lowest_sufficient_opset_is_taken() -> None:
     assert lower(chain((2,), Relu())).proto.opset_import[0].version == OPSETS.start
     assert lower(chain((2,), LayerNorm())).proto.opset_import[0].version == LayerNorm.opset
     assert lower(chain((2,), LayerNorm()), opset=13).proto.opset_import[0].version == 13
-    assert lower(chain((2,), Relu())).proto.ir_version == IR_VERSION
+
+
+OLDEST = {13: 7, 14: 7, 15: 8, 16: 8, 17: 8, 18: 8, 19: 9, 20: 9, 21: 10}
+"""The IR version that came with each opset, from the table in ONNX's docs/Versioning.md."""
+
+
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("opset", OPSETS)
+def test_the_ir_version_is_the_oldest_that_has_the_opset(opset: int, training: bool) -> None:
+    graph = check_text("net n { input x: 3xHxW where H >= 3, W >= 3\nconv 4 k3 -> bn -> gelu -> dropout -> ln2: "
+                       "channel_ln -> global_avgpool -> flatten -> dense 2 }").graph  # fmt: skip
+    model = assemble(compile_graph(graph, opset=opset, training=training), weights)
+    assert (model.opset_import[0].version, model.ir_version) == (opset, OLDEST[opset])
+    onnx.checker.check_model(model, full_check=True)
+    places = [{item.key: item.value for item in node.metadata_props} for node in model.graph.node]
+    assert any(place["netdsl.path"] == "conv1:conv" for place in places if place)
+    assert all(place.keys() == {"netdsl.path", "netdsl.source"} for place in places if place)
+    onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+
+
+def test_without_an_opset_the_ir_version_is_that_of_the_opset_chosen() -> None:
+    for layer in (Relu(), LayerNorm(), Gelu()):
+        proto = lower(chain((2,), layer)).proto
+        assert proto.ir_version == OLDEST[proto.opset_import[0].version]
 
 
 def test_a_layer_without_a_form_in_the_opset_has_a_place() -> None:

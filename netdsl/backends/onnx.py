@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx
+from onnx.helper import find_min_ir_version_for, make_opsetid
 
 from netdsl.backends.onnx_proto import onnx_dtype, set_attributes, set_value_info, tensor
 from netdsl.backends.onnx_sizes import Sizes
@@ -31,10 +32,8 @@ if TYPE_CHECKING:
     from netdsl.ir.graph import Graph, Node, Scope
     from netdsl.ir.params import Param
 
-__all__ = ["BATCH", "IR_VERSION", "OPSETS", "LoweredModel", "lower", "onnx_dtype"]
+__all__ = ["BATCH", "OPSETS", "LoweredModel", "lower", "onnx_dtype"]
 
-IR_VERSION = 10
-"""The oldest that has metadata on nodes; onnxruntime 1.18 and later load it."""
 OPSETS = range(13, 22)
 """The opsets that can be asked for; onnxruntime 1.18 knows the last."""
 BATCH = "N"
@@ -129,9 +128,11 @@ class _Builder:
             self._set_info(self.proto.value_info.add(), name, node)
 
         self.proto.name = self.graph.name
-        self.model.ir_version = IR_VERSION
+        opset = make_opsetid("", self.opset)
+        # Runtimes refuse an IR version newer than they are. Older readers pass over metadata on nodes, new with 10.
+        self.model.ir_version = find_min_ir_version_for([opset])
         self.model.producer_name, self.model.producer_version = "netdsl", __version__
-        self.model.opset_import.add(domain="", version=self.opset)
+        self.model.opset_import.append(opset)
         for key, value in self._metadata().items():
             self.model.metadata_props.add(key=f"netdsl.{key}", value=value)
         values = {node.name: value for node, value in self.values.items()}

@@ -95,4 +95,11 @@ SHAPES = {
         "away. Crop or pad less.",
         "net a { input x: 3x4x4; crop 2 }\n",
     ),
+    "E0416": Code(
+        "sizes too small for the net",
+        "Most layers need some positions to work on: a window must fit into its input, a crop must leave something, a "
+        "mean and a deviation are taken of two values at least. Where a size stays open, the net says from which size "
+        "on it works (`where T >= 10`); the message gives the bounds for the whole net, and the layer that asks most.",
+        "net a { input x: 4xT; conv 8 k4 d3 }\n",
+    ),
 }

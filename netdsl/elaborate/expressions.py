@@ -11,15 +11,8 @@ from netdsl.elaborate.arithmetic import arithmetic, checked, exact, is_number
 from netdsl.elaborate.functions import FUNCTIONS, TooLong, extent
 from netdsl.elaborate.suggestions import listed, suggestion
 from netdsl.elaborate.values import UNKNOWN, BlockValue, LayerValue, TensorValue, Unknown, Value
-from netdsl.ir.dim import (
-    DimError,
-    Symbolic,
-    equality_constraint,
-    lower_bound,
-    order_constraint,
-    symbols,
-    upper_bound,
-)
+from netdsl.ir.bounds import order_constraint
+from netdsl.ir.dim import DimError, Symbolic, equality_constraint, lower_bound, symbols, upper_bound
 from netdsl.layer import LAYERS
 from netdsl.syntax import tree
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from netdsl.arguments import describe
 from netdsl.diagnostics import NetdslError, fail, visible
 from netdsl.elaborate.bodies import BodyElaborator
+from netdsl.elaborate.bounds import check_bounds
 from netdsl.elaborate.calls import MADE_BY_STATEMENTS, block_place
 from netdsl.elaborate.errors import Budget, Stop
 from netdsl.elaborate.inputs import make_input
@@ -90,6 +91,7 @@ class NetElaborator(BodyElaborator):
         if self.errors.found:
             return None
         graph = self._graph()
+        check_bounds(graph, self.errors)
         if self.recipe is not None:
             check_loss(self.recipe, graph)
         if self._promises:

@@ -9,7 +9,6 @@ which makes every later division exact without a solver. Within one net a name s
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import reduce
@@ -33,6 +32,8 @@ MOST_DIVISORS = 16
 """Conditions are looked for with so many divisors."""
 SIMPLE = 50
 """And on sizes written with at most so many atoms."""
+MOST_FACTORS = 4
+"""Products of more atoms are bounded factor by factor alone."""
 LARGEST = 2**63 - 1
 """No coefficient or divisor is larger: ONNX computes sizes in int64."""
 
@@ -250,7 +251,36 @@ def compute(dim: Dim, atom: Callable[[Symbol], Any]) -> Any:
 
 def symbols(dim: Dim) -> set[str]:
     """The names of all symbols in `dim`."""
-    return {symbol.name for symbol in _symbols(dim)}
+    return {symbol.name for symbol in symbol_atoms(dim)}
+
+
+def symbol_atoms(dim: Dim) -> set[Symbol]:
+    """The symbols in `dim`, those inside of floors included."""
+    found: set[Symbol] = set()
+    for monomial in _terms(dim):
+        for atom in monomial:
+            found |= {atom} if isinstance(atom, Symbol) else symbol_atoms(atom.numerator)
+    return found
+
+
+def with_symbols(dim: Dim, known: Callable[[Symbol], Symbol]) -> Dim:
+    """`dim` rebuilt with more known of its symbols, each of which is a multiple of what it was a multiple of.
+
+    Args:
+        dim: the size.
+        known: gives what is known of a symbol now.
+    """
+    pieces: list[Dim] = []
+    for monomial, coefficient in _terms(dim).items():
+        atoms: list[Dim] = []
+        for atom in monomial:
+            if isinstance(atom, Floor):
+                atoms.append(_floor(with_symbols(atom.numerator, known), atom.divisor))
+            else:
+                more = known(atom)
+                atoms.append(Symbolic({(more,): more.unit // atom.unit}))
+        pieces.append(coefficient * product(atoms))
+    return total(pieces)
 
 
 def equality_constraint(left: Dim, right: Dim) -> str | None:
@@ -284,36 +314,6 @@ def equality_constraints(pairs: Iterable[tuple[Dim, Dim]]) -> str | None:
     return ", ".join({condition: None for text in found if text for condition in text.split(", ")})
 
 
-def order_constraint(dim: Dim, least: int) -> str | None:
-    """The weakest condition such as ``H >= 65`` or ``H <= 64`` under which `dim` is at least `least` for certain.
-
-    None where `dim` depends on several symbols, or no such condition suffices, and for long formulas.
-    """
-    found = _symbols(dim)
-    if len(found) != 1 or not _is_simple(dim):
-        return None
-    (known,) = found
-
-    def suffices(more: Symbol) -> bool:
-        low = lower_bound(_with_symbols(dim, lambda _: more))
-        return low is not None and low >= least
-
-    def from_(size: int) -> bool:
-        return suffices(replace(known, minimum=max(known.minimum, size)))
-
-    def up_to(size: int) -> bool:
-        return suffices(replace(known, maximum=size if known.maximum is None else min(known.maximum, size)))
-
-    tried = next((2**i for i in range(32) if from_(2**i)), None)
-    if tried is not None:
-        return f"{known.name} >= {bisect_left(range(tried), True, key=from_)}"
-    second = known.unit * (known.least + 1)  # an order that leaves one size alone is no advice
-    if not up_to(second):
-        return None
-    past = second + bisect_left(range(second, 2**31), True, key=lambda size: not up_to(size))
-    return f"{known.name} <= {(past - 1) // known.unit * known.unit}"
-
-
 # ------------------------------------------------------------------------------------------------ how it is done
 
 
@@ -337,14 +337,6 @@ def _without(monomial: Monomial, divisor: Monomial) -> Monomial | None:
             return None
         rest.remove(atom)
     return tuple(rest)
-
-
-def _symbols(dim: Dim) -> set[Symbol]:
-    found: set[Symbol] = set()
-    for monomial in _terms(dim):
-        for atom in monomial:
-            found |= {atom} if isinstance(atom, Symbol) else _symbols(atom.numerator)
-    return found
 
 
 def _is_simple(dim: Dim) -> bool:
@@ -409,11 +401,13 @@ def _single_floor(dim: Symbolic) -> tuple[Floor, int] | None:
 
 
 def _bound(dim: Dim, *, upper: bool) -> int | None:
-    """The better of two bounds: each floor on its own, and each floor between its quotient and a little less."""
+    """The best of some bounds: each floor on its own, each between its quotient and a little less, products shifted."""
     if isinstance(dim, int):
         return dim
     if upper not in dim.bounds:
         found = [_bound_of_sum(dim.terms, upper=upper), _bound_of_sum(_without_floors(dim, upper=upper), upper=upper)]
+        if any(1 < len(monomial) <= MOST_FACTORS for monomial in dim.terms):
+            found.append(_bound_of_shifted(dim.terms, upper=upper))
         known = [floor(bound) if upper else ceil(bound) for bound in found if bound is not None]
         dim.bounds[upper] = (min(known) if upper else max(known)) if known else None
     return dim.bounds[upper]
@@ -425,10 +419,48 @@ def _bound_of_sum(terms: Mapping[Monomial, int | Fraction], *, upper: bool) -> i
     for monomial, coefficient in terms.items():
         lows = [_atom_bound(atom, upper=False) for atom in monomial]
         bounds = lows if upper != (coefficient > 0) else [_atom_bound(atom, upper=True) for atom in monomial]
-        if any(b is None for b in bounds) or any(low is None or low < 0 for low in lows):
-            return None
+        if None in bounds or (len(monomial) > 1 and any(low is None or low < 0 for low in lows)):
+            return None  # a product of bounds bounds the product where no factor is negative
         bound += coefficient * prod(b for b in bounds if b is not None)
     return bound
+
+
+def _bound_of_shifted(terms: Mapping[Monomial, int], *, upper: bool) -> int | None:
+    """A bound of a sum of products in terms of how far each atom lies above its own lower bound.
+
+    For a*b - a - b + 1 with a, b >= 2 the signs hide that it grows with both; as a'*b' + a' + b' + 1 it shows.
+    """
+    shifted: dict[Monomial, int] = {}
+    for monomial, coefficient in terms.items():
+        if len(monomial) > MOST_FACTORS:
+            return None
+        pieces: dict[Monomial, int] = {(): coefficient}
+        for atom in monomial:
+            low = _atom_bound(atom, upper=False)
+            if low is None:
+                return None
+            grown: dict[Monomial, int] = {}
+            for piece, value in pieces.items():
+                for part, factor in ((piece, low), ((*piece, atom), 1)):
+                    grown[part] = grown.get(part, 0) + value * factor
+            pieces = grown
+        for piece, value in pieces.items():
+            shifted[piece] = shifted.get(piece, 0) + value
+    bound = shifted.pop((), 0)
+    for monomial, coefficient in shifted.items():
+        if upper != (coefficient > 0):
+            continue  # 0, where its atoms are least
+        spans = [_span(atom) for atom in monomial] if coefficient else [0]
+        if None in spans:
+            return None
+        bound += coefficient * prod(span for span in spans if span is not None)
+    return bound
+
+
+def _span(atom: Atom) -> int | None:
+    """How far apart the bounds of an atom are."""
+    low, most = _atom_bound(atom, upper=False), _atom_bound(atom, upper=True)
+    return None if low is None or most is None else most - low
 
 
 def _without_floors(dim: Dim, *, upper: bool) -> dict[Monomial, int | Fraction]:
@@ -486,22 +518,7 @@ def _equal_under(multiples: Mapping[str, int], left: Dim, right: Dim) -> bool:
 
 def _with_units(dim: Dim, multiples: Mapping[str, int]) -> Dim:
     """`dim` rebuilt with some symbols known to be multiples of something more."""
-    return _with_symbols(dim, lambda symbol: replace(symbol, unit=lcm(symbol.unit, multiples.get(symbol.name, 1))))
-
-
-def _with_symbols(dim: Dim, known: Callable[[Symbol], Symbol]) -> Dim:
-    """`dim` rebuilt with more known of its symbols, each of which is a multiple of what it was a multiple of."""
-    pieces: list[Dim] = []
-    for monomial, coefficient in _terms(dim).items():
-        atoms: list[Dim] = []
-        for atom in monomial:
-            if isinstance(atom, Floor):
-                atoms.append(_floor(_with_symbols(atom.numerator, known), atom.divisor))
-            else:
-                more = known(atom)
-                atoms.append(Symbolic({(more,): more.unit // atom.unit}))
-        pieces.append(coefficient * product(atoms))
-    return total(pieces)
+    return with_symbols(dim, lambda symbol: replace(symbol, unit=lcm(symbol.unit, multiples.get(symbol.name, 1))))
 
 
 def _format(monomial: Monomial, coefficient: int) -> str:

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from netdsl.arguments import Count, Positive
-from netdsl.ir.dim import Dim, lower_bound, order_constraint, upper_bound
+from netdsl.ir.bounds import Need
+from netdsl.ir.dim import Dim, upper_bound
 from netdsl.ir.params import Init, ParamSpec
 from netdsl.ir.types import DType, TensorType
 from netdsl.layer import Layer, LayerError, Lowering, TorchLowering, register
@@ -79,20 +80,15 @@ class Positions(Layer):
         (x,) = inputs
         need_sequence(self, x)
         steps = x.shape[0]
-        least, most = lower_bound(self.most - steps), upper_bound(self.most - steps)
+        most = upper_bound(self.most - steps)
         if most is not None and most < 0:
             message = f"there are positions for {self.most} steps, and the input has {steps}"
             remedy = f"use `positions {steps}`" if isinstance(steps, int) else None
             raise LayerError("E0306", message, argument="most", help=remedy)
-        if least is None or least < 0:
-            constraint = order_constraint(self.most - steps, 0)
-            raise LayerError(
-                "E0412",
-                f"whether `positions {self.most}` are enough for {steps} depends on sizes that are not known",
-                argument="most",
-                help=f"add `where {constraint}` to the `input`" if constraint else "fix the sizes in the `input`",
-            )
         return x
+
+    def needs(self, *inputs: TensorType) -> tuple[Need, ...]:
+        return (Need(self.most - inputs[0].shape[0], 0, "what is left of its positions"),)
 
     def params(self, *inputs: TensorType) -> Mapping[str, ParamSpec]:
         (x,) = inputs

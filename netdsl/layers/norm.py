@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from netdsl.arguments import Count, Flag, OptionalPositive, Positive, Real
+from netdsl.ir.bounds import Need
+from netdsl.ir.dim import product
 from netdsl.ir.params import Init, ParamSpec
 from netdsl.ir.types import DType, TensorType
 from netdsl.layer import (
@@ -23,6 +25,8 @@ from netdsl.layers.precision import computing_type, narrow, widen
 
 if TYPE_CHECKING:
     import numpy.typing as npt
+
+VALUES = "the number of values that share a mean and a deviation"
 
 
 @register("bn")
@@ -219,7 +223,8 @@ class GroupNorm(Layer):
 
     y = weight[c] * (x - mean) / sqrt(var + eps) + bias[c]. Input and output C x anything. Parameters: weight C and
     bias C, unless `affine=no`. Source: Wu and He, "Group normalization" (2018); torch.nn.GroupNorm; ONNX operators
-    Reshape, InstanceNormalization, Mul and Add, which are there in every opset, unlike GroupNormalization.
+    Reshape, InstanceNormalization, Mul and Add, which are there in every opset, unlike GroupNormalization. A group of a
+    single value has no deviation, and PyTorch refuses it.
     """
 
     groups: Count
@@ -233,6 +238,10 @@ class GroupNorm(Layer):
         need_divisible(x.shape[0], self.groups, "groups")
         self.params(x)
         return x
+
+    def needs(self, *inputs: TensorType) -> tuple[Need, ...]:
+        (x,) = inputs
+        return (Need(product((need_divisible(x.shape[0], self.groups, "groups"), *x.shape[1:])), 2, VALUES),)
 
     def params(self, *inputs: TensorType) -> Mapping[str, ParamSpec]:
         (x,) = inputs
@@ -258,7 +267,8 @@ class InstanceNorm(Layer):
 
     y = weight[c] * (x - mean) / sqrt(var + eps) + bias[c]. Input and output C x at least one spatial dimension.
     Parameters with `affine=yes`: weight C, bias C. Source: Ulyanov et al., "Instance normalization" (2016);
-    torch.nn.InstanceNorm2d; ONNX operator InstanceNormalization.
+    torch.nn.InstanceNorm2d; ONNX operator InstanceNormalization. A single value has no deviation, and PyTorch refuses
+    it.
     """
 
     eps: Positive = 1e-5
@@ -270,6 +280,9 @@ class InstanceNorm(Layer):
         need_rank(self, x, 2, what="channels and spatial dimensions")
         channels(x)
         return x
+
+    def needs(self, *inputs: TensorType) -> tuple[Need, ...]:
+        return (Need(product(inputs[0].shape[1:]), 2, VALUES),)
 
     def params(self, *inputs: TensorType) -> Mapping[str, ParamSpec]:
         (x,) = inputs

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from netdsl.arguments import Flag, Margins, Real, Size, choice
+from netdsl.ir.bounds import Need
 from netdsl.ir.dim import upper_bound
 from netdsl.ir.types import DType, TensorType
 from netdsl.layer import Layer, LayerError, Lowering, TorchLowering, Window, per_dimension, register, single
@@ -43,6 +44,13 @@ class Pad(Layer):
                     help="use smaller margins, or `mode=replicate`",
                 )
         return x.with_shape((x.shape[0], *(n + a + b for n, a, b in zip(x.shape[1:], before, after, strict=True))))
+
+    def needs(self, *inputs: TensorType) -> tuple[Need, ...]:
+        (x,) = inputs
+        if self.mode != "reflect":
+            return ()
+        sides = zip(x.shape[1:], *per_side(self.p, x.rank - 1), SIDES[x.rank - 1], strict=True)
+        return tuple(Need(size, max(a, b) + 1, f"the number of {side} to mirror") for size, a, b, side in sides)
 
     def to_onnx(self, o: Lowering, *inputs: str) -> str:
         before, after = per_side(self.p, o.output.rank - 1)

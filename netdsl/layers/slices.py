@@ -4,15 +4,8 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from netdsl.arguments import Count, Integer, Integers, Kind, Natural, integer
-from netdsl.ir.dim import (
-    Dim,
-    Symbolic,
-    equality_constraint,
-    exact_quotient,
-    lower_bound,
-    order_constraint,
-    upper_bound,
-)
+from netdsl.ir.bounds import Need
+from netdsl.ir.dim import Dim, Symbolic, equality_constraint, exact_quotient, upper_bound
 from netdsl.ir.types import TensorType
 from netdsl.layer import (
     Layer,
@@ -64,6 +57,12 @@ class Select(Layer):
                 )
         return _with_size(x, axis, len(self.maps))
 
+    def needs(self, *inputs: TensorType) -> tuple[Need, ...]:
+        (x,) = inputs
+        axis = normalized_axis(self.axis, x.rank)
+        far = max(-index if index < 0 else index + 1 for index in self.maps)
+        return (Need(x.shape[axis], far, f"axis {axis}, of which it takes positions,"),)
+
     def to_onnx(self, o: Lowering, *inputs: str) -> str:
         axis = normalized_axis(self.axis, o.output.rank)
         return o.op("Gather", inputs[0], o.const(list(self.maps)), axis=axis + 1)
@@ -78,8 +77,8 @@ class Slice(Layer):
     """The positions start, start + step, ... before `stop` along `axis`, as x[start:stop:step] in Python.
 
     Negative positions count from the end, without `stop` the slice goes to the end; the batch is not counted. The size
-    is (stop - start) / step, rounded up; what lies outside is cut off, but nothing at all is an error. Source: ONNX
-    operator Slice.
+    is (stop - start) / step, rounded up; what lies outside is cut off, but nothing at all is an error. Of a symbolic
+    size it must be certain: a position that may lie inside has to. Source: ONNX operator Slice.
     """
 
     start: Position = 0
@@ -90,10 +89,8 @@ class Slice(Layer):
     def infer(self, *inputs: TensorType) -> TensorType:
         (x,) = inputs
         axis = normalized_axis(self.axis, x.rank)
-        size = x.shape[axis]
-        start = _inside(self.start, size, "start")
-        stop = size if self.stop is None else _inside(self.stop, size, "stop")
-        most, least = upper_bound(stop - start), lower_bound(stop - start)
+        start, stop = self._ends(x.shape[axis])
+        most = upper_bound(stop - start)
         if most is not None and most <= 0:
             end = "on" if self.stop is None else f"to {self.stop}"
             raise LayerError(
@@ -102,9 +99,18 @@ class Slice(Layer):
                 argument="start",
                 help=f"positions go from 0 to {x.shape[axis] - 1}, and `stop` is not among them",
             )
-        if least is None or least < 0:
-            raise _undecided(f"{start} comes before {stop}", "start", (stop - start, 1))
         return _with_size(x, axis, (stop - start + self.step - 1) // self.step)
+
+    def needs(self, *inputs: TensorType) -> tuple[Need, ...]:
+        (x,) = inputs
+        size = x.shape[normalized_axis(self.axis, x.rank)]
+        ends = zip(("start", "stop"), self._ends(size), strict=True)
+        inside = [(f"its `{name}`", end, f"what lies behind its `{name}`", size - end) for name, end in ends]
+        return tuple(Need(dim, 0, what) for before, end, behind, rest in inside for what, dim in ((before, end), (behind, rest)))
+
+    def _ends(self, size: Dim) -> tuple[Dim, Dim]:
+        """Where it starts and stops, counted from the front."""
+        return _inside(self.start, size), size if self.stop is None else _inside(self.stop, size)
 
     def window(self, *inputs: TensorType) -> Window | None:
         (x,) = inputs
@@ -171,35 +177,15 @@ def _with_size(x: TensorType, axis: int, size: Dim) -> TensorType:
     return x.with_shape((*x.shape[:axis], size, *x.shape[axis + 1 :]))
 
 
-def _inside(position: Dim, size: Dim, argument: str) -> Dim:
-    """A position counted from the front and brought to 0 ... `size`, if the order is the same for all symbols."""
-    low, high = lower_bound(position), upper_bound(position)
-    if low is not None and low >= 0:
-        front = position
-    elif high is not None and high < 0:
-        front = size + position
-    else:
-        raise _undecided(f"{position} is positive", argument, (position, 0))
+def _inside(position: Dim, size: Dim) -> Dim:
+    """A position counted from the front, and brought to 0 ... `size` where it lies outside for certain."""
+    most = upper_bound(position)
+    front = size + position if most is not None and most < 0 else position
     if (most := upper_bound(front)) is not None and most <= 0:
         return 0
-    rest = size - front
-    if (most := upper_bound(rest)) is not None and most <= 0:
+    if (most := upper_bound(size - front)) is not None and most <= 0:
         return size
-    for dim in (front, rest):
-        if (least := lower_bound(dim)) is None or least < 0:
-            raise _undecided(f"{position} is inside of {size}", argument, (dim, 0))
     return front
-
-
-def _undecided(claim: str, argument: str, need: tuple[Dim, int]) -> LayerError:
-    """The error of a claim that holds if a size, the first of `need`, is at least the second."""
-    constraint = order_constraint(*need)
-    return LayerError(
-        "E0412",
-        f"whether {claim} depends on sizes that are not known",
-        argument=argument,
-        help=f"add `where {constraint}` to the `input`" if constraint else "fix the sizes in the `input`",
-    )
 
 
 def _cut(o: Lowering, x: str, start: Dim, stop: Dim, axis: int, step: int = 1) -> str:

@@ -1,0 +1,81 @@
+"""The bounds that a whole net needs on the sizes that its inputs leave open."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from netdsl.diagnostics import fail
+from netdsl.ir.bounds import demanded, order_bound
+from netdsl.ir.dim import Symbolic, evaluate, symbol_atoms
+from netdsl.ir.graph import needed
+from netdsl.layer import all_needs
+
+if TYPE_CHECKING:
+    from netdsl.diagnostics import NetdslError
+    from netdsl.elaborate.errors import Errors
+    from netdsl.ir.bounds import Need
+    from netdsl.ir.constraint import Constraint
+    from netdsl.ir.dim import Dim
+    from netdsl.ir.graph import Graph, Node
+
+
+def check_bounds(graph: Graph, errors: Errors) -> None:
+    """Report bounds on open sizes under which all layers work, if the net does not state them: all in one error.
+
+    Every layer that is run counts, those of aux outputs too. The place of the error is the layer that asks most.
+    """
+    if not any(isinstance(dim, Symbolic) for node in graph.inputs for dim in node.type.shape):
+        return
+    owners: dict[tuple[Dim, int], tuple[Need, Node]] = {}
+    for node in needed(graph, training=True):
+        for need in all_needs(node.layer, node.type, *node.input_types):
+            if not need.met:
+                owners.setdefault((need.size, need.least), (need, node))
+    if not owners:
+        return
+    open_needs = [need for need, _ in owners.values()]
+    bounds, unmet = demanded(reversed(open_needs))  # the last layers ask most, and then the others need no search
+    asking = [(bound, need, owners[need.size, need.least][1]) for bound, need in bounds.values()]
+    asking.sort(key=lambda item: (item[0].size, item[0].relation == "<="))
+    if unmet is not None:
+        _, node = owners[unmet.size, unmet.least]
+        errors.report(_cannot(unmet, node, asking), node.scope)
+    elif asking:
+        node = max(asking, key=lambda item: item[0].number)[2]
+        errors.report(_only_where(asking, node), node.scope)
+
+
+def _only_where(asking: list[tuple[Constraint, Need, Node]], place: Node) -> NetdslError:
+    """The error of a net that does not state the bounds within which it works."""
+    texts = [bound.text for bound, _, _ in asking]
+    return fail(
+        "E0416",
+        f"the net works only where {' and '.join(texts)}",
+        place.span,
+        notes=tuple(_because(*item) for item in asking),
+        help=f"add `where {', '.join(texts)}` to the `input`",
+    )
+
+
+def _because(bound: Constraint, need: Need, node: Node) -> str:
+    """What goes wrong at the first size past a bound."""
+    wrong = f"{need.what} is {need.size}"
+    (*others, symbol) = symbol_atoms(need.size)
+    if not others:
+        past = bound.number + (-symbol.unit if bound.relation == ">=" else symbol.unit)
+        value = evaluate(need.size, {bound.size: past})
+        wrong = f"at {bound.size} = {past}, {need.what} would be {value}"
+    return f"`{node.name}` needs {bound.text}: {wrong}, and must be at least {need.least}"
+
+
+def _cannot(need: Need, node: Node, asking: list[tuple[Constraint, Need, Node]]) -> NetdslError:
+    """The error of a need that no bounds meet, or none beside those that other layers need."""
+    bound = order_bound(need.size, need.least)
+    wrong = f"{need.what} is {need.size}, and must be at least {need.least}"
+    return fail(
+        "E0416",
+        f"no size suits `{node.name}` and the other layers" if bound else f"no bound says for which sizes `{node.name}` works",
+        node.span,
+        notes=(_because(bound, need, node) if bound else wrong, *(_because(*item) for item in asking)),
+        help="fix the sizes in the `input`",
+    )

@@ -1,0 +1,146 @@
+"""Bounds on symbolic sizes: from which size on, or up to which, a formula is as large as it must be."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from netdsl.ir.constraint import Constraint
+from netdsl.ir.dim import evaluate, lower_bound, symbol_atoms, with_symbols
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from netdsl.ir.dim import Dim, Symbol
+
+MOST_DOUBLINGS = 31
+"""Bounds are looked for up to 2^31 multiples of a symbol's unit; no size is larger."""
+MOST_STEPS = 10_000
+"""So many sizes are tried one after the other where the bound of a formula is not known exactly."""
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """A size that must be at least so large for a layer to work.
+
+    Attributes:
+        size: the size.
+        least: its least value.
+        what: what errors call it: `axis 1 of the result`.
+    """
+
+    size: Dim
+    least: int
+    what: str
+
+    @property
+    def met(self) -> bool:
+        """Whether it is met for certain."""
+        low = self.size if isinstance(self.size, int) else lower_bound(self.size)
+        return low is not None and low >= self.least
+
+
+def order_bound(dim: Dim, least: int) -> Constraint | None:
+    """The weakest condition such as ``H >= 65`` or ``H <= 64`` under which `dim` is at least `least` for certain.
+
+    It is on one size. Where `dim` has that size alone, the bound is exact: every allowed size from it on will do, and
+    the one before will not; it is the least allowed size if all will do. Of several sizes the one is taken that must
+    be raised least. None where no such condition suffices.
+    """
+    atoms = sorted(symbol_atoms(dim), key=lambda symbol: symbol.name)
+    alone = len(atoms) == 1
+    lows = [bound for symbol in atoms if (bound := _from(symbol, dim, least, alone=alone))]
+    if lows:
+        return min(lows, key=lambda bound: bound.number)
+    highs = [bound for symbol in atoms if (bound := _up_to(symbol, dim, least, alone=alone))]
+    return max(highs, key=lambda bound: bound.number, default=None)
+
+
+def order_constraint(dim: Dim, least: int) -> str | None:
+    """`order_bound` as text; None also where nothing need be asked for."""
+    bound = order_bound(dim, least)
+    return None if bound is None or _is_idle(bound, symbol_atoms(dim)) else bound.text
+
+
+def demanded(needs: Iterable[Need]) -> tuple[dict[str, tuple[Constraint, Need]], Need | None]:
+    """The weakest bounds under which all of some needs are met.
+
+    Returns:
+        The bounds by the name of the size and the relation, with the need that asks most; and a need that cannot be
+        met beside the others by bounds, if there is one.
+    """
+    known: dict[Symbol, Symbol] = {}
+    found: dict[str, tuple[Constraint, Need]] = {}
+    # Bounds on several sizes are no more than enough, so they come when the others are known.
+    for need in sorted(needs, key=lambda need: len(symbol_atoms(need.size)) > 1):
+        size = with_symbols(need.size, lambda symbol: known.get(symbol, symbol))
+        if Need(size, need.least, need.what).met:
+            continue
+        bound = order_bound(size, need.least)
+        if bound is None:
+            return found, need
+        if _is_idle(bound, symbol_atoms(size)):
+            continue
+        found[f"{bound.size} {bound.relation}"] = bound, need
+        for symbol in symbol_atoms(need.size):
+            if symbol.name == bound.size:
+                more = {"minimum" if bound.relation == ">=" else "maximum": bound.number}
+                known[symbol] = replace(known.get(symbol, symbol), **more)
+    return found, None
+
+
+# ------------------------------------------------------------------------------------------------ how it is done
+
+
+def _is_idle(bound: Constraint, atoms: Iterable[Symbol]) -> bool:
+    """Whether the symbols keep a bound already."""
+    return any(bound.relation == ">=" and s.name == bound.size and bound.number <= s.unit * s.least for s in atoms)
+
+
+def _from(symbol: Symbol, dim: Dim, least: int, *, alone: bool) -> Constraint | None:
+    """The least bound `H >= ...` that suffices; `alone` says that `dim` depends on no other symbol."""
+
+    def proved(count: int) -> bool:
+        return _suffices(dim, least, symbol, replace(symbol, minimum=symbol.unit * count))
+
+    first, last = symbol.least, symbol.most
+    reach = next((2**i for i in range(MOST_DOUBLINGS + 1) if proved(first + 2**i)), None)
+    if reach is None:
+        return None
+    count = first + bisect_left(range(reach), True, key=lambda more: proved(first + more))
+    if last is not None and count > last:
+        if not alone or not _holds(symbol, dim, least, last):
+            return None
+        count = last
+    steps = MOST_STEPS if alone else 0  # what is proved of a formula may be less than what holds
+    while steps and count > first and _holds(symbol, dim, least, count - 1):
+        count, steps = count - 1, steps - 1
+    return Constraint(symbol.name, ">=", symbol.unit * count)
+
+
+def _up_to(symbol: Symbol, dim: Dim, least: int, *, alone: bool) -> Constraint | None:
+    """The largest bound `H <= ...` that suffices and leaves two sizes at least; one alone is no advice."""
+
+    def proved(count: int) -> bool:
+        return _suffices(dim, least, symbol, replace(symbol, maximum=symbol.unit * count))
+
+    second, last = symbol.least + 1, 2**MOST_DOUBLINGS if symbol.most is None else symbol.most
+    if last < second or not proved(second):
+        return None
+    count = second + bisect_left(range(second, last), True, key=lambda count: not proved(count + 1))
+    steps = MOST_STEPS if alone else 0
+    while steps and count < last and _holds(symbol, dim, least, count + 1):
+        count, steps = count + 1, steps - 1
+    return Constraint(symbol.name, "<=", symbol.unit * count)
+
+
+def _suffices(dim: Dim, least: int, symbol: Symbol, more: Symbol) -> bool:
+    """Whether `dim` is at least `least` for certain once more is known of a symbol."""
+    low = lower_bound(with_symbols(dim, lambda other: more if other == symbol else other))
+    return low is not None and low >= least
+
+
+def _holds(symbol: Symbol, dim: Dim, least: int, count: int) -> bool:
+    """Whether `dim`, a formula of one symbol, is at least `least` where that is so many times its unit."""
+    return evaluate(dim, {symbol.name: symbol.unit * count}) >= least
