@@ -34,7 +34,7 @@ class Nested:
         """The dictionaries that may hold a net's weights.
 
         Those of the optimizer do not, nor do those without a tensor that `weighty` says could be a weight. Tensors
-        beside such dictionaries are figures of the training, unless they are called as those of a module are: with dots.
+        beside such dictionaries are figures of the training, unless they have names with dots, as a module's have.
         Where nothing is left by that, any dictionary with tensors will do.
         """
         likely = {

@@ -97,8 +97,8 @@ def _index(folder: Path) -> Path:
     if len(found) == 1:
         return found[0]
     if found:
-        names = ", ".join(f"`{path.name}`" for path in found)
-        raise unusable(folder, f"it holds {len(found)} indexes of shards: {names}", f"give the path of one: `{found[0]}`")
+        problem = f"it holds {len(found)} indexes of shards: {', '.join(f'`{path.name}`' for path in found)}"
+        raise unusable(folder, problem, f"give the path of one: `{found[0]}`")
     files = sorted(path for path in folder.iterdir() if path.suffix in READERS and path.suffix != ".json")
     remedy = f"give the path of a file in it: `{files[0]}`" if files else "give the path of a checkpoint"
     raise fail("E0901", f"cannot read `{folder}`: it is a directory, and holds no index of shards", help=remedy)

@@ -21,14 +21,13 @@ from netdsl.checkpoints.checkpoint import (
 )
 from netdsl.checkpoints.nesting import found_in
 from netdsl.checkpoints.stand_ins import STAND_INS, PickledArray
-from netdsl.diagnostics import fail
+from netdsl.diagnostics import NetdslError, fail
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import torch
 
-    from netdsl.diagnostics import NetdslError
     from netdsl.weights import Array
 
 MOST_REPEATED = 2**26
@@ -58,9 +57,8 @@ def read(path: Path) -> Checkpoint:
     if not zipped and data[0] != 0x80:
         raise unusable(path, "it is neither an archive nor a pickle, as PyTorch writes", "see where it is from")
     try:
-        needs_memory = _archived(path) if zipped else _BYTEARRAY.search(data)
-        if needs_memory:
-            raise unusable(path, "it would run `bytearray` to be read, which is not done", _SAVE)
+        if _archived(path) if zipped else _BYTEARRAY.search(data.data):
+            raise unusable(path, "it would run `bytearray` to be read, which is not done", _SAVE)  # noqa: TRY301 - plain
         with catch_warnings(), torch.serialization.safe_globals(STAND_INS):
             simplefilter("ignore")  # what it warns of is either read or refused
             loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
@@ -99,10 +97,10 @@ def _held(loaded: object) -> str:
 
 def _tensor(path: Path, name: str, tensor: torch.Tensor | PickledArray) -> Tensor:
     if isinstance(tensor, PickledArray):
-        kind = tensor.numpy_dtype()
-        if kind is None:
-            return Tensor((), "numpy's own", 0, unreadable(path, name, "numpy's own"))
-        return Tensor(tuple(tensor.shape), kind.name, len(tensor.data), tensor.read)
+        numbers = tensor.numpy_dtype()
+        if numbers is None:
+            return Tensor((), "no number", 0, unreadable(path, name, "no number"))
+        return Tensor(tensor.shape, numbers.name, len(tensor.data), tensor.read)
     dtype = str(tensor.dtype).removeprefix("torch.")
     layout = str(tensor.layout).removeprefix("torch.")
     shape = tuple(map(int, tensor.shape))

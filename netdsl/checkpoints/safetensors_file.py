@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from safetensors import safe_open
 
-from netdsl.checkpoints.checkpoint import Checkpoint, Tensor, distinct, mapped, unreadable, unusable, view
+from netdsl.checkpoints.checkpoint import Checkpoint, Tensor, distinct, mapped, unreadable, view
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,7 +7,7 @@ are made from their bytes when they are read.
 from __future__ import annotations
 
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class Ignored:
     """An object without meaning for the weights."""
 
-    def __new__(cls, *_: Any) -> Ignored:
+    def __new__(cls, *_: Any) -> Self:
         """Take any arguments."""
         return object.__new__(cls)
 
@@ -55,7 +55,7 @@ class PickledType:
 class PickledArray:
     """A `numpy.ndarray`: its state is version, shape, element type, whether columns come first, and its bytes."""
 
-    def __new__(cls, *_: Any) -> PickledArray:
+    def __new__(cls, *_: Any) -> Self:
         """Take any arguments."""
         return object.__new__(cls)
 
@@ -107,6 +107,5 @@ STAND_INS: list[Callable[..., Any] | tuple[Callable[..., Any], str]] = [
                                                    "lightning.pytorch.utilities.parsing",
                                                    "lightning.fabric.utilities.data",
                                                    "lightning_fabric.utilities.data")),
-    *((dict, f"builtins.{name}") for name in ("dict",)),
 ]  # fmt: skip
 """As `torch.serialization.safe_globals` takes them: what stands for which name in a pickle."""
