@@ -103,6 +103,7 @@ STAND_INS: list[Callable[..., Any] | tuple[Callable[..., Any], str]] = [
     *((_ignored, f"pathlib.{name}") for name in ("PosixPath", "WindowsPath", "PurePosixPath", "PureWindowsPath")),
     (_ignored, "datetime.datetime"),
     (_dictionary, "collections.defaultdict"),
+    *((Ignored, f"builtins.{kind}") for kind in ("dict", "list", "int", "float", "str")),  # what it makes
     *((dict, f"{name}.AttributeDict") for name in ("pytorch_lightning.utilities.parsing",
                                                    "lightning.pytorch.utilities.parsing",
                                                    "lightning.fabric.utilities.data",
