@@ -78,6 +78,7 @@ class Network:
         opset: int | None = None,
         batch: int | None = None,
         weights: Weights | str | os.PathLike[str] | None = None,
+        key: str | None = None,
     ) -> onnx.ModelProto: ...
 
     @overload
@@ -90,6 +91,7 @@ class Network:
         opset: int | None = None,
         batch: int | None = None,
         weights: Weights | str | os.PathLike[str] | None = None,
+        key: str | None = None,
         external: bool | None = None,
     ) -> None: ...
 
@@ -102,6 +104,7 @@ class Network:
         opset: int | None = None,
         batch: int | None = None,
         weights: Weights | str | os.PathLike[str] | None = None,
+        key: str | None = None,
         external: bool | None = None,
     ) -> onnx.ModelProto | None:
         """Write the net as an ONNX model.
@@ -114,22 +117,26 @@ class Network:
             batch: a fixed batch size; None leaves it open.
             weights: gives the array of a parameter, or is the path of a checkpoint (what is suspicious in it becomes a
                 Python warning); None draws initial values as PyTorch does, from seed 0.
+            key: where in the checkpoint the weights are (`ema.state_dict`; `.` for under no key); None for the only
+                place that fits.
             external: keep the weights in a second file; None does so for models of 2 GB or more, which need it.
 
         Raises:
             NetdslError: the opset is out of range (E0908), a layer has no form in it (E0909), the file cannot be
-                written (E0902, E0903), or the checkpoint cannot be read or does not fit (E0901, E0911, E0912).
+                written (E0902, E0903), or the checkpoint cannot be read or does not fit (E0901, E0911, E0912, E0918).
         """
         from netdsl.backends.onnx_file import assemble, write  # noqa: PLC0415 - a net can be looked at without onnx
 
         lowered = compile_graph(self.graph, level=level, training=training, opset=opset, batch=batch)
-        with _values(weights, self.graph, training=training) as source:
+        with _values(weights, self.graph, key, training=training) as source:
             if path is None:
                 return assemble(lowered, source)
             write(lowered, Path(path), source, external=external)
         return None
 
-    def to_torch(self, weights: Weights | str | os.PathLike[str] | None = None) -> GraphModule:
+    def to_torch(
+        self, weights: Weights | str | os.PathLike[str] | None = None, *, key: str | None = None
+    ) -> GraphModule:
         """The net as a torch.fx.GraphModule in training mode; its submodules carry the paths of the `.net` file.
 
         It takes the inputs in their order and gives a tensor, or a dictionary of tensors by name where the net has
@@ -137,14 +144,15 @@ class Network:
 
         Args:
             weights: as `to_onnx` takes them; None draws the initial values that it writes.
+            key: as `to_onnx` takes it.
 
         Raises:
             NetdslError: a name in the net is one that every torch.nn.Module has (E0910), or the checkpoint cannot be
-                read or does not fit (E0901, E0911, E0912).
+                read or does not fit (E0901, E0911, E0912, E0918).
         """
         from netdsl.backends.torch import lower  # noqa: PLC0415 - only who asks for torch waits for it
 
-        with _values(weights, self.graph, training=True) as source:
+        with _values(weights, self.graph, key, training=True) as source:
             return lower(self.graph, source)
 
     def to_torch_source(self) -> str:
@@ -254,18 +262,20 @@ def compile(spec: str, path: str | os.PathLike[str], **options: Any) -> None:  #
 
 
 @contextmanager
-def _values(weights: Weights | str | os.PathLike[str] | None, graph: Graph, *, training: bool) -> Iterator[Weights]:
+def _values(
+    weights: Weights | str | os.PathLike[str] | None, graph: Graph, key: str | None, *, training: bool
+) -> Iterator[Weights]:
     """What gives the array of a parameter; of a checkpoint's values, what is suspicious is told when they were read."""
     from netdsl.weights import Initializer  # noqa: PLC0415 - a net can be looked at without numpy
 
-    if weights is None:
-        yield Initializer()
-    elif callable(weights):
-        yield weights
+    if weights is None or callable(weights):
+        if key is not None:
+            raise TypeError("`key` belongs to a checkpoint, and `weights` is none")
+        yield Initializer() if weights is None else weights
     else:
         from netdsl.checkpoints import weights_from  # noqa: PLC0415 - for who has a checkpoint
 
-        found = weights_from(weights, graph, training=training)
+        found = weights_from(weights, graph, key=key, training=training)
         yield found
         for warning in found.warnings:
             warn(render(warning), stacklevel=4)

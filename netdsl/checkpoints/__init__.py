@@ -6,6 +6,7 @@ out of a file, and `write_checkpoint` a file of another kind.
 
 from netdsl.checkpoints.checkpoint import Checkpoint, Tensor
 from netdsl.checkpoints.comparison import Fit, compare
+from netdsl.checkpoints.fitting import fitted
 from netdsl.checkpoints.loading import CheckpointWeights, weights_from
 from netdsl.checkpoints.opening import open_checkpoint
 from netdsl.checkpoints.writing import write_checkpoint
@@ -16,6 +17,7 @@ __all__ = [
     "Fit",
     "Tensor",
     "compare",
+    "fitted",
     "open_checkpoint",
     "weights_from",
     "write_checkpoint",

@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import prod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import ml_dtypes  # noqa: F401 - teaches numpy the names `bfloat16`, `float8_e4m3fn`, ...
 import numpy as np
 
+from netdsl.checkpoints.patterns import matched
 from netdsl.diagnostics import fail
+from netdsl.files import open_file
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
     from netdsl.diagnostics import NetdslError
     from netdsl.weights import Array
 
+T = TypeVar("T")
+
 FLOATS = ("float64", "float32", "float16", "bfloat16")
 NUMBERS = (*FLOATS, "float8_e4m3fn", "float8_e5m2", "int64", "int32", "int16", "int8", "uint64", "uint32", "uint16",
            "uint8", "bool")  # fmt: skip
 """The element types that are read, by numpy's names."""
+MOST_AXES = 64
+"""Axes that an array of numpy may have."""
 
 
 @dataclass(frozen=True)
@@ -55,14 +60,47 @@ class Checkpoint:
     Attributes:
         path: the file.
         kind: its format, in words.
-        tensors: its arrays by name, in the file's order.
+        tensors: its arrays by name, in the file's order. What lies in nested dictionaries has the keys on the way to
+            it in its name: `ema.state_dict.conv1.weight`.
         notes: what a reader should know, such as under which key of a pickled dictionary the weights were found.
+        sets: the names of the tensors in each dictionary that may hold a net's weights, by the dotted keys that lead
+            to it; empty where the file has no dictionaries, and all tensors are one set.
+
+    Raises:
+        NetdslError: an array has a shape that no array can have (E0911).
     """
 
     path: Path
     kind: str
     tensors: Mapping[str, Tensor]
     notes: tuple[str, ...] = ()
+    sets: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name, tensor in self.tensors.items():
+            shape = tensor.shape
+            sizes = all(type(size) is int and size >= 0 for size in shape)
+            if not sizes or len(shape) > MOST_AXES or 8 * prod(size or 1 for size in shape) >= 2**63:
+                cut = ", ".join(map(str, shape[:8])) + (", ..." if len(shape) > 8 else "")
+                problem = f"`{name}` has the shape ({cut}), which no array has"
+                raise unusable(self.path, problem, "write or download it again")
+
+    def under(self, key: str, *, below: bool = False) -> Checkpoint:
+        """The tensors under dotted keys, by their names without these: the set there, or else all whose names begin so.
+
+        Args:
+            key: the keys; empty for the outermost dictionary.
+            below: take what lies in further dictionaries below, too.
+        """
+        prefix = f"{key}." if key else ""
+        names = (not below and self.sets.get(key)) or [name for name in self.tensors if name.startswith(prefix)]
+        note = f"the weights are those under `{key or '.'}` in the file"
+        others = [other or "." for other in self.sets if other != key and not (below and other.startswith(prefix))]
+        if others:
+            note += f", which has others under {', '.join(f'`{other}`' for other in others[:8])}"
+        notes = (*self.notes, note) if key or others else self.notes
+        tensors = {name.removeprefix(prefix): self.tensors[name] for name in names}
+        return replace(self, tensors=tensors, notes=notes, sets={})
 
     def renamed(self, names: Mapping[str, str]) -> Checkpoint:
         """The same arrays under other names.
@@ -76,8 +114,8 @@ class Checkpoint:
             NetdslError: an old name renames nothing, has not as many `*` as the new one, or two keys get one name
                 (E0912).
         """
-        rules = [(old, _pattern(old), new.split("*")) for old, new in names.items()]
-        for old, _, pieces in rules:
+        rules = [(old, new.split("*")) for old, new in names.items()]
+        for old, pieces in rules:
             if old.count("*") != len(pieces) - 1:
                 pair = f"{old}={'*'.join(pieces)}"
                 raise fail(
@@ -89,10 +127,10 @@ class Checkpoint:
         tensors: dict[str, Tensor] = {}
         for name, tensor in self.tensors.items():
             new_name = name
-            for old, pattern, pieces in rules:
-                if match := pattern.fullmatch(name):
+            for old, pieces in rules:
+                if (texts := matched(old, name)) is not None:
                     used.add(old)
-                    new_name = pieces[0] + "".join(a + b for a, b in zip(match.groups(), pieces[1:], strict=True))
+                    new_name = pieces[0] + "".join(a + b for a, b in zip(texts, pieces[1:], strict=True))
                     break
             if new_name in tensors:
                 raise fail(
@@ -126,7 +164,9 @@ def unreadable(path: Path, name: str, dtype: str) -> Callable[[], Array]:
 
 def mapped(path: Path) -> Array:
     """The bytes of a file, mapped into memory."""
-    return np.asarray(np.memmap(path, np.uint8, "r")) if path.stat().st_size else np.empty(0, np.uint8)
+    with open_file(path) as file:
+        size = file.seek(0, 2)
+        return np.asarray(np.memmap(file, np.uint8, "r")) if size else np.empty(0, np.uint8)
 
 
 def view(data: Array, start: int, shape: tuple[int, ...], dtype: str) -> Array:
@@ -135,5 +175,30 @@ def view(data: Array, start: int, shape: tuple[int, ...], dtype: str) -> Array:
     return data[start : start + prod(shape) * element.itemsize].view(element.newbyteorder("<")).reshape(shape)
 
 
-def _pattern(old: str) -> re.Pattern[str]:
-    return re.compile("(.*)".join(map(re.escape, old.split("*"))), re.DOTALL)
+def beside(path: Path, location: str) -> Path | None:
+    """The file that another one names as lying beside it or below; None if that would lead elsewhere.
+
+    Where links are followed, "beside" is where `path` is, or where its own link leads: a cache of downloads may hold
+    links to all files of a model, which lie side by side somewhere else.
+    """
+    file = path.parent / location
+    try:
+        target, folders = file.resolve(), (path.parent.resolve(), path.resolve().parent)
+    except (OSError, RuntimeError, ValueError):  # links in a circle, or a name with a NUL in it
+        return None
+    inside = location and any(target.is_relative_to(folder) for folder in folders)
+    return file if inside and not file.is_dir() else None
+
+
+def distinct(pairs: Iterable[tuple[str, T]]) -> dict[str, T]:
+    """The entries of an archive, or of an object of JSON, by their names.
+
+    Raises:
+        ValueError: two have one name, of which any reader would see another one.
+    """
+    found: dict[str, T] = {}
+    for name, value in pairs:
+        if name in found:
+            raise ValueError(f"two entries are called `{name}`")
+        found[name] = value
+    return found

@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from netdsl.checkpoints.checkpoint import FLOATS
+from netdsl.checkpoints.computed import computed
+from netdsl.checkpoints.names import plain_names
+from netdsl.checkpoints.ties import places, twins
 from netdsl.diagnostics import Diagnostic
 from netdsl.ir.graph import needed
 from netdsl.ir.types import format_shape
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Mapping
+    from collections.abc import Iterable
 
     from netdsl.checkpoints.checkpoint import Checkpoint, Tensor
     from netdsl.ir.graph import Graph
@@ -21,11 +24,6 @@ if TYPE_CHECKING:
 
 MOST_LISTED = 10
 """So many names of each kind of difference are shown."""
-COUNTER = "num_batches_tracked"
-"""PyTorch's batch norm counts its steps in a buffer that nothing needs."""
-WRAPPERS = ("module.", "_orig_mod.", "net.", "model.")
-"""What torch.nn.DataParallel, torch.compile, and the Lightning modules of netdsl and others put before every name."""
-
 
 @dataclass(frozen=True)
 class Fit:
@@ -38,6 +36,7 @@ class Fit:
         missing: parameters that are not in the file.
         unexpected: names that are not in the net.
         wrong: parameters whose tensors have another shape or an element type that does not become theirs.
+        remarks: what was done to make it fit, and what stands in the way.
     """
 
     checkpoint: Checkpoint
@@ -46,6 +45,7 @@ class Fit:
     missing: tuple[Param, ...]
     unexpected: tuple[str, ...]
     wrong: tuple[tuple[Param, Tensor], ...]
+    remarks: tuple[str, ...] = ()
 
     @property
     def whole(self) -> bool:
@@ -87,7 +87,12 @@ class Fit:
             notes.append(listed("missing in the file", [param.name for param in self.missing]))
         if self.unexpected:
             notes.append(listed("not in the net", self.unexpected))
-        return (*notes, *self.checkpoint.notes)
+        return (*notes, *self.taken)
+
+    @property
+    def taken(self) -> tuple[str, ...]:
+        """What a reader should know of what was taken out of the file."""
+        return (*self.checkpoint.notes, *self.remarks)
 
     def _place(self, param: Param) -> tuple[Span | None, str]:
         node = next(node for node in self.graph.nodes if param in node.params.values())
@@ -121,27 +126,39 @@ class Fit:
 
 
 def compare(checkpoint: Checkpoint, graph: Graph, *, training: bool = False) -> Fit:
-    """Compare names, shapes and element types; no array is read."""
+    """Compare names, shapes and element types.
+
+    No array is read, but those that may be the same weight under two names.
+
+    Raises:
+        NetdslError: two tensors get one name when what wrappers put into it is left out (E0912).
+    """
     params = graph.params
-    tensors = _plain(checkpoint.tensors, params)
+    transposed = {param.name for node in graph.nodes if node.layer.kind == "deconv" for param in node.params.values()}
+    names = plain_names(checkpoint, params)
+    tensors = {name: checkpoint.tensors[raw] for name, raw in names.items()}
+    tensors, made = computed(tensors, params, transposed)
+    again = places(graph)
+    for place, name in again.items():
+        if place in tensors and name not in tensors:
+            tensors[name] = tensors.pop(place)
     wanted = {param.name: param for node in needed(graph, training=training) for param in node.params.values()}
     both = [(param, tensors[name]) for name, param in wanted.items() if name in tensors]
     wrong = tuple((param, tensor) for param, tensor in both if not _fits(param, tensor))
     fitting = {param.name: tensor for param, tensor in both if _fits(param, tensor)}
     missing = tuple(param for name, param in wanted.items() if name not in tensors)
-    return Fit(checkpoint, graph, fitting, missing, tuple(name for name in tensors if name not in params), wrong)
-
-
-def _plain(tensors: Mapping[str, Tensor], params: Container[str]) -> dict[str, Tensor]:
-    """The tensors by the names that the model itself gave them, without what nothing needs."""
-    kept = {name: tensor for name, tensor in tensors.items() if name.rsplit(".", 1)[-1] != COUNTER}
-    found = kept
-    while found and not any(name in params for name in found):
-        shared = next((prefix for prefix in WRAPPERS if all(name.startswith(prefix) for name in found)), None)
-        if shared is None:
-            return kept
-        found = {name.removeprefix(shared): tensor for name, tensor in found.items()}
-    return found
+    unexpected = [name for name in tensors if name not in params]
+    same = {} if missing or wrong else twins(unexpected, tensors, fitting, again)
+    different = [name for name in unexpected if name in again and again[name] in fitting and name not in same]
+    remarks = []
+    if made:
+        remarks.append(f"{count(made, 'parameter')} computed from what weight norm, spectral norm or pruning keep")
+    if same:
+        remarks.append(listed("equal to what the net has under another name", same))
+    remarks += [f"`{name}` differs from `{again[name]}`, which the net applies in its place"
+                for name in different[:MOST_LISTED]]  # fmt: skip
+    unexpected = [names[name] for name in unexpected if name not in same]
+    return Fit(checkpoint, graph, fitting, missing, tuple(unexpected), wrong, tuple(remarks))
 
 
 def _fits(param: Param, tensor: Tensor) -> bool:

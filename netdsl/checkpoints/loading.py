@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from netdsl.checkpoints.comparison import compare, count, listed
-from netdsl.checkpoints.opening import open_checkpoint
+from netdsl.checkpoints.comparison import count, listed
+from netdsl.checkpoints.fitting import fitted
 from netdsl.diagnostics import Diagnostic, NetdslError
 from netdsl.ir.types import DType
 from netdsl.weights import CHUNK, Initializer
@@ -28,6 +28,7 @@ def weights_from(
     path: str | os.PathLike[str],
     graph: Graph,
     *,
+    key: str | None = None,
     rename: Mapping[str, str] | None = None,
     partial: bool = False,
     training: bool = False,
@@ -36,24 +37,24 @@ def weights_from(
     """The values of a net's parameters out of a checkpoint.
 
     Names in the file must be those of the parameters (`Param.name`), all of them: those that inference needs, with
-    `training` those of the auxiliary heads as well. Heads that are in the file may stay unread. `num_batches_tracked`
-    is ignored, and `WRAPPERS` before every name are left out where the names fit without.
+    `training` those of the auxiliary heads as well. Heads that are in the file may stay unread. What wrappers put into
+    names is left out (`plain_names`), weights are made from what weight norm, spectral norm and pruning keep in their
+    place (`computed`), and a weight that the net applies in several places may be there for each (`ties`).
 
     Args:
-        path: a file that `open_checkpoint` reads.
+        path: what `open_checkpoint` reads.
         graph: the net's graph as it was elaborated; the optimizer derives its parameters from this one's.
+        key: where in the file the weights are, as `open_checkpoint` takes it; None for the only place that fits.
         rename: names in the file to names in the net, as `Checkpoint.renamed` takes them.
         partial: take what fits, and give all else its initial values, with a warning (W0109).
         training: whether the training graph is to be filled.
         initial: gives initial values, where `partial` needs them; None draws them as PyTorch does.
 
     Raises:
-        NetdslError: the file cannot be read (E0901, E0907) or is no checkpoint (E0911), or it does not fit (E0912).
+        NetdslError: the file cannot be read (E0901, E0907) or is no checkpoint (E0911), it does not fit (E0912), or
+            several places in it do, and there is no key (E0918).
     """
-    checkpoint = open_checkpoint(path)
-    if rename:
-        checkpoint = checkpoint.renamed(rename)
-    found = compare(checkpoint, graph, training=training)
+    found = fitted(path, graph, key=key, rename=rename, partial=partial, training=training)
     if not found.whole and not (partial and found.fitting):
         raise NetdslError(found.as_error())
     return CheckpointWeights(found, Initializer() if initial is None else initial)

@@ -15,7 +15,17 @@ from onnx import TensorProto
 from onnx.helper import tensor_dtype_to_np_dtype
 from onnx.numpy_helper import to_array
 
-from netdsl.checkpoints.checkpoint import NUMBERS, Checkpoint, Tensor, mapped, unreadable, unusable, view
+from netdsl.checkpoints.checkpoint import (
+    NUMBERS,
+    Checkpoint,
+    Tensor,
+    beside,
+    distinct,
+    mapped,
+    unreadable,
+    unusable,
+    view,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,32 +40,29 @@ _CONSTANT = re.compile(r"/const(_\d+)?$")
 """The names of netdsl's own initializers that are no parameters."""
 
 
-class _DamagedError(Exception):
-    """The bytes are no message."""
-
-
 def read(path: Path) -> Checkpoint:
     """Open an ONNX model; of netdsl's own ones the parameters, of others all initializers.
 
     Raises:
-        NetdslError: it is cut short or something else, or the file with its weights is missing or short (E0911).
+        NetdslError: it is something else, or the file with its weights is missing, short or elsewhere (E0911).
+        Exception: it is damaged, or two initializers have one name.
     """
     data = mapped(path)
-    try:
-        model = {number: (start, end) for number, start, end in _fields(data, 0, data.size)}
-        if _GRAPH not in model:
-            raise unusable(path, "it is no ONNX model: it has no graph", "write or download it again")
-        fields = [(number, *place) for number, *place in _fields(data, *model[_GRAPH])]
-        own = _PRODUCER in model and data[slice(*model[_PRODUCER])].tobytes() == b"netdsl"
-        files: dict[Path, Array] = {path: data}
-        tensors: dict[str, Tensor] = {}
-        for number, start, end in fields:
-            if number == _INITIALIZER:
-                proto, raw = _proto(data, start, end)
-                if not (own and _CONSTANT.search(proto.name)):
-                    tensors[proto.name] = _tensor(path, proto, raw, files)
-    except _DamagedError as error:
-        raise unusable(path, f"it is no whole ONNX model: {error}", "write or download it again") from error
+    places = [*_fields(data, 0, data.size)]
+    model = {number: (start, end) for number, start, end in places}
+    if _GRAPH not in model:
+        raise unusable(path, "it is no ONNX model: it has no graph", "write or download it again")
+    if sum(number == _GRAPH for number, _, _ in places) > 1:
+        raise ValueError("it has two graphs")
+    fields = [(number, *place) for number, *place in _fields(data, *model[_GRAPH])]
+    own = _PRODUCER in model and data[slice(*model[_PRODUCER])].tobytes() == b"netdsl"
+    files: dict[Path, Array] = {path: data}
+    protos = [_proto(data, start, end) for number, start, end in fields if number == _INITIALIZER]
+    tensors = {
+        name: _tensor(path, proto, raw, files)
+        for name, (proto, raw) in distinct((proto.name, (proto, raw)) for proto, raw in protos).items()
+        if not (own and _CONSTANT.search(name))
+    }
     sparse = sum(number == _SPARSE for number, _, _ in fields)
     return Checkpoint(path, "ONNX", tensors, (f"{sparse} sparse initializers are not shown",) if sparse else ())
 
@@ -75,9 +82,9 @@ def _fields(data: Array, start: int, end: int) -> Iterator[tuple[int, int, int]]
             case 5:
                 stop = start + 4
             case _:
-                raise _DamagedError(f"there is no field at byte {start}")
+                raise ValueError(f"there is no field at byte {start}")
         if stop > end:
-            raise _DamagedError(f"a field ends at byte {stop}, beyond the {end} there are")
+            raise ValueError(f"a field ends at byte {stop}, beyond the {end} there are")
         yield key >> 3, start, stop
         start = stop
 
@@ -89,7 +96,7 @@ def _varint(data: Array, start: int, end: int) -> tuple[int, int]:
         value |= (byte & 0x7F) << 7 * shift
         if byte < 0x80:
             return value, start + shift + 1
-    raise _DamagedError(f"there is no number at byte {start}")
+    raise ValueError(f"there is no number at byte {start}")
 
 
 def _proto(data: Array, start: int, end: int) -> tuple[TensorProto, tuple[int, int] | None]:
@@ -105,18 +112,18 @@ def _proto(data: Array, start: int, end: int) -> tuple[TensorProto, tuple[int, i
     try:
         proto.ParseFromString(b"".join(pieces))
     except Exception as error:  # protobuf's exceptions differ between its implementations
-        raise _DamagedError(f"the tensor at byte {start} cannot be read") from error
+        raise ValueError(f"the tensor at byte {start} cannot be read") from error
     return proto, raw
 
 
 def _tensor(path: Path, proto: TensorProto, raw: tuple[int, int] | None, files: dict[Path, Array]) -> Tensor:
     shape = tuple(proto.dims)
     if any(size < 0 for size in shape):
-        raise _DamagedError(f"`{proto.name}` has a negative size")
+        raise ValueError(f"`{proto.name}` has a negative size")
     try:
         dtype = tensor_dtype_to_np_dtype(proto.data_type)
     except KeyError:
-        raise _DamagedError(f"`{proto.name}` has an element type of the number {proto.data_type}") from None
+        raise ValueError(f"`{proto.name}` has an element type of the number {proto.data_type}") from None
     if dtype.name not in NUMBERS:
         return Tensor(shape, dtype.name, 0, unreadable(path, proto.name, dtype.name))
     size = prod(shape) * dtype.itemsize
@@ -125,34 +132,31 @@ def _tensor(path: Path, proto: TensorProto, raw: tuple[int, int] | None, files: 
     elif raw is not None:
         file, start, given = path, raw[0], raw[1] - raw[0]
     else:
-        return Tensor(shape, dtype.name, size, lambda: _typed(path, proto))
+        return Tensor(shape, dtype.name, size, lambda: _typed(proto))
     if given != size:
-        raise _DamagedError(f"`{proto.name}` has {given} bytes of values, and its shape asks for {size}")
+        raise ValueError(f"`{proto.name}` has {given} bytes of values, and its shape asks for {size}")
     return Tensor(shape, dtype.name, size, lambda: view(files[file], start, shape, dtype.name))
 
 
-def _typed(path: Path, proto: TensorProto) -> Array:
+def _typed(proto: TensorProto) -> Array:
     """The values of a tensor that has them as a list of numbers."""
-    try:
-        array: Array = to_array(proto)
-    except ValueError as error:
-        raise unusable(path, f"`{proto.name}` has not the values of its shape", "write it again") from error
+    array: Array = to_array(proto)
     return array
 
 
 def _external(path: Path, proto: TensorProto, size: int, files: dict[Path, Array]) -> tuple[Path, int, int]:
     """The file beside the model that has the values of a tensor, and where and how many bytes they are in it."""
-    entries = {entry.key: entry.value for entry in proto.external_data}
+    entries = distinct((entry.key, entry.value) for entry in proto.external_data)
     location = entries.get("location", "")
-    file = path.parent / location
-    if not location or not file.resolve().is_relative_to(path.parent.resolve()):
+    file = beside(path, location)
+    if file is None:
         raise _missing(path, f"`{proto.name}` has its values in `{location}`, which is not a file beside the model")
-    if not file.is_file():
+    if not file.exists():
         raise _missing(path, f"it has its weights in `{location}`, and there is no such file beside it")
     try:
         start, length = int(entries.get("offset", 0)), int(entries.get("length", size))
     except ValueError:
-        raise _DamagedError(f"the place of the values of `{proto.name}` is no number") from None
+        raise ValueError(f"the place of the values of `{proto.name}` is no number") from None
     if file not in files:
         files[file] = mapped(file)
     if start < 0 or start + length > files[file].size:

@@ -3,26 +3,37 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from functools import partial
 from pickle import UnpicklingError
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from warnings import catch_warnings, simplefilter
+from zipfile import ZIP_STORED, ZipFile
 
-from netdsl.checkpoints.checkpoint import NUMBERS, Checkpoint, Tensor, unreadable, unusable
-from netdsl.diagnostics import fail
+from netdsl.checkpoints.checkpoint import (
+    FLOATS,
+    NUMBERS,
+    Checkpoint,
+    Tensor,
+    distinct,
+    mapped,
+    unreadable,
+    unusable,
+)
+from netdsl.checkpoints.nesting import found_in
+from netdsl.checkpoints.stand_ins import STAND_INS, PickledArray
+from netdsl.diagnostics import NetdslError, fail
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import torch
 
-    from netdsl.diagnostics import NetdslError
     from netdsl.weights import Array
 
-WRAPPERS = ("state_dict", "model_state_dict", "model")
-"""The keys under which training scripts keep the weights beside the state of the optimizer."""
-
+MOST_REPEATED = 2**26
+"""Bytes of a tensor that has them from fewer in the file, as `expand` makes them."""
+_BYTEARRAY = re.compile(rb"c(?:builtins|__builtin__)\nbytearray\n")
+"""What a pickle says that makes PyTorch take as much memory as it asks for."""
 _SAVE = "save its weights alone where you trust it: `torch.save(model.state_dict(), path)`"
 
 
@@ -41,55 +52,71 @@ def read(path: Path) -> Checkpoint:
             f"reading `{path}` needs PyTorch: {error}",
             help="`pip install 'netdsl[train]'`, or convert the file to safetensors where PyTorch is",
         ) from error
-    with path.open("rb") as file:
-        start = file.read(4)
-    zipped = start == b"PK\x03\x04"  # older files are a stream of pickles, which cannot be mapped
-    if not zipped and not start.startswith(b"\x80"):
+    data = mapped(path)
+    zipped = data[:4].tobytes() == b"PK\x03\x04"  # older files are a stream of pickles, which cannot be mapped
+    if not zipped and data[0] != 0x80:
         raise unusable(path, "it is neither an archive nor a pickle, as PyTorch writes", "see where it is from")
     try:
-        with catch_warnings():
+        if _archived(path) if zipped else _BYTEARRAY.search(data.data):
+            raise unusable(path, "it would run `bytearray` to be read, which is not done", _SAVE)  # noqa: TRY301 - plain
+        with catch_warnings(), torch.serialization.safe_globals(STAND_INS):
             simplefilter("ignore")  # what it warns of is either read or refused
             loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
-    except MemoryError:
+    except (MemoryError, NetdslError):
         raise
     except Exception as error:  # a damaged file makes it raise what the damage leads to
         raise _explained(path, error) from error
-    found, notes = _weights(path, loaded)
-    tensors = {str(name): _tensor(path, str(name), value) for name, value in found.items()}
-    return Checkpoint(path, "PyTorch", tensors, notes)
+    found = found_in(loaded, (torch.Tensor, PickledArray))
+    tensors = {name: _tensor(path, name, value) for name, value in found.values.items()}
+    sets = found.sets(lambda name: tensors[name].dtype in FLOATS and bool(tensors[name].shape))
+    if not sets:
+        raise unusable(path, f"it holds no weights by name, but {_held(loaded)}", _SAVE)
+    return Checkpoint(path, "PyTorch", tensors, sets=sets)
 
 
-def _weights(path: Path, loaded: object) -> tuple[dict[Any, torch.Tensor], tuple[str, ...]]:
-    """The tensors of what a file holds, and where in it they were."""
-    places = [(key, loaded[key]) for key in WRAPPERS if key in loaded] if isinstance(loaded, Mapping) else []
-    for key, value in [*places, (None, loaded)]:
-        if isinstance(value, Mapping) and (tensors := {name: v for name, v in value.items() if _is_tensor(v)}):
-            return tensors, () if key is None else (f"the weights are those under `{key}` in the file",)
-    held = f"a value of the type {type(loaded).__name__}"
-    if isinstance(loaded, Mapping):
-        held = f"a dictionary with {', '.join(f'`{key}`' for key in list(loaded)[:8]) or 'nothing in it'}"
-    raise unusable(path, f"it holds no weights by name, but {held}", _SAVE)
+def _archived(path: Path) -> bool:
+    """Look over an archive before PyTorch does; gives whether a pickle in it asks for memory.
+
+    Raises:
+        ValueError: two entries have one name, also for a reader that takes large letters for small ones as PyTorch's
+            does; or they are compressed, so that what is mapped would not be the values.
+    """
+    with ZipFile(path) as archive:
+        entries = distinct((info.filename.lower(), info) for info in archive.infolist())
+        if any(info.compress_type != ZIP_STORED for info in entries.values()):
+            raise ValueError("its entries are compressed, as PyTorch never writes them: it was packed again")
+        pickles = [info for name, info in entries.items() if name.endswith(".pkl")]
+        return any(_BYTEARRAY.search(archive.read(info)) for info in pickles)
 
 
-def _is_tensor(value: object) -> bool:
-    import torch  # noqa: PLC0415 - as in `read`
+def _held(loaded: object) -> str:
+    if isinstance(loaded, dict):
+        return f"a dictionary with {', '.join(f'`{key}`' for key in list(loaded)[:8]) or 'nothing in it'}"
+    return f"a value of the type {type(loaded).__name__}"
 
-    return isinstance(value, torch.Tensor)
 
-
-def _tensor(path: Path, name: str, tensor: torch.Tensor) -> Tensor:
+def _tensor(path: Path, name: str, tensor: torch.Tensor | PickledArray) -> Tensor:
+    if isinstance(tensor, PickledArray):
+        numbers = tensor.numpy_dtype()
+        if numbers is None:
+            return Tensor((), "no number", 0, unreadable(path, name, "no number"))
+        return Tensor(tensor.shape, numbers.name, len(tensor.data), tensor.read)
     dtype = str(tensor.dtype).removeprefix("torch.")
     layout = str(tensor.layout).removeprefix("torch.")
+    shape = tuple(map(int, tensor.shape))
     if dtype not in NUMBERS or layout != "strided" or tensor.device.type != "cpu":
         kind = f"{dtype}, {layout}, on {tensor.device.type}"
-        return Tensor(tuple(tensor.shape), kind, 0, unreadable(path, name, kind))
-    return Tensor(tuple(tensor.shape), dtype, tensor.numel() * tensor.element_size(), partial(_read, tensor, dtype))
+        return Tensor(shape, kind, 0, unreadable(path, name, kind))
+    size = tensor.numel() * tensor.element_size()
+    if size > max(MOST_REPEATED, tensor.untyped_storage().nbytes()):
+        raise unusable(path, f"`{name}` has {size:,} bytes of values, and the file has not so many", _SAVE)
+    return Tensor(shape, dtype, size, partial(_read, tensor, dtype))
 
 
 def _read(tensor: torch.Tensor, dtype: str) -> Array:
     import torch  # noqa: PLC0415 - as in `read`
 
-    plain = tensor.detach()
+    plain = tensor.detach().resolve_neg()
     if "bfloat" in dtype or "float8" in dtype:  # torch gives numpy no types but numpy's own
         bits = plain.contiguous().view(torch.uint8 if tensor.element_size() == 1 else torch.int16).numpy()
         return bits.view(dtype)
@@ -116,4 +143,6 @@ def _foreign(text: str) -> str | None:
 
 def _reason(text: str) -> str:
     """The telling part of PyTorch's message, without its advice to turn the protection off."""
+    if "weights_only" not in text.lower():
+        return text[:200]
     return text.rpartition("WeightsUnpickler error: ")[2].partition(". ")[0].partition(" Check the doc")[0][:200]

@@ -12,11 +12,12 @@ from click.shell_completion import CompletionItem
 
 from netdsl.diagnostics import render
 from netdsl.naming import is_name
-from netdsl.terminal import coloured, say_json, say_text
+from netdsl.terminal import coloured, say, say_json, say_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from netdsl.checkpoints import Fit
     from netdsl.diagnostics import Diagnostic
 
 F = TypeVar("F", bound="Callable[..., Any]")
@@ -84,6 +85,15 @@ def map_option(command: F) -> F:
     )(command)
 
 
+def key_option(command: F) -> F:
+    """`--key`, given to the command as `key`."""
+    return click.option(
+        "--key",
+        metavar="KEY.KEY",
+        help="Where in the file the weights are: ema.state_dict; a dot alone for under no key.",
+    )(command)
+
+
 def device_option(command: F) -> F:
     """`--device`, checked for its form."""
     return click.option(
@@ -113,6 +123,12 @@ def show_diagnostics(diagnostics: Iterable[Diagnostic]) -> None:
 def show_warnings(warnings: Iterable[Diagnostic], allowed: frozenset[str]) -> None:
     """Print the warnings that are not allowed."""
     show_diagnostics(warning for warning in warnings if warning.code not in allowed)
+
+
+def show_taken(fit: Fit) -> None:
+    """Say on stderr what was taken out of a checkpoint, where that is not all of it as it is."""
+    for note in fit.taken:
+        say(f"{fit.checkpoint.path}: {note}", err=True)
 
 
 def echo_json(value: Any) -> None:

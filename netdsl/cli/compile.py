@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from netdsl.cli.common import LARGEST_BATCH, allow_option, complete_net, map_option, set_option, show_warnings
+from netdsl.cli.common import (
+    LARGEST_BATCH,
+    allow_option,
+    complete_net,
+    key_option,
+    map_option,
+    set_option,
+    show_taken,
+    show_warnings,
+)
 from netdsl.terminal import progress, say, say_text, watched
 
 if TYPE_CHECKING:
@@ -55,6 +64,7 @@ LONG = 200_000_000
 @click.option("--opset", type=int, help="The opset, from 13 to 21; the lowest that will do unless given.")
 @click.option("--batch", type=click.IntRange(1, LARGEST_BATCH), help="A fixed batch size; left open unless given.")
 @click.option("--weights", "file", type=click.Path(path_type=Path), help="A checkpoint to take the weights from.")
+@key_option
 @map_option
 @click.option("--partial", is_flag=True, help="Take what fits of the checkpoint, and leave initial values in the rest.")
 @click.option(
@@ -86,6 +96,7 @@ def compile(  # noqa: A001 - the command's name
     opset: int | None,
     batch: int | None,
     file: Path | None,
+    key: str | None,
     renamed: dict[str, str],
     partial: bool,
     scheme: Any,
@@ -107,8 +118,8 @@ def compile(  # noqa: A001 - the command's name
         return
     if output == PRINTED:
         raise click.UsageError("`-o -` prints source, with --to pytorch; a model is written to a file")
-    if file is None and (renamed or partial):
-        raise click.UsageError("--map and --partial belong to --weights")
+    if file is None and (key is not None or renamed or partial):
+        raise click.UsageError("--key, --map and --partial belong to --weights")
     if stage is not None:
         if output is not None or file is not None:
             raise click.UsageError("--emit prints to the terminal; -o and --weights belong to a model that is written")
@@ -131,12 +142,13 @@ def compile(  # noqa: A001 - the command's name
         from netdsl.checkpoints import weights_from
 
         source = loaded = weights_from(
-            file, checked.graph, rename=renamed, partial=partial, training=training, initial=source
+            file, checked.graph, key=key, rename=renamed, partial=partial, training=training, initial=source
         )
     with _watched(source, checked.graph) as weights:
         files = write(lowered, path, weights, external=external_data or None)
     if not quiet:
         if file is not None:
+            show_taken(loaded.fit)
             show_warnings(loaded.warnings, allowed)
         say(_report(files, checked.graph, training, perf_counter() - start, file))
 

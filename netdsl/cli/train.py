@@ -12,7 +12,9 @@ from netdsl.cli.common import (
     allow_option,
     complete_net,
     device_option,
+    key_option,
     set_option,
+    show_taken,
     show_warnings,
     size_option,
 )
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 @click.option("--val", type=click.FloatRange(0, 1, min_open=True, max_open=True), metavar="FRACTION",
               help="Judge each epoch by so much of the training data.")  # fmt: skip
 @click.option("--from", "file", type=click.Path(path_type=Path), metavar="FILE", help="Begin with these weights.")
+@key_option
 @click.option("--partial", is_flag=True, help="Draw weights that --from lacks or has in another shape: a new head.")
 @click.option("--freeze", multiple=True, metavar="PATTERN", help="Leave parameters as they are (features.*).")
 @click.option("--precision", type=click.Choice(["32-true", "16-mixed", "bf16-mixed", "64-true"]), default="32-true",
@@ -55,6 +58,7 @@ def train(
     resume: bool,
     val: float | None,
     file: Path | None,
+    key: str | None,
     partial: bool,
     freeze: tuple[str, ...],
     precision: str,
@@ -76,8 +80,8 @@ def train(
     Checkpoints, figures, weights and an ONNX model go into a folder. `--set train.lr=0.05` changes the recipe: any of
     its entries, and any argument of them.
     """
-    if partial and file is None:
-        raise click.UsageError("--partial belongs to --from")
+    if file is None and (partial or key is not None):
+        raise click.UsageError("--key and --partial belong to --from")
     if device == "cpu" and strategy == "fsdp":
         raise click.UsageError("--strategy fsdp shares memory of GPUs: it goes with --device cuda")
     if device == "cpu" and precision == "16-mixed":  # Lightning would take bf16 instead
@@ -106,8 +110,10 @@ def train(
     if file is not None:
         from netdsl.checkpoints import weights_from
 
-        weights = weights_from(file, graph, partial=partial, training=True, initial=initializer(settings))
+        weights = weights_from(file, graph, key=key, partial=partial, training=True, initial=initializer(settings))
     if not quiet:
+        if weights is not None:
+            show_taken(weights.fit)
         read = () if weights is None else weights.warnings
         show_warnings((*checked.warnings, *read, *samples.skipped), allowed)
     folder = output if output is not None else Path("runs") / graph.name

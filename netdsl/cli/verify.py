@@ -12,8 +12,10 @@ from netdsl.cli.common import (
     device_option,
     echo_json,
     format_option,
+    key_option,
     set_option,
     show_diagnostics,
+    show_taken,
 )
 from netdsl.terminal import say_text
 
@@ -43,6 +45,7 @@ def _sizes(ctx: click.Context, param: click.Parameter, given: tuple[str, ...]) -
 @click.command()
 @click.argument("net", shell_complete=complete_net)
 @click.option("--weights", "file", type=click.Path(path_type=Path), help="A checkpoint to take the weights from.")
+@key_option
 @click.option("--inputs", type=click.Path(path_type=Path), help="A .npz file with an array for each input.")
 @click.option("--batch", "batches", default="1,3", callback=_batches, show_default=True, help="Batch sizes to try.")
 @click.option(
@@ -66,6 +69,7 @@ def verify(
     *,
     net: str,
     file: Path | None,
+    key: str | None,
     inputs: Path | None,
     batches: tuple[int, ...],
     sizes: dict[str, tuple[int, ...]],
@@ -86,6 +90,8 @@ def verify(
             raise click.BadParameter("the name of the file must end in .npz", param_hint="--inputs")
         if sizes:
             raise click.UsageError("--size belongs to random inputs; those of --inputs have their own")
+    if key is not None and file is None:
+        raise click.UsageError("--key belongs to --weights")
     from netdsl.network import load
 
     network = load(net, **arguments)
@@ -93,9 +99,10 @@ def verify(
     if file is not None:
         from netdsl.checkpoints import weights_from
 
-        weights = weights_from(file, network.graph)
+        weights = weights_from(file, network.graph, key=key)
     found = network.verify(weights, inputs=inputs, batches=batches, sizes=sizes, device=device, half=half, rtol=rtol)
     if weights is not None:
+        show_taken(weights.fit)
         show_diagnostics(weights.warnings)
     if form == "json":
         echo_json(found.as_json())

@@ -11,6 +11,7 @@ from netdsl.cli.common import (
     complete_net,
     echo_json,
     format_option,
+    key_option,
     map_option,
     set_option,
     show_diagnostics,
@@ -18,7 +19,7 @@ from netdsl.cli.common import (
 from netdsl.terminal import say, say_text
 
 if TYPE_CHECKING:
-    from netdsl.checkpoints import Checkpoint
+    from netdsl.checkpoints import Checkpoint, Fit
     from netdsl.diagnostics import Diagnostic
 
 
@@ -26,14 +27,17 @@ if TYPE_CHECKING:
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--net", help="Compare the file with this NET.", shell_complete=complete_net)
 @click.option("--training", is_flag=True, help="Compare it with the training graph: auxiliary heads are needed.")
+@key_option
 @map_option
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Write the weights as .safetensors or .npz.")
 @set_option
 @format_option
 def weights(
+    *,
     file: Path,
     net: str | None,
     training: bool,
+    key: str | None,
     renamed: dict[str, str],
     output: Path | None,
     arguments: dict[str, object],
@@ -41,24 +45,32 @@ def weights(
 ) -> int:
     """List, compare and convert the weights in FILE.
 
-    FILE is a safetensors file, numpy's .npz, a PyTorch checkpoint (.pt, .pth, .bin, .ckpt; needs PyTorch) or an ONNX
-    model. Where the weights do not fit the net, the exit code is 1 and nothing is written.
+    FILE is a safetensors file, numpy's .npz, a PyTorch checkpoint (.pt, .pth, .bin, .ckpt; needs PyTorch), an ONNX
+    model, or the index of a checkpoint in shards (.index.json) or its folder.
+    Where the weights do not fit the net, the exit code is 1 and nothing is written.
     """
-    from netdsl.checkpoints import open_checkpoint, write_checkpoint
+    from netdsl.checkpoints import fitted, open_checkpoint, write_checkpoint
     from netdsl.checkpoints.writing import ENDINGS
+    from netdsl.compiler import check
 
     if net is None and (arguments or training):
         raise click.UsageError("--set and --training belong to --net")
     if output is not None and output.suffix not in ENDINGS:
         raise click.BadParameter("the name of the file must end in .safetensors or .npz", param_hint="-o")
-    checkpoint = open_checkpoint(file).renamed(renamed)
-    told, difference = (None, None) if net is None else _compared(checkpoint, net, arguments, training)
+    told, difference = None, None
+    if net is None:
+        checkpoint = open_checkpoint(file, key).renamed(renamed)
+        notes = checkpoint.notes
+    else:
+        found = fitted(file, check(net, arguments).graph, key=key, rename=renamed, training=training)
+        checkpoint, notes = found.checkpoint, found.taken
+        told, difference = _told(found)
     if output is not None and difference is None:
         write_checkpoint(checkpoint, output)
     if form == "json":
-        echo_json(_as_json(checkpoint) | ({} if net is None else {"fit": told}))
+        echo_json(_as_json(checkpoint, notes) | ({} if net is None else {"fit": told}))
     else:
-        say_text(_text(checkpoint))
+        say_text(_text(checkpoint, notes))
         if difference is not None:
             show_diagnostics([difference])
         elif told is not None:
@@ -66,17 +78,10 @@ def weights(
     return 0 if difference is None else 1
 
 
-def _compared(
-    checkpoint: Checkpoint, net: str, arguments: dict[str, object], training: bool
-) -> tuple[dict[str, Any], Diagnostic | None]:
+def _told(found: Fit) -> tuple[dict[str, Any], Diagnostic | None]:
     """How the file fits a net, as JSON, and the difference if there is one."""
-    from netdsl.checkpoints import compare
-    from netdsl.compiler import check
-
-    graph = check(net, arguments).graph
-    found = compare(checkpoint, graph, training=training)
     told: dict[str, Any] = {
-        "net": graph.name,
+        "net": found.graph.name,
         "matched": len(found.fitting),
         "missing": [param.name for param in found.missing],
         "unexpected": list(found.unexpected),
@@ -86,17 +91,17 @@ def _compared(
     return told | {"diagnostics": [difference.as_json()] if difference else []}, difference
 
 
-def _as_json(checkpoint: Checkpoint) -> dict[str, Any]:
+def _as_json(checkpoint: Checkpoint, notes: tuple[str, ...]) -> dict[str, Any]:
     tensors = [
         {"name": name, "shape": list(tensor.shape), "type": tensor.dtype, "bytes": tensor.bytes}
         for name, tensor in checkpoint.tensors.items()
     ]
     totals = {"tensors": len(tensors), "elements": _elements(checkpoint), "bytes": _bytes(checkpoint)}
-    kind = {"file": str(checkpoint.path), "kind": checkpoint.kind, "notes": list(checkpoint.notes)}
+    kind = {"file": str(checkpoint.path), "kind": checkpoint.kind, "notes": list(notes)}
     return kind | {"tensors": tensors, "totals": totals}
 
 
-def _text(checkpoint: Checkpoint) -> str:
+def _text(checkpoint: Checkpoint, notes: tuple[str, ...]) -> str:
     from netdsl.diagnostics import visible
     from netdsl.ir.types import format_shape
     from netdsl.table import Table, exact, size
@@ -107,8 +112,8 @@ def _text(checkpoint: Checkpoint) -> str:
     ]
     count = f"{len(rows):,} ({checkpoint.kind})"
     totals = [f"tensors  {count}", f"values   {exact(_elements(checkpoint))} ({size(_bytes(checkpoint))})"]
-    notes = [f"note     {visible(note)}" for note in checkpoint.notes]
-    return f"{Table(['name', '>shape', 'type', '>size'], rows).text()}\n\n" + "\n".join([*totals, *notes])
+    said = [f"note     {visible(note)}" for note in notes]
+    return f"{Table(['name', '>shape', 'type', '>size'], rows).text()}\n\n" + "\n".join([*totals, *said])
 
 
 def _elements(checkpoint: Checkpoint) -> int:

@@ -88,4 +88,11 @@ MACHINE = {
         "A picture shows what is there: the filters of a first layer that sees an image, the classes that a model "
         "scores, the mistakes among images. The message says what is missing in this model or these data.",
     ),
+    "E0918": Code(
+        "weights in several places",
+        "A file may hold several sets of weights: a model and its moving average, a student and a teacher, a generator "
+        "and a discriminator. Where the net fits one alone, that is taken. Where it fits several, or no net is "
+        "given, the message lists them by the keys that lead to them, and `--key` chooses: `--key ema.state_dict`, or "
+        "`--key .` for what lies under no key. In a file without keys, it takes the names that begin so.",
+    ),
 }
