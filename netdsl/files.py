@@ -60,8 +60,10 @@ def open_file(path: str | Path, name: str | None = None) -> Iterator[BinaryIO]:
     try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
-            what = "a directory" if stat.S_ISDIR(status.st_mode) else "a pipe or a device"
-            raise fail("E0901", f"cannot read `{name}`: expected a file, got {what}", help=_REGULAR)
+            if stat.S_ISDIR(status.st_mode):
+                raise fail("E0901", f"cannot read `{name}`: expected a file, got a directory",
+                           help=f"`{name}` is a directory; give the path of a file in it")  # fmt: skip
+            raise fail("E0901", f"cannot read `{name}`: expected a file, got a pipe or a device", help=_REGULAR)
         opened(path, status)
     except NetdslError:
         os.close(descriptor)

@@ -9,13 +9,13 @@ from __future__ import annotations
 import os
 import stat
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from netdsl.diagnostics import fail
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-    from pathlib import Path
+    from collections.abc import Collection, Iterable, Iterator
 
     from netdsl.diagnostics import NetdslError
 
@@ -27,17 +27,18 @@ CONTENTS = {
     "a net's source": (".net",),
     "Python source": (".py", ".pyi", ".pyw", ".ipynb"),
     "a PyTorch checkpoint": (".pt", ".pth", ".ckpt", ".bin"),
-    "weights in safetensors": (".safetensors",),
+    "weights": (".safetensors", ".npz"),
     "arrays of numpy": (".npy", ".npz"),
     "a model of another program": (".h5", ".hdf5", ".keras", ".tflite", ".mlmodel", ".mlpackage", ".engine", ".plan",
                                    ".ort", ".gguf", ".caffemodel", ".pkl", ".pickle", ".joblib"),
-    "a picture": (".png", ".svg", ".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".pdf", ".ppm", ".pgm"),
+    "a drawing": (".png", ".svg"),
+    "a picture": (".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".pdf", ".ppm", ".pgm"),
     "a page of HTML": (".html", ".htm"),
     "a table": (".csv", ".tsv", ".xlsx", ".parquet"),
     "JSON": (".json", ".jsonl"),
     "settings": (".yaml", ".yml", ".toml", ".ini", ".cfg"),
     "text": (".txt", ".md", ".rst", ".log", ".tex"),
-    "source of another language": (".c", ".cc", ".cpp", ".h", ".hpp", ".cu", ".js", ".ts", ".rs", ".go", ".java", ".sh"),
+    "source of another language": (".c", ".cc", ".cpp", ".h", ".hpp", ".cu", ".js", ".rs", ".go", ".java", ".sh"),
     "an archive": (".zip", ".gz", ".bz2", ".xz", ".zst", ".tar", ".tgz", ".7z", ".whl"),
 }  # fmt: skip
 """What is in a file, and the endings of names that say so."""
@@ -62,8 +63,8 @@ _commands: list[_Command] = []
 
 
 @contextmanager
-def inputs_kept(read: Iterable[Name] = ()) -> Iterator[None]:
-    """A block in which no file is replaced that was read in it, by whatever name.
+def inputs_kept(read: Iterable[Name] = ()) -> Iterator[Collection[str]]:
+    """A block in which no file is replaced that was read in it, by whatever name; gives the paths of what was read.
 
     Args:
         read: files that were read before.
@@ -72,7 +73,7 @@ def inputs_kept(read: Iterable[Name] = ()) -> Iterator[None]:
     _commands.append(command)
     try:
         remember(read)
-        yield
+        yield command.read.keys()
     finally:
         _commands.remove(command)
 
@@ -89,10 +90,16 @@ def replaceable() -> Iterator[None]:
 
 
 def remember(paths: Iterable[Name]) -> None:
-    """Take files as read, that are opened later or by others; they are looked up when something is to be written."""
-    names = [os.path.abspath(path) for path in paths] if _commands else []
+    """Take files as read, that are opened later or by others; they are looked up when something is to be written.
+
+    Raises:
+        NetdslError: one of them was claimed to be written (E0902).
+    """
+    names = [str(Path(path).absolute()) for path in paths] if _commands else []
     for command in _commands:
         for name in names:
+            if command.claimed and (identity := _identity(name)) in command.claimed:
+                raise _same(command.claimed[identity], name)
             command.read.setdefault(name, None)
 
 
@@ -106,7 +113,7 @@ def opened(path: Name, status: os.stat_result) -> None:
     for command in _commands:
         if identity in command.claimed:
             raise _same(command.claimed[identity], path)
-        command.read[os.path.abspath(path)] = identity
+        command.read[str(Path(path).absolute())] = identity
 
 
 def need_unread(path: Name) -> None:
@@ -170,7 +177,7 @@ def need_place(path: Path) -> None:
 def _identity(path: Name) -> Identity | None:
     """What tells a file from all others, whatever it is called: its device and its number there."""
     try:
-        status = os.stat(path)
+        status = Path(path).stat()
     except (OSError, ValueError):
         return None
     return status.st_dev, status.st_ino

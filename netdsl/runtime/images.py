@@ -45,7 +45,8 @@ def read_image(path: Path) -> Any:
         raise fail("E0907", "reading images needs Pillow", help="`pip install 'netdsl[cpu]'`") from error
     Image.init()
     known = [name for name in FORMATS if name in Image.OPEN]
-    with reading(path, "E0906", "a whole image", "open and save it again"), open_file(path) as file:
+    remedy = "a broken image must be made anew, or saved again by a program that can open it"
+    with reading(path, "E0906", "a whole image", remedy), open_file(path) as file:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what Pillow warns of is either read or refused
             try:
@@ -61,7 +62,7 @@ def read_image(path: Path) -> Any:
             image = ImageOps.exif_transpose(opened)
         if 0 in image.size:
             raise fail("E0906", f"`{path}` has {image.width} x {image.height} pixels", help="give another image")
-        if image.mode == "I" or image.mode == "F" or image.mode.startswith("I;"):
+        if image.mode == "F" or image.mode[:1] == "I":
             return _scaled(image, _white(path, opened, tags), inverted=tags.get(_TAG_PHOTOMETRIC) == 0)
         return eight_bits(image)
 
@@ -94,7 +95,7 @@ def _white(path: Path, opened: Any, tags: Mapping[int, Any]) -> int:
     """The value of white in a grey image of more than 8 bits a pixel, where it is known."""
     if opened.mode in ("I;16", "I;16L", "I;16B", "I;16N"):
         bits = tags.get(_TAG_BITS, (16,))  # scanners write 12 bits, too
-        return 2 ** min(int(bits[0]), 16) - 1
+        return (1 << min(int(bits[0]), 16)) - 1
     if opened.mode == "I" and opened.format in _SIXTEEN_BITS:
         return 2**16 - 1
     held = "floats" if opened.mode == "F" else "integers of 32 bits, or with a sign"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from netdsl.diagnostics import fail
+from netdsl.outputs import remember
 from netdsl.training.data.parts import Found, Part
 
 if TYPE_CHECKING:
@@ -79,6 +80,7 @@ def _read(folder: Path, labels: tuple[str, ...]) -> Part:
             )
         files += own
         counts.append(len(own))
+    remember(files)
     return Part(files, np.repeat(np.arange(len(labels)), counts))
 
 
