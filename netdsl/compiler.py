@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ from netdsl.elaborate.net import elaborate
 from netdsl.elaborate.program import load_program
 from netdsl.elaborate.suggestions import listed, suggestion
 from netdsl.lint import lint
+from netdsl.outputs import inputs_kept
 from netdsl.resources import shipped
 from netdsl.source import Source
 from netdsl.syntax.parser import read_source
@@ -32,12 +33,14 @@ class Checked:
     Attributes:
         module: the program that it stands in.
         arguments: the values that its parameters were given.
+        files: the files that were read.
     """
 
     graph: Graph
     warnings: tuple[Diagnostic, ...]
     module: Module
     arguments: Mapping[str, object]
+    files: tuple[str, ...] = ()
 
 
 def check(spec: str, arguments: Mapping[str, object] | None = None) -> Checked:
@@ -51,14 +54,16 @@ def check(spec: str, arguments: Mapping[str, object] | None = None) -> Checked:
         NetdslError: all errors found.
     """
     path, name = locate(spec)
-    return _check(load(path), name, arguments)
+    with inputs_kept() as read:
+        return replace(_check(load(path), name, arguments), files=tuple(read))
 
 
 def check_text(
     text: str, name: str = "<string>", net: str | None = None, arguments: Mapping[str, object] | None = None
 ) -> Checked:
     """Check a net in a string, shown under `name` in errors; `use` is resolved against the working directory."""
-    return _check(load_program(Source(name, text), None), net, arguments)
+    with inputs_kept() as read:
+        return replace(_check(load_program(Source(name, text), None), net, arguments), files=tuple(read))
 
 
 def compile_graph(

@@ -8,11 +8,13 @@ import re
 import stat
 import sys
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from netdsl.diagnostics import NetdslError, fail
+from netdsl.outputs import need_place, opened
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,6 +28,10 @@ PIECE = 2**20
 
 MOST_STANDARD_INPUT = 2**28
 """Bytes that are read from standard input at most; they are kept in memory."""
+
+_REGULAR = "give the path of a file; `-` reads standard input"
+_TIMES, _UNSUSPICIOUS = 100, 2**28
+"""Packed data may unpack to so many times their size, or to so many bytes: more is not made by packing real data."""
 
 _WEB_PAGE = re.compile(rb"\s*<(!doctype|html|head|body|\?xml)", re.IGNORECASE)
 
@@ -44,20 +50,31 @@ def open_file(path: str | Path, name: str | None = None) -> Iterator[BinaryIO]:
         NetdslError: there is no such file, it is no regular file, or it may not be read (E0901).
     """
     name = str(path) if name is None else name
-    if str(path) == "-":
+    if is_standard_input(path):
         yield BytesIO(_standard_input())
         return
     try:
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     except (OSError, ValueError) as error:  # ValueError: a name with a NUL in it
         raise _unreadable(name, error) from error
-    mode = os.fstat(descriptor).st_mode
-    if not stat.S_ISREG(mode):
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            if stat.S_ISDIR(status.st_mode):
+                raise fail("E0901", f"cannot read `{name}`: expected a file, got a directory",
+                           help=f"`{name}` is a directory; give the path of a file in it")  # fmt: skip
+            raise fail("E0901", f"cannot read `{name}`: expected a file, got a pipe or a device", help=_REGULAR)
+        opened(path, status)
+    except NetdslError:
         os.close(descriptor)
-        what = "a directory" if stat.S_ISDIR(mode) else "a pipe, a device or a socket"
-        raise fail("E0901", f"cannot read `{name}`: expected a file, got {what}", help="give the path of a file")
+        raise
     with os.fdopen(descriptor, "rb") as file:
         yield file
+
+
+def is_standard_input(path: str | os.PathLike[str]) -> bool:
+    """Whether a path is `-`, which stands for standard input; `./-` is a file of that name."""
+    return os.fspath(path) == "-"
 
 
 def read_file(path: str | Path, most: int, name: str | None = None) -> bytes:
@@ -87,6 +104,8 @@ def need_file(path: str | Path, name: str | None = None) -> None:
 def reading(path: str | Path, code: str, what: str, remedy: str | None = None) -> Iterator[None]:
     """A block in which a library reads a file: whatever it raises becomes an error that names the file.
 
+    What is no regular file is refused before, so that the library may open it itself.
+
     Args:
         path: the file.
         code: the diagnostic's code.
@@ -94,13 +113,17 @@ def reading(path: str | Path, code: str, what: str, remedy: str | None = None) -
         remedy: what helps.
 
     Raises:
-        NetdslError: the block raised an exception that is not a NetdslError already; of the operating system's
-            errors, E0901. Running out of memory, interrupts and closed pipes are passed on as they are.
+        NetdslError: it is no file that can be read (E0901), or the block raised an exception that is not a NetdslError
+            already; of the operating system's errors, E0901. Interrupts and closed pipes are passed on as they are.
+        MemoryError: the block took more memory than there is.
     """
+    need_file(path)
     try:
         yield
-    except (NetdslError, MemoryError, BrokenPipeError):
+    except (NetdslError, BrokenPipeError):
         raise
+    except MemoryError as error:
+        raise MemoryError(f"reading `{path}`{f': {error}' if str(error) else ''}") from error
     except OSError as error:
         if error.errno is None:
             raise _broken(path, code, what, remedy, error) from error
@@ -115,16 +138,39 @@ def _broken(path: str | Path, code: str, what: str, remedy: str | None, error: E
 
 
 def _unreadable(name: str, error: Exception) -> NetdslError:
+    if isinstance(error, OSError) and error.errno == errno.ENXIO:  # what opening a socket says
+        return fail("E0901", f"cannot read `{name}`: expected a file, got a socket or a device", help=_REGULAR)
     reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return fail("E0901", f"cannot read `{name}`: {reason.lower()}")
 
 
+def need_unpacked(path: str | Path, packed: int, unpacked: int, code: str, remedy: str) -> None:
+    """Refuse data that promise to unpack to far more than real data do, before memory is taken for them (`code`).
+
+    Deflated zeros become a thousand times as many, so that a small file could fill any memory.
+    """
+    if unpacked > max(_UNSUSPICIOUS, _TIMES * packed):
+        raise fail(code, f"`{path}` unpacks from {packed:,} to {unpacked:,} bytes: expected at most {_TIMES} times as "
+                         "many", help=remedy)  # fmt: skip
+
+
 def _standard_input() -> bytes:
-    data = sys.stdin.buffer.read(MOST_STANDARD_INPUT + 1)
+    if sys.stdin is None:
+        raise fail("E0901", "cannot read `-`: there is no standard input", help="give the path of a file")
+    try:
+        data = _whole(sys.stdin.buffer)
+    except OSError as error:
+        raise _unreadable("-", error) from error
     if len(data) > MOST_STANDARD_INPUT:
         remedy = "write it to a file, and give the path of the file"
         raise fail("E0901", f"standard input has more than {MOST_STANDARD_INPUT:,} bytes", help=remedy)
     return data
+
+
+@lru_cache(maxsize=1)
+def _whole(stream: BinaryIO) -> bytes:
+    """What is in standard input; it can be read once, and a command may ask for it again."""
+    return stream.read(MOST_STANDARD_INPUT + 1)
 
 
 @contextmanager
@@ -135,13 +181,12 @@ def whole_file(path: str | Path) -> Iterator[BinaryIO]:
     at most the hidden file.
 
     Raises:
-        NetdslError: `path` cannot be written (E0902) or there is no space left (E0903).
+        NetdslError: `path` cannot be written, or was read (E0902), or there is no space left (E0903).
     """
     path = Path(path)
+    need_place(path)
     hidden = path.parent / f".netdsl-{os.urandom(8).hex()}.part"
     try:
-        if path.exists() and not path.is_file():  # renaming would put a file in the place of a device
-            raise fail("E0902", f"cannot write `{path}`: it is not a file", help="give the path of a file")
         with hidden.open("xb") as file:
             yield file
             file.flush()
@@ -183,8 +228,6 @@ def _explained(error: OSError, path: Path) -> NetdslError:
             f"no space left to write `{path}`",
             help="free some space, or write to another disk; the part that was written is removed",
         )
-    if error.errno == errno.ENOENT:
-        return fail("E0902", f"cannot write `{path}`: there is no directory `{folder}`", help=f"`mkdir -p {folder}`")
     if error.errno in _FORBIDDEN:
         return fail(
             "E0902",

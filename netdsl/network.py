@@ -13,6 +13,7 @@ from warnings import warn
 from netdsl.compiler import check, check_text, compile_graph
 from netdsl.counts import count_macs, count_params
 from netdsl.diagnostics import fail, render
+from netdsl.outputs import inputs_kept
 from netdsl.report import summarize
 from netdsl.report_text import headline
 from netdsl.table import exact, short
@@ -123,16 +124,20 @@ class Network:
 
         Raises:
             NetdslError: the opset is out of range (E0908), a layer has no form in it (E0909), the file cannot be
-                written (E0902, E0903), or the checkpoint cannot be read or does not fit (E0901, E0911, E0912, E0918).
+                written, is one that was read, or has a name that says something else (E0902, E0903), or the checkpoint
+                cannot be read or does not fit (E0901, E0911, E0912, E0918).
         """
-        from netdsl.backends.onnx_file import assemble, write  # noqa: PLC0415 - a net can be looked at without onnx
+        from netdsl.backends.onnx_file import assemble, claim_model, write  # noqa: PLC0415 - onnx is for who writes it
 
-        lowered = compile_graph(self.graph, level=level, training=training, opset=opset, batch=batch)
-        with _values(weights, self.graph, key, training=training) as source:
-            if path is None:
-                return assemble(lowered, source)
-            write(lowered, Path(path), source, external=external)
-        return None
+        with inputs_kept(self.checked.files):
+            if path is not None:
+                claim_model(Path(path), external=external)
+            lowered = compile_graph(self.graph, level=level, training=training, opset=opset, batch=batch)
+            with _values(weights, self.graph, key, training=training) as source:
+                if path is None:
+                    return assemble(lowered, source)
+                write(lowered, Path(path), source, external=external)
+            return None
 
     def to_torch(
         self, weights: Weights | str | os.PathLike[str] | None = None, *, key: str | None = None
@@ -220,9 +225,10 @@ class Network:
         from netdsl.training.settings import Settings  # noqa: PLC0415 - likewise
 
         settings = Settings.of(override(self.graph, changes or {}))
-        samples = open_data(os.fspath(data), self.graph, settings)
-        machine = Machine.on(Device.parse(device))
-        run = train(prepared(self.graph, samples), settings, samples, Path(folder), machine=machine, **options)
+        with inputs_kept(self.checked.files):
+            samples = open_data(os.fspath(data), self.graph, settings)
+            machine = Machine.on(Device.parse(device))
+            run = train(prepared(self.graph, samples), settings, samples, Path(folder), machine=machine, **options)
         assert run is not None  # noqa: S101 - there is one process
         return run
 

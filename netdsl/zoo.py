@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from netdsl.counts import count_macs, count_params
 from netdsl.diagnostics import NetdslError
+from netdsl.files import read_file
 from netdsl.parallel import side_by_side
 from netdsl.project import check_file
-from netdsl.resources import shipped
+from netdsl.resources import LARGEST, shipped
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -85,5 +86,5 @@ def _entry(path: Path, graph: Graph) -> ZooEntry:
 
 def _comment(path: Path) -> list[str]:
     """The lines of the comment at the top of a file."""
-    with path.open(encoding="utf-8") as file:
-        return [line.removeprefix("#").strip() for line in takewhile(lambda line: line.startswith("#"), file)]
+    lines = read_file(path, LARGEST).decode().splitlines()
+    return [line.removeprefix("#").strip() for line in takewhile(lambda line: line.startswith("#"), lines)]

@@ -571,7 +571,7 @@ def test_images_of_a_fixed_batch_must_be_of_one_size(tmp_path):
     assert batch.feeds["image"].shape == (2, 1, 6, 6)
 
 
-@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I;16", "F"])
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I;16"])
 def test_images_of_every_mode(tmp_path, mode):
     Image.new(mode, (4, 4)).save(tmp_path / "x.tiff")
     for port, channels in ((COLOUR, 3), (GREY, 1)):

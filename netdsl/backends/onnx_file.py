@@ -18,6 +18,7 @@ from onnx import TensorProto
 from netdsl.backends.onnx_proto import onnx_dtype, storage
 from netdsl.diagnostics import fail
 from netdsl.files import whole_file, write_pieces
+from netdsl.outputs import claim, need_place
 from netdsl.weights import materialize
 
 if TYPE_CHECKING:
@@ -43,6 +44,17 @@ def assemble(lowered: LoweredModel, weights: Callable[[Param], Array]) -> onnx.M
     for param in lowered.params:
         model.graph.initializer.add(raw_data=bytes(_data(param, weights)), **_described(param))
     return model
+
+
+def claim_model(path: Path, *, external: bool | None = None) -> None:
+    """Say that a model will be written, before it is computed; see `netdsl.outputs.claim` (E0902)."""
+    claim(path, "an ONNX model")
+    if external:
+        need_place(_beside(path))
+
+
+def _beside(path: Path) -> Path:
+    return path.parent / f"{path.name}.data"
 
 
 def write(
@@ -91,7 +103,7 @@ def write(
 
 def _write_external(lowered: LoweredModel, path: Path, weights: Callable[[Param], Array]) -> tuple[Path, ...]:
     """The data take their name before the model that needs them does, and after the model is on the disk."""
-    data_path = path.parent / f"{path.name}.data"
+    data_path = _beside(path)
     model = onnx.ModelProto()
     model.CopyFrom(lowered.proto)
     offset = 0

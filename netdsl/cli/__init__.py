@@ -17,6 +17,7 @@ import click
 from netdsl import terminal
 from netdsl.cli.common import echo_json, show_diagnostics, wants_json
 from netdsl.diagnostics import NetdslError, shortened
+from netdsl.outputs import inputs_kept
 from netdsl.version import __version__
 
 if TYPE_CHECKING:
@@ -59,9 +60,10 @@ class Program(click.Group):
         return command
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Call the command; with `--format json` its errors are the JSON that it prints."""
+        """Call the command, which replaces no file that it reads; with `--format json` it prints its errors as JSON."""
         try:
-            return super().invoke(ctx)
+            with inputs_kept():
+                return super().invoke(ctx)
         except NetdslError as error:
             if not wants_json(ctx):
                 raise

@@ -59,17 +59,28 @@ def bench(
     on_device = binding if binding is not None else device != "cpu"
     if cuda_graph and (not on_device or device == "cpu"):
         raise click.UsageError("--cuda-graph needs a GPU and --io-binding: the recorded addresses must stay the same")
-    if model.endswith(".onnx") and arguments:
+    compiled = _is_model(model)
+    if compiled and arguments:
         raise click.UsageError("--set belongs to a net; the model is compiled already")
     from netdsl.runtime.bench import Plan
     from netdsl.runtime.bench import bench as measure
 
     plan = Plan(batch, sizes, runs, warmup, on_device, tf32, cuda_graph)
-    timing = measure(Path(model), device, plan) if model.endswith(".onnx") else _of_net(model, arguments, device, plan)
+    timing = measure(Path(model), device, plan) if compiled else _of_net(model, arguments, device, plan)
     if form == "json":
         echo_json({"model": model, **timing.as_json()})
     else:
         say_text(_text(model, timing))
+
+
+def _is_model(model: str) -> bool:
+    """Whether this is an ONNX file by its name, or on standard input by its first byte, which no text has."""
+    from netdsl.files import is_standard_input, open_file
+
+    if not is_standard_input(model):
+        return model.endswith(".onnx")
+    with open_file(model) as file:
+        return file.read(1) == b"\x08"
 
 
 def _of_net(net: str, arguments: dict[str, object], device: str, plan: Plan) -> Timing:

@@ -16,6 +16,7 @@ from netdsl.terminal import coloured, say, say_json, say_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from pathlib import Path
 
     from netdsl.checkpoints import Fit
     from netdsl.diagnostics import Diagnostic
@@ -109,6 +110,19 @@ def device_option(command: F) -> F:
 def size_option(help_text: str) -> Callable[[F], F]:
     """`--size NAME=NUMBER`, given to the command as the mapping `sizes`."""
     return click.option("--size", "sizes", multiple=True, metavar="NAME=NUMBER", callback=_sizes, help=help_text)
+
+
+def claim_output(path: Path, content: str, reads: Iterable[Path] = ()) -> None:
+    """Say what `-o` names, and what is read, before anything is computed; see `netdsl.outputs.claim`.
+
+    The ending of the name chooses the form of what is written, so that it must be one of the content's.
+    """
+    from netdsl.outputs import claim, remember, wrong_ending
+
+    if problem := wrong_ending(path, content, exact=True):
+        raise click.BadParameter(problem, param_hint="-o")
+    remember(reads)
+    claim(path, content)
 
 
 def show_diagnostics(diagnostics: Iterable[Diagnostic]) -> None:

@@ -127,15 +127,15 @@ def compile(  # noqa: A001 - the command's name
 
         say_text(emit(net, stage, arguments, level=level, training=training, opset=opset, batch=batch))
         return
-    from netdsl.backends.onnx_file import write
+    from netdsl.backends.onnx_file import claim_model, write
     from netdsl.compiler import check, compile_graph
     from netdsl.weights import Initializer
 
     checked = check(net, arguments)
+    path = output if output is not None else Path(f"{checked.graph.name}.onnx")
+    claim_model(path, external=external_data)
     if not quiet:
         show_warnings(checked.warnings, allowed)
-    path = output if output is not None else Path(f"{checked.graph.name}.onnx")
-    _keep_sources(path)
     lowered = compile_graph(checked.graph, level=level, training=training, opset=opset, batch=batch)
     source: Callable[[Param], Array] = Initializer(scheme, seed)
     if file is not None:
@@ -169,28 +169,22 @@ def _write_source(
     from netdsl.compiler import check
     from netdsl.files import whole_file
     from netdsl.network import Network
+    from netdsl.outputs import claim
 
     network = Network(check(net, arguments))
+    path = output if output is not None else Path(f"{network.name}.py")
+    if path != PRINTED:
+        claim(path, "Python source")
     if start is not None:
         show_warnings(network.warnings, allowed)
     text = network.to_torch_source()
-    if output == PRINTED:
+    if path == PRINTED:
         say_text(text.removesuffix("\n"))
         return
-    path = output if output is not None else Path(f"{network.name}.py")
-    _keep_sources(path, "`.py`")
     with whole_file(path) as file:
         file.write(text.encode())
     if start is not None:
         say(f"{path}: {len(text.splitlines())} lines, {perf_counter() - start:.2f} s")
-
-
-def _keep_sources(path: Path, ending: str = "`.onnx`") -> None:
-    """Refuse to write over a `.net` file."""
-    if path.suffix == ".net":
-        from netdsl.diagnostics import fail
-
-        raise fail("E0902", f"cannot write `{path}`: the name is that of a net's source", help=f"end it in {ending}")
 
 
 def _report(files: Iterable[Path], graph: Graph, training: bool, seconds: float, weights: Path | None) -> str:

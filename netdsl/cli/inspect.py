@@ -43,9 +43,12 @@ def inspect(
     """
     from netdsl.files import whole_file
     from netdsl.inspection.inspecting import inspect_model
+    from netdsl.outputs import claim, remember
 
-    page = inspect_model(model, image, preparation, data=data, split=split, device=device)
     path = output or Path(f"{model.stem}.html")
+    remember([model, image])
+    claim(path, "a page of HTML")
+    page = inspect_model(model, image, preparation, data=data, split=split, device=device)
     with whole_file(path) as file:
-        file.write(page.encode())
+        file.write(page.encode(errors="backslashreplace"))  # names of files may be no text
     say(str(path))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from netdsl.cli.common import F, device_option
+from netdsl.cli.common import F, claim_output, device_option
 from netdsl.cli.images import image_options
 from netdsl.terminal import say
 
@@ -38,8 +38,7 @@ def data_options(command: F) -> F:
 
 def _picture(ctx: click.Context, param: click.Parameter, path: Path | None) -> Path:
     path = path or Path(f"{ctx.info_name}.png")
-    if path.suffix.lower() not in (".png", ".svg"):
-        raise click.BadParameter("the name of the file must end in .png or .svg")
+    claim_output(path, "a drawing")
     return path
 
 

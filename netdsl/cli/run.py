@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from netdsl.cli.common import device_option, echo_json, format_option
+from netdsl.cli.common import claim_output, device_option, echo_json, format_option
 from netdsl.cli.images import image_options
 from netdsl.terminal import say_text
 
@@ -49,14 +49,15 @@ def run(
     from netdsl.runtime import Session
     from netdsl.runtime.feeds import batches, save_arrays
 
-    if output is not None and output.suffix not in (".npy", ".npz"):
-        raise click.BadParameter("the name of the file must end in .npy or .npz", param_hint="-o")
+    if output is not None:
+        claim_output(output, "arrays of numpy", [model, *(Path(name) for text in inputs for name in _names(text))])
     session = Session(model, device, tf32=tf32)
     session.need_open(preparation.sizes)
     results: list[dict[str, Array]] = []
     shown: list[dict[str, Any]] = []
     for batch in batches(session, inputs, preparation):
         outputs = session.run(batch.feeds)
+        session.need_rows(outputs)
         results.append(outputs)
         shown += _shown(session, outputs, batch.files, top)
     if output is not None:
@@ -65,6 +66,11 @@ def run(
         echo_json(shown)
     else:
         say_text("\n".join(map(_text, shown)))
+
+
+def _names(text: str) -> tuple[str, str]:
+    """The file that an INPUT may mean: all of it, or what stands behind the name of a model's input."""
+    return text, text.partition("=")[2]
 
 
 def _shown(session: Session, outputs: dict[str, Array], files: tuple[str, ...], top: int) -> list[dict[str, Any]]:

@@ -86,7 +86,7 @@ def verify(
     exit code is 1 if any output differs by more than is allowed.
     """
     if inputs is not None:
-        if inputs.suffix != ".npz":
+        if inputs.suffix != ".npz" and str(inputs) != "-":
             raise click.BadParameter("the name of the file must end in .npz", param_hint="--inputs")
         if sizes:
             raise click.UsageError("--size belongs to random inputs; those of --inputs have their own")

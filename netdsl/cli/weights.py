@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from netdsl.cli.common import (
+    claim_output,
     complete_net,
     echo_json,
     format_option,
@@ -50,13 +51,12 @@ def weights(
     Where the weights do not fit the net, the exit code is 1 and nothing is written.
     """
     from netdsl.checkpoints import fitted, open_checkpoint, write_checkpoint
-    from netdsl.checkpoints.writing import ENDINGS
     from netdsl.compiler import check
 
     if net is None and (arguments or training):
         raise click.UsageError("--set and --training belong to --net")
-    if output is not None and output.suffix not in ENDINGS:
-        raise click.BadParameter("the name of the file must end in .safetensors or .npz", param_hint="-o")
+    if output is not None:
+        claim_output(output, "weights", [file])
     told, difference = None, None
     if net is None:
         checkpoint = open_checkpoint(file, key).renamed(renamed)

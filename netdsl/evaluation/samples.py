@@ -11,7 +11,8 @@ import numpy as np
 from netdsl.diagnostics import NetdslError, fail
 from netdsl.evaluation.views import larger, ten_crops
 from netdsl.runtime.feeds import fitted
-from netdsl.runtime.pictures import MODES, pixels_of, read_image, takes_pictures
+from netdsl.runtime.images import read_image
+from netdsl.runtime.pictures import MODES, pixels_of, takes_pictures
 from netdsl.training.data.reading import read_data
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ class Feed:
     crops: bool = False
 
     def __post_init__(self) -> None:
+        self.session.need_samples()
         if len(self.session.inputs) != 1:
             raise self.session.input_error(f"data have one input, and the model takes {len(self.session.inputs)}")
         self.session.need_open(self.preparation.sizes)

@@ -8,12 +8,15 @@ from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import onnx
 from onnx.numpy_helper import to_array
 
 from netdsl.diagnostics import fail
+from netdsl.files import reading
+from netdsl.runtime.model_files import read_model
 
 if TYPE_CHECKING:
+    import onnx
+
     from netdsl.runtime import Session
     from netdsl.runtime.feeds import Array
 
@@ -41,7 +44,7 @@ class Layer:
 
 def read_graph(session: Session) -> onnx.GraphProto:
     """The graph of a model that onnxruntime has loaded, without weights that lie in a second file."""
-    return onnx.load(session.path, load_external_data=False).graph
+    return read_model(session.path).graph
 
 
 def layers_of(graph: onnx.GraphProto) -> tuple[Layer, ...]:
@@ -51,7 +54,7 @@ def layers_of(graph: onnx.GraphProto) -> tuple[Layer, ...]:
     found: dict[str, Layer] = {}
     for node in graph.node:
         path = _path(node)
-        if (known and not path) or node.op_type == "Constant" or not node.output[0]:
+        if (known and not path) or node.op_type == "Constant" or not any(node.output[:1]):
             continue
         weights = sum(sizes.pop(name, 0) for name in node.input)
         key = path or node.output[0]
@@ -88,7 +91,8 @@ def first_filters(session: Session) -> tuple[str, Array]:
         if node.input[1] not in tensors:
             break
         proto = tensors[node.input[1]]
-        values: Array = to_array(proto, str(Path(session.path).parent))
+        with reading(session.path, "E0905", "a model with whole weights", "write or download it again"):
+            values: Array = to_array(proto, str(Path(session.path).parent))
         if node.op_type == "Conv":
             if values.ndim != 4:
                 break

@@ -14,6 +14,7 @@ from netdsl.diagnostics import fail
 from netdsl.inspection.layers import layers_of, read_graph
 from netdsl.runtime import Session
 from netdsl.runtime.feeds import batches, rank
+from netdsl.runtime.model_files import read_model
 from netdsl.runtime.pictures import takes_pictures
 
 if TYPE_CHECKING:
@@ -72,6 +73,7 @@ def look(session: Session, file: str, preparation: Preparation, *, top: int = 5)
         raise session.input_error(f"one sample is looked at, and `{file}` holds {count}", "give one: `x[:1]`")
     layers = layers_of(read_graph(session))
     given = _all_values(session, [layer.value for layer in layers]).run(batch.feeds)
+    session.need_rows({port.name: given[port.name] for port in session.outputs})
     steps = tuple(Step(layer, given[layer.value][0]) for layer in layers if _of_samples(given.get(layer.value)))
     if not steps:
         raise fail("E0917", f"no layer of `{session.path}` gives floats for a sample", help="look at another model")
@@ -91,7 +93,7 @@ def _of_samples(values: Array | None) -> bool:
 
 def _all_values(session: Session, names: list[str]) -> Session:
     """The same model with more outputs; onnxruntime finds out their types itself, and optimizes nothing."""
-    model = onnx.load(session.path)
+    model = read_model(session.path, weights=True)
     known = {output.name for output in model.graph.output}
     model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names if name not in known)
     with tempfile.TemporaryDirectory() as folder:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import csv
 import math
+from io import StringIO
 from typing import TYPE_CHECKING, Any
 
 from netdsl.diagnostics import fail
+from netdsl.files import is_standard_input, read_file
 from netdsl.pictures.drawing import FIRST, GREY, SECOND, TEXT, WIDTH, new_figure, words
 
 if TYPE_CHECKING:
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
 
 METRICS = "metrics.csv"
 """The file in a run's folder that has the figures of its epochs."""
+MOST_BYTES = 2**26
+"""Bytes that it has at most: those of half a million epochs."""
 
 Row = dict[str, float]
 
@@ -29,13 +33,12 @@ def read_metrics(path: Path) -> list[Row]:
         NetdslError: there is no such file (E0901), or it holds other things (E1002).
     """
     file = path / METRICS if path.is_dir() else path
+    if not file.exists() and not is_standard_input(file):
+        raise fail("E0901", f"cannot read `{file}`: there is no such file",
+                   help="give the folder of a run, where `netdsl train` keeps its figures")  # fmt: skip
+    text = read_file(file, MOST_BYTES)
     try:
-        with file.open(encoding="utf-8", newline="") as stream:
-            rows = list(csv.DictReader(stream))
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise fail("E0901", f"cannot read `{file}`: {reason}",
-                   help="give the folder of a run, where `netdsl train` keeps its figures") from error  # fmt: skip
+        rows = list(csv.DictReader(StringIO(text.decode(), newline="")))
     except (UnicodeDecodeError, csv.Error) as error:
         raise _no_metrics(file) from error
     if not rows or not {"epoch", "train_loss"} <= set(rows[0]):

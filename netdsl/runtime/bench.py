@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import tempfile
 from collections import Counter
 from dataclasses import dataclass, field
+from math import prod
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -13,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netdsl.diagnostics import fail
+from netdsl.files import read_file
 from netdsl.runtime.devices import PROVIDERS
 from netdsl.runtime.session import Session
 from netdsl.runtime.sizes import computed
@@ -21,6 +24,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from netdsl.runtime.session import Port
+
+MOST_INPUTS = 2**31
+"""Bytes that the random inputs of one run may have, as many as a model of one file."""
+
+MOST_PROFILE = 2**30
+"""Bytes of onnxruntime's list of nodes and times at most."""
 
 Feeds = dict[str, np.ndarray[Any, Any]]
 
@@ -120,18 +129,25 @@ def bench(model: Path, device: str, plan: Plan) -> Timing:
         raise session.run_error(error) from error
     batch = next(iter(feeds.values())).shape[0]
     told = session.metadata.get("netdsl.macs", "")  # an expression where sizes are open
-    return Timing(str(session.device), batch, seconds, nodes, int(told) if told.isdigit() else None)
+    macs = int(told) if re.fullmatch("[0-9]{1,30}", told) else None
+    return Timing(str(session.device), batch, seconds, nodes, macs)
 
 
 def random_feeds(session: Session, plan: Plan, seed: int = 0) -> Feeds:
     """Random arrays for every input: floats from 0 to 1, whole numbers 0 and 1."""
+    session.need_samples()
     random = np.random.default_rng(seed)
     samples = session.inputs[0].shape[0]
     if isinstance(samples, int) and plan.batch not in (None, samples):
         raise session.input_error(f"the batch size is fixed to {samples}, and cannot be {plan.batch}")
     session.need_open(plan.sizes)
     sizes = plan.sizes if isinstance(samples, int) else {**plan.sizes, samples: plan.batch or 1}
-    return {port.name: _random(random, _shape(session, port, sizes), port) for port in session.inputs}
+    shapes = {port: _shape(session, port, sizes) for port in session.inputs}
+    due = sum(prod(shape) * np.dtype(np.float32).itemsize for shape in shapes.values())
+    if due > MOST_INPUTS:
+        raise session.input_error(f"the inputs of a run would have {due:,} bytes: expected at most {MOST_INPUTS:,}",
+                                  "measure with a smaller `--batch` or `--size`")  # fmt: skip
+    return {port.name: _random(random, shape, port) for port, shape in shapes.items()}
 
 
 def _shape(session: Session, port: Port, sizes: Mapping[str, int]) -> tuple[int, ...]:
@@ -179,7 +195,7 @@ def _seconds(run: Callable[[], object]) -> float:
 def _nodes_by_provider(profile: Path) -> dict[str, int]:
     """How many nodes each provider ran, by the names of `PROVIDERS`."""
     short = {provider: name for name, provider in PROVIDERS.items()}
-    events = json.loads(profile.read_text(encoding="utf-8"))
+    events = json.loads(read_file(profile, MOST_PROFILE))
     ran = {
         (event["name"], event["args"]["provider"])
         for event in events

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ import numpy as np
 from netdsl.checkpoints.npz import write_npz
 from netdsl.diagnostics import fail
 from netdsl.files import whole_file
+from netdsl.runtime.arrays import NPY, NPZ, form_of, read_npy, read_npz
 from netdsl.runtime.pictures import load_picture
 
 if TYPE_CHECKING:
@@ -40,7 +40,8 @@ def batches(session: Session, files: Sequence[str], preparation: Preparation) ->
     Raises:
         NetdslError: a file cannot be read (E0901) or does not fit (E0906).
     """
-    if len(session.inputs) > 1 or (files and files[0].endswith(".npz")):
+    session.need_samples()
+    if len(session.inputs) > 1 or (files and form_of(Path(files[0])) == NPZ):
         yield from _named(session, files, preparation)
         return
     (port,) = session.inputs
@@ -63,8 +64,8 @@ def batches(session: Session, files: Sequence[str], preparation: Preparation) ->
 
 
 def _named(session: Session, files: Sequence[str], preparation: Preparation) -> Iterator[Batch]:
-    if len(files) == 1 and files[0].endswith(".npz"):
-        feeds = _load(Path(files[0]))
+    if len(files) == 1 and form_of(Path(files[0])) == NPZ:
+        feeds = read_npz(Path(files[0]), "E0906")
         yield Batch(
             {
                 port.name: fitted(feeds.pop(port.name), port, preparation)
@@ -87,24 +88,9 @@ def _named(session: Session, files: Sequence[str], preparation: Preparation) -> 
 
 
 def _read(path: Path, port: Port, preparation: Preparation) -> Array:
-    if path.suffix == ".npy":
-        return fitted(_load(path), port, preparation)
+    if form_of(path) == NPY:
+        return fitted(read_npy(path, "E0906"), port, preparation)
     return load_picture(path, port, preparation)
-
-
-def _load(path: Path) -> Any:
-    """What a `.npy` or `.npz` holds; pickled objects are refused."""
-    try:
-        loaded = np.load(path, allow_pickle=False)
-        return dict(loaded) if path.suffix == ".npz" else loaded
-    except (FileNotFoundError, PermissionError, IsADirectoryError) as error:
-        raise fail("E0901", f"cannot read `{path}`: {(error.strerror or str(error)).lower()}") from error
-    except (OSError, ValueError, EOFError, TypeError, SyntaxError, zipfile.BadZipFile) as error:
-        raise fail(
-            "E0906",
-            f"`{path}` is not a whole file of arrays: {error}",
-            help="write it with `numpy.save`, without objects",
-        ) from error
 
 
 def fitted(array: Array, port: Port, preparation: Preparation) -> Array:

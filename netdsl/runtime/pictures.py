@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from netdsl.diagnostics import fail
+from netdsl.runtime.images import MOST_PIXELS, read_image
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -101,62 +101,35 @@ def takes_pictures(port: Port) -> bool:
     return len(port.shape) == 4 and port.shape[1] in MODES and ("float" in port.dtype or port.dtype == "uint8")
 
 
-def read_image(path: Path) -> Any:
-    """An image file as a Pillow image, upright and of 8 bits a pixel.
-
-    Raises:
-        NetdslError: the file cannot be read (E0901) or is no image (E0906); Pillow is not installed (E0907).
-    """
-    return _eight_bits(_decode(path))
-
-
 def pixels_of(image: Any, channels: int, height: int, width: int) -> np.ndarray[Any, Any]:
     """A Pillow image as bytes of shape (height, width, channels).
 
     It is made grey or coloured, scaled until it covers that size, and cropped to its middle.
+
+    Raises:
+        NetdslError: so many pixels would take too much memory (E0906).
     """
+    if width * height > MOST_PIXELS:
+        raise fail("E0906", f"an image of {height:,} x {width:,} pixels is too large: expected at most {MOST_PIXELS:,} "
+                            f"pixels", help="give the net a smaller input, or a smaller `--size`")  # fmt: skip
     pixels = np.asarray(_cover(image.convert(MODES[channels]), width, height))
     return pixels[:, :, None] if pixels.ndim == 2 else pixels
-
-
-def _decode(path: Path) -> Any:
-    try:
-        from PIL import Image, ImageOps, UnidentifiedImageError  # noqa: PLC0415 - an optional package
-    except ImportError as error:
-        raise fail("E0907", "reading images needs Pillow", help="`pip install 'netdsl[cpu]'`") from error
-    try:
-        file = path.open("rb")
-    except OSError as error:
-        raise fail("E0901", f"cannot read `{path}`: {(error.strerror or str(error)).lower()}") from error
-    with file, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        try:
-            return ImageOps.exif_transpose(Image.open(file))
-        except UnidentifiedImageError as error:
-            raise fail(
-                "E0906",
-                f"`{path}` is no image that Pillow can read",
-                help="give an image, or an array as `.npy` or `.npz`",
-            ) from error
-        except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-            raise fail(
-                "E0906", f"`{path}` unpacks to more than {Image.MAX_IMAGE_PIXELS:,} pixels", help="scale it down first"
-            ) from error
-        except Exception as error:  # a broken file can raise anything in a decoder
-            raise fail("E0906", f"`{path}` is a broken image: {error}", help="open and save it again") from error
-
-
-def _eight_bits(image: Any) -> Any:
-    """Grey images of 16 bits a pixel scaled to 8, which Pillow itself would clip."""
-    return image.convert("F").point(lambda value: value / 257).convert("L") if image.mode.startswith("I") else image
 
 
 def _cover(image: Any, width: int, height: int) -> Any:
     """The image scaled until it covers width x height, and cropped to its middle."""
     factor = max(width / image.width, height / image.height)
     size = max(width, round(image.width * factor)), max(height, round(image.height * factor))
+    left, top = (size[0] - width) // 2, (size[1] - height) // 2
+    if size[0] * size[1] > MOST_PIXELS:  # a long strip: all but its middle would be scaled in vain
+        return _middle(image, size, (left, top, left + width, top + height))
     if size != image.size:
         image = image.resize(size, 2)  # 2 is bilinear with antialiasing
-    left, top = (size[0] - width) // 2, (size[1] - height) // 2
     return image.crop((left, top, left + width, top + height))
+
+
+def _middle(image: Any, size: tuple[int, int], part: tuple[int, int, int, int]) -> Any:
+    """The part of the image scaled to `size`, of which nothing else is computed."""
+    across, down = image.width / size[0], image.height / size[1]
+    box = part[0] * across, part[1] * down, part[2] * across, part[3] * down
+    return image.resize((part[2] - part[0], part[3] - part[1]), 2, box=box)

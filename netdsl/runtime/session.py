@@ -14,15 +14,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from netdsl.diagnostics import NetdslError, fail
-from netdsl.files import impostor
+from netdsl.files import is_standard_input, reading
 from netdsl.ir.constraint import Constraint
 from netdsl.runtime.devices import PROVIDERS, Device, need_device, not_loading, providers, unavailable
+from netdsl.runtime.model_files import need_model, read_bytes
 from netdsl.runtime.sizes import computed, refusal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     import numpy as np
+
+NUMBERS = ("bool", "bfloat16", "float16", "float32", "float64",
+           "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")  # fmt: skip
+"""The element types that arrays can have."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +46,7 @@ class Session:
     """A model loaded in onnxruntime.
 
     Args:
-        model: an ONNX file.
+        model: an ONNX file, or `-` for standard input.
         device: `cpu`, `cuda`, `cuda:N`, `tensorrt` or `tensorrt:N`.
         tf32: let CUDA multiply float32 with ten bits of mantissa.
         cuda_graph: record the kernels once and replay them (fixed shapes and addresses only).
@@ -66,7 +71,7 @@ class Session:
         self.path = Path(model)
         self.device = Device.parse(device)
         ort = _onnxruntime()
-        _need_model(self.path)
+        need_model(self.path)
         need_device(ort, self.device)
         options = ort.SessionOptions()
         options.log_severity_level = 4  # what goes wrong is raised, and told by us
@@ -75,21 +80,22 @@ class Session:
         if profile is not None:
             options.enable_profiling, options.profile_file_prefix = True, profile
         chosen = providers(self.device, tf32=tf32, cuda_graph=cuda_graph)
+        content = read_bytes(self.path) if is_standard_input(self.path) else os.fspath(self.path)
         try:
-            self.ort = ort.InferenceSession(os.fspath(self.path), options, providers=chosen, enable_fallback=0)
+            self.ort = ort.InferenceSession(content, options, providers=chosen, enable_fallback=0)
         except Exception as error:  # onnxruntime's exceptions have no base of their own
             raise self._load_error(ort, error) from error
         if self.ort.get_providers()[0] != PROVIDERS[self.device.kind]:
             raise unavailable(self.device, not_loading(ort, self.device) or "onnxruntime could not start it")
-        self.inputs = tuple(map(_port, self.ort.get_inputs()))
-        self.outputs = tuple(map(_port, self.ort.get_outputs()))
-        self.metadata: dict[str, str] = dict(self.ort.get_modelmeta().custom_metadata_map)
-        self.constraints = self._constraints()
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """The names of the classes, as the net's `labels` gave them."""
-        return tuple(json.loads(self.metadata.get("netdsl.labels", "[]")))
+        remedy = "a net with broken metadata must be compiled again"
+        with reading(self.path, "E0905", "a model with whole names and metadata", remedy):
+            self.inputs = tuple(map(_port, self.ort.get_inputs()))
+            self.outputs = tuple(map(_port, self.ort.get_outputs()))
+            self.metadata: dict[str, str] = dict(self.ort.get_modelmeta().custom_metadata_map)
+            self.labels = self._texts("netdsl.labels")
+            """The names of the classes, as the net's `labels` gave them."""
+            self.constraints = tuple(map(Constraint.parse, self._texts("netdsl.constraints")))
+            """What the net's `where` said, which onnxruntime itself knows nothing of."""
 
     def run(self, feeds: Mapping[str, np.ndarray[Any, Any]]) -> dict[str, np.ndarray[Any, Any]]:
         """The outputs by name for one array for each input, the batch included.
@@ -156,13 +162,31 @@ class Session:
             return MemoryError(f"{self.device} has not enough memory for this batch")
         return self.input_error(f"onnxruntime cannot run this: {_reason(error)}")
 
-    def _constraints(self) -> tuple[Constraint, ...]:
-        """What the net's `where` said, which onnxruntime itself knows nothing of."""
-        try:
-            texts = json.loads(self.metadata.get("netdsl.constraints", "[]"))
-            return tuple(map(Constraint.parse, texts))
-        except (ValueError, TypeError) as error:
-            raise fail("E0905", f"`{self.path}` has broken metadata: {error}", help="compile the net again") from error
+    def need_samples(self) -> None:
+        """Refuse a model that does not take and give numbers for each sample (E0906)."""
+        for ports, verb in ((self.inputs, "take"), (self.outputs, "give")):
+            if not ports:
+                raise self.input_error(f"expected a model that {verb}s something for each sample, got one without "
+                                       f"{'inputs' if verb == 'take' else 'outputs'}")  # fmt: skip
+            for port in ports:
+                if port.dtype not in NUMBERS:
+                    raise self.input_error(f"expected a model that {verb}s tensors of numbers, got {port}")
+        if not (port := self.inputs[0]).shape:
+            raise self.input_error(f"expected an input with a shape, the batch first, got {port}",
+                                   "export the model with the shapes of its inputs")  # fmt: skip
+
+    def need_rows(self, results: Mapping[str, np.ndarray[Any, Any]]) -> None:
+        """Refuse results that have no entry for each sample (E0906); a model need not say their shapes before."""
+        for name, result in results.items():
+            if not result.ndim:
+                raise self.input_error(f"expected an output with an entry for each sample, got a scalar in `{name}`")
+
+    def _texts(self, key: str) -> tuple[str, ...]:
+        """A list of texts in the metadata."""
+        found = json.loads(self.metadata.get(key, "[]"))
+        if not isinstance(found, list) or not all(isinstance(text, str) for text in found):
+            raise ValueError(f"expected a list of texts in `{key}`, got {str(found)[:100]}")
+        return tuple(found)
 
     def _load_error(self, ort: Any, error: Exception) -> NetdslError:
         """Why onnxruntime did not load the model, or start the device."""
@@ -204,24 +228,6 @@ def _onnxruntime() -> Any:
         ) from error
     onnxruntime.set_default_logger_severity(4)
     return onnxruntime
-
-
-def _need_model(path: Path) -> None:
-    """Refuse what is no model by its first bytes (E0905), or cannot be read (E0901)."""
-    try:
-        with path.open("rb") as file:
-            start = file.read(64)
-    except OSError as error:
-        raise fail("E0901", f"cannot read `{path}`: {(error.strerror or str(error)).lower()}") from error
-    if path.suffix == ".net":
-        raise fail("E0905", f"`{path}` is a net, and a model is due", help=f"`netdsl compile {path}` makes one")
-    if not start:
-        raise fail("E0905", f"`{path}` is empty", help="write or download it again")
-    other = impostor(start)
-    if start.startswith(b"PK\x03\x04"):
-        other = "a zip archive, as PyTorch's checkpoints are", "`netdsl compile NET --weights` makes a model of it"
-    if other:
-        raise fail("E0905", f"`{path}` is {other[0]}, not an ONNX model", help=other[1])
 
 
 _CPP_PLACE = re.compile(

@@ -15,7 +15,8 @@ from typing import Any, cast
 from lark import Lark
 from lark import __version__ as lark_version
 
-from netdsl.resources import directory
+from netdsl.files import read_file
+from netdsl.resources import LARGEST, directory
 from netdsl.syntax.builder import Builder
 
 
@@ -26,7 +27,7 @@ def grammar() -> Lark:
     Making its tables takes a tenth of a second, so they are kept in the user's cache folder, under a name that says
     what they were made from and by. Where that folder cannot be used, they are made at every start.
     """
-    text = (directory("grammars") / "netdsl.lark").read_text(encoding="utf-8")
+    text = read_file(directory("grammars") / "netdsl.lark", LARGEST).decode()
     folder = _cache_folder()
     if folder is None:
         return _made(text)
@@ -43,9 +44,13 @@ def _made(text: str) -> Lark:
     return Lark(text, start="file", parser="lalr", lexer="basic", transformer=Builder())
 
 
+_MOST_TABLES = 2**24
+"""Bytes of the kept tables at most."""
+
+
 def _kept(tables: Path) -> Lark | None:
     try:
-        saved = pickle.loads(tables.read_bytes())  # noqa: S301 - no one else can write to the folder
+        saved = pickle.loads(read_file(tables, _MOST_TABLES))  # noqa: S301 - no one else can write to the folder
         restore: Any = Lark._load_from_dict  # noqa: SLF001 - the public `Lark.load` takes no transformer
         return cast("Lark", restore(saved["data"], saved["memo"], transformer=Builder()))
     except Exception:  # noqa: BLE001 - damaged bytes may raise anything, and the tables can always be made

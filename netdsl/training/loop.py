@@ -17,6 +17,7 @@ from pytorch_lightning.callbacks import Checkpoint, EarlyStopping, ModelCheckpoi
 from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
+from netdsl.diagnostics import fail
 from netdsl.files import whole_file
 from netdsl.training.batches import shuffled
 from netdsl.training.history import write_history
@@ -66,8 +67,9 @@ def fit(
     """
     _keep_memory()
     settings = task.settings
+    first = _First()
     callbacks: list[Callback] = [
-        _First(),
+        first,
         _Told(folder / "metrics.csv", tell),
         ModelCheckpoint(
             folder,
@@ -98,7 +100,14 @@ def fit(
         )
         feed = Feed(train, val, settings)
         with _interruptible(trainer):
-            trainer.fit(task, datamodule=feed, ckpt_path=folder / LAST if resume else None, weights_only=True)
+            try:
+                trainer.fit(task, datamodule=feed, ckpt_path=folder / LAST if resume else None, weights_only=True)
+            except Exception as error:
+                if resume and not first.started:  # what Lightning raises at a checkpoint of something else
+                    reason = " ".join(str(error).split())[:300] or type(error).__name__
+                    raise fail("E1102", f"`{folder / LAST}` is not the checkpoint of this run: {reason}",
+                               help="begin anew in another folder") from error  # fmt: skip
+                raise
     return trainer
 
 
@@ -144,7 +153,10 @@ class WholeCheckpoints(TorchCheckpointIO):
 class _First(Callback):
     """Saves the state before the first step, so that there is a checkpoint from the beginning."""
 
+    started = False
+
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002 - Lightning's
+        self.started = True
         if trainer.global_step == 0:
             trainer.save_checkpoint(Path(trainer.default_root_dir) / LAST)
 

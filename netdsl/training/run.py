@@ -7,7 +7,6 @@ import json
 from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from importlib.util import find_spec
-from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -20,11 +19,12 @@ from netdsl.backends.onnx import lower as lower_to_onnx
 from netdsl.backends.onnx_file import write
 from netdsl.backends.torch import lower as lower_to_torch
 from netdsl.diagnostics import fail
-from netdsl.files import whole_file
+from netdsl.files import read_file, reading, whole_file
 from netdsl.ir.printer import print_graph
+from netdsl.outputs import need_unread, replaceable
 from netdsl.passes import optimize
 from netdsl.passes.standardize import standardize
-from netdsl.pictures.curves import draw_curves
+from netdsl.pictures.curves import METRICS, draw_curves
 from netdsl.pictures.drawing import save as save_picture
 from netdsl.runtime.torch_device import torch_device
 from netdsl.training.augment import make_augment
@@ -47,6 +47,12 @@ if TYPE_CHECKING:
 
 DESCRIPTION = "run.json"
 """What a run was asked to do."""
+MOST_DESCRIPTION = 2**24
+"""Bytes that it has at most."""
+STATE = ("state_dict", "optimizer_states", "lr_schedulers", "loops", "callbacks", "epoch", "global_step",
+         "pytorch-lightning_version")  # fmt: skip
+"""What a checkpoint holds that a run can go on from."""
+WEIGHTS = "weights.safetensors"
 CURVES = "curves.png"
 """Loss and accuracy of the epochs; drawn where matplotlib is installed."""
 
@@ -133,6 +139,8 @@ def train(  # noqa: PLR0913 - each of them is a choice of its own
         NetdslError: the folder holds a run (E1101), or none to go on from (E1102); a file cannot be written.
     """
     description = _describe(graph, settings)
+    for name in (DESCRIPTION, LAST, BEST, METRICS, WEIGHTS, f"{graph.name}.onnx", CURVES):
+        need_unread(folder / name)
     if rank_zero_only.rank == 0:  # type: ignore[attr-defined] # Lightning sets it
         _prepare(folder, description, resume=resume)
     net = lower_to_torch(graph, initializer(settings) if weights is None else weights)
@@ -147,10 +155,11 @@ def train(  # noqa: PLR0913 - each of them is a choice of its own
     if not trainer.is_global_zero:
         return None
     if settings.early_stop is not None:
-        best = torch.load(folder / BEST, weights_only=True)["state_dict"]
+        with reading(folder / BEST, "E1102", "whole, as the run left it", "train again"):
+            best = torch.load(folder / BEST, weights_only=True)["state_dict"]
         task.load_state_dict(best)
     state = {key: value.detach().cpu().contiguous() for key, value in net.state_dict().items()}
-    saved, model = folder / "weights.safetensors", folder / f"{graph.name}.onnx"
+    saved, model = folder / WEIGHTS, folder / f"{graph.name}.onnx"
     with whole_file(saved) as file:
         file.write(save(state, {"net": graph.name, "netdsl": __version__}))
     write(lower_to_onnx(optimize(graph, 1)), model, lambda param: state[param.name].numpy())
@@ -209,15 +218,15 @@ def _prepare(folder: Path, description: dict[str, Any], *, resume: bool) -> None
 
 def _known(folder: Path) -> dict[str, Any]:
     """What the run in a folder was asked to do, if its files can be read."""
-    try:
-        known: dict[str, Any] = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
-        known["recipe"].items(), known["graph"]
-        torch.load(folder / LAST, weights_only=True, mmap=True)
-    except (OSError, ValueError, KeyError, AttributeError, TypeError, EOFError, RuntimeError, UnpicklingError) as error:
-        reason = str(error).partition("\n")[0]
-        raise fail(
-            "E1102", f"the files of the run in `{folder}` are broken: {reason}", help="begin anew in another folder"
-        ) from error
+    whole = "whole, as a run left it", "begin anew in another folder"
+    with replaceable():
+        with reading(folder / DESCRIPTION, "E1102", *whole):
+            known: dict[str, Any] = json.loads(read_file(folder / DESCRIPTION, MOST_DESCRIPTION))
+            known["recipe"].items(), known["graph"]
+        with reading(folder / LAST, "E1102", *whole):
+            last = torch.load(folder / LAST, weights_only=True, mmap=True)
+            if missing := [key for key in STATE if key not in last]:
+                raise KeyError(f"it has no {', '.join(f'`{key}`' for key in missing)}")
     return known
 
 

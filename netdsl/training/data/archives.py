@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from netdsl.diagnostics import fail
 from netdsl.ir.labels import class_name
+from netdsl.runtime import arrays as files
 from netdsl.training.data.parts import Array, Found, Part, broken
 
 if TYPE_CHECKING:
@@ -35,7 +34,7 @@ def read_npz(path: Path) -> Found:
         NetdslError: the file cannot be read (E0901) or is broken (E1002), holds no such arrays (E1001), or inputs and
             targets differ in number (E1003).
     """
-    arrays = _load(path)
+    arrays = files.read_npz(path, "E1002")
     found = next(((x, y) for x, y in PAIRS if x in arrays and y in arrays), None)
     if found is None:
         raise fail(
@@ -49,24 +48,6 @@ def read_npz(path: Path) -> Found:
     return Found(str(path), _part(path, arrays, *found), held.get("val"), held.get("test"), labels)
 
 
-def _load(path: Path) -> dict[str, Array]:
-    try:
-        file = path.open("rb")
-    except OSError as error:
-        raise fail("E0901", f"cannot read `{path}`: {(error.strerror or str(error)).lower()}") from error
-    with file:
-        try:
-            loaded: Any = np.load(file, allow_pickle=False)
-            if not isinstance(loaded, np.lib.npyio.NpzFile):
-                raise broken(path, "is one array, not an archive of them", "write it with `numpy.savez`")
-            with loaded:
-                return dict(loaded)
-        except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
-            raise broken(
-                path, f"is not a whole archive of arrays: {error}", "write it with `numpy.savez`, without objects"
-            ) from error
-
-
 def _part(path: Path, arrays: dict[str, Array], x: str, y: str) -> Part:
     if y not in arrays:
         raise fail("E1001", f"`{path}` holds `{x}` and no `{y}`", help=f"add the targets under the name `{y}`")
@@ -76,6 +57,8 @@ def _part(path: Path, arrays: dict[str, Array], x: str, y: str) -> Part:
             shown = f"{array.dtype.name} {'x'.join(map(str, array.shape)) or 'scalar'}"
             raise broken(path, f"must hold numbers in `{name}`, one entry for each sample, and has a {shown} there",
                          "save it as an array of numbers")  # fmt: skip
+        if 0 in array.shape[1:]:
+            raise broken(path, f"must have values for each sample in `{name}`, and has {array.shape[1:]} there")
     if len(inputs) != len(targets):
         raise fail(
             "E1003",

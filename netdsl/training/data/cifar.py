@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from netdsl.diagnostics import fail
+from netdsl.files import read_file
 from netdsl.ir.labels import class_name
 from netdsl.training.data.parts import Found, Part, broken
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _PIXELS = 3 * 32 * 32
+MOST_BYTES = 2**28
+"""More bytes than any of the files has: the largest, of CIFAR-100, has 154 million."""
 
 
 class Form(NamedTuple):
@@ -41,7 +44,7 @@ def read_cifar(folder: Path, form: Form) -> Found:
     for name in (*form.train, form.test, form.names):
         if not (folder / name).is_file():
             raise fail("E1001", f"`{folder}` has no file `{name}`", help="put all files of the data set there")
-    text = _read(folder / form.names).decode("utf-8", "replace")
+    text = read_file(folder / form.names, MOST_BYTES).decode("utf-8", "replace")
     labels = tuple(class_name(line.strip()) for line in text.splitlines() if line.strip())
     batches = [_records(folder / name, form) for name in form.train]
     train = Part(np.concatenate([b.inputs for b in batches]), np.concatenate([b.targets for b in batches]))
@@ -50,16 +53,9 @@ def read_cifar(folder: Path, form: Form) -> Found:
 
 def _records(path: Path, form: Form) -> Part:
     size = form.label_bytes + _PIXELS
-    content = _read(path)
+    content = read_file(path, MOST_BYTES)
     if not content or len(content) % size:
         raise broken(path, f"must hold records of {size:,} bytes each, and holds {len(content):,} bytes")
     records = np.frombuffer(content, np.uint8).reshape(-1, size)
     images = records[:, form.label_bytes :].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
     return Part(images, records[:, form.label_bytes - 1].astype(np.int64))
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise fail("E0901", f"cannot read `{path}`: {(error.strerror or str(error)).lower()}") from error

@@ -8,6 +8,7 @@ import numpy as np
 
 from netdsl.diagnostics import fail
 from netdsl.ir.labels import class_name
+from netdsl.outputs import remember
 from netdsl.training.data.parts import Found, Part
 
 if TYPE_CHECKING:
@@ -88,6 +89,7 @@ def _read(classes: dict[str, list[Path]]) -> Part:
             )
         files += own
         counts.append(len(own))
+    remember(files)
     return Part(files, np.repeat(np.arange(len(classes)), counts))
 
 

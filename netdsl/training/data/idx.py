@@ -5,15 +5,15 @@ Source: LeCun, Cortes, Burges, "The MNIST database of handwritten digits"; Fashi
 
 from __future__ import annotations
 
-import gzip
 import re
-import zlib
+from gzip import GzipFile
 from math import prod
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from netdsl.diagnostics import fail
+from netdsl.files import need_unpacked, open_file, reading
 from netdsl.training.data.parts import Array, Found, Part, broken
 
 if TYPE_CHECKING:
@@ -80,27 +80,24 @@ def read_array(path: Path, rank: int) -> Array:
     Raises:
         NetdslError: the file cannot be read (E0901) or is broken (E1002).
     """
-    try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
-            head = file.read(4 + 4 * rank)
-            if head[:4] != bytes((0, 0, 8, rank))[: len(head)]:
-                raise broken(path, f"must begin with the bytes 0 0 8 {rank}, and begins with "
-                                   f"{' '.join(map(str, head[:4]))}", "give the file of that form itself")  # fmt: skip
-            if len(head) < 4 + 4 * rank:
-                raise broken(path, f"is cut short: it ends after {len(head)} bytes, within its head")
-            shape = tuple(int(size) for size in np.frombuffer(head, ">u4", offset=4))
-            due = prod(shape)
-            if due > _MOST:
-                raise broken(path, f"has a head that asks for {'x'.join(map(str, shape))} bytes")
-            body = bytearray()
-            while len(body) <= due and (piece := file.read(_PIECE)):
-                body += piece
-    except OSError as error:  # a wrong checksum is one too, without a reason of the system's
-        if error.errno is None:
-            raise broken(path, f"is no whole gzip file: {error}") from error
-        raise fail("E0901", f"cannot read `{path}`: {(error.strerror or str(error)).lower()}") from error
-    except (EOFError, zlib.error) as error:
-        raise broken(path, f"is no whole gzip file: {str(error).lower()}") from error
+    with reading(path, "E1002", "a whole gzip file", "copy or download it again"), open_file(path) as opened:
+        packed = path.suffix == ".gz"
+        file = GzipFile(fileobj=opened) if packed else opened
+        head = file.read(4 + 4 * rank)
+        if head[:4] != bytes((0, 0, 8, rank))[: len(head)]:
+            raise broken(path, f"must begin with the bytes 0 0 8 {rank}, and begins with "
+                               f"{' '.join(map(str, head[:4]))}", "give the file of that form itself")  # fmt: skip
+        if len(head) < 4 + 4 * rank:
+            raise broken(path, f"is cut short: it ends after {len(head)} bytes, within its head")
+        shape = tuple(int(size) for size in np.frombuffer(head, ">u4", offset=4))
+        due, size = prod(shape), path.stat().st_size
+        if due > _MOST:
+            raise broken(path, f"has a head that asks for {'x'.join(map(str, shape))} bytes")
+        if packed:
+            need_unpacked(path, size, due, "E1002", "unpack it, and give the plain file")
+        body = bytearray()
+        while len(body) <= due and (piece := file.read(_PIECE)):
+            body += piece
     if len(body) != due:
         state = "is cut short" if len(body) < due else "has bytes to spare"
         raise broken(path, f"{state}: its head promises {'x'.join(map(str, shape))} = {due:,} bytes, and "

@@ -12,7 +12,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from netdsl.diagnostics import Diagnostic, NetdslError
 from netdsl.parallel import processors
-from netdsl.runtime.pictures import pixels_of, read_image
+from netdsl.runtime.images import read_image
+from netdsl.runtime.pictures import pixels_of
 from netdsl.training.batches import as_input, shares
 
 if TYPE_CHECKING:

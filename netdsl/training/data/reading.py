@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from netdsl.diagnostics import fail
+from netdsl.files import is_standard_input
 from netdsl.training.data.archives import read_npz
 from netdsl.training.data.cifar import HUNDRED, TEN, read_cifar
 from netdsl.training.data.digits import read_digits
@@ -31,6 +32,9 @@ def read_data(spec: str | Path) -> Found:
     if spec == "digits":
         return read_digits()
     path = Path(spec)
+    if is_standard_input(path):
+        raise fail("E1001", "expected a file or a directory of data, got `-`: data are not read from standard input",
+                   help="write them to a file that ends in `.npz` or `.csv`")  # fmt: skip
     if not path.exists():
         raise fail("E1001", f"there is no file or directory `{path}`",
                    help="give a directory, an `.npz` or `.csv` file, or `digits`; nothing is downloaded")  # fmt: skip

@@ -10,15 +10,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from netdsl.diagnostics import fail
+from netdsl.files import read_file
 from netdsl.ir.labels import class_name
 from netdsl.source import Source, Span
 from netdsl.training.data.parts import Array, Found, Part
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 TARGET = "label"
 """The column that names the class, where the table has a head; without one it is the last."""
+MOST_BYTES, MOST_COLUMNS = 2**28, 2**20
+"""The size of the largest table that is read; larger data are kept as `.npz`."""
 _MOST = 2**31
 """No class has a number so large."""
 
@@ -34,9 +38,7 @@ def read_table(path: Path) -> Found:
             is no whole number from 0 (E1004), or there is no sample (E1006).
     """
     try:
-        source = Source(str(path), path.read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise fail("E0901", f"cannot read `{path}`: {(error.strerror or str(error)).lower()}") from error
+        source = Source(str(path), read_file(path, MOST_BYTES).decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         raise fail("E1002", f"`{path}` is no text in UTF-8: {error.reason} at byte {error.start}",
                    help="save it as CSV in UTF-8") from error  # fmt: skip
@@ -68,10 +70,22 @@ def read_table(path: Path) -> Found:
 
 def _rows(source: Source) -> tuple[list[int], list[list[str]]]:
     """The rows that are not empty, and the number of the line that each ends in."""
-    reader = csv.reader(StringIO(source.text, newline=""), skipinitialspace=True)
+    commas = 0
+
+    def bounded() -> Iterator[str]:
+        nonlocal commas
+        for number, line in enumerate(StringIO(source.text, newline=""), 1):
+            commas += line.count(",")
+            if commas >= MOST_COLUMNS:  # said before a row is taken apart, which takes thirty times its memory
+                raise fail("E1002", f"expected at most {MOST_COLUMNS:,} columns, got {commas + 1:,} or more",
+                           _line(source, number), help="save the numbers as `.npz`")  # fmt: skip
+            yield line
+
+    reader = csv.reader(bounded(), skipinitialspace=True)
     lines, rows = [], []
     try:
         for row in reader:
+            commas = 0
             if any(cell.strip() for cell in row):
                 lines.append(reader.line_num)
                 rows.append([cell.strip() for cell in row])
