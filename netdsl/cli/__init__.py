@@ -130,11 +130,11 @@ def _told(error: Exception) -> int:
             terminal.say("interrupted", err=True)
             return 130
         case MemoryError():
-            terminal.say(f"error: not enough memory{': ' * bool(str(error))}{error}", err=True)
+            terminal.say(shortened(f"error: not enough memory{': ' * bool(str(error))}{error}"), err=True)
             return 1
         case OSError():
             place = f"`{error.filename}`: " if error.filename is not None else ""
-            terminal.say(f"error: {place}{(error.strerror or str(error)).lower()}", err=True)
+            terminal.say(shortened(f"error: {place}{(error.strerror or str(error)).lower()}"), err=True)
             return 1
     terminal.say_text(
         f"internal error: {type(error).__name__}: {shortened(str(error))}\n"

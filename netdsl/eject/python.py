@@ -145,6 +145,8 @@ def signature(head: str, formals: list[str], result: str, indent: int) -> list[s
 def variable(name: str) -> str:
     """A name of the language as a variable of Python: in lower case, and no word that has a meaning."""
     plain = name.lower()
+    if plain.startswith("__"):  # within a class Python means another name by it
+        return f"{plain.strip('_') or 'x'}_"
     return f"{plain}_" if plain in TAKEN else plain
 
 
