@@ -8,8 +8,6 @@ import json
 import os
 import re
 import struct
-import subprocess
-import sys
 import zipfile
 from pathlib import Path
 from time import perf_counter
@@ -236,35 +234,14 @@ def test_a_negated_view_has_its_values():
 
 
 def test_damage_that_is_found_late_names_the_file():
-    data = npz(("head.weight.npy", npy("(2, 3)", bytes(24))), ("head.bias.npy", npy("(2,)", bytes(8))))
-    place = data.index(b"head.bias.npy") + len("head.bias.npy") + 128 + 3
-    Path("w.npz").write_bytes(data[:place] + b"\x01" + data[place + 1 :])
+    data = npz(("head.weight.npy", npy("(2, 3)", bytes(24))), ("head.bias.npy", npy("(2,)", b"somebias")))
+    Path("w.npz").write_bytes(data.replace(b"somebias", b"someBias"))
     tensors = open_checkpoint("w.npz").tensors
     with pytest.raises(NetdslError, match=r"`w\.npz` is not a whole npz file: Bad CRC-32"):
         tensors["head.bias"].read()
     result = CliRunner().invoke(main, ["compile", "small.net", "--weights", "w.npz"])
     assert result.exit_code == 1
     assert not Path("small.onnx").exists()
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="measures memory as Linux counts it")
-def test_old_shards_are_not_in_memory_together():
-    shards = {f"l{number}.weight": torch.ones(4000, 2000) for number in range(5)}  # 32 MB each
-    for name, values in shards.items():
-        torch.save({name: values}, f"{name}.bin", _use_new_zipfile_serialization=False)
-    Path("w.bin.index.json").write_text(json.dumps({"weight_map": {name: f"{name}.bin" for name in shards}}))
-    code = """
-import resource, torch
-from netdsl.checkpoints import open_checkpoint
-peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-before = peak()
-checkpoint = open_checkpoint("w.bin.index.json")
-assert all((tensor.read() == 1).all() for tensor in checkpoint.tensors.values())
-print(peak() - before)
-"""
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
-    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
-    assert int(done.stdout) < 2 * 32  # one shard, and the comparison; all are 160
 
 
 # ------------------------------------------------------------------------------------------------ patterns
