@@ -67,7 +67,7 @@ class Checkpoint:
             to it; empty where the file has no dictionaries, and all tensors are one set.
 
     Raises:
-        NetdslError: an array has a shape that no array can have (E0911).
+        NetdslError: a name is no text, or an array has a shape that no array can have (E0911).
     """
 
     path: Path
@@ -78,6 +78,9 @@ class Checkpoint:
 
     def __post_init__(self) -> None:
         for name, tensor in self.tensors.items():
+            if not _is_text(name):
+                problem = f"{ascii(name)[:80]} is no name of a tensor: expected text"
+                raise unusable(self.path, problem, "rename it in the file first")
             shape = tensor.shape
             sizes = all(type(size) is int and size >= 0 for size in shape)
             if not sizes or len(shape) > MOST_AXES or 8 * prod(size or 1 for size in shape) >= 2**63:
@@ -162,6 +165,14 @@ def unreadable(path: Path, name: str, dtype: str) -> Callable[[], Array]:
     return read
 
 
+def _is_text(name: object) -> bool:
+    """Whether a name is text that can be written: bytes are none, and halves of characters cannot."""
+    try:
+        return isinstance(name, str) and name.encode() is not None
+    except UnicodeEncodeError:
+        return False
+
+
 def mapped(path: Path) -> Array:
     """The bytes of a file, mapped into memory."""
     with open_file(path) as file:
@@ -184,10 +195,10 @@ def beside(path: Path, location: str) -> Path | None:
     file = path.parent / location
     try:
         target, folders = file.resolve(), (path.parent.resolve(), path.resolve().parent)
-    except (OSError, RuntimeError, ValueError):  # links in a circle, or a name with a NUL in it
+        inside = location and not file.is_dir() and any(target.is_relative_to(folder) for folder in folders)
+    except (OSError, RuntimeError, ValueError):  # links in a circle, or a name that is too long or has a NUL in it
         return None
-    inside = location and any(target.is_relative_to(folder) for folder in folders)
-    return file if inside and not file.is_dir() else None
+    return file if inside else None
 
 
 def distinct(pairs: Iterable[tuple[str, T]]) -> dict[str, T]:

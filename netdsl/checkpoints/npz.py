@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from math import prod
 from typing import TYPE_CHECKING
-from zipfile import ZipFile
+from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile
 
 import numpy as np
 
@@ -46,6 +46,10 @@ def write_npz(path: Path, arrays: Iterable[tuple[str, Array]]) -> None:
 
 
 def _tensor(path: Path, archive: ZipFile, name: str, info: ZipInfo, most: int) -> Tensor:
+    if info.compress_type not in (ZIP_STORED, ZIP_DEFLATED):  # others may make gigabytes of a few bytes
+        raise ValueError(f"`{name}` is compressed in a way that numpy does not write")
+    if info.compress_size > most or info.file_size > MOST_FACTOR * info.compress_size + MOST_HEADER:
+        raise ValueError(f"`{name}` has {info.file_size:,} bytes, and the file cannot hold so many")
     with archive.open(info) as member:
         first = np.lib.format.read_magic(member) == (1, 0)
         read_header = np.lib.format.read_array_header_1_0 if first else np.lib.format.read_array_header_2_0
@@ -60,8 +64,6 @@ def _tensor(path: Path, archive: ZipFile, name: str, info: ZipInfo, most: int) -
     asked = prod(shape) * dtype.itemsize
     if given != asked:
         raise ValueError(f"`{name}` has {given:,} bytes of values, and its shape asks for {asked:,}")
-    if info.compress_size > most or info.file_size > MOST_FACTOR * info.compress_size + MOST_HEADER:
-        raise ValueError(f"`{name}` has {info.file_size:,} bytes, and the file cannot hold so many")
     if dtype.name not in NUMBERS:
         return Tensor(shape, dtype.name, asked, unreadable(path, name, dtype.name))
     return Tensor(shape, dtype.name, asked, partial(_read, archive, info))

@@ -57,8 +57,10 @@ def read(path: Path) -> Checkpoint:
     if not zipped and data[0] != 0x80:
         raise unusable(path, "it is neither an archive nor a pickle, as PyTorch writes", "see where it is from")
     try:
-        if _archived(path) if zipped else _BYTEARRAY.search(data.data):
-            raise unusable(path, "it would run `bytearray` to be read, which is not done", _SAVE)  # noqa: TRY301 - plain
+        if zipped:
+            _look_over(path)
+        else:
+            _look_for_memory(path, data.data)
         with catch_warnings(), torch.serialization.safe_globals(STAND_INS):
             simplefilter("ignore")  # what it warns of is either read or refused
             loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
@@ -74,19 +76,29 @@ def read(path: Path) -> Checkpoint:
     return Checkpoint(path, "PyTorch", tensors, sets=sets)
 
 
-def _archived(path: Path) -> bool:
-    """Look over an archive before PyTorch does; gives whether a pickle in it asks for memory.
+def _look_over(path: Path) -> None:
+    """Refuse an archive of which PyTorch would take something for what it is not.
 
     Raises:
-        ValueError: two entries have one name, also for a reader that takes large letters for small ones as PyTorch's
-            does; or they are compressed, so that what is mapped would not be the values.
+        NetdslError: it is a program; its entries are compressed, so that what is mapped would not be the values; or a
+            pickle in it asks for memory (E0911).
+        ValueError: two entries have one name; PyTorch takes large letters for small ones.
     """
     with ZipFile(path) as archive:
         entries = distinct((info.filename.lower(), info) for info in archive.infolist())
+        if any(name.endswith("/constants.pkl") for name in entries):
+            raise unusable(path, "it is a TorchScript program, which would be run to be read", _SAVE)
         if any(info.compress_type != ZIP_STORED for info in entries.values()):
-            raise ValueError("its entries are compressed, as PyTorch never writes them: it was packed again")
-        pickles = [info for name, info in entries.items() if name.endswith(".pkl")]
-        return any(_BYTEARRAY.search(archive.read(info)) for info in pickles)
+            again = "save it again where you trust it: `torch.save(torch.load(path), path)`"
+            raise unusable(path, "its entries are compressed, as PyTorch does not write them", again)
+        for name, info in entries.items():
+            if name.endswith(".pkl"):
+                _look_for_memory(path, archive.read(info))
+
+
+def _look_for_memory(path: Path, data: bytes | memoryview) -> None:
+    if _BYTEARRAY.search(data):
+        raise unusable(path, "it would run `bytearray` to be read, which is not done", _SAVE)
 
 
 def _held(loaded: object) -> str:
@@ -102,10 +114,12 @@ def _tensor(path: Path, name: str, tensor: torch.Tensor | PickledArray) -> Tenso
             return Tensor((), "no number", 0, unreadable(path, name, "no number"))
         return Tensor(tensor.shape, numbers.name, len(tensor.data), tensor.read)
     dtype = str(tensor.dtype).removeprefix("torch.")
-    layout = str(tensor.layout).removeprefix("torch.")
-    shape = tuple(map(int, tensor.shape))
-    if dtype not in NUMBERS or layout != "strided" or tensor.device.type != "cpu":
-        kind = f"{dtype}, {layout}, on {tensor.device.type}"
+    if tensor.is_nested:  # it has no shape
+        return Tensor((), f"nested {dtype}", 0, unreadable(path, name, f"nested {dtype}"))
+    layout, device, shape = str(tensor.layout).removeprefix("torch."), tensor.device.type, tuple(map(int, tensor.shape))
+    unusual = [layout if layout != "strided" else "", f"on {device}" if device != "cpu" else ""]
+    if dtype not in NUMBERS or any(unusual):
+        kind = ", ".join(filter(None, [dtype, *unusual]))
         return Tensor(shape, kind, 0, unreadable(path, name, kind))
     size = tensor.numel() * tensor.element_size()
     if size > max(MOST_REPEATED, tensor.untyped_storage().nbytes()):
@@ -126,8 +140,6 @@ def _read(tensor: torch.Tensor, dtype: str) -> Array:
 
 def _explained(path: Path, error: Exception) -> NetdslError:
     text = " ".join(str(error).split())
-    if "TorchScript" in text:
-        return unusable(path, "it is a TorchScript program, which would be run to be read", _SAVE)
     if isinstance(error, UnpicklingError) and (needed := _foreign(text)):
         return unusable(path, f"it would run `{needed}` to be read, which is not done", _SAVE,
                         ("a checkpoint of weights needs tensors and dictionaries alone",))  # fmt: skip
