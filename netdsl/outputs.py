@@ -123,20 +123,28 @@ def need_unread(path: Name) -> None:
         raise _same(path)
 
 
-def claim(path: Path, content: str, *, exact: bool = False) -> None:
+def claim(path: Path, content: str) -> None:
     """Say what will be written, before anything is computed; who reads that file from here on is refused.
 
     Args:
         path: the file.
-        content: what it will hold, a key of `CONTENTS`.
-        exact: whether its name must end as that content's do; else it may have an ending that says nothing.
+        content: what it will hold, a key of `CONTENTS`; its name may have an ending that says nothing.
 
     Raises:
         NetdslError: the ending says something else, the file was read, its directory is not there, or something that
             is no file has the name (E0902).
     """
-    if problem := wrong_ending(path, content, exact=exact):
+    if problem := wrong_ending(path, content):
         raise fail("E0902", f"cannot write `{path}`: {problem}", help=f"`{path.with_suffix(CONTENTS[content][0])}`")
+    claim_place(path)
+
+
+def claim_place(path: Path) -> None:
+    """As `claim`, of a file whose name follows from another's.
+
+    Raises:
+        NetdslError: the file was read, its directory is not there, or something that is no file has the name (E0902).
+    """
     need_place(path)
     identity = _identity(path)
     if identity is not None:
@@ -145,7 +153,13 @@ def claim(path: Path, content: str, *, exact: bool = False) -> None:
 
 
 def wrong_ending(path: Path, content: str, *, exact: bool = False) -> str | None:
-    """What is wrong with a name for a content; None where nothing is."""
+    """What is wrong with a name for a content; None where nothing is.
+
+    Args:
+        path: the name.
+        content: a key of `CONTENTS`.
+        exact: whether the name must end as that content's do; else it may have an ending that says nothing.
+    """
     ending, due = path.suffix.lower(), CONTENTS[content]
     if ending in due:
         return None
