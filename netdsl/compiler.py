@@ -11,6 +11,7 @@ from netdsl.diagnostics import fail
 from netdsl.elaborate.net import elaborate
 from netdsl.elaborate.program import load_program
 from netdsl.elaborate.suggestions import listed, suggestion
+from netdsl.files import is_standard_input
 from netdsl.lint import lint
 from netdsl.outputs import inputs_kept
 from netdsl.resources import shipped
@@ -47,7 +48,7 @@ def check(spec: str, arguments: Mapping[str, object] | None = None) -> Checked:
     """Check a net: everything up to the graph, shapes and promises included.
 
     Args:
-        spec: `file.net`, `file.net:name`, or the name of a shipped net (`resnet50`).
+        spec: `file.net`, `file.net:name`, or the name of a shipped net (`resnet50`); `-` is standard input.
         arguments: values for the net's parameters (`{"classes": 10}`).
 
     Raises:
@@ -98,6 +99,9 @@ def locate(spec: str) -> tuple[Path, str | None]:
     file, separator, name = spec.rpartition(".net:")
     if separator:
         return Path(f"{file}.net"), name
+    file, _, name = spec.partition(":")
+    if is_standard_input(file):
+        return Path(file), name or None
     if spec.endswith(".net") or "/" in spec or Path(spec).is_file():
         return Path(spec), None
     nets = shipped()

@@ -129,7 +129,8 @@ class Network:
         """
         from netdsl.backends.onnx_file import assemble, claim_model, write  # noqa: PLC0415 - onnx is for who writes it
 
-        with inputs_kept(self.checked.files):
+        file = [weights] if isinstance(weights, str | os.PathLike) else []
+        with inputs_kept([*self.checked.files, *file]):
             if path is not None:
                 claim_model(Path(path), external=external)
             lowered = compile_graph(self.graph, level=level, training=training, opset=opset, batch=batch)

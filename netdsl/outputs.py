@@ -123,20 +123,28 @@ def need_unread(path: Name) -> None:
         raise _same(path)
 
 
-def claim(path: Path, content: str, *, exact: bool = False) -> None:
+def claim(path: Path, content: str) -> None:
     """Say what will be written, before anything is computed; who reads that file from here on is refused.
 
     Args:
         path: the file.
-        content: what it will hold, a key of `CONTENTS`.
-        exact: whether its name must end as that content's do; else it may have an ending that says nothing.
+        content: what it will hold, a key of `CONTENTS`; its name may have an ending that says nothing.
 
     Raises:
         NetdslError: the ending says something else, the file was read, its directory is not there, or something that
             is no file has the name (E0902).
     """
-    if problem := wrong_ending(path, content, exact=exact):
-        raise fail("E0902", f"cannot write `{path}`: {problem}", help=f"end its name in {_either(CONTENTS[content])}")
+    if problem := wrong_ending(path, content):
+        raise fail("E0902", f"cannot write `{path}`: {problem}", help=f"`{path.with_suffix(CONTENTS[content][0])}`")
+    claim_place(path)
+
+
+def claim_place(path: Path) -> None:
+    """As `claim`, of a file whose name follows from another's.
+
+    Raises:
+        NetdslError: the file was read, its directory is not there, or something that is no file has the name (E0902).
+    """
     need_place(path)
     identity = _identity(path)
     if identity is not None:
@@ -145,14 +153,21 @@ def claim(path: Path, content: str, *, exact: bool = False) -> None:
 
 
 def wrong_ending(path: Path, content: str, *, exact: bool = False) -> str | None:
-    """What is wrong with a name for a content; None where nothing is."""
+    """What is wrong with a name for a content; None where nothing is.
+
+    Args:
+        path: the name.
+        content: a key of `CONTENTS`.
+        exact: whether the name must end as that content's do; else it may have an ending that says nothing.
+    """
     ending, due = path.suffix.lower(), CONTENTS[content]
     if ending in due:
         return None
     other = next((kind for kind, endings in CONTENTS.items() if ending in endings), None)
-    if other is not None:
-        return f"expected {content} to have a name that ends in {_either(due)}, got `{ending}`, which is for {other}"
-    return f"expected a name that ends in {_either(due)}, got `{path.name}`" if exact else None
+    if other is None and not exact:
+        return None
+    got = f"`{ending}`, which is for {other}" if other else f"`{path.name}`"
+    return f"the name of {content} must end in {' or '.join(due[:2])}, got {got}"
 
 
 def need_place(path: Path) -> None:
@@ -161,17 +176,24 @@ def need_place(path: Path) -> None:
         raise fail("E0902", "cannot write `-`: expected the path of a file", help="`./-` is a file of that name")
     try:
         mode = path.stat().st_mode
-    except FileNotFoundError:
+    except (FileNotFoundError, PermissionError):  # what may not be looked at is told when it is written
         mode = None
     except (OSError, ValueError) as error:  # a name too long, or with a NUL in it
         reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
         raise fail("E0902", f"cannot write `{path}`: {reason.lower()}", help="choose another path") from error
     if mode is not None and not stat.S_ISREG(mode):  # renaming would put a file in the place of a device
         raise fail("E0902", f"cannot write `{path}`: it is not a file", help="give the path of a file")
-    if mode is None and not path.parent.is_dir():
+    if mode is None and not _is_directory(path.parent):
         raise fail("E0902", f"cannot write `{path}`: there is no directory `{path.parent}`",
                    help=f"`mkdir -p {path.parent}`")  # fmt: skip
     need_unread(path)
+
+
+def _is_directory(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # it lies in one that may not be looked into, which is told when something is written
+        return True
 
 
 def _identity(path: Name) -> Identity | None:
@@ -188,6 +210,3 @@ def _same(written: Name, read: Name | None = None) -> NetdslError:
     also = f", as `{os.fspath(read)}`" if read is not None and os.fspath(read) != os.fspath(written) else ""
     return fail("E0902", f"cannot write {names}: the same file is read{also}", help="choose another path")
 
-
-def _either(endings: tuple[str, ...]) -> str:
-    return " or ".join(f"`{ending}`" for ending in endings[:2])

@@ -11,6 +11,7 @@ from netdsl.diagnostics import NetdslError, fail
 from netdsl.elaborate.errors import MOST_ERRORS, Budget
 from netdsl.elaborate.net import elaborate
 from netdsl.elaborate.program import BlockDefinition
+from netdsl.files import is_standard_input
 from netdsl.lint import lint
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def check_spec(spec: str, arguments: Mapping[str, object] | None = None) -> File
     Raises:
         NetdslError: no file or net is called that, and so there is nothing to report on.
     """
-    if spec.endswith(".net") and not arguments:
+    if (spec.endswith(".net") or is_standard_input(spec)) and not arguments:
         return check_file(Path(spec))
     try:
         checked = check(spec, arguments)

@@ -18,7 +18,7 @@ from onnx import TensorProto
 from netdsl.backends.onnx_proto import onnx_dtype, storage
 from netdsl.diagnostics import fail
 from netdsl.files import whole_file, write_pieces
-from netdsl.outputs import claim, need_place
+from netdsl.outputs import claim, claim_place
 from netdsl.weights import materialize
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def claim_model(path: Path, *, external: bool | None = None) -> None:
     """Say that a model will be written, before it is computed; see `netdsl.outputs.claim` (E0902)."""
     claim(path, "an ONNX model")
     if external:
-        need_place(_beside(path))
+        claim_place(_beside(path))
 
 
 def _beside(path: Path) -> Path:

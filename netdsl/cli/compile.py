@@ -129,10 +129,12 @@ def compile(  # noqa: A001 - the command's name
         return
     from netdsl.backends.onnx_file import claim_model, write
     from netdsl.compiler import check, compile_graph
+    from netdsl.outputs import remember
     from netdsl.weights import Initializer
 
     checked = check(net, arguments)
     path = output if output is not None else Path(f"{checked.graph.name}.onnx")
+    remember([file] if file is not None else [])
     claim_model(path, external=external_data)
     if not quiet:
         show_warnings(checked.warnings, allowed)

@@ -90,6 +90,7 @@ def train(
 
     need_packages()
     from netdsl.compiler import check
+    from netdsl.outputs import remember
     from netdsl.runtime import Device
     from netdsl.training.data.opening import open_data
     from netdsl.training.overrides import override
@@ -104,6 +105,7 @@ def train(
         Device.parse(device), processes, num_nodes=machines, strategy=strategy, precision=precision, compile=compiled,
         channels_last=channels_last,
     )  # fmt: skip
+    remember([file] if file is not None else [])
     samples = open_data(data, checked.graph, settings, val=val, sizes=sizes, skip_bad=skip_bad)
     graph = prepared(checked.graph, samples)
     weights = None

@@ -226,7 +226,7 @@ def _known(folder: Path) -> dict[str, Any]:
         with reading(folder / LAST, "E1102", *whole):
             last = torch.load(folder / LAST, weights_only=True, mmap=True)
             if missing := [key for key in STATE if key not in last]:
-                raise KeyError(f"it has no {', '.join(f'`{key}`' for key in missing)}")
+                raise ValueError(f"it has no {', '.join(f'`{key}`' for key in missing)}")
     return known
 
 
