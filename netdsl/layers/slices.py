@@ -19,11 +19,11 @@ from netdsl.layer import (
     LayerError,
     Lowering,
     TorchLowering,
-    Window,
     divisibility,
     normalized_axis,
     register,
 )
+from netdsl.spans import EACH, MOST, Reads, Spans, cut
 
 END = 2**63 - 1
 """What ONNX takes for the end of an axis."""
@@ -63,6 +63,15 @@ class Select(Layer):
                     help=f"positions go from 0 to {most - 1}",
                 )
         return _with_size(x, axis, len(self.maps))
+
+    def reads(self, axis: int, *inputs: TensorType) -> Reads:
+        (x,) = inputs
+        if axis != normalized_axis(self.axis, x.rank):
+            return EACH
+        size = x.shape[axis]
+        if len(self.maps) > MOST or (not isinstance(size, int) and min(self.maps) < 0):
+            return None
+        return Spans.table((i % size if isinstance(size, int) else i,) * 2 for i in self.maps)
 
     def to_onnx(self, o: Lowering, *inputs: str) -> str:
         axis = normalized_axis(self.axis, o.output.rank)
@@ -106,12 +115,12 @@ class Slice(Layer):
             raise _undecided(f"{start} comes before {stop}", "start", (stop - start, 1))
         return _with_size(x, axis, (stop - start + self.step - 1) // self.step)
 
-    def window(self, *inputs: TensorType) -> Window | None:
+    def reads(self, axis: int, *inputs: TensorType) -> Reads:
         (x,) = inputs
-        axis = normalized_axis(self.axis, x.rank)
-        if axis == 0:
-            return None
-        return Window((1,) * (x.rank - 1), tuple(self.step if i == axis else 1 for i in range(1, x.rank)))
+        if axis != normalized_axis(self.axis, x.rank):
+            return EACH
+        start, made = _inside(self.start, x.shape[axis], "start"), self.infer(x).shape[axis]
+        return _from(start, self.step, made)
 
     def to_onnx(self, o: Lowering, *inputs: str) -> str:
         return _cut(o, inputs[0], self.start, END if self.stop is None else self.stop, self.axis, self.step)
@@ -155,6 +164,13 @@ class Split(Layer):
             raise LayerError("E0408", f"{message} for all sizes", help=f"add `where {constraint}` to the `input`")
         raise LayerError("E0405", message, argument="parts", help=divisibility(size, self.parts))
 
+    def reads(self, axis: int, *inputs: TensorType) -> Reads:
+        (x,) = inputs
+        if axis != normalized_axis(self.axis, x.rank):
+            return EACH
+        part = self.infer(x).shape[axis]
+        return _from(self.index * part, 1, part)
+
     def to_onnx(self, o: Lowering, *inputs: str) -> str:
         size = o.output.shape[normalized_axis(self.axis, o.output.rank)]
         return _cut(o, inputs[0], self.index * size, (self.index + 1) * size, self.axis)
@@ -165,6 +181,11 @@ class Split(Layer):
 
 
 # ------------------------------------------------------------------------------------------------ how it is done
+
+
+def _from(start: Dim, step: int, made: Dim) -> Reads:
+    """What a slice of `made` positions reads; where it begins must be known."""
+    return cut(start, step, made if isinstance(made, int) else None) if isinstance(start, int) else None
 
 
 def _with_size(x: TensorType, axis: int, size: Dim) -> TensorType:
