@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from warnings import catch_warnings, simplefilter
 
 from netdsl.checkpoints.checkpoint import NUMBERS, Checkpoint, Tensor, unreadable, unusable
-from netdsl.diagnostics import fail
+from netdsl.packages import need
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,14 +33,7 @@ def read(path: Path) -> Checkpoint:
         NetdslError: it is cut short, holds something else than weights, or would run code to be read (E0911), or
             PyTorch is not installed (E0907).
     """
-    try:
-        import torch  # noqa: PLC0415 - only these files need it
-    except ImportError as error:
-        raise fail(
-            "E0907",
-            f"reading `{path}` needs PyTorch: {error}",
-            help="`pip install 'netdsl[train]'`, or convert the file to safetensors where PyTorch is",
-        ) from error
+    torch = need("torch", f"reading `{path}`")
     with path.open("rb") as file:
         start = file.read(4)
     zipped = start == b"PK\x03\x04"  # older files are a stream of pickles, which cannot be mapped

@@ -136,6 +136,12 @@ def _told(error: Exception) -> int:
             place = f"`{error.filename}`: " if error.filename is not None else ""
             click.echo(f"error: {place}{(error.strerror or str(error)).lower()}", err=True)
             return 1
+    from netdsl.packages import refused
+
+    broken = refused(error)
+    if broken is not None:
+        show_diagnostics(broken.diagnostics)
+        return 1
     click.echo(
         f"internal error: {type(error).__name__}: {error}\n"
         "This is a fault of netdsl, not of your input. Please report it to its maintainers with the command,\n"

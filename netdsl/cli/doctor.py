@@ -12,7 +12,7 @@ from netdsl.cli.common import echo_json, format_option
 def doctor(form: str) -> int:
     """Show what is installed, and which devices work.
 
-    The exit code is 1 if something is missing that netdsl cannot do without.
+    All packages are imported. The exit code is 1 if one is broken, or if one is missing that netdsl cannot do without.
     """
     from netdsl.doctor import examine
 
@@ -21,8 +21,8 @@ def doctor(form: str) -> int:
         echo_json([finding.as_json() for finding in found])
     else:
         width = max(len(finding.name) for finding in found)
-        colours = {"ok": "green", "missing": "red", "absent": "yellow"}
+        colours = {"ok": "green", "missing": "red", "absent": "yellow", "broken": "red"}
         for finding in found:
             state = click.style(f"{finding.state:<7}", fg=colours[finding.state])
             click.echo(f"{state}  {finding.name:<{width}}  {finding.detail}")
-    return 1 if any(finding.state == "missing" for finding in found) else 0
+    return 1 if any(finding.state in ("missing", "broken") for finding in found) else 0

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netdsl.diagnostics import fail
+from netdsl.packages import need
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -120,10 +121,9 @@ def pixels_of(image: Any, channels: int, height: int, width: int) -> np.ndarray[
 
 
 def _decode(path: Path) -> Any:
-    try:
-        from PIL import Image, ImageOps, UnidentifiedImageError  # noqa: PLC0415 - an optional package
-    except ImportError as error:
-        raise fail("E0907", "reading images needs Pillow", help="`pip install 'netdsl[cpu]'`") from error
+    need("PIL.Image", "reading images")
+    from PIL import Image, ImageOps, UnidentifiedImageError  # noqa: PLC0415 - an optional package
+
     try:
         file = path.open("rb")
     except OSError as error:

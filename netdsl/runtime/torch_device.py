@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from netdsl.packages import need
 from netdsl.runtime.devices import unavailable
 
 if TYPE_CHECKING:
@@ -18,8 +19,7 @@ def torch_device(device: Device) -> torch.device:
     Raises:
         NetdslError: PyTorch cannot use it (E0904).
     """
-    import torch  # noqa: PLC0415 - who runs models needs no PyTorch
-
+    torch = need("torch", f"`--device {device}`")
     if device.kind == "cpu":
         return torch.device("cpu")
     if device.kind != "cuda":
