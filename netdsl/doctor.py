@@ -8,22 +8,39 @@ from ctypes.util import find_library
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, distributions, version
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from netdsl.diagnostics import NetdslError
-from netdsl.runtime.cuda import find_gpus
+from netdsl.packages import IMAGES, RUN, TRAIN, import_apart
 from netdsl.version import __version__
 
-State = Literal["ok", "missing", "absent"]
-"""`missing` is needed, `absent` only wanted for some commands."""
+if TYPE_CHECKING:
+    from netdsl.packages import Broken
 
-REQUIRED = ("click", "lark", "ml-dtypes", "numpy", "onnx", "safetensors")
+State = Literal["ok", "missing", "absent", "broken"]
+"""`missing` is needed, `absent` only wanted for some commands; `broken` is there and cannot be imported."""
+
+REQUIRED = {
+    "click": "click", "lark": "lark", "ml-dtypes": "ml_dtypes", "numpy": "numpy", "onnx": "onnx",
+    "safetensors": "safetensors.numpy",
+}  # fmt: skip
 OPTIONAL = {
-    "onnxruntime": "`netdsl run` and `bench`: pip install 'netdsl[cpu]', or 'netdsl[gpu]' for NVIDIA GPUs",
-    "pillow": "images for `netdsl run`: pip install 'netdsl[cpu]'",
-    "matplotlib": "`netdsl plot` and `inspect`: pip install 'netdsl[train]'",
-    "torch": "training: pip install 'netdsl[train]'",
+    "onnxruntime": ("onnxruntime", f"`netdsl run` and `bench`: {RUN}"),
+    "pillow": ("PIL.Image", f"images for `netdsl run`: {IMAGES}"),
+    "matplotlib": ("matplotlib.figure", f"`netdsl plot` and `inspect`: {TRAIN}"),
+    "torch": ("torch", f"training: {TRAIN}"),
+    "torchmetrics": ("torchmetrics", f"training: {TRAIN}"),
+    "pytorch-lightning": ("pytorch_lightning", f"training: {TRAIN}"),
+    "kornia": ("kornia", f"training: {TRAIN}"),
+    "scikit-learn": ("sklearn.datasets", f"the data set `digits`: {TRAIN}"),
+    "tensorboard": ("tensorboard", f"`netdsl train --tensorboard`: {TRAIN}"),
 }
+"""What is imported of each package, and what it is for."""
+IMPORTED = {
+    package: module.partition(".")[0]
+    for package, module in (*REQUIRED.items(), *((package, module) for package, (module, _) in OPTIONAL.items()))
+}
+"""The package that is imported of each."""
 LIBRARIES = {
     "cudart": "nvidia-cuda-runtime",
     "cublas": "nvidia-cublas",
@@ -47,16 +64,33 @@ class Finding:
 
 
 def examine() -> list[Finding]:
-    """Look at everything netdsl needs or can use; heavy packages are not imported, except onnxruntime."""
+    """Look at everything netdsl needs or can use. All packages are imported, in processes that may crash."""
     found = [Finding("python", "ok", platform.python_version()), Finding("netdsl", "ok", __version__)]
-    for package in REQUIRED:
-        installed = _version(package)
-        found.append(Finding(package, "ok" if installed else "missing", installed or f"pip install {package}"))
-    for package, remedy in OPTIONAL.items():
-        names = (package, "onnxruntime-gpu") if package == "onnxruntime" else (package,)
-        installed = ", ".join(f"{name} {v}" if name != package else v for name in names if (v := _version(name)))
-        found.append(Finding(package, "ok" if installed else "absent", installed or f"for {remedy}"))
-    return found + _gpu() + _libraries() + _devices()
+    modules = [*REQUIRED.values(), *(module for module, _ in OPTIONAL.values())]
+    imported = import_apart(modules)
+    for package, module in REQUIRED.items():
+        found.append(_judged(package, imported[module], "missing", f"pip install {package}"))
+    for package, (module, remedy) in OPTIONAL.items():
+        found.append(_judged(package, imported[module], "absent", f"for {remedy}"))
+    works = {finding.name for finding in found if finding.state == "ok"}
+    devices = _devices() if {"onnxruntime", "onnx", "numpy"} <= works else []
+    gpus = _gpu() if "numpy" in works else []
+    return found + gpus + _libraries() + devices
+
+
+def _judged(package: str, problem: Broken | None, missing: State, remedy: str) -> Finding:
+    """How a package stands that was imported."""
+    names = (package, "onnxruntime-gpu") if package == "onnxruntime" else (package,)
+    installed = ", ".join(f"{name} {v}" if name != package else v for name in names if (v := _version(name)))
+    if problem is None:
+        return Finding(package, "ok", installed or "imported, its version is not known")
+    if problem.missing and problem.package == IMPORTED[package]:
+        return Finding(package, missing, remedy)
+    own = problem.package == IMPORTED[package]
+    which = installed or problem.version
+    at = f" at {problem.place}" if problem.place else ""
+    blamed = f"the import{at} fails" if own else f"the import of {problem.name}{at} fails"
+    return Finding(package, "broken", f"{which}{': ' if which else ''}{blamed}: {problem.reason}")
 
 
 def _version(package: str) -> str | None:
@@ -68,6 +102,8 @@ def _version(package: str) -> str | None:
 
 def _gpu() -> list[Finding]:
     """The driver and the GPUs it shows."""
+    from netdsl.runtime.cuda import find_gpus  # noqa: PLC0415 - its room needs numpy
+
     gpus = find_gpus()
     if gpus.problem:
         return [Finding("gpu", "absent", gpus.problem)]
@@ -90,8 +126,6 @@ def _libraries() -> list[Finding]:
 
 def _devices() -> list[Finding]:
     """Whether a small model really runs on each kind of device; nothing else tells for certain."""
-    if _version("onnxruntime") is None and _version("onnxruntime-gpu") is None:
-        return []
     from netdsl.runtime import PROVIDERS, Session  # noqa: PLC0415 - needs no package, its sessions do
 
     found = []

@@ -15,6 +15,7 @@ from netdsl.ir.bounds import Need
 from netdsl.ir.dim import equality_constraint, exact_quotient, upper_bound
 from netdsl.ir.params import Init, ParamSpec
 from netdsl.ir.types import DType
+from netdsl.spans import EACH
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from netdsl.arguments import Kind
     from netdsl.ir.dim import Dim
     from netdsl.ir.types import TensorType
+    from netdsl.spans import Reads
 
 LAYERS: dict[str, type[Layer]] = {}
 """Every layer of the language by its name; filled by `register` when `netdsl.layers` is imported."""
@@ -119,20 +121,6 @@ class TorchLowering(Protocol):
         """`shape` with the batch before it; whole numbers where they are known, else values."""
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
-    """What one output position sees of its input along each spatial dimension, for the receptive field.
-
-    `size` counts the positions from the first to the last seen, so a 3-wide kernel with dilation 2 has size 5.
-    A `stride` below 1 (as a fraction n/d is held by `stride` and `upscale`) belongs to layers that enlarge.
-    All are empty where a symbolic size decides what is seen.
-    """
-
-    size: tuple[int, ...]
-    stride: tuple[int, ...]
-    upscale: tuple[int, ...] = ()
-
-
 @dataclass(frozen=True)
 class Layer:
     """Base of all layers; see `netdsl.layers` for the families."""
@@ -147,8 +135,6 @@ class Layer:
     """Whether it is an elementwise non-linearity."""
     opset: ClassVar[int] = 13
     """The opset in which its best lowering is available; a smaller one may still be possible."""
-    global_view: ClassVar[bool] = False
-    """Whether every output sees the whole input (dense layers, global pools)."""
 
     def infer(self, *inputs: TensorType) -> TensorType:
         """The type of the result, or `LayerError`. The default keeps the input's type."""
@@ -179,8 +165,19 @@ class Layer:
         biases = output.elements if "bias" in self.params(*inputs) else 0
         return self.macs(output, *inputs) + biases
 
-    def window(self, *inputs: TensorType) -> Window | None:  # noqa: ARG002 - part of the protocol
-        """How far one output sees along the spatial dimensions; None for pointwise layers."""
+    def reads(self, axis: int, *inputs: TensorType) -> Reads:  # noqa: ARG002 - part of the protocol
+        """What each position of the result reads along an axis of the inputs, for the receptive field."""
+        return EACH
+
+    def places(self, axis: int, *inputs: TensorType) -> int | frozenset[int]:  # noqa: ARG002 - part of the protocol
+        """The axis of the result that an axis of the input becomes; the axes among which its positions are dealt out.
+
+        There are none where all of the axis is read at once and nothing of it is left.
+        """
+        return axis
+
+    def side_by_side(self, *inputs: TensorType) -> int | None:  # noqa: ARG002 - part of the protocol
+        """The axis along which a join sets its branches one after the other; None where it meets them by position."""
         return None
 
     def to_onnx(self, o: Lowering, *inputs: str) -> str:

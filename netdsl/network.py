@@ -12,8 +12,9 @@ from warnings import warn
 
 from netdsl.compiler import check, check_text, compile_graph
 from netdsl.counts import count_macs, count_params
-from netdsl.diagnostics import fail, render
+from netdsl.diagnostics import render
 from netdsl.outputs import inputs_kept
+from netdsl.packages import need
 from netdsl.report import summarize
 from netdsl.report_text import headline
 from netdsl.table import exact, short
@@ -154,8 +155,9 @@ class Network:
 
         Raises:
             NetdslError: a name in the net is one that every torch.nn.Module has (E0910), or the checkpoint cannot be
-                read or does not fit (E0901, E0911, E0912, E0918).
+                read or does not fit (E0901, E0911, E0912, E0918), or PyTorch is not installed (E0907).
         """
+        need("torch", "a PyTorch module")
         from netdsl.backends.torch import lower  # noqa: PLC0415 - only who asks for torch waits for it
 
         with _values(weights, self.graph, key, training=True) as source:
@@ -171,11 +173,8 @@ class Network:
             NetdslError: a name in the net is a word of Python, or one that every torch.nn.Module has (E0910); PyTorch
                 is not installed (E0907).
         """
-        try:
-            from netdsl.eject.module import eject  # noqa: PLC0415 - only who asks for torch waits for it
-        except ImportError as error:
-            remedy = "`pip install 'netdsl[train]'`"
-            raise fail("E0907", f"writing a PyTorch module needs torch: {error}", help=remedy) from error
+        need("torch", "writing a PyTorch module")
+        from netdsl.eject.module import eject  # noqa: PLC0415 - only who asks for torch waits for it
 
         return eject(self.checked.module, self.name, self.checked.arguments)
 

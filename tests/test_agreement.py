@@ -356,7 +356,7 @@ def test_a_device_that_is_not_there_is_refused(monkeypatch) -> None:
 
 
 def test_without_pytorch_a_remedy_is_told(monkeypatch) -> None:
-    monkeypatch.setitem(sys.modules, "netdsl.agreement.torch_run", None)
+    monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(NetdslError, match=r"E0907.*needs torch(.|\n)*netdsl\[train\]"):
         netdsl.verify("lenet5")
 

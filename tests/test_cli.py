@@ -19,6 +19,7 @@ from PIL import Image
 
 import netdsl
 from netdsl.cli import HOMES, main
+from netdsl.packages import Broken
 from netdsl.recipe import NUMBERS, WORDS
 from netdsl.resources import shipped
 
@@ -597,7 +598,9 @@ def test_doctor():
 
 
 def test_doctor_misses_what_is_needed(monkeypatch):
-    monkeypatch.setattr("netdsl.doctor._version", lambda package: None if package == "numpy" else "1")
+    missing = {"numpy": Broken("numpy", "", "", "", missing=True), "torch": Broken("torch", "", "/x", "OSError: no")}
+    monkeypatch.setattr("netdsl.doctor.import_apart", lambda modules: {name: missing.get(name) for name in modules})
+    assert re.search(r"^broken +torch .*the import at /x fails: OSError: no$", run("doctor", code=1)[0], re.MULTILINE)
     assert re.search(r"^missing +numpy +pip install numpy$", run("doctor", code=1)[0], re.MULTILINE)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import product
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,10 +14,11 @@ from conformance import conform, one_layer, operators
 
 from netdsl.ir.dim import Dim, evaluate, symbol
 from netdsl.ir.types import DType, TensorType
-from netdsl.layer import Layer, LayerError, Window
+from netdsl.layer import Layer, LayerError
 from netdsl.layers.conv import Conv, Deconv, Depthwise
 from netdsl.layers.linear import Dense, Rbf
 from netdsl.layers.windows import Slide, Windowed
+from netdsl.spans import Spans
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -327,19 +329,20 @@ def test_fan_in_is_the_one_that_torch_initialises_by(
 
 
 @pytest.mark.parametrize(
-    ("layer", "window"),
+    ("layer", "reads"),
     [
-        (Conv(6, k=3, s=2, d=2), Window((5, 5), (2, 2))),
-        (Depthwise(k=(1, 7)), Window((1, 7), (1, 1))),
-        (Deconv(6, k=2, s=2), Window((1, 1), (1, 1), (2, 2))),
-        (Deconv(6, k=3, s=2), Window((2, 2), (1, 1), (2, 2))),
-        (Dense(6), None),
+        (Conv(6, k=3, s=2, d=2), [Spans(((0, 3),) * 6, 4), Spans(((0, 4),), 2, step=2)]),
+        (Conv(6, k=3, p=1, g=2), [Spans(((0, 1),) * 3, 2), Spans(((-1, 1),), 1)]),
+        (Depthwise(k=7, p=(3, 0)), [Spans(((0, 0),), 1), Spans(((-3, 3),), 1)]),
+        (Deconv(6, k=2, s=2), [Spans(((0, 3),) * 6, 4), Spans(((0, 0), (0, 0)), 1)]),
+        (Deconv(6, k=3, s=2), [Spans(((0, 3),) * 6, 4), Spans(((-1, 0), (0, 0)), 1)]),
+        (Deconv(6, k=2, s=3, d=2), [Spans(((0, 3),) * 6, 4), Spans(((0, 0), (inf, -inf), (0, 0)), 1, step=2)]),
     ],
     ids=str,
 )
-def test_window(layer: Layer, window: Window | None) -> None:
-    assert layer.window(TensorType((4, 9, 9))) == window
-    assert layer.global_view == isinstance(layer, Dense)
+def test_reads(layer: Layer, reads: list[Spans]) -> None:
+    x = TensorType((4, 9, 9))
+    assert [layer.reads(axis, x) for axis in (0, 1)] == reads
 
 
 # ------------------------------------------------------------------------------------------------------------ unseen

@@ -13,9 +13,10 @@ from conformance import conform, one_layer, operators
 
 from netdsl.ir.dim import Dim, Symbolic, evaluate, symbol
 from netdsl.ir.types import DType, TensorType
-from netdsl.layer import Layer, LayerError, Window
+from netdsl.layer import Layer, LayerError
 from netdsl.layers.adaptive import AdaptiveAvgPool, AdaptiveMaxPool, GlobalAvgPool, GlobalMaxPool
 from netdsl.layers.pool import AvgPool, LpPool, MaxPool
+from netdsl.spans import Reads, Spans
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -226,10 +227,8 @@ def test_every_small_number_of_bins(size: int, bins: int) -> None:
     for layer in (AdaptiveAvgPool(bins), AdaptiveMaxPool(bins)):
         conform(layer, data(2, size), reference=in_torch(layer))
         spans = [range(i * size // bins, -(-(i + 1) * size // bins)) for i in range(bins)]
-        window = layer.window(TensorType((2, size)))
-        assert window is not None
-        assert window.size == (max(map(len, spans)),)
-        assert window.stride[0] * bins == window.upscale[0] * size
+        reads = [(span[0], span[-1]) for span in spans]
+        assert layer.reads(1, TensorType((2, size))) == ("all" if bins == 1 else Spans.table(reads))
 
 
 @pytest.mark.parametrize(
@@ -310,28 +309,30 @@ def test_unseen(layer: Windowed, shape: tuple[int, ...], unseen: tuple[int, ...]
 
 
 @pytest.mark.parametrize(
-    ("layer", "window"),
+    ("layer", "reads"),
     [
-        (MaxPool(3, 2, 1), Window((3, 3), (2, 2))),
-        (MaxPool(3, d=2), Window((5, 5), (3, 3))),
-        (AvgPool((2, 4)), Window((2, 4), (2, 4))),
-        (LpPool(2, 1), Window((2, 2), (1, 1))),
-        (GlobalAvgPool(), None),
-        (AdaptiveAvgPool((2, 7)), Window((6, 3), (6, 9), (1, 7))),
+        (MaxPool(3, 2, 1), (Spans.window(3, 2, 1),) * 2),
+        (MaxPool(3, d=2), (Spans.window(5, 3, step=2),) * 2),
+        (AvgPool((2, 4)), (Spans.window(2, 2), Spans.window(4, 4))),
+        (LpPool(2, 1), (Spans.window(2),) * 2),
+        (GlobalAvgPool(), ("all", "all")),
+        (AdaptiveAvgPool((2, 4)), (Spans.table([(0, 5), (6, 11)]), Spans.table([(0, 2), (2, 4), (4, 6), (6, 8)]))),
     ],
     ids=str,
 )
-def test_window(layer: Layer, window: Window | None) -> None:
-    assert layer.window(TensorType((4, 12, 9))) == window
-    assert not layer.params(TensorType((4, 12, 9)))
-    assert layer.macs(layer.infer(TensorType((4, 12, 9))), TensorType((4, 12, 9))) == 0
+def test_reads(layer: Layer, reads: tuple[Reads, Reads]) -> None:
+    x = TensorType((4, 12, 9))
+    assert (layer.reads(1, x), layer.reads(2, x)) == reads
+    assert not layer.params(x)
+    assert layer.macs(layer.infer(x), x) == 0
 
 
 def test_what_sees_the_whole_input() -> None:
-    whole = [GlobalAvgPool(), GlobalMaxPool(), AdaptiveAvgPool(1), AdaptiveMaxPool((1, 1))]
-    assert all(layer.global_view for layer in whole)
-    assert not any(layer.global_view for layer in (MaxPool(2), AdaptiveAvgPool(2), AdaptiveMaxPool((1, 2))))
-    assert AdaptiveAvgPool(2).window(TensorType((3, symbol("H", 2), 4))) == Window((), ())
+    x = TensorType((4, 12, 9))
+    for layer in (GlobalAvgPool(), GlobalMaxPool(), AdaptiveAvgPool(1), AdaptiveMaxPool((1, 1))):
+        assert (layer.reads(1, x), layer.reads(2, x)) == ("all", "all")
+    assert AdaptiveMaxPool((1, 9)).reads(1, x) == "all"
+    assert AdaptiveAvgPool(2).reads(1, TensorType((3, symbol("H", 2), 4))) is None
 
 
 def error(layer: Layer, shape: tuple[Dim, ...], dtype: DType = DType.FLOAT32) -> LayerError:

@@ -24,12 +24,13 @@ from netdsl.ir.graph import Graph, Node, Scope
 from netdsl.ir.params import Init
 from netdsl.ir.params import Param as Parameter
 from netdsl.ir.types import DType, TensorType
-from netdsl.layer import LayerError, Window, all_needs, signature
+from netdsl.layer import Layer, LayerError, all_needs, signature
 from netdsl.layers.ends import Input, Param
 from netdsl.layers.merge import Add
 from netdsl.layers.resize import Crop, Pad, Upsample
 from netdsl.layers.shape import ChannelShuffle, Flatten, Identity, PixelShuffle, Reshape, Transpose
 from netdsl.layers.slices import Select, Slice, Split
+from netdsl.spans import EACH, Spans
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -379,20 +380,24 @@ def test_arguments_of_the_wrong_kind(layer: type[Layer], argument: str, value: o
 
 
 @pytest.mark.parametrize(
-    ("layer", "shape", "window"),
+    ("layer", "axis", "reads"),
     [
-        (Upsample(3), (4, 5, 6), Window((1, 1), (1, 1), (3, 3))),
-        (Upsample((1, 2), "bilinear"), (4, 5, 6), Window((2, 2), (1, 1), (1, 2))),
-        (Upsample(2, "bicubic"), (4, 5, 6), Window((4, 4), (1, 1), (2, 2))),
-        (PixelShuffle(2), (4, 5, 6), Window((1, 1), (1, 1), (2, 2))),
-        (Slice(0, None, 2, axis=2), (4, 5, 6), Window((1, 1), (1, 2))),
-        (Slice(0, 2), (4, 5, 6), None),
-        (Pad(1), (4, 5, 6), None),
-        (Crop(1), (4, 5, 6), None),
+        (Upsample(3), 1, Spans(((0, 0),) * 3, 1)),
+        (Upsample((1, 2), "bilinear"), 1, Spans(((0, 0),), 1)),
+        (Upsample((1, 2), "bilinear"), 2, Spans(((-1, 0), (0, 1)), 1)),
+        (Upsample(2, "bicubic"), 1, Spans(((-2, 1), (-1, 2)), 1)),
+        (Upsample(2, "bilinear", align_corners=True), 0, EACH),
+        (PixelShuffle(2), 2, Spans(((0, 0), (0, 0)), 1)),
+        (PixelShuffle(2), 0, Spans(((0, 3),), 4)),
+        (Slice(1, None, 2, axis=2), 2, Spans.table([(1, 1), (3, 3), (5, 5)])),
+        (Slice(0, 2), 1, EACH),
+        (Pad(1), 1, Spans.window(1, 1, 1)),
+        (Pad(1, "reflect"), 1, Spans.table([(1, 1), (0, 0), (1, 1), (2, 2), (3, 3), (4, 4), (3, 3)])),
+        (Crop(1), 1, Spans.table([(1, 1), (2, 2), (3, 3)])),
     ],
 )
-def test_windows(layer: Layer, shape: tuple[int, ...], window: Window | None) -> None:
-    assert layer.window(TensorType(shape)) == window
+def test_what_positions_read(layer: Layer, axis: int, reads: Spans) -> None:
+    assert layer.reads(axis, TensorType((4, 5, 6))) == reads
 
 
 @pytest.mark.parametrize("shape", [(2, 5), (1, 3, 4), ()])

@@ -315,7 +315,8 @@ def test_where_all_is_right_no_mistake_is_drawn():
 
 
 def test_what_is_missing_is_named_with_the_command_that_installs_it(monkeypatch):
-    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    monkeypatch.delitem(sys.modules, "matplotlib.figure", raising=False)
     _, err = run("plot", "curves", "metrics.csv", code=1)
     assert "error[E0907]: drawing needs matplotlib" in err
     assert "pip install 'netdsl[train]'" in err

@@ -12,8 +12,8 @@ from netdsl.agreement.findings import not_finite, parted
 from netdsl.agreement.onnx_run import OnnxRun
 from netdsl.agreement.result import Agreement, Comparison
 from netdsl.agreement.weights import TrainedLike
-from netdsl.diagnostics import fail
 from netdsl.ir.types import DType
+from netdsl.packages import need
 from netdsl.runtime import Device
 from netdsl.runtime.feeds import batches as read_batches
 from netdsl.runtime.pictures import Preparation
@@ -121,9 +121,7 @@ def _given(graph: Graph, plain: OnnxRun, inputs: str | os.PathLike[str] | Arrays
 
 def _torch_run() -> type[TorchRun]:
     """`TorchRun`, imported where PyTorch is installed (E0907)."""
-    try:
-        from netdsl.agreement.torch_run import TorchRun  # noqa: PLC0415 - an optional package
-    except ImportError as error:
-        remedy = "`pip install 'netdsl[train]'`"
-        raise fail("E0907", f"comparing with PyTorch needs torch: {error}", help=remedy) from error
+    need("torch", "comparing with PyTorch")
+    from netdsl.agreement.torch_run import TorchRun  # noqa: PLC0415 - an optional package
+
     return TorchRun

@@ -21,7 +21,8 @@ from netdsl.checkpoints.checkpoint import (
 )
 from netdsl.checkpoints.nesting import found_in
 from netdsl.checkpoints.stand_ins import STAND_INS, PickledArray
-from netdsl.diagnostics import NetdslError, fail
+from netdsl.diagnostics import NetdslError
+from netdsl.packages import need
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,14 +45,7 @@ def read(path: Path) -> Checkpoint:
         NetdslError: it is cut short, holds something else than weights, or would run code to be read (E0911), or
             PyTorch is not installed (E0907).
     """
-    try:
-        import torch  # noqa: PLC0415 - only these files need it
-    except ImportError as error:
-        raise fail(
-            "E0907",
-            f"reading `{path}` needs PyTorch: {error}",
-            help="`pip install 'netdsl[train]'`, or convert the file to safetensors where PyTorch is",
-        ) from error
+    torch = need("torch", f"reading `{path}`")
     data = mapped(path)
     zipped = data[:4].tobytes() == b"PK\x03\x04"  # older files are a stream of pickles, which cannot be mapped
     if not zipped and data[0] != 0x80:

@@ -136,6 +136,12 @@ def _told(error: Exception) -> int:
             place = f"`{error.filename}`: " if error.filename is not None else ""
             terminal.say(shortened(f"error: {place}{(error.strerror or str(error)).lower()}"), err=True)
             return 1
+    from netdsl.packages import refused
+
+    broken = refused(error)
+    if broken is not None:
+        show_diagnostics(broken.diagnostics)
+        return 1
     terminal.say_text(
         f"internal error: {type(error).__name__}: {shortened(str(error))}\n"
         "This is a fault of netdsl, not of your input. Please report it to its maintainers with the command,\n"

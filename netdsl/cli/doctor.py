@@ -15,7 +15,7 @@ from netdsl.terminal import coloured, say
 def doctor(form: str) -> int:
     """Show what is installed, and which devices work.
 
-    The exit code is 1 if something is missing that netdsl cannot do without.
+    All packages are imported. The exit code is 1 if one is broken, or if one is missing that netdsl cannot do without.
     """
     from netdsl.doctor import examine
 
@@ -24,10 +24,10 @@ def doctor(form: str) -> int:
         echo_json([finding.as_json() for finding in found])
     else:
         width = max(len(finding.name) for finding in found)
-        colours = {"ok": "green", "missing": "red", "absent": "yellow"}
+        colours = {"ok": "green", "missing": "red", "absent": "yellow", "broken": "red"}
         styled = coloured(sys.stdout)
         for finding in found:
             state = f"{finding.state:<7}"
             state = click.style(state, fg=colours[finding.state]) if styled else state
             say(f"{state}  {finding.name:<{width}}  {finding.detail}", styled=styled)
-    return 1 if any(finding.state == "missing" for finding in found) else 0
+    return 1 if any(finding.state in ("missing", "broken") for finding in found) else 0

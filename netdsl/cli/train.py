@@ -88,7 +88,7 @@ def train(
         raise click.UsageError("--precision 16-mixed goes with --device cuda; a CPU computes in bf16-mixed")
     from netdsl.training import need_packages
 
-    need_packages()
+    need_packages(tensorboard=tensorboard)
     from netdsl.compiler import check
     from netdsl.outputs import remember
     from netdsl.runtime import Device

@@ -37,9 +37,10 @@ MACHINE = {
         "reported here too.",
     ),
     "E0907": Code(
-        "missing package",
+        "package missing or broken",
         "Checking and compiling need few packages; running models, reading images and training need more, which are "
-        "installed on demand. The message gives the command.",
+        "installed on demand. A package may also be there and fail when it is imported, because one that it imports "
+        "does not fit it; the message names the one at fault. `netdsl doctor` imports them all.",
     ),
     "E0908": Code(
         "opset out of range",

@@ -10,6 +10,7 @@ import numpy as np
 
 from netdsl.diagnostics import NetdslError, fail
 from netdsl.evaluation.views import larger, ten_crops
+from netdsl.packages import need
 from netdsl.runtime.feeds import fitted
 from netdsl.runtime.images import read_image
 from netdsl.runtime.pictures import MODES, pixels_of, takes_pictures
@@ -124,9 +125,8 @@ class Feed:
         inputs: Sequence[Path] | Array = self.part.inputs
         if not isinstance(inputs, np.ndarray):
             return _opened(inputs[number])
-        from PIL import Image  # noqa: PLC0415 - an optional package
-
-        return Image.fromarray(inputs[number][..., 0] if inputs.shape[3:] == (1,) else inputs[number])
+        pixels = inputs[number][..., 0] if inputs.shape[3:] == (1,) else inputs[number]
+        return need("PIL.Image", "reading images").fromarray(pixels)
 
     def _stack(self, images: Sequence[Array]) -> Array:
         if any(image.shape != images[0].shape for image in images):

@@ -21,6 +21,7 @@ from netdsl.layer import (
 )
 from netdsl.layers.affine import along_channels, channels
 from netdsl.layers.precision import computing_type, narrow, widen
+from netdsl.spans import EACH, Reads, Spans
 
 
 class _Elementwise(Layer):
@@ -361,6 +362,9 @@ class _AlongAxis(Layer):
 
     axis: Integer
 
+    def reads(self, axis: int, *inputs: TensorType) -> Reads:
+        return "all" if axis == normalized_axis(self.axis, inputs[0].rank) else EACH
+
     def infer(self, *inputs: TensorType) -> TensorType:
         (x,) = inputs
         need_float(self, x)
@@ -420,6 +424,9 @@ class Maxout(Layer):
         need_float(self, x)
         need_rank(self, x, 1)
         return x.with_shape((need_divisible(x.shape[0], self.pieces, "pieces"), *x.shape[1:]))
+
+    def reads(self, axis: int, *inputs: TensorType) -> Reads:
+        return EACH if axis else Spans.window(self.pieces, self.pieces)
 
     def to_onnx(self, o: Lowering, *inputs: str) -> str:
         end, axis, step = o.const([2**31 - 1]), o.const([1]), o.const([self.pieces])

@@ -1,20 +1,21 @@
 """Pools to a given size: global ones to a single position, adaptive ones to any number of bins."""
 
 from dataclasses import dataclass
-from math import gcd
 from typing import Any, ClassVar
 
 from netdsl.arguments import Size
 from netdsl.ir.dim import Symbolic, equality_constraints
 from netdsl.ir.types import TensorType
-from netdsl.layer import Layer, LayerError, Lowering, TorchLowering, Window, per_dimension, register, single
+from netdsl.layer import Layer, LayerError, Lowering, TorchLowering, per_dimension, register, single
 from netdsl.layers.windows import need_image
+from netdsl.spans import EACH, MOST, Reads, Spans
 
 
 class _Global(Layer):
     """A pool over all positions of a channel."""
 
-    global_view = True
+    def reads(self, axis: int, *inputs: TensorType) -> Reads:
+        return "all" if axis else EACH
 
     def infer(self, *inputs: TensorType) -> TensorType:
         (x,) = inputs
@@ -85,20 +86,15 @@ class _Adaptive(Layer):
             )
         return x.with_shape((x.shape[0], *out))
 
-    @property
-    def global_view(self) -> bool:  # type: ignore[override] # of one class of layers, here it depends on an argument
-        return self.out == 1 or (isinstance(self.out, tuple) and set(self.out) == {1})
-
-    def window(self, *inputs: TensorType) -> Window:
-        sizes = [size for size in inputs[0].shape[1:] if isinstance(size, int)]
-        if len(sizes) < inputs[0].rank - 1:
-            return Window((), ())
-        pairs = [(size, bins, gcd(size, bins)) for size, bins in zip(sizes, self._bins(inputs[0]), strict=True)]
-        return Window(
-            tuple(-(-(size + bins - shared) // bins) for size, bins, shared in pairs),
-            tuple(size // shared for size, _, shared in pairs),
-            tuple(bins // shared for _, bins, shared in pairs),
-        )
+    def reads(self, axis: int, *inputs: TensorType) -> Reads:
+        if axis == 0:
+            return EACH
+        size, bins = inputs[0].shape[axis], self._bins(inputs[0])[axis - 1]
+        if bins == 1:
+            return "all"
+        if not isinstance(size, int) or bins > MOST:
+            return None
+        return Spans.table((i * size // bins, -(-(i + 1) * size // bins) - 1) for i in range(bins))
 
     def to_onnx(self, o: Lowering, *inputs: str) -> str:
         x, sizes, out = inputs[0], list(o.inputs[0].shape[1:]), self._bins(o.inputs[0])

@@ -12,6 +12,7 @@ from netdsl.ir.types import TensorType
 from netdsl.layer import Layer, Lowering, TorchLowering, need_divisible, register
 from netdsl.layers.regularise import Dropout
 from netdsl.layers.sequences import features, known_or_copied, need_sequence
+from netdsl.spans import Reads
 
 
 @register("attention")
@@ -27,8 +28,6 @@ class Attention(Layer):
     Vaswani et al., "Attention is all you need" (2017); torch.nn.MultiheadAttention; ONNX operators MatMul and Softmax.
     """
 
-    global_view = True
-
     heads: Count
     causal: Flag = False
     bias: Flag = True
@@ -38,6 +37,9 @@ class Attention(Layer):
         (x,) = inputs
         need_divisible(need_sequence(self, x), self.heads, "heads")
         return x
+
+    def reads(self, axis: int, *inputs: TensorType) -> Reads:
+        return "all"  # of the last step, as of every step where none is hidden
 
     def params(self, *inputs: TensorType) -> Mapping[str, ParamSpec]:
         (x,) = inputs

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import prod
+from math import gcd, prod
 from typing import Any
 
 from netdsl.arguments import Count, Flag, Padding, Size, SymmetricPadding
@@ -14,7 +14,6 @@ from netdsl.layer import (
     LayerError,
     Lowering,
     TorchLowering,
-    Window,
     need_divisible,
     need_int,
     per_dimension,
@@ -23,6 +22,7 @@ from netdsl.layer import (
     weight_and_bias,
 )
 from netdsl.layers.windows import Slide, Windowed, need_image, per_side, torch_margins
+from netdsl.spans import MOST, NOTHING, Reads, Span, Spans, grouped
 
 
 class _Convolution(Windowed):
@@ -56,6 +56,13 @@ class _Convolution(Windowed):
 
     def macs(self, output: TensorType, *inputs: TensorType) -> Dim:
         return output.elements * prod(self.params(*inputs)["weight"].shape[1:])
+
+    def reads(self, axis: int, *inputs: TensorType) -> Reads:
+        if axis:
+            return super().reads(axis, *inputs)
+        channels = _channels(inputs[0])
+        out, groups = self.maps(channels)
+        return grouped(channels // groups, out // groups)
 
     def slides(self, x: TensorType) -> tuple[Slide, ...]:
         rank = x.rank - 1
@@ -215,10 +222,14 @@ class Deconv(Layer):
     def macs(self, output: TensorType, *inputs: TensorType) -> Dim:
         return inputs[0].elements * prod(self.params(*inputs)["weight"].shape[1:])
 
-    def window(self, *inputs: TensorType) -> Window:
-        kernel, stride, _, spread, _ = self._sizes(inputs[0])
-        sizes = tuple(d * (k - 1) // s + 1 for k, s, d in zip(kernel, stride, spread, strict=True))
-        return Window(sizes, (1,) * len(sizes), upscale=stride)
+    def reads(self, axis: int, *inputs: TensorType) -> Reads:
+        if axis == 0:
+            return grouped(_channels(inputs[0]) // self.g, self.out // self.g)
+        kernel, stride, pad, spread, _ = (numbers[axis - 1] for numbers in self._sizes(inputs[0]))
+        if stride > MOST:
+            return None
+        spans = tuple(_reached(phase + pad, kernel, stride, spread) for phase in range(stride))
+        return Spans(spans, 1, step=spread // gcd(stride, spread))
 
     def to_onnx(self, o: Lowering, *inputs: str) -> str:
         kernel, stride, pad, spread, extra = self._sizes(o.inputs[0])
@@ -247,6 +258,19 @@ class Deconv(Layer):
     def _sizes(self, x: TensorType) -> tuple[tuple[int, ...], ...]:
         """Kernel, stride, padding, dilation and output padding, for each dimension."""
         return tuple(per_dimension(getattr(self, name), x.rank - 1, name) for name in ("k", "s", "p", "d", "out_pad"))
+
+
+def _reached(position: int, kernel: int, stride: int, spread: int) -> Span:
+    """The first and the last input position of a transposed convolution that reach an output position.
+
+    Input position i reaches i * stride + t * spread with the elements t of the kernel.
+    """
+    first = next((t for t in range(min(kernel, stride)) if (position - t * spread) % stride == 0), None)
+    if first is None:
+        return NOTHING
+    step = stride // gcd(stride, spread)
+    last = first + (kernel - 1 - first) // step * step
+    return (position - last * spread) // stride, (position - first * spread) // stride
 
 
 def _channels(x: TensorType) -> int:

@@ -11,6 +11,7 @@ from netdsl.ir.params import Init, ParamSpec
 from netdsl.ir.types import DType, TensorType
 from netdsl.layer import Layer, LayerError, Lowering, TorchLowering, register
 from netdsl.layers.sequences import TOKENS, features, need_sequence
+from netdsl.spans import EACH, Reads
 
 
 @register("embedding")
@@ -40,6 +41,10 @@ class Embedding(Layer):
             f"`embedding` takes int64 or int32 tokens, or float32 vectors of {self.dim}, not {x}",
             help="give the `input` the element type int64: `input tokens: [T] int64`",
         )
+
+    def reads(self, axis: int, *inputs: TensorType) -> Reads:
+        (x,) = inputs
+        return "all" if x.dtype.is_float and axis == x.rank - 1 else EACH
 
     def params(self, *inputs: TensorType) -> Mapping[str, ParamSpec]:
         return {"weight": ParamSpec((self.count, self.dim), Init("normal", value=self.std))}

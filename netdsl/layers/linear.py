@@ -10,6 +10,7 @@ from netdsl.ir.dim import Dim
 from netdsl.ir.params import Init, ParamSpec
 from netdsl.ir.types import TensorType
 from netdsl.layer import Layer, LayerError, Lowering, TorchLowering, need_float, need_rank, register, weight_and_bias
+from netdsl.spans import EACH, Reads
 
 MOST_CENTRES = 2**20
 """Elements that the table of fixed centres may have."""
@@ -17,8 +18,6 @@ MOST_CENTRES = 2**20
 
 class _OnVectors(Layer):
     """A layer of `out` units along the last axis, each of which sees all of that axis."""
-
-    global_view = True
 
     out: Count
 
@@ -28,6 +27,9 @@ class _OnVectors(Layer):
         need_float(self, x)
         _size(self, x)
         return x.with_shape((*x.shape[:-1], self.out))
+
+    def reads(self, axis: int, *inputs: TensorType) -> Reads:
+        return "all" if axis == inputs[0].rank - 1 else EACH
 
     def macs(self, output: TensorType, *inputs: TensorType) -> Dim:
         return output.elements * _size(self, inputs[0])

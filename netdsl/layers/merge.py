@@ -69,6 +69,9 @@ class Concat(_Join):
         size = total(x.shape[axis] for x in inputs)
         return first.with_shape((*first.shape[:axis], size, *first.shape[axis + 1 :]))
 
+    def side_by_side(self, *inputs: TensorType) -> int:
+        return normalized_axis(self.axis, inputs[0].rank)
+
     def to_onnx(self, o: Lowering, *inputs: str) -> str:
         if len(inputs) == 1:
             return inputs[0]

@@ -22,6 +22,7 @@ from netdsl.layer import (
 )
 from netdsl.layers.affine import ChannelAffine, apply_scale_and_shift, channels, scale_and_shift
 from netdsl.layers.precision import computing_type, narrow, widen
+from netdsl.spans import EACH, Reads, Spans, grouped
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -101,6 +102,9 @@ class _OverLastAxes(Layer):
         self.normalized(x)
         return x
 
+    def reads(self, axis: int, *inputs: TensorType) -> Reads:
+        return "all" if axis >= inputs[0].rank - self.dims else EACH
+
     def normalized(self, x: TensorType) -> tuple[int, ...]:
         """The sizes of the axes, which are those of the weights."""
         return tuple(need_int(dim, f"a size that `{self.kind}` has weights for") for dim in x.shape[-self.dims :])
@@ -176,6 +180,9 @@ class ChannelNorm(Layer):
         channels(x)
         return x
 
+    def reads(self, axis: int, *inputs: TensorType) -> Reads:
+        return EACH if axis else "all"
+
     def params(self, *inputs: TensorType) -> Mapping[str, ParamSpec]:
         (x,) = inputs
         return scale_and_shift((channels(x),), x.dtype, weight=True, bias=self.bias)
@@ -242,6 +249,9 @@ class GroupNorm(Layer):
     def needs(self, *inputs: TensorType) -> tuple[Need, ...]:
         (x,) = inputs
         return (Need(product((need_divisible(x.shape[0], self.groups, "groups"), *x.shape[1:])), 2, VALUES),)
+    def reads(self, axis: int, *inputs: TensorType) -> Reads:
+        width = channels(inputs[0]) // self.groups
+        return "all" if axis else grouped(width, width)
 
     def params(self, *inputs: TensorType) -> Mapping[str, ParamSpec]:
         (x,) = inputs
@@ -283,6 +293,8 @@ class InstanceNorm(Layer):
 
     def needs(self, *inputs: TensorType) -> tuple[Need, ...]:
         return (Need(product(inputs[0].shape[1:]), 2, VALUES),)
+    def reads(self, axis: int, *inputs: TensorType) -> Reads:
+        return "all" if axis else EACH
 
     def params(self, *inputs: TensorType) -> Mapping[str, ParamSpec]:
         (x,) = inputs
@@ -322,6 +334,9 @@ class LocalResponseNorm(Layer):
         need_float(self, x, bfloat16=False)
         need_rank(self, x, 2, what="channels and spatial dimensions")
         return x
+
+    def reads(self, axis: int, *inputs: TensorType) -> Reads:
+        return EACH if axis else Spans.window(self.size, 1, self.size // 2)
 
     def to_onnx(self, o: Lowering, *inputs: str) -> str:
         (x,) = inputs

@@ -12,6 +12,7 @@ from netdsl.ir.types import DType, TensorType
 from netdsl.layer import Layer, LayerError, Lowering, TorchLowering, register
 from netdsl.layers.regularise import Dropout
 from netdsl.layers.sequences import features, known_or_copied, need_sequence
+from netdsl.spans import Reads
 
 FLOATS = (DType.FLOAT32, DType.FLOAT16)
 """Those for which onnxruntime has the operators."""
@@ -23,7 +24,6 @@ MOST_LAYERS = 100
 class _Recurrent(Layer):
     """A stack of recurrent layers, each of which reads all that the one below gives out."""
 
-    global_view = True  # of the last step, as of every step where both directions are read
     order: ClassVar[tuple[int, ...]]
     """Where among PyTorch's gates those of ONNX are."""
 
@@ -59,6 +59,12 @@ class _Recurrent(Layer):
                 help=f"put the layer `dropout {self.dropout:g}` after it, or give it `layers=2`",
             )
         return x.with_shape((self.width,) if self.last else (x.shape[0], self.width))
+
+    def reads(self, axis: int, *inputs: TensorType) -> Reads:
+        return "all"  # of the last step, as of every step where both directions are read
+
+    def places(self, axis: int, *inputs: TensorType) -> int | frozenset[int]:
+        return frozenset()
 
     def params(self, *inputs: TensorType) -> Mapping[str, ParamSpec]:
         (x,) = inputs

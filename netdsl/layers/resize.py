@@ -7,9 +7,10 @@ from netdsl.arguments import Flag, Margins, Real, Size, choice
 from netdsl.ir.bounds import Need
 from netdsl.ir.dim import upper_bound
 from netdsl.ir.types import DType, TensorType
-from netdsl.layer import Layer, LayerError, Lowering, TorchLowering, Window, per_dimension, register, single
+from netdsl.layer import Layer, LayerError, Lowering, TorchLowering, per_dimension, register, single
 from netdsl.layer import spatial as in_words
 from netdsl.layers.windows import SIDES, ZERO, need_image, per_side, torch_margins
+from netdsl.spans import EACH, MOST, Reads, Span, Spans, cut
 
 SPATIAL = {"linear": 1, "bilinear": 2, "trilinear": 3, "bicubic": 2}
 """How many spatial dimensions a way to interpolate is for."""
@@ -51,6 +52,15 @@ class Pad(Layer):
             return ()
         sides = zip(x.shape[1:], *per_side(self.p, x.rank - 1), SIDES[x.rank - 1], strict=True)
         return tuple(Need(size, max(a, b) + 1, f"the number of {side} to mirror") for size, a, b, side in sides)
+    def reads(self, axis: int, *inputs: TensorType) -> Reads:
+        if axis == 0:
+            return EACH
+        (x,) = inputs
+        size, before, after = x.shape[axis], *(sides[axis - 1] for sides in per_side(self.p, x.rank - 1))
+        if self.mode == "constant" or not isinstance(size, int) or size + before + after > MOST:
+            return Spans.window(1, 1, before)
+        mirrored = self.mode == "reflect"
+        return Spans.table((_inside(i, size, mirrored=mirrored),) * 2 for i in range(-before, size + after))
 
     def to_onnx(self, o: Lowering, *inputs: str) -> str:
         before, after = per_side(self.p, o.output.rank - 1)
@@ -96,6 +106,13 @@ class Crop(Layer):
                     help=f"crop at most {most - 1} {side} in all",
                 )
         return x.with_shape((x.shape[0], *(n - a - b for n, a, b in zip(x.shape[1:], before, after, strict=True))))
+
+    def reads(self, axis: int, *inputs: TensorType) -> Reads:
+        (x,) = inputs
+        left = self.infer(x).shape[axis]
+        if axis == 0:
+            return EACH
+        return cut(per_side(self.p, x.rank - 1)[0][axis - 1], 1, left if isinstance(left, int) else None)
 
     def to_onnx(self, o: Lowering, *inputs: str) -> str:
         before, after = per_side(self.p, o.output.rank - 1)
@@ -147,10 +164,22 @@ class Upsample(Layer):
         scale = per_dimension(self.scale, spatial, "scale")
         return x.with_shape((x.shape[0], *(n * factor for n, factor in zip(x.shape[1:], scale, strict=True))))
 
-    def window(self, *inputs: TensorType) -> Window:
-        spatial = inputs[0].rank - 1
-        seen = {"nearest": 1, "bicubic": 4}.get(self.mode, 2)
-        return Window((seen,) * spatial, (1,) * spatial, per_dimension(self.scale, spatial, "scale"))
+    def reads(self, axis: int, *inputs: TensorType) -> Reads:
+        if axis == 0:
+            return EACH
+        (x,) = inputs
+        size, scale = x.shape[axis], per_dimension(self.scale, x.rank - 1, "scale")[axis - 1]
+        if self.mode == "nearest":
+            return Spans.repeated(scale)
+        beside = 1 if self.mode == "bicubic" else 0
+        if not self.align_corners:
+            if scale > MOST:
+                return None
+            return Spans(tuple(_between(2 * i + 1 - scale, 2 * scale, beside) for i in range(scale)), 1)
+        if not isinstance(size, int) or size * scale > MOST:
+            return None
+        made = size * scale
+        return Spans.table(_between(i * (size - 1), max(made - 1, 1), beside) for i in range(made))
 
     def to_onnx(self, o: Lowering, *inputs: str) -> str:
         scale = o.const([1.0, 1.0, *per_dimension(self.scale, o.output.rank - 1, "scale")], "float32")
@@ -171,3 +200,16 @@ class Upsample(Layer):
         corners = None if self.mode == "nearest" else self.align_corners
         scale = single(per_dimension(self.scale, t.output.rank - 1, "scale"))
         return t.module("nn.Upsample", scale_factor=scale, mode=self.mode, align_corners=corners)(*inputs)
+
+
+def _between(position: int, steps: int, beside: int) -> Span:
+    """What is read to interpolate at `position` / `steps`: the nearest, with `beside` more; one position by itself."""
+    first, last = position // steps, -(-position // steps)
+    return (first - beside, last + beside) if first < last else (first, last)
+
+
+def _inside(position: int, size: int, *, mirrored: bool) -> int:
+    """The position that one beyond the borders repeats, or mirrors."""
+    if mirrored:
+        return size - 1 - abs(size - 1 - abs(position))
+    return min(max(position, 0), size - 1)

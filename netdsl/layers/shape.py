@@ -11,7 +11,6 @@ from netdsl.layer import (
     LayerError,
     Lowering,
     TorchLowering,
-    Window,
     divisibility,
     need_divisible,
     need_float,
@@ -20,6 +19,7 @@ from netdsl.layer import (
     register,
 )
 from netdsl.show import show
+from netdsl.spans import EACH, MOST, Reads, Spans, grouped
 
 
 @register("identity")
@@ -53,6 +53,9 @@ class Flatten(Layer):
         start = normalized_axis(self.start, x.rank, "start")
         return x.with_shape((*x.shape[:start], product(x.shape[start:])))
 
+    def places(self, axis: int, *inputs: TensorType) -> int | frozenset[int]:
+        return _dealt_out(axis, inputs[0].shape, self.infer(*inputs).shape)
+
     def to_onnx(self, o: Lowering, *inputs: str) -> str:
         (x,) = o.inputs
         if x == o.output:
@@ -82,6 +85,9 @@ class Reshape(Layer):
         if rest is None or (rest != 1 and -1 not in self.shape):
             raise self._misfit(x, known)
         return x.with_shape(rest if dim == -1 else dim for dim in self.shape)
+
+    def places(self, axis: int, *inputs: TensorType) -> int | frozenset[int]:
+        return _dealt_out(axis, inputs[0].shape, self.infer(*inputs).shape)
 
     def to_onnx(self, o: Lowering, *inputs: str) -> str:
         return _reshaped(o, inputs[0], o.inputs[0].shape, o.output.shape)
@@ -128,6 +134,9 @@ class Transpose(Layer):
         (x,) = inputs
         return x.with_shape(x.shape[axis] for axis in self._axes(x.rank))
 
+    def places(self, axis: int, *inputs: TensorType) -> int:
+        return self._axes(inputs[0].rank).index(axis)
+
     def to_onnx(self, o: Lowering, *inputs: str) -> str:
         return o.op("Transpose", inputs[0], perm=[0, *(axis + 1 for axis in self._axes(o.output.rank))])
 
@@ -162,6 +171,15 @@ class ChannelShuffle(Layer):
         need_rank(self, x, 2, what="channels and spatial dimensions")
         need_divisible(x.shape[0], self.groups, "groups")
         return x
+
+    def reads(self, axis: int, *inputs: TensorType) -> Reads:
+        channels = inputs[0].shape[0]
+        if axis:
+            return EACH
+        if not isinstance(channels, int) or channels > MOST:
+            return None
+        width = channels // self.groups
+        return Spans.table((i % self.groups * width + i // self.groups,) * 2 for i in range(channels))
 
     def to_onnx(self, o: Lowering, *inputs: str) -> str:
         channels, *spatial = o.output.shape
@@ -204,14 +222,35 @@ class PixelShuffle(Layer):
             )
         return x.with_shape((quotient, height * self.r, width * self.r))
 
-    def window(self, *inputs: TensorType) -> Window:
-        return Window((1, 1), (1, 1), (self.r, self.r))
+    def reads(self, axis: int, *inputs: TensorType) -> Reads:
+        return Spans.repeated(self.r) if axis else grouped(self.r**2, 1)
 
     def to_onnx(self, o: Lowering, *inputs: str) -> str:
         return o.op("DepthToSpace", inputs[0], blocksize=self.r, mode="CRD")
 
     def to_torch(self, t: TorchLowering, *inputs: Any) -> Any:
         return t.module("nn.PixelShuffle", self.r)(*inputs)
+
+
+def _dealt_out(axis: int, old: tuple[Dim, ...], new: tuple[Dim, ...]) -> int | frozenset[int]:
+    """Where the positions of an axis are in another shape: an axis, or several, or one where other positions are too.
+
+    Axes belong together from one place where as many elements lie before it in both shapes to the next such place.
+    """
+    olds, news = ([i for i, dim in enumerate(shape) if dim != 1] for shape in (old, new))
+    if axis not in olds:  # its one position goes where those of the axis beside it do
+        beside = min(olds, key=lambda i: abs(i - axis), default=None)
+        if beside is None:
+            return frozenset(range(len(new)))
+        places = _dealt_out(beside, old, new)
+        return frozenset([places]) if isinstance(places, int) else places
+    before = [product(old[i] for i in olds[:count]) for count in range(len(olds) + 1)]
+    behind = [product(new[i] for i in news[:count]) for count in range(len(news) + 1)]
+    at = olds.index(axis)
+    first = max(i for i in range(at + 1) if before[i] in behind)
+    last = min(i for i in range(at + 1, len(olds) + 1) if before[i] in behind)
+    group = news[behind.index(before[first]) : behind.index(before[last])]
+    return group[0] if last - first == len(group) == 1 else frozenset(group)
 
 
 def _reshaped(o: Lowering, value: str, old: tuple[Dim, ...], new: tuple[Dim, ...]) -> str:

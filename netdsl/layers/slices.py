@@ -12,11 +12,11 @@ from netdsl.layer import (
     LayerError,
     Lowering,
     TorchLowering,
-    Window,
     divisibility,
     normalized_axis,
     register,
 )
+from netdsl.spans import EACH, MOST, Reads, Spans, cut
 
 END = 2**63 - 1
 """What ONNX takes for the end of an axis."""
@@ -62,6 +62,14 @@ class Select(Layer):
         axis = normalized_axis(self.axis, x.rank)
         far = max(-index if index < 0 else index + 1 for index in self.maps)
         return (Need(x.shape[axis], far, f"axis {axis}, of which it takes positions,"),)
+    def reads(self, axis: int, *inputs: TensorType) -> Reads:
+        (x,) = inputs
+        if axis != normalized_axis(self.axis, x.rank):
+            return EACH
+        size = x.shape[axis]
+        if len(self.maps) > MOST or (not isinstance(size, int) and min(self.maps) < 0):
+            return None
+        return Spans.table((i % size if isinstance(size, int) else i,) * 2 for i in self.maps)
 
     def to_onnx(self, o: Lowering, *inputs: str) -> str:
         axis = normalized_axis(self.axis, o.output.rank)
@@ -112,12 +120,12 @@ class Slice(Layer):
         """Where it starts and stops, counted from the front."""
         return _inside(self.start, size), size if self.stop is None else _inside(self.stop, size)
 
-    def window(self, *inputs: TensorType) -> Window | None:
+    def reads(self, axis: int, *inputs: TensorType) -> Reads:
         (x,) = inputs
-        axis = normalized_axis(self.axis, x.rank)
-        if axis == 0:
-            return None
-        return Window((1,) * (x.rank - 1), tuple(self.step if i == axis else 1 for i in range(1, x.rank)))
+        if axis != normalized_axis(self.axis, x.rank):
+            return EACH
+        start, _ = self._ends(x.shape[axis])
+        return _from(start, self.step, self.infer(x).shape[axis])
 
     def to_onnx(self, o: Lowering, *inputs: str) -> str:
         return _cut(o, inputs[0], self.start, END if self.stop is None else self.stop, self.axis, self.step)
@@ -161,6 +169,13 @@ class Split(Layer):
             raise LayerError("E0408", f"{message} for all sizes", help=f"add `where {constraint}` to the `input`")
         raise LayerError("E0405", message, argument="parts", help=divisibility(size, self.parts))
 
+    def reads(self, axis: int, *inputs: TensorType) -> Reads:
+        (x,) = inputs
+        if axis != normalized_axis(self.axis, x.rank):
+            return EACH
+        part = self.infer(x).shape[axis]
+        return _from(self.index * part, 1, part)
+
     def to_onnx(self, o: Lowering, *inputs: str) -> str:
         size = o.output.shape[normalized_axis(self.axis, o.output.rank)]
         return _cut(o, inputs[0], self.index * size, (self.index + 1) * size, self.axis)
@@ -171,6 +186,11 @@ class Split(Layer):
 
 
 # ------------------------------------------------------------------------------------------------ how it is done
+
+
+def _from(start: Dim, step: int, made: Dim) -> Reads:
+    """What a slice of `made` positions reads; where it begins must be known."""
+    return cut(start, step, made if isinstance(made, int) else None) if isinstance(start, int) else None
 
 
 def _with_size(x: TensorType, axis: int, size: Dim) -> TensorType:

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from netdsl.ir.dim import Dim, Symbolic, upper_bound
 from netdsl.ir.types import TensorType
-from netdsl.layer import Layer, LayerError, Window, need_float, need_rank, per_dimension, spatial
+from netdsl.layer import Layer, LayerError, need_float, need_rank, per_dimension, spatial
+from netdsl.spans import EACH, Reads, Spans
 
 SIDES = {1: ("columns",), 2: ("rows", "columns"), 3: ("planes", "rows", "columns")}
 """What the positions along each dimension are called, by the number of spatial dimensions."""
@@ -72,9 +73,11 @@ class Windowed(Layer):
         """Rows, columns, ... at the end of `x` that no window reaches; see `Slide.unseen`."""
         return tuple(slide.unseen for slide in self.slides(x))
 
-    def window(self, *inputs: TensorType) -> Window:
-        slides = self.slides(inputs[0])
-        return Window(tuple(slide.extent for slide in slides), tuple(slide.stride for slide in slides))
+    def reads(self, axis: int, *inputs: TensorType) -> Reads:
+        if axis == 0:
+            return EACH
+        slide = self.slides(inputs[0])[axis - 1]
+        return Spans.window(slide.extent, slide.stride, slide.before, slide.dilation)
 
     def slid(self, x: TensorType, channels: Dim) -> TensorType:
         """The type of `channels` maps with one position for each window, of which there must be one at least."""

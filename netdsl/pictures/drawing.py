@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
-from netdsl.diagnostics import fail, visible
+from netdsl.diagnostics import visible
 from netdsl.files import whole_file
+from netdsl.packages import need
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,11 +36,8 @@ def new_figure(width: float, height: float, title: str = "") -> Any:
     Raises:
         NetdslError: matplotlib is not installed (E0907).
     """
-    try:
-        from matplotlib.figure import Figure  # noqa: PLC0415 - an optional package, slow to import
-    except ImportError as error:
-        raise fail("E0907", "drawing needs matplotlib", help="`pip install 'netdsl[train]'`") from error
-    figure = Figure(figsize=(width, height), layout="constrained", facecolor="white")
+    make = need("matplotlib.figure", "drawing").Figure
+    figure = make(figsize=(width, height), layout="constrained", facecolor="white")
     if title:
         figure.suptitle(title, fontsize=TITLE)
     return figure

@@ -16,6 +16,7 @@ import numpy as np
 
 from netdsl.diagnostics import fail
 from netdsl.files import read_file
+from netdsl.packages import need
 from netdsl.runtime.devices import PROVIDERS
 from netdsl.runtime.session import Session
 from netdsl.runtime.sizes import computed
@@ -169,7 +170,7 @@ def _random(random: np.random.Generator, shape: tuple[int, ...], port: Port) -> 
 
 def _bound(session: Session, feeds: Feeds, outputs: Feeds) -> Callable[[], None]:
     """A run whose inputs and outputs stay on the device, at fixed addresses."""
-    import onnxruntime  # noqa: PLC0415 - an optional package, which the session has found
+    onnxruntime = need("onnxruntime", "running a model")
 
     kind, ordinal = ("cpu", 0) if session.device.kind == "cpu" else ("cuda", session.device.ordinal)
     binding = session.ort.io_binding()

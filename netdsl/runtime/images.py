@@ -12,6 +12,7 @@ import numpy as np
 
 from netdsl.diagnostics import fail
 from netdsl.files import open_file, reading
+from netdsl.packages import need
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,10 +40,9 @@ def read_image(path: Path) -> Any:
         NetdslError: the file cannot be read (E0901), or is no image, or one whose range is not known (E0906); Pillow is
             not installed (E0907).
     """
-    try:
-        from PIL import Image, ImageOps, UnidentifiedImageError  # noqa: PLC0415 - an optional package
-    except ImportError as error:
-        raise fail("E0907", "reading images needs Pillow", help="`pip install 'netdsl[cpu]'`") from error
+    need("PIL.Image", "reading images")
+    from PIL import Image, ImageOps, UnidentifiedImageError  # noqa: PLC0415 - an optional package
+
     Image.init()
     known = [name for name in FORMATS if name in Image.OPEN]
     remedy = "a broken image must be made anew, or saved again by a program that can open it"

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from netdsl.diagnostics import NetdslError, fail
 from netdsl.files import is_standard_input, reading
 from netdsl.ir.constraint import Constraint
+from netdsl.packages import need
 from netdsl.runtime.devices import PROVIDERS, Device, need_device, not_loading, providers, unavailable
 from netdsl.runtime.model_files import need_model, read_bytes
 from netdsl.runtime.sizes import computed, refusal
@@ -218,14 +219,7 @@ class Session:
 
 
 def _onnxruntime() -> Any:
-    try:
-        import onnxruntime  # noqa: PLC0415 - an optional package
-    except ImportError as error:
-        raise fail(
-            "E0907",
-            f"running a model needs onnxruntime: {error}",
-            help="`pip install 'netdsl[cpu]'`, or `pip install 'netdsl[gpu]'` for NVIDIA GPUs",
-        ) from error
+    onnxruntime = need("onnxruntime", "running a model")
     onnxruntime.set_default_logger_severity(4)
     return onnxruntime
 

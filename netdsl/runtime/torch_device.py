@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from netdsl.packages import need
 from netdsl.runtime.devices import unavailable
 
 if TYPE_CHECKING:
@@ -18,7 +19,8 @@ def torch_device(device: Device) -> torch.device:
     Raises:
         NetdslError: PyTorch cannot use it (E0904).
     """
-    import torch  # noqa: PLC0415 - who runs models needs no PyTorch
+    need("torch", f"`--device {device}`")
+    import torch  # noqa: PLC0415 - only who asks for torch waits for it
 
     if device.kind == "cpu":
         return torch.device("cpu")

@@ -4,17 +4,19 @@ The words of a recipe (`netdsl.recipe`) become PyTorch's own losses, optimizers 
 What is ours is the way from a data set to batches of tensors, and from the trained module back to a graph's weights.
 """
 
-from importlib.util import find_spec
-
-from netdsl.diagnostics import fail
+from netdsl.packages import need
 
 
-def need_packages() -> None:
-    """See that what training takes is installed.
+def need_packages(*, tensorboard: bool = False) -> None:
+    """Import what training takes, before anything is done.
+
+    Args:
+        tensorboard: whether figures are to be written for TensorBoard.
 
     Raises:
-        NetdslError: it is not (E0907).
+        NetdslError: some of it is not installed, or breaks (E0907).
     """
-    missing = [name for name in ("torch", "pytorch_lightning", "kornia") if find_spec(name) is None]
-    if missing:
-        raise fail("E0907", f"training needs {', '.join(missing)}", help="`pip install 'netdsl[train]'`")
+    for module in ("torch", "pytorch_lightning", "kornia", "safetensors.torch"):
+        need(module, "training")
+    if tensorboard:
+        need("torch.utils.tensorboard", "`--tensorboard`")

@@ -6,7 +6,6 @@ import fnmatch
 import json
 from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -22,6 +21,7 @@ from netdsl.diagnostics import fail
 from netdsl.files import read_file, reading, whole_file
 from netdsl.ir.printer import print_graph
 from netdsl.outputs import need_unread, replaceable
+from netdsl.packages import works
 from netdsl.passes import optimize
 from netdsl.passes.standardize import standardize
 from netdsl.pictures.curves import METRICS, draw_curves
@@ -163,7 +163,7 @@ def train(  # noqa: PLR0913 - each of them is a choice of its own
     with whole_file(saved) as file:
         file.write(save(state, {"net": graph.name, "netdsl": __version__}))
     write(lower_to_onnx(optimize(graph, 1)), model, lambda param: state[param.name].numpy())
-    if find_spec("matplotlib") is not None:
+    if works("matplotlib.figure"):
         save_picture(draw_curves(task.history, graph.name), folder / CURVES)
     return Run(folder, tuple(task.history), saved, model)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from netdsl.diagnostics import fail
+from netdsl.packages import need
 from netdsl.training.data.parts import Found, Part
 
 
@@ -17,10 +17,7 @@ def read_digits() -> Found:
     Raises:
         NetdslError: scikit-learn is not installed (E0907).
     """
-    try:
-        from sklearn.datasets import load_digits  # noqa: PLC0415 - slow to import, and for this alone
-    except ImportError as error:
-        raise fail("E0907", "`digits` needs scikit-learn", help="`pip install 'netdsl[train]'`") from error
+    load_digits = need("sklearn.datasets", "`digits`").load_digits
     bunch = load_digits()
     images = np.rint(bunch.images * (255 / 16)).astype(np.uint8)
     targets = bunch.target.astype(np.int64)

@@ -11,6 +11,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from netdsl.diagnostics import Diagnostic, NetdslError
+from netdsl.packages import need
 from netdsl.parallel import processors
 from netdsl.runtime.images import read_image
 from netdsl.runtime.pictures import pixels_of
@@ -62,14 +63,13 @@ class Pictures:
         Raises:
             NetdslError: it cannot be read (E1005).
         """
-        from PIL import Image  # noqa: PLC0415 - Pillow comes with the extras that run models
-
         channels, height, width = self.shape
         if not isinstance(self.images, np.ndarray):
             return pixels_of(_opened(self.images[index]), channels, height, width).transpose(2, 0, 1)
         pixels = self.images[index]
         pixels = pixels[:, :, 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels
-        return pixels_of(Image.fromarray(pixels), channels, height, width).transpose(2, 0, 1)
+        image = need("PIL.Image", "reading images").fromarray(pixels)
+        return pixels_of(image, channels, height, width).transpose(2, 0, 1)
 
 
 class PictureBatches:

@@ -1,0 +1,213 @@
+"""Which positions along one axis each position of a result reads: from a first to a last one, position by position.
+
+A window reads `extent` positions and moves by its stride, and so does every position of an endless axis. An upsampling
+by 4 reads one position four times, then the next: what is read repeats itself after a `period`, `shift` further on. A
+slice has an end, and nothing is read beyond it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import pairwise
+from math import gcd, inf, lcm
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+Span: TypeAlias = "tuple[float, float]"
+"""The first and the last position that are read: whole numbers, or infinite ones in `NOTHING`."""
+NOTHING: Final[Span] = (inf, -inf)
+
+MOST = 4096
+"""So many positions are told apart. What repeats itself only after more is not followed."""
+
+
+@dataclass(frozen=True)
+class Spans:
+    """What each position along an axis reads.
+
+    Attributes:
+        spans: the first and the last position that positions 0, 1, ... read; `NOTHING` where one reads none.
+        shift: how much further on the positions behind them read; None where there are none, and nothing is read.
+        start: the position that `spans` begins with, where `shift` is None.
+        step: how far apart those are that one position reads, as a dilated window does.
+    """
+
+    spans: tuple[Span, ...]
+    shift: int | None = None
+    start: int = 0
+    step: int = 1
+    ordered: bool = field(init=False, repr=False, compare=False)
+    """Whether a later position reads nothing before the first, and all up to the last, of an earlier one."""
+
+    def __post_init__(self) -> None:
+        row = self.spans if self.shift is None else (*self.spans, _moved(self.spans[0], self.shift))
+        ordered = NOTHING not in row and all(a[0] <= b[0] and a[1] <= b[1] for a, b in pairwise(row))
+        object.__setattr__(self, "ordered", ordered)
+
+    @classmethod
+    def window(cls, extent: int, stride: int = 1, before: int = 0, step: int = 1) -> Spans:
+        """A window of `extent` positions, of which it reads every `step`-th; it begins `before` the first position."""
+        return cls(((-before, extent - 1 - before),), stride, step=step)
+
+    @classmethod
+    def repeated(cls, times: int) -> Spans | None:
+        """Every position `times` times; None where these are too many."""
+        return cls(((0, 0),) * times, 1) if times <= MOST else None
+
+    @classmethod
+    def table(cls, spans: Iterable[Span], start: int = 0) -> Spans:
+        """Given spans and nothing before and behind them."""
+        row = list(spans)
+        while row and row[-1] == NOTHING:
+            row.pop()
+        leading = next((i for i, span in enumerate(row) if span != NOTHING), 0)
+        return cls(tuple(row[leading:]), None, start + leading) if row else cls((NOTHING,), 0)
+
+    @property
+    def period(self) -> int:
+        """After how many positions what is read repeats itself."""
+        return len(self.spans)
+
+    @property
+    def single(self) -> bool:
+        """Whether no position reads more than one."""
+        return all(first >= last for first, last in self.spans)
+
+    def at(self, position: int) -> Span:
+        """What one position reads."""
+        if self.shift is None:
+            inside = 0 <= position - self.start < len(self.spans)
+            return self.spans[position - self.start] if inside else NOTHING
+        turns, phase = divmod(position, len(self.spans))
+        return _moved(self.spans[phase], turns * self.shift)
+
+    def hull(self, first: float, last: float, step: int = 1) -> Span:
+        """What some positions read, `step` apart from a first to a last one: from the first of it to the last."""
+        if first > last:
+            return NOTHING
+        a, b = int(first), int(last)
+        if self.shift is None:
+            a += max(0, -((a - self.start) // step) * step)
+            b -= max(0, -((self.start + len(self.spans) - 1 - b) // step) * step)
+            if a > b:
+                return NOTHING
+        if self.ordered:
+            return self.at(a)[0], self.at(b)[1]
+        turn = (len(self.spans) - 1) * step  # from one turn to the next, nothing goes back
+        return (
+            min(self.at(i)[0] for i in range(a, min(b, a + turn) + 1, step)),
+            max(self.at(i)[1] for i in range(b, max(a, b - turn) - 1, -step)),
+        )
+
+    def of(self, read: Spans, size: int | None) -> Spans | None:
+        """What is seen through a layer: each of `size` positions reads some of these.
+
+        Args:
+            read: what each position of the layer's result reads.
+            size: how many positions the result has; None where that is not known.
+
+        Returns:
+            None where more than `MOST` positions would have to be told apart.
+        """
+        if read.shift is None:
+            return Spans.table((self.hull(*span, read.step) for span in read.spans), read.start)
+        if self.shift is None and read.shift:
+            lows, highs = zip(*(span for span in read.spans if span != NOTHING), strict=True)
+            before, behind = self.start - int(max(highs)), self.start + len(self.spans) - 1 - int(min(lows))
+            first, last = read.period * (before // read.shift), read.period * (behind // read.shift + 1)
+            return self._row(read, max(0, first), last if size is None else min(last, size - 1))
+        turns = 1 if self.shift is None else len(self.spans) // gcd(len(self.spans), read.shift)
+        if read.period * turns > MOST:
+            return self._row(read, 0, size - 1) if size is not None else None
+        row = tuple(self.hull(*read.at(i), read.step) for i in range(read.period * turns))
+        return Spans(row, 0 if self.shift is None else read.shift * turns // len(self.spans) * self.shift)
+
+    def _row(self, read: Spans, first: int, last: int) -> Spans | None:
+        """The same as a table of positions."""
+        if last - first >= MOST:
+            return None
+        return Spans.table((self.hull(*read.at(i), read.step) for i in range(first, last + 1)), first)
+
+    def within(self, size: int, offset: int = 0) -> Spans | None:
+        """The first `size` positions, the others cut off, moved `offset` further on; None where these are too many."""
+        if size > MOST:
+            return None
+        return Spans.table((self.at(i) for i in range(size)), offset)
+
+    def joined(self, other: Spans) -> Spans | None:
+        """What positions read that read both; None where the two do not move on equally fast."""
+        if self.shift is None or other.shift is None or self.shift * other.period != other.shift * self.period:
+            return None
+        period = lcm(self.period, other.period)
+        if period > MOST:
+            return None
+        row = tuple(_both(self.at(i), other.at(i)) for i in range(period))
+        return Spans(row, self.shift * (period // self.period))
+
+
+def _moved(span: Span, by: int) -> Span:
+    return span[0] + by, span[1] + by
+
+
+def _both(a: Span, b: Span) -> Span:
+    return min(a[0], b[0]), max(a[1], b[1])
+
+
+EACH: Final = Spans(((0, 0),), 1)
+"""Every position reads itself."""
+
+Reads: TypeAlias = Spans | Literal["all"] | None
+"""What positions read along an axis; `all` where each reads the whole axis, None where sizes decide that are open."""
+
+
+def grouped(read: int, made: int) -> Spans | None:
+    """Every `made` positions read their own `read` ones."""
+    return Spans(((0, read - 1),) * made, read) if made <= MOST else None
+
+
+def cut(start: int, step: int, size: int | None) -> Spans:
+    """Positions from `start` on, `step` apart: `size` ones, or without an end where that is not known or large."""
+    endless = Spans.window(1, step, -start)
+    return (endless if size is None else endless.within(size)) or endless
+
+
+def largest(rows: tuple[Spans, ...], size: int | None, end: int | None) -> int | None:
+    """How many positions one position reads at most, from the first to the last, if it reads what all rows say.
+
+    Args:
+        rows: what positions read.
+        size: how many positions there are; None where that is not known.
+        end: how many positions there are to be read, likewise; it counts where several rows are not equally fast, so
+            that those far apart are at a border.
+
+    Returns:
+        None where it grows with the size, and that is not known.
+    """
+    if len(rows) == 1:
+        (row,) = rows
+        count = row.period if size is None or row.shift is None else min(row.period, size)
+        spans = row.spans[:count]
+    elif size is None or end is None:
+        return None
+    else:
+        places = {*range(min(size, MOST)), *range(max(0, size - MOST), size)}
+        spans = tuple((max(first, 0), min(last, end - 1)) for first, last in (hull(rows, i) for i in places))
+    return max((int(last - first) + 1 for first, last in spans if first <= last), default=0)
+
+
+def hull(rows: Iterable[Spans], position: int) -> Span:
+    """What one position reads in all rows, from the first to the last."""
+    found = NOTHING
+    for row in rows:
+        found = _both(found, row.at(position))
+    return found
+
+
+def total(rows: Iterable[Spans], size: int) -> Span:
+    """What positions 0 to `size` - 1 read in all rows, from the first to the last."""
+    found = NOTHING
+    for row in rows:
+        found = _both(found, row.hull(0, size - 1))
+    return found
