@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 LARGEST = 2**31 - 1
 """No size, stride or count that a person means is larger."""
+SMALLEST = 2.0**-126
+"""The least positive number that float32 has in full precision; what backends compute with becomes 0 below it."""
 
 
 class ArgumentError(Exception):
@@ -84,6 +86,23 @@ def real(value: object, least: float | None = None, most: float | None = None) -
     return number
 
 
+def above_zero(value: object) -> float:
+    """A positive number, which is none any more where float32 has only 0 for it."""
+    number = real(value)
+    if number < SMALLEST:
+        remedy = f"float32 has nothing between 0 and {SMALLEST:.3g}" if number > 0 else None
+        raise ArgumentError("E0306", f"a positive number is due, not {number:g}", remedy)
+    return number
+
+
+def divisor(value: object) -> float:
+    """A number to divide by."""
+    number = real(value)
+    if abs(number) < SMALLEST:
+        raise ArgumentError("E0306", f"a number other than 0 is due, since it is divided by, not {number:g}")
+    return number
+
+
 def truth(value: object) -> bool:
     """`yes` or `no`."""
     if not isinstance(value, bool):
@@ -144,6 +163,10 @@ def _reals(value: object) -> tuple[float, ...]:
     return tuple(real(item) for item in value) if isinstance(value, tuple) else (real(value),)
 
 
+def _divisors(value: object) -> tuple[float, ...]:
+    return tuple(map(divisor, value)) if isinstance(value, tuple) else (divisor(value),)
+
+
 def _shape(value: object) -> tuple[Any, ...]:
     """Sizes of at least 1, symbolic ones among them, and at most one -1 (inferred)."""
     items = value if isinstance(value, tuple) else (value,)
@@ -172,8 +195,12 @@ Real: TypeAlias = Annotated[float, Kind("number", real)]
 Positive: TypeAlias = Annotated[float, Kind("non-negative number", lambda value: real(value, 0.0))]
 OptionalReal: TypeAlias = Annotated[float | None, Kind("number", real)]
 OptionalPositive: TypeAlias = Annotated[float | None, Kind("non-negative number", lambda value: real(value, 0.0))]
+AboveZero: TypeAlias = Annotated[float, Kind("positive number", above_zero)]
+OptionalAboveZero: TypeAlias = Annotated[float | None, Kind("positive number", above_zero)]
+Divisor: TypeAlias = Annotated[float, Kind("number other than 0", divisor)]
 Probability: TypeAlias = Annotated[float, Kind("number from 0 to 1", lambda value: real(value, 0.0, 1.0))]
 Reals: TypeAlias = Annotated[tuple[float, ...], Kind("list of numbers", _reals)]
+Divisors: TypeAlias = Annotated[tuple[float, ...], Kind("list of numbers other than 0", _divisors)]
 Flag: TypeAlias = Annotated[bool, Kind("yes | no", truth)]
 Size: TypeAlias = Annotated[int | tuple[int, ...], Kind("size: n, or one for each dimension", _size(1))]
 OptionalSize: TypeAlias = Annotated[int | tuple[int, ...] | None, Kind("size: n, or one for each dimension", _size(1))]

@@ -357,7 +357,6 @@ ERRORS = [
     (GlobalAvgPool(), (6,), ("E0401", None,
      "`global_avgpool` takes 2 to 4 dimensions (channels and 1 to 3 spatial dimensions), not 1",
      "is there a `flatten` too early?")),
-    (LpPool(2, norm=0.0), (6, 9, 9), ("E0306", "norm", "the norm must be greater than 0", None)),
     (AdaptiveAvgPool(6), (3, H, 12), ("E0412", "out",
      "a size that is pooled to 6 must be known or a multiple of 6, and `H` is neither",
      "add `where H % 6 == 0` to the `input`")),

@@ -38,11 +38,12 @@ from netdsl.layers.regularise import Dropout, Dropout2d, DropPath
 
 FLOATS = (DType.FLOAT32, DType.FLOAT16, DType.BFLOAT16, DType.FLOAT64)
 WITHOUT_BFLOAT16 = [
-    LeakyRelu(), PRelu(), PRelu(shared=False), Elu(), Selu(), Celu(), Mish(), HardSwish(), HardSigmoid(), Softsign(),
+    Relu6(), LeakyRelu(), PRelu(), PRelu(shared=False), Elu(), Selu(), Celu(), Mish(), HardSwish(), HardSigmoid(),
+    Softsign(),
     BatchNorm(), GroupNorm(2), InstanceNorm(), LocalResponseNorm(4), Dropout2d(), DropPath(0.2),
 ]  # fmt: skip
 WITH_BFLOAT16 = [
-    Relu(), Relu6(), Gelu(), Gelu("tanh"), Silu(), Softplus(), Softplus(2.0, 1.0), Sigmoid(), Tanh(), ScaledTanh(),
+    Relu(), Gelu(), Gelu("tanh"), Silu(), Softplus(), Softplus(2.0, 1.0), Sigmoid(), Tanh(), ScaledTanh(),
     Softmax(), LogSoftmax(), Maxout(2), Affine(), Normalize((0.5,), (2.0,)), Scale(0.1), LayerNorm(),
     LayerNorm(2, bias=False), ChannelNorm(), RmsNorm(), Dropout(),
 ]  # fmt: skip

@@ -70,12 +70,12 @@ def _because(bound: Constraint, need: Need, node: Node) -> str:
 
 def _cannot(need: Need, node: Node, asking: list[tuple[Constraint, Need, Node]]) -> NetdslError:
     """The error of a need that no bounds meet, or none beside those that other layers need."""
+    notes = [_because(*item) for item in asking]
     bound = order_bound(need.size, need.least)
-    wrong = f"{need.what} is {need.size}, and must be at least {need.least}"
-    return fail(
-        "E0416",
-        f"no size suits `{node.name}` and the other layers" if bound else f"no bound says for which sizes `{node.name}` works",
-        node.span,
-        notes=(_because(bound, need, node) if bound else wrong, *(_because(*item) for item in asking)),
-        help="fix the sizes in the `input`",
-    )
+    if bound is None:
+        message = f"no bound says for which sizes `{node.name}` works"
+        notes = [f"{need.what} is {need.size}, and must be at least {need.least}", *notes]
+    else:
+        message = f"no size suits `{node.name}` and the other layers"
+        notes = [_because(bound, need, node), *notes]
+    return fail("E0416", message, node.span, notes=tuple(notes), help="fix the sizes in the `input`")

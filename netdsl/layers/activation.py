@@ -5,12 +5,11 @@ from dataclasses import dataclass
 from math import pi, sqrt
 from typing import Annotated, Any, ClassVar
 
-from netdsl.arguments import Count, Flag, Integer, Real, choice
+from netdsl.arguments import AboveZero, Count, Divisor, Flag, Integer, Real, choice
 from netdsl.ir.params import Init, ParamSpec
 from netdsl.ir.types import DType, TensorType
 from netdsl.layer import (
     Layer,
-    LayerError,
     Lowering,
     TorchLowering,
     need_divisible,
@@ -29,7 +28,7 @@ class _Elementwise(Layer):
 
     activation = True
     bfloat16: ClassVar[bool] = True
-    """Whether its operators take bfloat16 in every opset that netdsl writes."""
+    """Whether its operators take bfloat16 in every opset that netdsl writes, by ONNX and by onnxruntime."""
 
     def infer(self, *inputs: TensorType) -> TensorType:
         need_float(self, inputs[0], bfloat16=self.bfloat16)
@@ -52,6 +51,8 @@ class Relu(_Elementwise):
 @dataclass(frozen=True)
 class Relu6(_Elementwise):
     """Rectified linear unit with a ceiling: y = min(max(x, 0), 6). Source: torch.nn.ReLU6; ONNX operator Clip."""
+
+    bfloat16 = False
 
     def to_onnx(self, o: Lowering, *inputs: str) -> str:
         return o.op("Clip", inputs[0], o.const(0.0), o.const(6.0))
@@ -156,12 +157,7 @@ class Celu(_Elementwise):
 
     bfloat16 = False
 
-    alpha: Real = 1.0
-
-    def infer(self, *inputs: TensorType) -> TensorType:
-        if self.alpha <= 0:
-            raise LayerError("E0306", f"`alpha` must be more than 0, not {self.alpha:g}", argument="alpha")
-        return super().infer(*inputs)
+    alpha: AboveZero = 1.0
 
     def to_onnx(self, o: Lowering, *inputs: str) -> str:
         if o.output.dtype is DType.FLOAT32:
@@ -276,13 +272,8 @@ class Softplus(_Elementwise):
     Source: torch.nn.Softplus; ONNX operator Softplus.
     """
 
-    beta: Real = 1.0
+    beta: Divisor = 1.0
     threshold: Real = 20.0
-
-    def infer(self, *inputs: TensorType) -> TensorType:
-        if self.beta == 0:
-            raise LayerError("E0306", "`beta` must not be 0, since the result is divided by it", argument="beta")
-        return super().infer(*inputs)
 
     def to_onnx(self, o: Lowering, *inputs: str) -> str:
         x, dtype = widen(o, inputs[0]), computing_type(o.output.dtype)  # exp(12) is too much for float16

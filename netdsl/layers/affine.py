@@ -4,11 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from netdsl.arguments import Flag, Real, Reals
+from netdsl.arguments import Divisors, Flag, Real, Reals
 from netdsl.ir.params import Init, ParamSpec
 from netdsl.ir.types import DType, TensorType
 from netdsl.layer import Layer, LayerError, Lowering, TorchLowering, need_float, need_int, need_rank, register
-from netdsl.show import show
 
 if TYPE_CHECKING:
     from typing import TypeAlias
@@ -106,7 +105,7 @@ class Normalize(ChannelAffine):
     """
 
     mean: Reals
-    std: Reals
+    std: Divisors
 
     def infer(self, *inputs: TensorType) -> TensorType:
         (x,) = inputs
@@ -116,9 +115,6 @@ class Normalize(ChannelAffine):
             if len(numbers) != 1 and len(numbers) != channels(x):
                 raise LayerError("E0401", f"`{name}` has {len(numbers)} numbers, and {x} has {x.shape[0]} channels",
                                  argument=name, help=f"give one number, or {x.shape[0]}")  # fmt: skip
-        if 0 in self.std:
-            raise LayerError("E0306", f"a deviation must not be 0, and `std` is {show(self.std)}", argument="std",
-                             help="use 1 for a channel that is constant")  # fmt: skip
         return x
 
     def coefficients(self, params: Mapping[str, "Array"]) -> "tuple[npt.ArrayLike, npt.ArrayLike]":

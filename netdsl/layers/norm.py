@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from netdsl.arguments import Count, Flag, OptionalPositive, Positive, Real
+from netdsl.arguments import AboveZero, Count, Flag, OptionalAboveZero, Real
 from netdsl.ir.bounds import Need
 from netdsl.ir.dim import product
 from netdsl.ir.params import Init, ParamSpec
@@ -41,7 +41,7 @@ class BatchNorm(ChannelAffine):
     ONNX operator BatchNormalization, whose running variance is not corrected for the size of the batch as PyTorch's.
     """
 
-    eps: Positive = 1e-5
+    eps: AboveZero = 1e-5
     momentum: Real = 0.1
     affine: Flag = True
 
@@ -140,7 +140,7 @@ class LayerNorm(_OverLastAxes):
     opset = 17
 
     dims: Count = 1
-    eps: Positive = 1e-5
+    eps: AboveZero = 1e-5
     bias: Flag = True
 
     def params(self, *inputs: TensorType) -> Mapping[str, ParamSpec]:
@@ -170,7 +170,7 @@ class ChannelNorm(Layer):
 
     opset = LayerNorm.opset
 
-    eps: Positive = 1e-5
+    eps: AboveZero = 1e-5
     bias: Flag = True
 
     def infer(self, *inputs: TensorType) -> TensorType:
@@ -209,7 +209,7 @@ class RmsNorm(_OverLastAxes):
     """
 
     dims: Count = 1
-    eps: OptionalPositive = None
+    eps: OptionalAboveZero = None
 
     def params(self, *inputs: TensorType) -> Mapping[str, ParamSpec]:
         return self.weights(inputs[0], bias=False)
@@ -235,7 +235,7 @@ class GroupNorm(Layer):
     """
 
     groups: Count
-    eps: Positive = 1e-5
+    eps: AboveZero = 1e-5
     affine: Flag = True
 
     def infer(self, *inputs: TensorType) -> TensorType:
@@ -281,7 +281,7 @@ class InstanceNorm(Layer):
     it.
     """
 
-    eps: Positive = 1e-5
+    eps: AboveZero = 1e-5
     affine: Flag = False
 
     def infer(self, *inputs: TensorType) -> TensorType:
@@ -325,9 +325,9 @@ class LocalResponseNorm(Layer):
     """
 
     size: Count
-    alpha: Real = 1e-4
-    beta: Real = 0.75
-    k: Real = 1.0
+    alpha: AboveZero = 1e-4
+    beta: AboveZero = 0.75
+    k: AboveZero = 1.0
 
     def infer(self, *inputs: TensorType) -> TensorType:
         (x,) = inputs

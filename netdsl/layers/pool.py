@@ -4,11 +4,12 @@ from dataclasses import dataclass, replace
 from math import inf, prod
 from typing import Any
 
-from netdsl.arguments import Flag, OptionalSize, Positive, Size, SymmetricPadding
+from netdsl.arguments import AboveZero, Flag, OptionalSize, Size, SymmetricPadding
+from netdsl.ir.bounds import Need
 from netdsl.ir.dim import Dim, Symbolic, lower_bound
 from netdsl.ir.types import TensorType
 from netdsl.layer import LayerError, Lowering, TorchLowering, per_dimension, register, single
-from netdsl.layers.windows import ZERO, Slide, Windowed, need_image
+from netdsl.layers.windows import SIDES, ZERO, Slide, Windowed, need_image
 
 
 class _Pool(Windowed):
@@ -157,13 +158,15 @@ class LpPool(_Pool):
 
     k: Size
     s: OptionalSize = None
-    norm: Positive = 2.0
+    norm: AboveZero = 2.0
     ceil: Flag = False
 
-    def infer(self, *inputs: TensorType) -> TensorType:
-        if self.norm == 0:
-            raise LayerError("E0306", "the norm must be greater than 0", argument="norm")
-        return super().infer(*inputs)
+    def needs(self, *inputs: TensorType) -> tuple[Need, ...]:
+        """PyTorch wants three dimensions to hold the kernel, also where windows that are not whole are taken."""
+        slides = self.slides(inputs[0])
+        if len(slides) < 3:
+            return ()
+        return tuple(Need(s.size, s.kernel, f"the number of {side}") for s, side in zip(slides, SIDES[3], strict=True))
 
     def to_onnx(self, o: Lowering, *inputs: str) -> str:
         slides = self.slides(o.inputs[0])

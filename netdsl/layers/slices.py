@@ -112,9 +112,10 @@ class Slice(Layer):
     def needs(self, *inputs: TensorType) -> tuple[Need, ...]:
         (x,) = inputs
         size = x.shape[normalized_axis(self.axis, x.rank)]
-        ends = zip(("start", "stop"), self._ends(size), strict=True)
-        inside = [(f"its `{name}`", end, f"what lies behind its `{name}`", size - end) for name, end in ends]
-        return tuple(Need(dim, 0, what) for before, end, behind, rest in inside for what, dim in ((before, end), (behind, rest)))
+        needs = []
+        for name, end in zip(("start", "stop"), self._ends(size), strict=True):
+            needs += [Need(end, 0, f"its `{name}`"), Need(size - end, 0, f"what lies behind its `{name}`")]
+        return tuple(needs)
 
     def _ends(self, size: Dim) -> tuple[Dim, Dim]:
         """Where it starts and stops, counted from the front."""
