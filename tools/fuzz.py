@@ -13,9 +13,11 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
+from textwrap import fill
 from time import perf_counter
 from typing import TYPE_CHECKING
 
+from fuzzing.outcome import FACTOR
 from fuzzing.pool import HANGS_AFTER, MOST_MEGABYTES, MOST_SECONDS, Job, try_all
 from fuzzing.readers import READERS
 from pages import Figures, environment, write_page
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     from fuzzing.outcome import Outcome
 
 PACKAGES = ["netdsl", "numpy", "onnx", "onnxruntime", "pillow", "safetensors", "torch"]
-MODULES = {"programs": "backends", "files": "files", "commands": "commands"}
+MODULES = {"programs": "fuzzing.backends", "files": "fuzzing.files", "commands": "fuzzing.commands"}
 """What makes and tries the inputs of each part."""
 COUNTS = {"programs": 20_000, "files": 3_000, "commands": 100}
 """Inputs of the whole series: programs, and damaged files for each reader."""
@@ -101,7 +103,7 @@ class Series:
             again += ["--reader", job.name]
         text = f"{shlex.join(again)}\n\n{outcome.verdict}: {outcome.detail}\n\n{outcome.report}\n"
         (folder / "finding.txt").write_text(text, errors="backslashreplace")
-        import_module(f"fuzzing.{job.module}").keep(job.name, job.seed, job.index, folder)
+        import_module(job.module).keep(job.name, job.seed, job.index, folder)
 
     def troubles(self) -> str:
         """The findings, those of one kind in a line; empty where there are none."""
@@ -126,15 +128,15 @@ class Series:
         rows = [[what, f"{tally.verdicts[verdict]:,}"] for verdict, what in PROGRAM_ROWS.items()]
         rows.insert(0, ["programs", f"{tally.verdicts.total():,}"])
         note = (
-            "Programs of tests/programs.py, single layers, the smaller nets of nets/ and the examples of docs/language.md,\n"
-            "each changed up to four times: numbers, tokens, lines, kinds, arguments, computed labels, open sizes, element\n"
-            "types, parts of the tree. What `check` accepts goes through ONNX at -O0 and -O1, onnx's full checker and its\n"
-            "strict inference, onnxruntime, and PyTorch in the net's own types and in float64, with sizes as small as the net\n"
-            "allows, and larger ones. A value differs where onnxruntime is further from float64 than verification allows\n"
-            "and than ten times what PyTorch's own rounding makes. "
-            f"Seed {self.seed}, {self.minutes:.1f} minutes."
+            "Programs of tests/programs.py, single layers, the smaller nets of nets/ and the examples of "
+            "docs/language.md, each changed up to four times: numbers, tokens, lines, kinds, arguments, "
+            "computed labels, open sizes, element types, parts of the tree. What `check` accepts goes through "
+            "ONNX at -O0 and -O1, onnx's full checker and its strict inference, onnxruntime, and PyTorch in "
+            "the net's own types and in float64, with sizes as small as the net allows, and larger ones. A "
+            "value differs where onnxruntime is further from float64 than verification allows and than "
+            f"{FACTOR} times what PyTorch's own rounding makes. Seed {self.seed}, {self.minutes:.1f} minutes."
         )
-        return Figures("Programs", note, Table(["what became of them", ">programs"], rows))
+        return Figures("Programs", fill(note, 118), Table(["what became of them", ">programs"], rows))
 
     def _files(self) -> Figures:
         rows = [
@@ -143,32 +145,38 @@ class Series:
         ]
         headings = ["reader", ">files", ">read", ">refused", ">findings", ">slowest (s)", ">largest (MB)"]
         note = (
-            "Files that are cut, changed in bits, bytes and numbers, that lie in their headers, sizes, names, checksums and\n"
-            "packed streams, and pipes, devices and folders in their place, read by the functions of the commands in\n"
-            f"processes that are watched. A finding is everything but a result or a diagnostic: another exception, more than\n"
-            f"{MOST_SECONDS:g} s of the processor, {MOST_MEGABYTES:,} MB beside what the process has, a death, a file left behind.\n"
-            f"Seed {self.seed}, {self.minutes:.1f} minutes."
+            "Files that are cut, changed in bits, bytes and numbers, that lie in their headers, sizes, names, "
+            "checksums and packed streams, and pipes, devices and folders in their place, read by the "
+            "functions of the commands in processes that are watched. A finding is everything but a result or "
+            f"a diagnostic: another exception, more than {MOST_SECONDS:g} s of the processor, "
+            f"{MOST_MEGABYTES:,} MB beside what the process has, a death, a file left behind. Seed "
+            f"{self.seed}, {self.minutes:.1f} minutes."
         )
-        return Figures("Damaged files", note, Table(headings, rows))
+        return Figures("Damaged files", fill(note, 118), Table(headings, rows))
 
     def _commands(self) -> Figures:
         rows = [
-            [name, f"`netdsl {READERS[name].commands[0]}`", *(f"{t.verdicts[code]:,}" for code in ("0", "1", "2")), *_costs(t)]
+            [
+                name,
+                f"`netdsl {READERS[name].commands[0]}`",
+                *(f"{t.verdicts[code]:,}" for code in ("0", "1", "2")),
+                *_costs(t),
+            ]
             for name, t in self.tallies.items()
         ]
         headings = ["reader", "command", ">exit 0", ">exit 1", ">exit 2", ">findings", ">slowest (s)", ">largest (MB)"]
         note = (
-            "Such files read by whole commands, start and imports included. A finding is another exit code, a traceback, a\n"
-            f"control character, more than {MOST_SECONDS:g} s of the processor or more than {MOST_MEGABYTES:,} MB.\n"
-            f"Seed {self.seed}, {self.minutes:.1f} minutes."
+            "Such files read by whole commands, start and imports included. A finding is an exit code other "
+            f"than 0, 1 and 2, a traceback, a control character, more than {MOST_SECONDS:g} s of the "
+            f"processor, or more than {MOST_MEGABYTES:,} MB. Seed {self.seed}, {self.minutes:.1f} minutes."
         )
-        return Figures("Damaged files as whole commands", note, Table(headings, rows))
+        return Figures("Damaged files as whole commands", fill(note, 118), Table(headings, rows))
 
 
 PROGRAM_ROWS = {
     "refused": "refused by `check`, each with a place and on one screen",
     "too large": "accepted, and too large to be tried",
-    "no kernel": "accepted and right for the checker and PyTorch; onnxruntime has no kernel for the element type on a CPU",
+    "no kernel": "accepted, and right in onnx's checker and PyTorch; onnxruntime has no kernel for the type on a CPU",
     "not finite": "run, with shapes and types that agree; float64 itself gives no finite numbers",
     "compared": "run, and compared in shape, type and value",
     "internal error": "internal errors",

@@ -12,7 +12,7 @@ import onnx
 import onnxruntime
 
 from fuzzing.mutations import chosen_net, mutated
-from fuzzing.outcome import Outcome, refusal_fault
+from fuzzing.outcome import FACTOR, Outcome, refusal_fault
 from fuzzing.seeds import import_test
 from netdsl.agreement.cases import random_cases
 from netdsl.agreement.difference import difference, tolerance
@@ -43,8 +43,6 @@ for an element type other than float32, float64 itself gives no finite numbers, 
 MOST_NUMBERS = 300_000
 """Elements of all tensors of a run, and of all parameters, at most; larger nets are checked only."""
 MOST_MACS = 20_000_000
-FACTOR = 10
-"""How many times as far from float64 as PyTorch in the net's own types onnxruntime may be, beyond the tolerance."""
 EPSILONS = {DType.FLOAT64: 2.0**-52, DType.FLOAT32: 2.0**-23, DType.FLOAT16: 2.0**-10, DType.BFLOAT16: 2.0**-7}
 LEFT_TO_BACKENDS = ("E0909", "E0910")
 """Refusals that belong to a backend: a layer without a form in an opset, a name that PyTorch has taken."""
@@ -121,7 +119,9 @@ def _numbers(graph: Graph, sizes: Mapping[str, int]) -> int:
     """Elements of all tensors and parameters for one sample; more than the most where there are too many products."""
     results = sum(prod(evaluate(dim, sizes) for dim in node.type.shape) for node in graph.nodes)
     macs = sum(
-        evaluate(node.layer.macs(node.type, *node.input_types), sizes) for node in graph.nodes if node.layer.arity != (0, 0)
+        evaluate(node.layer.macs(node.type, *node.input_types), sizes)
+        for node in graph.nodes
+        if node.layer.arity != (0, 0)
     )
     params = sum(prod(param.spec.shape) for node in graph.nodes for param in node.params.values())
     return results + params + (MOST_NUMBERS if macs > MOST_MACS else 0)
@@ -193,7 +193,9 @@ def _session(graph: Graph, level: int, weights: Callable[[Param], Array], *, sym
     except Exception as error:  # onnxruntime's exceptions have no base of their own
         if "NOT_IMPLEMENTED" in str(error) and any(node.type.dtype is not DType.FLOAT32 for node in graph.nodes):
             return None
-        raise _WrongError("not run", f"onnxruntime does not load -O{level}: {_general(str(error))}", str(error)) from error
+        raise _WrongError(
+            "not run", f"onnxruntime does not load -O{level}: {_general(str(error))}", str(error)
+        ) from error
 
 
 def _same_inference(model: onnx.ModelProto, level: int, *, symbolic: bool) -> None:
@@ -259,8 +261,8 @@ def _same_values(graph: Graph, case: Case, given: Arrays, own: Arrays, due: Arra
         rounding = max(rounding, _sensitivity(graph, case, name, truth))
         if apart.relative > max(allowed, FACTOR * rounding):
             kinds = " -> ".join(dict.fromkeys(node.layer.kind for node in graph.nodes[1:]))[:100]
-            raise _WrongError("value", f"onnxruntime -O{level} differs: {kinds}",
-                              f"{name}: {apart}, and rounding makes {rounding:.2g}, batch {case.batch} {case.text}")  # fmt: skip
+            figures = f"{name}: {apart}, and rounding makes {rounding:.2g}, batch {case.batch} {case.text}"
+            raise _WrongError("value", f"onnxruntime -O{level} differs: {kinds}", figures)
     return finite
 
 

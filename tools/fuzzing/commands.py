@@ -10,12 +10,16 @@ import sys
 from pathlib import Path
 from random import Random
 from tempfile import mkdtemp
+from typing import TYPE_CHECKING
 
-from fuzzing.files import keep, spoilt, put
+from fuzzing.files import keep, put, spoilt
 from fuzzing.outcome import Outcome, control_character
 from fuzzing.pool import MOST_MEGABYTES, MOST_SECONDS
 from fuzzing.readers import READERS
 from fuzzing.seeds import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["attempt", "keep", "prepare"]
 
@@ -33,15 +37,15 @@ with open(sys.argv[1], "wb") as out:
 _, status, usage = os.wait4(process.pid, 0)
 print(json.dumps([os.waitstatus_to_exitcode(status), usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024 / 1e6]))
 """
-"""The peak memory of a process counts from its parent's at the time of the fork, so that the parent is this small one."""
+"""The peak memory of a process counts from its parent's at the fork, so that the parent is this small one."""
 
 
 def prepare(name: str) -> None:
     """Have a reader's whole files ready, and see that the command reads them."""
-    for make in READERS[name].make:
-        found = _commanded(READERS[name].commands[0], lambda folder, make=make: put(make(), None, folder))  # type: ignore[misc]
-        if found.verdict != "0":
-            raise RuntimeError(f"{name}: {READERS[name].commands[0]} does not read whole files: {found.report}")
+    whole, command = READERS[name].make[0], READERS[name].commands[0]
+    found = _commanded(command, lambda folder: put(whole(), None, folder))
+    if found.verdict != "0":
+        raise RuntimeError(f"{name}: {command} does not read whole files: {found.report}")
 
 
 def attempt(name: str, seed: int, index: int) -> Outcome:
@@ -50,13 +54,15 @@ def attempt(name: str, seed: int, index: int) -> Outcome:
     return _commanded(reader.commands[0], lambda folder: put(*spoilt(reader, Random(f"{seed}/{name}/{index}")), folder))
 
 
-def _commanded(command: str, fill: object) -> Outcome:
+def _commanded(command: str, fill: Callable[[Path], None]) -> Outcome:
     folder, output = Path(mkdtemp(prefix="netdsl-fuzz-")), Path(mkdtemp(prefix="netdsl-fuzz-"), "output")
     environment = os.environ | {"PYTHONPATH": str(ROOT), "MPLBACKEND": "agg"}
     try:
-        fill(folder)  # type: ignore[operator]
+        fill(folder)
         words = [sys.executable, "-S", "-c", MEASURE, str(output), sys.executable, "-m", "netdsl", *command.split()]
-        process = subprocess.Popen(words, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True, start_new_session=True)
+        process = subprocess.Popen(
+            words, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True, start_new_session=True
+        )
         try:
             printed, _ = process.communicate(timeout=PATIENCE)
         except subprocess.TimeoutExpired:

@@ -15,12 +15,17 @@ if TYPE_CHECKING:
     from random import Random
 
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
-NAMES = ("../out.npy", "/abs.npy", "a\x1b[31mb.npy", "x" * 300 + ".npy", "", ".npy", "a/b.npy", "\u202ea.npy", "a\nb.npy", "x.txt",
-         "x.npy", "file.npy", "x_train.npy")  # fmt: skip
-GLOBALS = (b"torch\n_neg_view", b"builtins\neval", b"os\nsystem", b"torch.storage\n_load_from_bytes", b"collections\nCounter",
-           b"torch\nSize", b"torch\nabs", b"torch._utils\n_rebuild_parameter", b"torch._utils\n_rebuild_sparse_tensor",
-           b"torch._utils\n_rebuild_qtensor", b"torch\n_conj", b"torch\nfloat32", b"torch\nempty", b"\nx", b"__main__\nNet",
-           b"torch._utils\n_rebuild_meta_tensor_no_storage", b"torch\nHalfStorage", b"torch\nBoolStorage")  # fmt: skip
+NAMES = (
+    "../out.npy", "/abs.npy", "a\x1b[31mb.npy", "x" * 300 + ".npy", "", ".npy", "a/b.npy", "\u202ea.npy", "a\nb.npy",
+    "x.txt", "x.npy", "file.npy", "x_train.npy",
+)  # fmt: skip
+GLOBALS = (
+    b"torch\n_neg_view", b"builtins\neval", b"os\nsystem", b"torch.storage\n_load_from_bytes",
+    b"collections\nCounter", b"torch\nSize", b"torch\nabs", b"torch._utils\n_rebuild_parameter",
+    b"torch._utils\n_rebuild_sparse_tensor", b"torch._utils\n_rebuild_qtensor", b"torch\n_conj", b"torch\nfloat32",
+    b"torch\nempty", b"\nx", b"__main__\nNet", b"torch._utils\n_rebuild_meta_tensor_no_storage",
+    b"torch\nHalfStorage", b"torch\nBoolStorage",
+)  # fmt: skip
 
 
 def archive(random: Random, data: bytes) -> bytes:
@@ -35,7 +40,9 @@ def archive(random: Random, data: bytes) -> bytes:
     place = random.randrange(len(entries))
     name, content = entries[place]
     method = random.choice(METHODS)
-    match random.choice(["inside", "inside", "inside", "twice", "renamed", "away", "packed", "headers", "stream", "more"]):
+    match random.choice(
+        ["inside", "inside", "inside", "twice", "renamed", "away", "packed", "headers", "stream", "more"]
+    ):
         case "inside":
             entries[place] = name, damaged(random, content, pickle_global if name.endswith(".pkl") else array_header)
         case "twice":
@@ -51,7 +58,7 @@ def archive(random: Random, data: bytes) -> bytes:
         case "stream":
             packed = _packed(entries, random.choice(METHODS[2:]))
             at = random.randrange(len(packed))
-            return packed[:at] + random.randbytes(2) + packed[at + 2 :]
+            return b"".join([packed[:at], random.randbytes(2), packed[at + 2 :]])
         case _:
             method = random.choice(METHODS[2:])
     return _packed(entries, method)

@@ -14,8 +14,10 @@ if TYPE_CHECKING:
 EXTREMES = (0, 1, 2, 127, 128, 255, 256, 32767, 65535, 2**24, 2**31 - 1, 2**31, 2**32 - 1, 2**62, 2**63 - 1, 2**64 - 1)
 NUMBERS = (b"0", b"-1", b"-3", b"1e999", b"NaN", b"Infinity", b"1" + b"0" * 30, b"4611686018427387904", b"2147483648",
            b"0.5", b"''", b"null", b"9" * 5000)  # fmt: skip
-PIECES = (b"\0", b"\xff\xfe", b"\xc3\x28", b"\x1b[31m", b"\x1b]0;x\x07", b"\n", b"\r", b"\"", b"'", b"\\", b",", b"[", b"{",
-          b"}", b"]", b":", b"()", b"\xef\xbb\xbf", b"\xe2\x80\xae", b"A" * 5000)  # fmt: skip
+PIECES = (
+    b"\0", b"\xff\xfe", b"\xc3\x28", b"\x1b[31m", b"\x1b]0;x\x07", b"\n", b"\r", b'"', b"'", b"\\", b",", b"[", b"{",
+    b"}", b"]", b":", b"()", b"\xef\xbb\xbf", b"\xe2\x80\xae", b"A" * 5000,
+)  # fmt: skip
 
 
 def damaged(random: Random, data: bytes, *lies: Damage) -> bytes:
@@ -81,9 +83,18 @@ def written_number(random: Random, data: bytes) -> bytes:
 
 def filled(random: Random, data: bytes) -> bytes:
     """Other bytes altogether: none, zeros, noise, a page of the web, a pointer of Git LFS, nothing but brackets."""
-    return random.choice([b"", bytes(len(data)), random.randbytes(len(data) or 1), b"<!doctype html><html>",
-                          b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n", b"[" * 100_000,
-                          b"PK\x03\x04", b"\x80\x02", b"\x1f\x8b\x08"])  # fmt: skip
+    others = [
+        b"",
+        bytes(len(data)),
+        random.randbytes(len(data) or 1),
+        b"<!doctype html><html>",
+        b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n",
+        b"[" * 100_000,
+        b"PK\x03\x04",
+        b"\x80\x02",
+        b"\x1f\x8b\x08",
+    ]
+    return random.choice(others)
 
 
 ANYWHERE: tuple[Damage, ...] = (cut, cut, flipped, flipped, flipped, inserted, removed, repeated, extreme, extreme,

@@ -55,8 +55,13 @@ def foreign_model() -> Files:
     from onnx import TensorProto, helper
 
     weight = helper.make_tensor("w", TensorProto.FLOAT, [4, 3, 3, 3], _random(4, 3, 3, 3).ravel().tolist())
-    nodes = [helper.make_node("Conv", ["x", "w"], ["c"], "conv", pads=[1, 1, 1, 1]), helper.make_node("Relu", ["c"], ["y"])]
-    x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", size, 8, 8]) for name, size in (("x", 3), ("y", 4)))
+    nodes = [
+        helper.make_node("Conv", ["x", "w"], ["c"], "conv", pads=[1, 1, 1, 1]),
+        helper.make_node("Relu", ["c"], ["y"]),
+    ]
+    x, y = (
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", size, 8, 8]) for name, size in (("x", 3), ("y", 4))
+    )
     graph = helper.make_graph(nodes, "other", [x], [y], [weight])
     proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
     return {"m.onnx": proto.SerializeToString(), "x.npy": array(_random(1, 3, 8, 8))}
@@ -82,7 +87,7 @@ def array(values: np.ndarray[Any, Any]) -> bytes:
 def archive(**arrays: np.ndarray[Any, Any]) -> bytes:
     """An `.npz`."""
     written = io.BytesIO()
-    np.savez(written, **arrays)
+    np.savez(written, allow_pickle=False, **arrays)
     return written.getvalue()
 
 
@@ -108,14 +113,37 @@ def safetensors_weights() -> Files:
     return net() | {"w.safetensors": save(dict(weights()), {"format": "pt"})}
 
 
-def pytorch_weights(*, zipped: bool, wrap: Callable[[Any], Any] = dict) -> Files:
-    """The weights of the net as PyTorch saves them, since version 1.6 or before."""
+@cache
+def pytorch_weights(wrapper: str | None = None) -> Files:
+    """The weights of the net as PyTorch saves them; under a key, beside other things, where there is a `wrapper`."""
     import torch
 
     written = io.BytesIO()
     state = {key: torch.from_numpy(np.array(values)) for key, values in weights().items()}
-    torch.save(wrap(state), written, _use_new_zipfile_serialization=zipped)
+    torch.save(state if wrapper is None else {wrapper: state, "epoch": 3, "lr": [0.1]}, written)
     return net() | {"w.pt": written.getvalue()}
+
+
+@cache
+def legacy_weights() -> Files:
+    """The same as PyTorch saved them before version 1.6.
+
+    Such a file has its storages in the order of their addresses, by which they are called; with one of them, called by
+    a number, it is the same in every process.
+    """
+    import torch
+
+    held = {name: values for name, values in weights().items() if values.dtype == np.float32}
+    whole = torch.from_numpy(np.concatenate([values.ravel() for values in held.values()]))
+    ends = np.cumsum([values.size for values in held.values()])
+    state = {
+        name: whole[end - values.size : end].view(values.shape)
+        for (name, values), end in zip(held.items(), ends.tolist(), strict=True)
+    }
+    written = io.BytesIO()
+    torch.save(state, written, _use_new_zipfile_serialization=False)
+    address = str(whole.untyped_storage()._cdata).encode()  # noqa: SLF001 - it is what PyTorch writes
+    return net() | {"w.pt": written.getvalue().replace(address, b"0" * len(address))}
 
 
 @cache
@@ -141,22 +169,23 @@ def sharded(kind: str) -> Files:
 
 
 @cache
-def image(form: str, mode: str, **options: Any) -> bytes:
+def image(form: str, mode: str) -> bytes:
     """An image of noise in one of Pillow's modes."""
     from PIL import Image
 
-    grey = Image.fromarray(np.random.default_rng(0).integers(0, 256, (12, 10, 3), np.uint8))
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (12, 10, 3), np.uint8))
     written = io.BytesIO()
-    grey.convert("L").convert(mode).save(written, form, **options) if mode in ("F", "I", "I;16") else grey.convert(
-        mode
-    ).save(written, form, **options)
+    steps = ["L", mode] if mode in ("F", "I", "I;16") else [mode]
+    for step in steps:
+        noise = noise.convert(step)
+    noise.save(written, form)
     return written.getvalue()
 
 
 def pictured(form: str, *modes: str) -> tuple[Callable[[], Files], ...]:
     """Images of one form in several modes, each beside a model that takes it."""
     ending = {"JPEG": "jpg", "TIFF": "tif"}.get(form, form.lower())
-    return tuple(lambda mode=mode: model() | {f"x.{ending}": image(form, mode)} for mode in modes)  # type: ignore[misc]
+    return tuple(lambda mode=mode: model() | {f"x.{ending}": image(form, mode)} for mode in modes)
 
 
 @cache
@@ -166,7 +195,9 @@ def image_model() -> Files:
 
     nets = {"n.net": NET, "ten.net": "net n { input x: 3x8x8; conv 4 k3 -> relu -> flatten -> dense 10 }",
             "grey.net": "net n { input x: 1x6x6; flatten -> dense 3 }", "table.net": TABLE_NET}  # fmt: skip
-    models = {name.replace("net", "onnx"): netdsl.loads(text).to_onnx().SerializeToString() for name, text in nets.items()}
+    models = {
+        name.replace("net", "onnx"): netdsl.loads(text).to_onnx().SerializeToString() for name, text in nets.items()
+    }
     return {name: text.encode() for name, text in nets.items()} | models
 
 
@@ -188,7 +219,10 @@ def cifar(classes: int) -> Files:
     batch = b"".join(bytes(labels) + _random_bytes(3072) for labels in head)
     names = "\n".join(f"class {i}" for i in range(10)).encode()
     if classes == 10:
-        parts = {f"data_batch_{i}.bin": batch for i in range(1, 6)} | {"test_batch.bin": batch, "batches.meta.txt": names}
+        parts = {f"data_batch_{i}.bin": batch for i in range(1, 6)} | {
+            "test_batch.bin": batch,
+            "batches.meta.txt": names,
+        }
     else:
         parts = {"train.bin": batch, "test.bin": batch, "fine_label_names.txt": names}
     return image_model() | {f"d/{name}": data for name, data in parts.items()}
@@ -227,8 +261,7 @@ def run() -> Files:
             Path(folder, name).write_bytes(files[name])
         paths = [str(Path(folder, name)) for name in ("table.net", "d.csv", "run")]
         main.main(["train", paths[0], "--data", paths[1], "-o", paths[2], "--quiet"], standalone_mode=False)
-        kept = {name: data for name, data in _read(Path(folder)).items() if not name.endswith((".png", "best.ckpt"))}
-    return kept
+        return {name: data for name, data in _read(Path(folder)).items() if not name.endswith((".png", "best.ckpt"))}
 
 
 def _read(folder: Path) -> Files:

@@ -26,12 +26,60 @@ TAKEN_BACK = 0.6
 """The share of changes that must leave a program right."""
 TOKEN = re.compile(r'"[^"\n]*"|[A-Za-z_]\w*|\d+(?:\.\d+)?(?:e-?\d+)?|->|\*\*|//|[=!<>]=|\.\.|\n|[^\s\w]')
 NUMBER = re.compile(r"(?<![\w.])\d+(?:\.\d+)?(?![\w.])|(?<=[a-zx])\d+\b")
-HUGE = ("0", "1", "-1", "255", "65536", "2147483648", "9223372036854775807", "1000000000000000000000", "1e999", "1e-300")
-LABELS = ('{"a"}', '{".b"}', '{"\'"}', '{"\\\\"}', '{1}', '{-1}', '{"x y"}', '{"a.b"}', '{[1]}', '{"\u00e9"}', '{""}',
-          '{1/2}', '{yes}', '{"__class__"}', '{"class"}', '{"\t"}', '{"0"}', '{"weight"}', '{"0.1"}', '{1 + 1}')  # fmt: skip
-EXTRA = ("->", "{", "}", "[", "]", "(", ")", ":", ";", "\n", "@", "=", "if", "repeat 2", "for i in 1..2", "skip", "add",
-         "concat", "shortcut", "reuse", "output y", "aux a:", "let a = 2", "in.channels", "expect 4x8x8", "input z: 4",
-         "param p: 4", "@x", "default conv bias=no", "labels [\"a\", \"b\"]", "where", "#", "\"", "..", "yes", "block")
+HUGE = (
+    "0",
+    "1",
+    "-1",
+    "255",
+    "65536",
+    "2147483648",
+    "9223372036854775807",
+    "1000000000000000000000",
+    "1e999",
+    "1e-300",
+)
+LABELS = (
+    '{"a"}', '{".b"}', '{"\'"}', '{"\\\\"}', "{1}", "{-1}", '{"x y"}', '{"a.b"}', "{[1]}", '{"\u00e9"}', '{""}',
+    "{1/2}", "{yes}", '{"__class__"}', '{"class"}', '{"\t"}', '{"0"}', '{"weight"}', '{"0.1"}', "{1 + 1}",
+)  # fmt: skip
+EXTRA = (
+    "->",
+    "{",
+    "}",
+    "[",
+    "]",
+    "(",
+    ")",
+    ":",
+    ";",
+    "\n",
+    "@",
+    "=",
+    "if",
+    "repeat 2",
+    "for i in 1..2",
+    "skip",
+    "add",
+    "concat",
+    "shortcut",
+    "reuse",
+    "output y",
+    "aux a:",
+    "let a = 2",
+    "in.channels",
+    "expect 4x8x8",
+    "input z: 4",
+    "param p: 4",
+    "@x",
+    "default conv bias=no",
+    'labels ["a", "b"]',
+    "where",
+    "#",
+    '"',
+    "..",
+    "yes",
+    "block",
+)
 
 
 def mutated(random: Random) -> str:
@@ -149,7 +197,7 @@ def argument(random: Random, written: str) -> str:
     names = re.compile(rf"\b(?:{'|'.join(sorted(LAYERS, key=len, reverse=True))})\b[^\n>;}}]*")
 
     def more(call: str) -> str:
-        given = LAYERS[call.split()[0]] if call.split()[0] in LAYERS else None
+        given = LAYERS.get(re.split(r"\W", call, maxsplit=1)[0])
         keys = [field.name for field in fields(given)] if given is not None else []
         return f"{call.rstrip(' -')} {random.choice(keys or ['k'])}={value(random)} {'-' * call.endswith('-')}"
 
@@ -212,7 +260,7 @@ def around(random: Random, written: str) -> str:
     inner = written[start:end]
     forms = ("skip {{ {0} }}", "skip {{ {0} }} shortcut {{ {0} }}", "add {{ {0} ; identity }}", "repeat 2 {{ {0} }}",
              "concat {{ {0}\n{0} }}", "b: [ {0} ]", "if in.rank > 1 {{ {0} }} else {{ relu }}", "{0} -> {0}",
-             "mul {{ {0}\nsigmoid }}", "for i in 1..2 {{ a{{i}}: {{ {0} }} }}", "max {{ {0} ; {0} ; relu }}")  # fmt: skip
+             "mul {{ {0}\nsigmoid }}", "for i in 1..2 {{ a{{i}}: {{ {0} }} }}", "max {{ {0} ; {0} }}")  # fmt: skip
     return written[:start] + random.choice(forms).format(inner) + written[end:]
 
 

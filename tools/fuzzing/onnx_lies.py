@@ -13,9 +13,23 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from random import Random
 
-NAMES = ("", "a\x1b[31mb", "\x1b]0;title\x07", "a\nb", "x" * 10_000, "\u202eab", "a.b", "..", "\x00", "__import__('os')", "x y")
-METADATA = ("{", "[" * 100_000, "{}", "[1]", "null", '["H % 0 == 0"]', '["H >= 99999999999999999999"]', "[[]]", "\x1b[31m", "9" * 5000,
-            '["a", "b"]', '[null, 3, {}]', "NaN", '{"a": ' * 50_000, "", '["W == 3", "W == 4"]')  # fmt: skip
+NAMES = (
+    "",
+    "a\x1b[31mb",
+    "\x1b]0;title\x07",
+    "a\nb",
+    "x" * 10_000,
+    "\u202eab",
+    "a.b",
+    "..",
+    "\x00",
+    "__import__('os')",
+    "x y",
+)
+METADATA = (
+    "{", "[" * 100_000, "{}", "[1]", "null", '["H % 0 == 0"]', '["H >= 99999999999999999999"]', "[[]]", "\x1b[31m",
+    "9" * 5000, '["a", "b"]', "[null, 3, {}]", "NaN", '{"a": ' * 50_000, "", '["W == 3", "W == 4"]',
+)  # fmt: skip
 LOCATIONS = ("a\0b", "../x", "/etc/passwd", "", ".", "x" * 5000, "/dev/zero", "model.onnx", "missing", "\x1b[31m")
 SIZES = (-1, 0, 2**31, 2**62, 2**63 - 1, 40_000, 3, 1)
 
@@ -29,7 +43,7 @@ def field(random: Random, data: bytes) -> bytes:
         return extreme(random, data)
     for _ in range(random.choice([1, 1, 2])):
         random.choice(LIES)(random, model)
-    return model.SerializeToString()
+    return bytes(model.SerializeToString())
 
 
 def text(random: Random, data: bytes) -> bytes:
@@ -39,7 +53,9 @@ def text(random: Random, data: bytes) -> bytes:
         model.ParseFromString(data)
     except Exception:  # noqa: BLE001 - likewise
         return extreme(random, data)
-    names = [value.name for value in (*model.graph.input, *model.graph.output, *model.graph.initializer, *model.graph.node)]
+    names = [
+        value.name for value in (*model.graph.input, *model.graph.output, *model.graph.initializer, *model.graph.node)
+    ]
     names += [entry.key for entry in model.metadata_props] + [entry.value for entry in model.metadata_props]
     raw = random.choice([*filter(None, names)] or ["x"]).encode()
     return data.replace(raw, (b"\xff\xfe\xc3\x28" * len(raw))[: len(raw)])
@@ -102,7 +118,11 @@ def _tensor(random: Random, model: onnx.ModelProto) -> None:
             tensor.data_location = TensorProto.EXTERNAL
             tensor.ClearField("raw_data")
             del tensor.external_data[:]
-            for key, value in (("location", random.choice(LOCATIONS)), ("offset", str(random.choice(EXTREMES))), ("length", "-1")):
+            for key, value in (
+                ("location", random.choice(LOCATIONS)),
+                ("offset", str(random.choice(EXTREMES))),
+                ("length", "-1"),
+            ):
                 if random.random() < 0.8:
                     tensor.external_data.add(key=key, value=value)
 
@@ -126,8 +146,8 @@ def _node(random: Random, model: onnx.ModelProto) -> None:
         case 1:
             node.domain = random.choice(["ai.onnx.ml", "com.microsoft", "x", "\x1b[31m"])
         case 2:
-            node.attribute.append(helper.make_attribute(random.choice(["pads", "kernel_shape", "axis", "group", "x"]),
-                                                        random.choice([[-1, 2**40], [2**62], 0, 2**62, "a", 0.5])))  # fmt: skip
+            key = random.choice(["pads", "kernel_shape", "axis", "group", "x"])
+            node.attribute.append(helper.make_attribute(key, random.choice([[-1, 2**40], [2**62], 0, 2**62, "a", 0.5])))
         case 3:
             for attribute in node.attribute:
                 if attribute.ints:
@@ -174,4 +194,14 @@ def _whole(random: Random, model: onnx.ModelProto) -> None:
             model.graph.name = random.choice(NAMES)
 
 
-LIES: tuple[Callable[[Random, Any], None], ...] = (_ports, _ports, _tensor, _tensor, _place, _node, _metadata, _metadata, _whole)
+LIES: tuple[Callable[[Random, Any], None], ...] = (
+    _ports,
+    _ports,
+    _tensor,
+    _tensor,
+    _place,
+    _node,
+    _metadata,
+    _metadata,
+    _whole,
+)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import traceback
 from dataclasses import dataclass
+from pathlib import Path
 from unicodedata import category
 
+FACTOR = 10
+"""How many times as far from float64 as PyTorch in the net's own types onnxruntime may be, beyond the tolerance."""
 MOST_LINES = 40
 """Lines of a diagnostic at most: a screen."""
 MOST_ERRORS = 20
@@ -41,7 +44,7 @@ def raised(error: BaseException) -> tuple[str, str]:
     """An exception in a line, with the last place in netdsl, and its traceback."""
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if "/netdsl/" in frame.filename] or frames
-    place = f" in {own[-1].filename.rpartition('/netdsl/')[2]}:{own[-1].name}" if own else ""
+    place = f" in {'/'.join(Path(own[-1].filename).parts[-2:])}:{own[-1].name}" if own else ""
     words = (str(error).splitlines() or [""])[0][:160]
     return f"{type(error).__name__}{place}: {words}", "".join(traceback.format_exception(error))
 

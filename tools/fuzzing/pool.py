@@ -32,7 +32,7 @@ THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 @dataclass(frozen=True)
 class Job:
-    """One input: `module` of this package makes and tries the input `index` of the series `name` and `seed`."""
+    """One input: the module of this name makes and tries the input `index` of the series `name` and `seed`."""
 
     module: str
     name: str
@@ -55,7 +55,10 @@ def try_all(jobs: Sequence[Job], workers: int, hangs_after: float = HANGS_AFTER)
                 job = worker.job
                 assert job is not None  # noqa: S101 - it is busy
                 if worker.pipe in ready:
-                    yield job, worker.take()
+                    outcome = worker.take()
+                    if outcome is None:  # it was preparing
+                        continue
+                    yield job, outcome
                 elif time.monotonic() - worker.since >= hangs_after:
                     worker.restart()
                     yield job, Outcome("hung", f"no end after {hangs_after:g} s")
@@ -94,15 +97,17 @@ class _Worker:
             self.pipe.send(job)
         return job is not None
 
-    def take(self) -> Outcome:
-        """The outcome of its job; where it has died, that."""
+    def take(self) -> Outcome | None:
+        """The outcome of its job, that it has died, or None where it begins only now."""
         try:
-            outcome: Outcome = self.pipe.recv()
+            outcome: Outcome | None = self.pipe.recv()
         except EOFError:
             self.process.join()
             code = self.process.exitcode
             self.restart()
             return Outcome("died", f"the process died with {code}")
+        if outcome is None:
+            self.since = time.monotonic()
         return outcome
 
     def restart(self) -> None:
@@ -121,17 +126,26 @@ def _serve(pipe: Connection[Any, Any]) -> None:
     """Try jobs until the pipe is closed."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     pipe.send("ready")
-    known: set[str] = set()
+    unready: dict[str, Outcome | None] = {}
     while True:
         try:
             job: Job = pipe.recv()
         except EOFError:
             return
-        module = import_module(f"fuzzing.{job.module}")
-        if job.name not in known:  # the imports and fixtures of a series are no cost of its first input
-            module.prepare(job.name)
-            known.add(job.name)
-        pipe.send(measured(module, job))
+        module = import_module(job.module)
+        if job.name not in unready:  # the imports and whole files of a series are no cost of its first input
+            unready[job.name] = _unready(module, job.name)
+            pipe.send(None)
+        pipe.send(unready[job.name] or measured(module, job))
+
+
+def _unready(module: Any, name: str) -> Outcome | None:
+    """Prepare for a series; what comes of all its inputs where that fails."""
+    try:
+        module.prepare(name)
+    except Exception as error:  # noqa: BLE001 - every exception is a finding
+        return Outcome("internal error", f"not even whole files: {raised(error)[0]}", raised(error)[1])
+    return None
 
 
 def measured(module: Any, job: Job) -> Outcome:

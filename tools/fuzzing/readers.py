@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fuzzing import containers, fixtures, lies, mutations, onnx_lies
@@ -13,6 +12,7 @@ from fuzzing.damage import damaged
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
     from random import Random
 
     from fuzzing.damage import Damage
@@ -27,7 +27,7 @@ class Reader:
         make: each makes whole files; one is drawn.
         damaged: patterns of the names of those that are damaged.
         lies: damages that know what the files mean.
-        commands: what reads them, in the folder where they lie; the first is the cheapest, and tried as a whole command.
+        commands: what reads them, in the folder where they lie; the first is tried as a whole command.
         also: another reader of the same files, called in their folder.
         special: whether the file may also be a pipe, a device, a folder, or not be there.
     """
@@ -66,15 +66,13 @@ def training_data(net: str, data: str) -> None:
 
 def source(random: Random, data: bytes) -> bytes:
     """A program that is another, and mostly wrong."""
-    return damaged(random, mutations.mutated(random).encode("utf-8", "surrogatepass")) if random.random() < 0.7 else data
+    return (
+        damaged(random, mutations.mutated(random).encode("utf-8", "surrogatepass")) if random.random() < 0.7 else data
+    )
 
 
 def _weights(file: str) -> tuple[str, str]:
     return f"weights {file} -o out.npz", f"compile n.net --weights {file} -o out.onnx --quiet"
-
-
-def _wrapped(key: str) -> Callable[[], Files]:
-    return lambda: fixtures.pytorch_weights(zipped=True, wrap=lambda state: {key: state, "epoch": 3, "lr": [0.1]})
 
 
 _models = (fixtures.model, fixtures.foreign_model)
@@ -84,47 +82,119 @@ _zip: tuple[Damage, ...] = (containers.archive,)
 READERS: dict[str, Reader] = {
     ".net": Reader((fixtures.net,), ("n.net",), (source,), ("check n.net", "summary n.net")),
     "ONNX, run": Reader(_models, ("m.onnx",), _onnx, ("run m.onnx x.npy",)),
-    "ONNX, bench": Reader((fixtures.model,), ("m.onnx",), _onnx, ("bench m.onnx --runs 1 --warmup 0 --size H=8 --size W=8",)),
+    "ONNX, bench": Reader(
+        (fixtures.model,), ("m.onnx",), _onnx, ("bench m.onnx --runs 1 --warmup 0 --size H=8 --size W=8",)
+    ),
     "ONNX, inspect": Reader(_models, ("m.onnx",), _onnx, ("inspect m.onnx x.npy -o out.html",)),
     "ONNX, weights": Reader(_models, ("m.onnx",), _onnx, _weights("m.onnx")),
-    "ONNX, external data": Reader((fixtures.external_model,), ("m.onnx", "m.onnx*"), _onnx, (*_weights("m.onnx"), "run m.onnx x.npy")),
-    "safetensors": Reader((fixtures.safetensors_weights,), ("w.*",), (lies.safetensors_header,), _weights("w.safetensors")),
-    "safetensors, index": Reader((partial(fixtures.sharded, "safetensors"),), ("*.json", "*.json", "*.safetensors"),
-                                 (lies.json_value,), _weights("model.safetensors.index.json")),
+    "ONNX, external data": Reader(
+        (fixtures.external_model,), ("m.onnx", "m.onnx*"), _onnx, (*_weights("m.onnx"), "run m.onnx x.npy")
+    ),
+    "safetensors": Reader(
+        (fixtures.safetensors_weights,), ("w.*",), (lies.safetensors_header,), _weights("w.safetensors")
+    ),
+    "safetensors, index": Reader(
+        (partial(fixtures.sharded, "safetensors"),),
+        ("*.json", "*.json", "*.safetensors"),
+        (lies.json_value,),
+        _weights("model.safetensors.index.json"),
+    ),
     "npz, weights": Reader((fixtures.npz_weights,), ("w.npz",), _zip, _weights("w.npz")),
-    "PyTorch, zip": Reader((partial(fixtures.pytorch_weights, zipped=True), _wrapped("state_dict"), _wrapped("model")), ("w.pt",), _zip,
-                           _weights("w.pt")),
-    "PyTorch, legacy": Reader((partial(fixtures.pytorch_weights, zipped=False),), ("w.pt",), (containers.pickle_global,),
-                              _weights("w.pt")),
-    "PyTorch, index": Reader((partial(fixtures.sharded, "pytorch"),), ("*.json", "*.json", "*.bin"), (lies.json_value,),
-                             _weights("pytorch_model.bin.index.json")),
+    "PyTorch, zip": Reader(
+        (fixtures.pytorch_weights, *(partial(fixtures.pytorch_weights, key) for key in ("state_dict", "model"))),
+        ("w.pt",),
+        _zip,
+        _weights("w.pt"),
+    ),
+    "PyTorch, legacy": Reader((fixtures.legacy_weights,), ("w.pt",), (containers.pickle_global,), _weights("w.pt")),
+    "PyTorch, index": Reader(
+        (partial(fixtures.sharded, "pytorch"),),
+        ("*.json", "*.json", "*.bin"),
+        (lies.json_value,),
+        _weights("pytorch_model.bin.index.json"),
+    ),
     "npy": Reader(_models, ("x.npy",), (lies.array_header,), ("run m.onnx x.npy",)),
-    "npz, inputs": Reader((lambda: fixtures.model() | {"x.npz": fixtures.archive(x=fixtures.random_image())},), ("x.npz",), _zip,
-                          ("run m.onnx x.npz",)),
-    "PNG": Reader(fixtures.pictured("PNG", "RGB", "L", "RGBA", "P", "1", "I;16", "LA"), ("x.png",), (lies.png_chunk,), ("run m.onnx x.png",)),
+    "npz, inputs": Reader(
+        (lambda: fixtures.model() | {"x.npz": fixtures.archive(x=fixtures.random_image())},),
+        ("x.npz",),
+        _zip,
+        ("run m.onnx x.npz",),
+    ),
+    "PNG": Reader(
+        fixtures.pictured("PNG", "RGB", "L", "RGBA", "P", "1", "I;16", "LA"),
+        ("x.png",),
+        (lies.png_chunk,),
+        ("run m.onnx x.png",),
+    ),
     "JPEG": Reader(fixtures.pictured("JPEG", "RGB", "L", "CMYK"), ("x.jpg",), (), ("run m.onnx x.jpg",)),
     "TIFF": Reader(fixtures.pictured("TIFF", "RGB", "L", "F", "I;16", "I", "1"), ("x.tif",), (), ("run m.onnx x.tif",)),
     "GIF": Reader(fixtures.pictured("GIF", "RGB", "L"), ("x.gif",), (), ("run m.onnx x.gif",)),
     "BMP": Reader(fixtures.pictured("BMP", "RGB", "L", "1"), ("x.bmp",), (), ("run m.onnx x.bmp",)),
-    "MNIST's files": Reader((fixtures.idx,), ("d/*",), (lies.idx_header,), ("test grey.onnx --data d",),
-                            partial(training_data, "grey.net", "d")),
-    "MNIST's files, gzipped": Reader((partial(fixtures.idx, ".gz"),), ("d/*",), (lies.gzipped,), ("test grey.onnx --data d",),
-                                     partial(training_data, "grey.net", "d")),
-    "CIFAR-10": Reader((partial(fixtures.cifar, 10),), ("d/*",), (), ("test ten.onnx --data d",),
-                       partial(training_data, "ten.net", "d")),
-    "CIFAR-100": Reader((partial(fixtures.cifar, 100),), ("d/*",), (), ("test ten.onnx --data d",),
-                        partial(training_data, "ten.net", "d")),
-    "npz, data": Reader((fixtures.npz_data,), ("d.npz",), _zip, ("test n.onnx --data d.npz --size H=8 --size W=8",),
-                        partial(training_data, "n.net", "d.npz")),
-    "CSV": Reader((fixtures.table,), ("d.csv",), (lies.table_cell,), ("test table.onnx --data d.csv --split train",),
-                  partial(training_data, "table.net", "d.csv")),
-    "folders of images": Reader((fixtures.folders,), ("d/*",), (lies.png_chunk,),
-                                ("test n.onnx --data d --split train --size H=8 --size W=8",), partial(training_data, "n.net", "d")),
-    "run, metrics.csv": Reader((fixtures.run,), ("run/metrics.csv",), (lies.table_cell,), ("plot curves run -o out.png",)),
-    "run, run.json": Reader((fixtures.run,), ("run/run.json",), (lies.json_value,), ("train table.net --data d.csv -o run --resume --quiet",)),
-    "run, last.ckpt": Reader((fixtures.run,), ("run/last.ckpt",), _zip, ("train table.net --data d.csv -o run --resume --quiet",
-                                                                        "weights run/last.ckpt -o out.npz")),
-}  # fmt: skip
+    "MNIST's files": Reader(
+        (fixtures.idx,),
+        ("d/*",),
+        (lies.idx_header,),
+        ("test grey.onnx --data d",),
+        partial(training_data, "grey.net", "d"),
+    ),
+    "MNIST's files, gzipped": Reader(
+        (partial(fixtures.idx, ".gz"),),
+        ("d/*",),
+        (lies.gzipped,),
+        ("test grey.onnx --data d",),
+        partial(training_data, "grey.net", "d"),
+    ),
+    "CIFAR-10": Reader(
+        (partial(fixtures.cifar, 10),),
+        ("d/*",),
+        (),
+        ("test ten.onnx --data d",),
+        partial(training_data, "ten.net", "d"),
+    ),
+    "CIFAR-100": Reader(
+        (partial(fixtures.cifar, 100),),
+        ("d/*",),
+        (),
+        ("test ten.onnx --data d",),
+        partial(training_data, "ten.net", "d"),
+    ),
+    "npz, data": Reader(
+        (fixtures.npz_data,),
+        ("d.npz",),
+        _zip,
+        ("test n.onnx --data d.npz --size H=8 --size W=8",),
+        partial(training_data, "n.net", "d.npz"),
+    ),
+    "CSV": Reader(
+        (fixtures.table,),
+        ("d.csv",),
+        (lies.table_cell,),
+        ("test table.onnx --data d.csv --split train",),
+        partial(training_data, "table.net", "d.csv"),
+    ),
+    "folders of images": Reader(
+        (fixtures.folders,),
+        ("d/*",),
+        (lies.png_chunk,),
+        ("test n.onnx --data d --split train --size H=8 --size W=8",),
+        partial(training_data, "n.net", "d"),
+    ),
+    "run, metrics.csv": Reader(
+        (fixtures.run,), ("run/metrics.csv",), (lies.table_cell,), ("plot curves run -o out.png",)
+    ),
+    "run, run.json": Reader(
+        (fixtures.run,),
+        ("run/run.json",),
+        (lies.json_value,),
+        ("train table.net --data d.csv -o run --resume --quiet",),
+    ),
+    "run, last.ckpt": Reader(
+        (fixtures.run,),
+        ("run/last.ckpt",),
+        _zip,
+        ("train table.net --data d.csv -o run --resume --quiet", "weights run/last.ckpt -o out.npz"),
+    ),
+}
 """Every reader of files by its name; a new one is one entry more."""
 
 

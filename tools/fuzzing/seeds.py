@@ -25,7 +25,26 @@ INPUTS = ("8", "1", "300", "4x8", "1x6", "6x1", "3x6x6", "4x8x8", "6x1x1", "2x1x
 TYPES = ("", "", "", "", "", "", " float32", " float64", " float16", " bfloat16", " int64", " int32", " uint8", " bool")
 WHERE = ("", "", "", "", " where H % 4 == 0", " where H >= 5", " where T >= 3, T <= 9", " where W == 3",
          " where H % 3 == 0, W >= 2", " where T % 2 == 0")  # fmt: skip
-NUMBERS = ("0", "1", "2", "3", "4", "5", "7", "8", "-1", "-2", "0.5", "0.1", "1e-5", "1e-12", "-0.5", "2.5", "1/3", "16")
+NUMBERS = (
+    "0",
+    "1",
+    "2",
+    "3",
+    "4",
+    "5",
+    "7",
+    "8",
+    "-1",
+    "-2",
+    "0.5",
+    "0.1",
+    "1e-5",
+    "1e-12",
+    "-0.5",
+    "2.5",
+    "1/3",
+    "16",
+)
 WORDS = ("yes", "no", "same", "reflect", "replicate", "circular", "bilinear", "linear", "nearest", "bicubic", "tanh",
          "relu", "[1, 2]", "(1, 2)", "(2, 1, 0, 1)", "[0, -1]", "[]", '"a"')  # fmt: skip
 
@@ -54,7 +73,8 @@ def layer(random: Random) -> str:
     """A call of any layer: the arguments that it needs, and some others."""
     kind = random.choice(sorted(LAYERS.keys() - {"input", "param"}))
     words = [kind]
-    for field in signature(LAYERS[kind]):
+    fields: tuple[Any, ...] = signature(LAYERS[kind])  # type: ignore[arg-type] # a class has a hash
+    for field in fields:
         if field.default is MISSING:
             words.append(random.choice(NUMBERS[1:6]) if random.random() < 0.9 else value(random))
         elif random.random() < 0.25:
