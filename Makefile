@@ -1,10 +1,11 @@
-# make demo   compile LeNet-5 and show it a digit
-# make test   every check: ruff, mypy, pytest
+# make demo        compile LeNet-5 and show it a digit
+# make test        every check: ruff, mypy, pytest
+# make test-long   what takes an hour: programs and files in disorder, and the tests marked `long`
 
 PYTHON := $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 
-.PHONY: demo test
+.PHONY: demo test test-long
 
 demo: .venv/cpu
 	$(BIN)/netdsl compile nets/lenet5.net -o lenet5.onnx
@@ -15,6 +16,10 @@ test: .venv/dev
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(BIN)/pytest -n auto
+
+test-long: .venv/dev
+	$(BIN)/python tools/fuzz.py all
+	$(BIN)/pytest -n auto -m long
 
 # One environment serves both: the stamps say which extras are in it.
 .venv/%: pyproject.toml constraints.txt

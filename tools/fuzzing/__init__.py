@@ -1,0 +1,1 @@
+"""What `tools/fuzz.py` is made of: programs and files in disorder, tried in processes that are watched."""

@@ -1,0 +1,206 @@
+"""What reads files: whole ones to begin with, which of them are damaged and how, and the commands that read them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from functools import partial
+from typing import TYPE_CHECKING
+
+from fuzzing import containers, fixtures, lies, mutations, onnx_lies
+from fuzzing.damage import damaged
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+    from random import Random
+
+    from fuzzing.damage import Damage
+    from fuzzing.fixtures import Files
+
+
+@dataclass(frozen=True)
+class Reader:
+    """A reader of files.
+
+    Attributes:
+        make: each makes whole files; one is drawn.
+        damaged: patterns of the names of those that are damaged.
+        lies: damages that know what the files mean.
+        commands: what reads them, in the folder where they lie; the first is tried as a whole command.
+        also: another reader of the same files, called in their folder.
+        special: whether the file may also be a pipe, a device, a folder, or not be there.
+    """
+
+    make: tuple[Callable[[], Files], ...]
+    damaged: tuple[str, ...]
+    lies: tuple[Damage, ...]
+    commands: tuple[str, ...]
+    also: Callable[[], object] | None = None
+    special: bool = True
+
+    def files(self, random: Random) -> Files:
+        """Whole files."""
+        return dict(random.choice(self.make)())
+
+    def spoil(self, random: Random, files: Files) -> str:
+        """Damage one of the files; gives its name."""
+        name = random.choice(self.targets(files))
+        files[name] = damaged(random, files[name], *self.lies)
+        return name
+
+    def targets(self, files: Files) -> list[str]:
+        """The names of those that may be damaged."""
+        return [name for name in files if any(fnmatch(name, pattern) for pattern in self.damaged)]
+
+
+def training_data(net: str, data: str) -> None:
+    """Read data as `train` does."""
+    import netdsl
+    from netdsl.training.data.opening import open_data
+    from netdsl.training.settings import Settings
+
+    graph = netdsl.load(net).graph
+    open_data(data, graph, Settings(batch=2), sizes={"H": 8, "W": 8} if net == "n.net" else {}, workers=0)
+
+
+def source(random: Random, data: bytes) -> bytes:
+    """A program that is another, and mostly wrong."""
+    return (
+        damaged(random, mutations.mutated(random).encode("utf-8", "surrogatepass")) if random.random() < 0.7 else data
+    )
+
+
+def _weights(file: str) -> tuple[str, str]:
+    return f"weights {file} -o out.npz", f"compile n.net --weights {file} -o out.onnx --quiet"
+
+
+_models = (fixtures.model, fixtures.foreign_model)
+_onnx: tuple[Damage, ...] = (onnx_lies.field, onnx_lies.field, onnx_lies.text)
+_zip: tuple[Damage, ...] = (containers.archive,)
+
+READERS: dict[str, Reader] = {
+    ".net": Reader((fixtures.net,), ("n.net",), (source,), ("check n.net", "summary n.net")),
+    "ONNX, run": Reader(_models, ("m.onnx",), _onnx, ("run m.onnx x.npy",)),
+    "ONNX, bench": Reader(
+        (fixtures.model,), ("m.onnx",), _onnx, ("bench m.onnx --runs 1 --warmup 0 --size H=8 --size W=8",)
+    ),
+    "ONNX, inspect": Reader(_models, ("m.onnx",), _onnx, ("inspect m.onnx x.npy -o out.html",)),
+    "ONNX, weights": Reader(_models, ("m.onnx",), _onnx, _weights("m.onnx")),
+    "ONNX, external data": Reader(
+        (fixtures.external_model,), ("m.onnx", "m.onnx*"), _onnx, (*_weights("m.onnx"), "run m.onnx x.npy")
+    ),
+    "safetensors": Reader(
+        (fixtures.safetensors_weights,), ("w.*",), (lies.safetensors_header,), _weights("w.safetensors")
+    ),
+    "safetensors, index": Reader(
+        (partial(fixtures.sharded, "safetensors"),),
+        ("*.json", "*.json", "*.safetensors"),
+        (lies.json_value,),
+        _weights("model.safetensors.index.json"),
+    ),
+    "npz, weights": Reader((fixtures.npz_weights,), ("w.npz",), _zip, _weights("w.npz")),
+    "PyTorch, zip": Reader(
+        (fixtures.pytorch_weights, *(partial(fixtures.pytorch_weights, key) for key in ("state_dict", "model"))),
+        ("w.pt",),
+        _zip,
+        _weights("w.pt"),
+    ),
+    "PyTorch, legacy": Reader((fixtures.legacy_weights,), ("w.pt",), (containers.pickle_global,), _weights("w.pt")),
+    "PyTorch, index": Reader(
+        (partial(fixtures.sharded, "pytorch"),),
+        ("*.json", "*.json", "*.bin"),
+        (lies.json_value,),
+        _weights("pytorch_model.bin.index.json"),
+    ),
+    "npy": Reader(_models, ("x.npy",), (lies.array_header,), ("run m.onnx x.npy",)),
+    "npz, inputs": Reader(
+        (lambda: fixtures.model() | {"x.npz": fixtures.archive(x=fixtures.random_image())},),
+        ("x.npz",),
+        _zip,
+        ("run m.onnx x.npz",),
+    ),
+    "PNG": Reader(
+        fixtures.pictured("PNG", "RGB", "L", "RGBA", "P", "1", "I;16", "LA"),
+        ("x.png",),
+        (lies.png_chunk,),
+        ("run m.onnx x.png",),
+    ),
+    "JPEG": Reader(fixtures.pictured("JPEG", "RGB", "L", "CMYK"), ("x.jpg",), (), ("run m.onnx x.jpg",)),
+    "TIFF": Reader(fixtures.pictured("TIFF", "RGB", "L", "F", "I;16", "I", "1"), ("x.tif",), (), ("run m.onnx x.tif",)),
+    "GIF": Reader(fixtures.pictured("GIF", "RGB", "L"), ("x.gif",), (), ("run m.onnx x.gif",)),
+    "BMP": Reader(fixtures.pictured("BMP", "RGB", "L", "1"), ("x.bmp",), (), ("run m.onnx x.bmp",)),
+    "MNIST's files": Reader(
+        (fixtures.idx,),
+        ("d/*",),
+        (lies.idx_header,),
+        ("test grey.onnx --data d",),
+        partial(training_data, "grey.net", "d"),
+    ),
+    "MNIST's files, gzipped": Reader(
+        (partial(fixtures.idx, ".gz"),),
+        ("d/*",),
+        (lies.gzipped,),
+        ("test grey.onnx --data d",),
+        partial(training_data, "grey.net", "d"),
+    ),
+    "CIFAR-10": Reader(
+        (partial(fixtures.cifar, 10),),
+        ("d/*",),
+        (),
+        ("test ten.onnx --data d",),
+        partial(training_data, "ten.net", "d"),
+    ),
+    "CIFAR-100": Reader(
+        (partial(fixtures.cifar, 100),),
+        ("d/*",),
+        (),
+        ("test ten.onnx --data d",),
+        partial(training_data, "ten.net", "d"),
+    ),
+    "npz, data": Reader(
+        (fixtures.npz_data,),
+        ("d.npz",),
+        _zip,
+        ("test n.onnx --data d.npz --size H=8 --size W=8",),
+        partial(training_data, "n.net", "d.npz"),
+    ),
+    "CSV": Reader(
+        (fixtures.table,),
+        ("d.csv",),
+        (lies.table_cell,),
+        ("test table.onnx --data d.csv --split train",),
+        partial(training_data, "table.net", "d.csv"),
+    ),
+    "folders of images": Reader(
+        (fixtures.folders,),
+        ("d/*",),
+        (lies.png_chunk,),
+        ("test n.onnx --data d --split train --size H=8 --size W=8",),
+        partial(training_data, "n.net", "d"),
+    ),
+    "run, metrics.csv": Reader(
+        (fixtures.run,), ("run/metrics.csv",), (lies.table_cell,), ("plot curves run -o out.png",)
+    ),
+    "run, run.json": Reader(
+        (fixtures.run,),
+        ("run/run.json",),
+        (lies.json_value,),
+        ("train table.net --data d.csv -o run --resume --quiet",),
+    ),
+    "run, last.ckpt": Reader(
+        (fixtures.run,),
+        ("run/last.ckpt",),
+        _zip,
+        ("train table.net --data d.csv -o run --resume --quiet", "weights run/last.ckpt -o out.npz"),
+    ),
+}
+"""Every reader of files by its name; a new one is one entry more."""
+
+
+def lay(files: Files, folder: Path) -> None:
+    """Write files into a folder."""
+    for name, data in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
