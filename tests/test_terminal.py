@@ -286,7 +286,7 @@ def test_a_model_with_hostile_names_through_every_command(name, tmp_path, monkey
         ["weights", "m.onnx", "--format", "json"],
         ["weights", "m.onnx", "--net", "lenet5"],
         ["compile", "lenet5", "--weights", "m.onnx"],
-        ["test", "m.onnx", "--data", "d.npz"],
+        ["test", "m.onnx", "--data", "d.npz", "--split", "train"],
         ["inspect", "m.onnx", file, "-o", "page.html"],
         ["plot", "filters", "m.onnx"],
         ["plot", "activations", "m.onnx", file],
