@@ -125,7 +125,7 @@ def reading(path: str | Path, code: str, what: str, remedy: str | None = None) -
     except MemoryError as error:
         raise MemoryError(f"reading `{path}`{f': {error}' if str(error) else ''}") from error
     except OSError as error:
-        if error.errno is None:
+        if error.errno in (None, errno.EINVAL):  # what is damaged makes a library seek to a place that is none
             raise _broken(path, code, what, remedy, error) from error
         raise _unreadable(str(path), error) from error
     except Exception as error:  # decoders raise anything at damaged files
