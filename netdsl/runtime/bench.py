@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netdsl.diagnostics import fail
-from netdsl.files import read_file
+from netdsl.files import read_file, reading
 from netdsl.packages import need
 from netdsl.runtime.devices import PROVIDERS
 from netdsl.runtime.session import Session
@@ -119,7 +119,9 @@ def bench(model: Path, device: str, plan: Plan) -> Timing:
         profiled = Session(model, device, tf32=plan.tf32, profile=str(Path(directory) / "profile"))
         feeds = random_feeds(profiled, plan)
         outputs = profiled.run(feeds)
-        nodes = _nodes_by_provider(Path(profiled.ort.end_profiling()))
+        profile = read_file(profiled.ort.end_profiling(), MOST_PROFILE)
+    with reading(model, "E0905", "a model whose names onnxruntime can list", "give its nodes plain names"):
+        nodes = _nodes_by_provider(json.loads(profile))
     session = Session(model, device, tf32=plan.tf32, cuda_graph=plan.cuda_graph)
     run = _bound(session, feeds, outputs) if plan.binding else lambda: session.ort.run(None, feeds)
     try:
@@ -193,10 +195,9 @@ def _seconds(run: Callable[[], object]) -> float:
     return perf_counter() - start
 
 
-def _nodes_by_provider(profile: Path) -> dict[str, int]:
-    """How many nodes each provider ran, by the names of `PROVIDERS`."""
+def _nodes_by_provider(events: list[dict[str, Any]]) -> dict[str, int]:
+    """By the events of a profile, how many nodes each provider ran, by the names of `PROVIDERS`."""
     short = {provider: name for name, provider in PROVIDERS.items()}
-    events = json.loads(read_file(profile, MOST_PROFILE))
     ran = {
         (event["name"], event["args"]["provider"])
         for event in events

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,7 @@ from netdsl.files import is_standard_input, reading
 from netdsl.ir.constraint import Constraint
 from netdsl.packages import need
 from netdsl.runtime.devices import PROVIDERS, Device, need_device, not_loading, providers, unavailable
-from netdsl.runtime.model_files import need_model, read_bytes
+from netdsl.runtime.model_files import need_model, read_bytes, read_model
 from netdsl.runtime.sizes import computed, refusal
 
 if TYPE_CHECKING:
@@ -194,6 +195,9 @@ class Session:
         text = str(error)
         if self.device.kind != "cpu" and any(word in text for word in ("ExecutionProvider", "CUDA", "TensorRT")):
             return unavailable(self.device, not_loading(ort, self.device) or _reason(error))
+        if _without_outputs(self.path):
+            return fail("E0905", f"`{self.path}` has no output: expected a model that gives something",
+                        help="export it with its outputs")  # fmt: skip
         if "xternal" in text and "data" in text.lower():
             return fail(
                 "E0905",
@@ -222,6 +226,13 @@ def _onnxruntime() -> Any:
     onnxruntime = need("onnxruntime", "running a model")
     onnxruntime.set_default_logger_severity(4)
     return onnxruntime
+
+
+def _without_outputs(path: Path) -> bool:
+    """Whether a model that onnxruntime refuses has no outputs, which it says in words of its own."""
+    with suppress(NetdslError):
+        return not read_model(path).graph.output
+    return False
 
 
 _CPP_PLACE = re.compile(
