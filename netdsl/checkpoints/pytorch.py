@@ -106,7 +106,7 @@ def _tensor(path: Path, name: str, tensor: torch.Tensor | PickledArray) -> Tenso
         numbers = tensor.numpy_dtype()
         if numbers is None:
             return Tensor((), "no number", 0, unreadable(path, name, "no number"))
-        return Tensor(tensor.shape, numbers.name, len(tensor.data), tensor.read)
+        return Tensor(tuple(tensor.shape), numbers.name, len(tensor.data), tensor.read)
     dtype = str(tensor.dtype).removeprefix("torch.")
     if tensor.is_nested:  # it has no shape
         return Tensor((), f"nested {dtype}", 0, unreadable(path, name, f"nested {dtype}"))
