@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import re
 import sys
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -58,7 +57,7 @@ def set_option(command: F) -> F:
         multiple=True,
         metavar="NAME=VALUE",
         callback=_arguments,
-        help="A value for a parameter of the net; repeat it for several.",
+        help="A value for a parameter of the net, as the language writes it; of several for one name the last counts.",
     )(command)
 
 
@@ -161,12 +160,15 @@ def _remember_format(ctx: click.Context, param: click.Parameter, form: str) -> s
 
 
 def _arguments(ctx: click.Context, param: click.Parameter, given: tuple[str, ...]) -> dict[str, object]:
+    from netdsl.elaborate.said import Said
+    from netdsl.source import Source
+
     pairs: dict[str, object] = {}
     for text in given:
-        name, equals, value = text.partition("=")
+        name, equals, _ = text.partition("=")
         if not equals or not is_name(name.removeprefix("train.")):
             raise click.BadParameter(f"`{text}` is not of the form NAME=VALUE")
-        pairs[name] = value if name.startswith("train.") else _value(value)
+        pairs[name] = Said.of(Source("--set", text), "train." * name.startswith("train."))
     return pairs
 
 
@@ -188,19 +190,6 @@ def _renamed(ctx: click.Context, param: click.Parameter, given: tuple[str, ...])
             raise click.BadParameter(f"`{text}` is not of the form OLD=NEW with as many `*` on both sides")
         pairs[old] = new
     return pairs
-
-
-def _value(text: str) -> object:
-    """A number, `yes` or `no`, a list, a quoted string, or a word that stands for itself."""
-    if text in ("yes", "no"):
-        return text == "yes"
-    if text.isidentifier():
-        return text
-    try:
-        value = ast.literal_eval(text)
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
-        raise click.BadParameter(f"`{text}` is no number, list, word or quoted string") from None
-    return value
 
 
 def _warning_codes(ctx: click.Context, param: click.Parameter, given: tuple[str, ...]) -> frozenset[str]:

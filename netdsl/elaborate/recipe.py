@@ -28,7 +28,7 @@ def check_recipe(train: tree.Train, evaluator: Evaluator) -> Recipe:
         try:
             if entry.key in entries:
                 raise fail("E0304", f"`{entry.key}` is given twice", entry.key_span)
-            entries[entry.key] = _entry(entry, evaluator)
+            entries[entry.key] = read_entry(entry, evaluator)
         except NetdslError as error:
             errors += error.diagnostics
     if errors:
@@ -76,7 +76,12 @@ def _described(output: Node) -> str:
     return f"{output.type}, the result of a `{last.layer.kind}`"
 
 
-def _entry(entry: tree.TrainEntry, evaluator: Evaluator) -> tuple[Any, ...]:
+def read_entry(entry: tree.TrainEntry, evaluator: Evaluator) -> tuple[Any, ...]:
+    """What one entry says: words with their arguments, or one number.
+
+    Raises:
+        NetdslError: it is unknown (E0801), or what it says does not fit.
+    """
     if entry.key in NUMBERS:
         if len(entry.items) != 1:
             raise fail("E0802", f"`{entry.key}` takes one number, not {len(entry.items)}", entry.span)

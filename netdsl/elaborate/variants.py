@@ -11,6 +11,7 @@ from netdsl.elaborate.binding import Bound, Callee, match
 from netdsl.elaborate.errors import DEEPEST, Errors
 from netdsl.elaborate.expressions import Evaluator
 from netdsl.elaborate.program import BlockDefinition, NetDefinition, VariantDefinition
+from netdsl.elaborate.said import Said
 from netdsl.elaborate.suggestions import suggestion
 from netdsl.elaborate.values import BlockValue, LayerValue, Value
 from netdsl.ir.graph import Scope
@@ -74,12 +75,12 @@ def given(name: str, base: BlockDefinition, arguments: Mapping[str, object]) -> 
     """
     callee = Callee.of_declaration(name, base.declaration)
     known = [formal.name for formal in callee.formals]
-    for key in arguments:
+    for key, value in arguments.items():
         if key not in known:
             raise fail(
                 "E0301",
                 f"the net `{name}` has no parameter `{key}`",
-                base.declaration.name_span,
+                value.key if isinstance(value, Said) else base.declaration.name_span,
                 help=suggestion(key, known) or callee.usage(),
             )
     return {key: _value(key, value, base) for key, value in arguments.items()}
@@ -87,6 +88,8 @@ def given(name: str, base: BlockDefinition, arguments: Mapping[str, object]) -> 
 
 def _value(key: str, value: object, base: BlockDefinition) -> Value:
     """What a value from outside is here; a string may be the name of a block or a layer."""
+    if isinstance(value, Said):
+        return value.value(base.module)
     if isinstance(value, list | tuple):
         return tuple(_value(key, item, base) for item in value)
     if isinstance(value, str) and value in base.module.blocks:

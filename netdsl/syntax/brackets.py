@@ -73,6 +73,7 @@ def check_brackets(tokens: Sequence[Token]) -> Diagnostic | None:
             level.separate()
             levels.pop()
             levels[-1].operand = max(levels[-1].operand, level.highest + 1)
+            levels[-1].operators += level.opener.type == "OPEN_INDEX"  # it stands above what it is an index of
         elif kind in _OPERATORS:
             level.operators += 1
         elif kind in _SEPARATORS:
@@ -80,7 +81,7 @@ def check_brackets(tokens: Sequence[Token]) -> Diagnostic | None:
         if levels[-1].operators + levels[-1].operand > HIGHEST:
             return Diagnostic(
                 "E0107",
-                f"more than {HIGHEST} operators or `else if` are strung together or nested here",
+                f"more than {HIGHEST} operators, indices or `else if` are strung together or nested here",
                 token.span,
                 help="give parts of it names with `let`, or move them into a `block`",
             )

@@ -19,6 +19,9 @@ from netdsl.files import read_file
 from netdsl.resources import LARGEST, directory
 from netdsl.syntax.builder import Builder
 
+STARTS = ("file", "expression", "entry")
+"""What can be parsed by itself."""
+
 
 @cache
 def grammar() -> Lark:
@@ -31,7 +34,7 @@ def grammar() -> Lark:
     folder = _cache_folder()
     if folder is None:
         return _made(text)
-    made_from = f"{text}{lark_version}{sys.version_info[:2]}"
+    made_from = f"{text}{lark_version}{sys.version_info[:2]}{STARTS}"
     tables = folder / f"{sha256(made_from.encode()).hexdigest()[:16]}.tables"
     lark = _kept(tables)
     if lark is None:
@@ -41,7 +44,7 @@ def grammar() -> Lark:
 
 
 def _made(text: str) -> Lark:
-    return Lark(text, start="file", parser="lalr", lexer="basic", transformer=Builder())
+    return Lark(text, start=list(STARTS), parser="lalr", lexer="basic", transformer=Builder())
 
 
 _MOST_TABLES = 2**24

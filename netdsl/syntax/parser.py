@@ -98,6 +98,36 @@ def never_labels() -> frozenset[str]:
     return _scanner().never_labels
 
 
+def parse_part(source: Source, rule: str, start: int, *before: Token) -> Any:
+    """The tree of one part of the language by itself.
+
+    Args:
+        source: the text.
+        rule: one of `netdsl.syntax.grammar.STARTS`.
+        start: where the part begins in the text; it goes to the end.
+        before: tokens to put before those of the text.
+
+    Raises:
+        NetdslError: the text is no such part; its first error of syntax (E01xx).
+    """
+    scanner = _scanner()
+    scanned, _ = scanner.scan(source, MOST_TOKENS, start)
+    tokens = [*before, *scanned]
+    nesting = check_brackets(tokens)
+    if len(source.text) > LARGEST_FILE or tokens[-1].type != "$END":
+        raise _too_large(f"`{source.name}` is given more than {MOST_TOKENS:,} words and marks")
+    if nesting is not None:
+        raise NetdslError(nesting)
+    parser: Any = grammar().parse_interactive(start=rule)
+    result: Any = None
+    for at, token in enumerate(tokens):
+        try:
+            result = parser.feed_token(token)
+        except UnexpectedToken:
+            raise NetdslError(explain(Spot(tokens, at, parser.accepts(), scanner.words))) from None
+    return result
+
+
 @cache
 def _scanner() -> Scanner:
     return Scanner(grammar().terminals)
@@ -117,7 +147,7 @@ class _Parse:
 
     def __init__(self, tokens: list[Token], scanner: Scanner) -> None:
         self.tokens, self.scanner = tokens, scanner
-        self.parser: Any = grammar().parse_interactive()
+        self.parser: Any = grammar().parse_interactive(start="file")
         self.state = self.parser.parser_state
         self.errors: list[Diagnostic] = []
         self.seen = 0

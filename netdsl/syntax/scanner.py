@@ -79,8 +79,8 @@ class Scanner:
         self._pattern = re.compile("|".join([*(f"(?P<{t.name}>{t.pattern.to_regexp()})" for t in others), _MALFORMED]))
         self._not_names = frozenset({*self.words.values(), "SHORT"})
 
-    def scan(self, source: Source, most: int) -> tuple[list[Token], tuple[Comment, ...]]:
-        """The tokens that the parser is to see, and the comments.
+    def scan(self, source: Source, most: int, start: int = 0) -> tuple[list[Token], tuple[Comment, ...]]:
+        """The tokens that the parser is to see, and the comments, from `start` on.
 
         The last token is `$END`, unless the text has more than `most` tokens, comments and lines: the rest is left out.
         """
@@ -89,7 +89,7 @@ class Scanner:
         end: Token | None = None  # what ended the last statement, until the next token shows whether it counts
         round_brackets = 0
         previous = "_ARROW"  # so that no `_END` comes first
-        for token in islice(self._split(source), most):
+        for token in islice(self._split(source, start), most):
             kind = token.type
             if kind == "COMMENT":
                 comments.append(Comment(token.span))
@@ -122,9 +122,9 @@ class Scanner:
             previous = kind
         return tokens, tuple(comments)
 
-    def _split(self, source: Source) -> Iterator[Token]:
+    def _split(self, source: Source, start: int) -> Iterator[Token]:
         """All tokens, comments and ends of lines among them; only blanks are left out."""
-        for match in self._pattern.finditer(source.text):
+        for match in self._pattern.finditer(source.text, start):
             kind = str(match.lastgroup)
             if kind in ("NAME", "SHORT"):
                 short = match.end() - match.start() <= LONGEST_NAME

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import ast
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from netdsl.arguments import ArgumentError
-from netdsl.compiler import check_text
 from netdsl.diagnostics import fail
-from netdsl.elaborate.recipe import check_loss
+from netdsl.elaborate.recipe import check_loss, read_entry
+from netdsl.elaborate.said import Said
 from netdsl.elaborate.suggestions import listed, suggestion
 from netdsl.layer import signature
 from netdsl.recipe import NUMBERS, WORDS, Recipe
+from netdsl.show import show
+from netdsl.source import Source
 from netdsl.training.settings import Settings
 
 if TYPE_CHECKING:
@@ -30,17 +31,19 @@ def override(graph: Graph, changes: Mapping[str, Any]) -> Recipe:
 
     Args:
         graph: the net; one without a recipe has the default one.
-        changes: by name, without `train.` before it: an entry as the language writes it, or a value for an argument
-            that the optimizer, the schedule, the loss or the initial values have.
+        changes: by name, without `train.` before it: one entry, or a value for an argument that the optimizer, the
+            schedule, the loss or the initial values have. Strings are read by the grammar of the language.
 
     Raises:
-        NetdslError: there is no such entry or argument (E0801), a value or the loss does not fit (E0803).
+        NetdslError: there is no such entry or argument (E0801), a value or the loss does not fit (E0803), or a string
+            is not of the language (E01xx).
     """
     written = graph.recipe or Recipe()
     entries = dict(written.entries)
     for name, value in changes.items():
+        said = value if isinstance(value, Said) else Said.of(Source("changes", f"{name}={_written(value)}"))
         if name in WORDS or name in NUMBERS:
-            entries[name] = _entry(name, value)
+            entries[name] = read_entry(said.entry(), said.evaluator())
             continue
         current = Settings.of(Recipe(entries))
         words = {holder: getattr(current, holder) for holder in HOLDERS}
@@ -50,32 +53,22 @@ def override(graph: Graph, changes: Mapping[str, Any]) -> Recipe:
             raise fail(
                 "E0801",
                 f"a recipe has no `{name}`",
+                said.key,
                 help=suggestion(name, known) or f"this one has {listed(known)}",
             )
+        given = said.word or said.value()
         try:
-            entries[owner] = (replace(words[owner], **{name: _fields(words[owner])[name].convert(_constant(value))}),)
+            entries[owner] = (replace(words[owner], **{name: _fields(words[owner])[name].convert(given)}),)
         except ArgumentError as error:
-            raise fail(error.code, f"`train.{name}`: {error}", help=error.help) from None
+            raise fail(error.code, f"`train.{name}`: {error}", said.span, help=error.help) from None
     changed = Recipe(entries, written.spans)
     check_loss(changed, graph)
     return changed
 
 
-def _entry(name: str, value: Any) -> tuple[Any, ...]:
-    text = str(value)
-    graph = check_text(f"net n {{ input x: 1; identity; train {{ {name} {text} }} }}", f"--set train.{name}").graph
-    items: tuple[Any, ...] = graph.recipe.entries[name]
-    return items
-
-
-def _constant(value: Any) -> Any:
-    """A value as the command line gives it: text of a number, of a list, or of `yes` and `no`."""
-    if not isinstance(value, str) or value in ("yes", "no"):
-        return value == "yes" if isinstance(value, str) else value
-    try:
-        return ast.literal_eval(value)
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
-        return value
+def _written(value: Any) -> str:
+    """A value as the language writes it; a string is written so already."""
+    return value if isinstance(value, str) else show(tuple(value) if isinstance(value, list) else value)
 
 
 def _fields(word: Any) -> dict[str, Kind]:

@@ -1,0 +1,112 @@
+"""Values and entries of recipes that are written outside of a program: by `--set`, or as strings in Python."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from netdsl.diagnostics import fail
+from netdsl.elaborate.errors import Budget, Errors
+from netdsl.elaborate.expressions import Evaluator
+from netdsl.elaborate.program import Module
+from netdsl.elaborate.values import Environment
+from netdsl.ir.graph import Scope
+from netdsl.source import Source, Span
+from netdsl.syntax import tree
+from netdsl.syntax.parser import parse_part
+from netdsl.syntax.scanner import LONGEST_NAME, Token
+
+if TYPE_CHECKING:
+    from netdsl.elaborate.values import Value
+
+_WORD = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_]*)\s*")
+
+
+@dataclass(frozen=True)
+class Said:
+    """`name=text`: the text is read by the grammar of the language.
+
+    Attributes:
+        key: the name, in the text that errors show.
+        start: where the value begins in that text.
+    """
+
+    key: Span
+    start: int
+
+    @classmethod
+    def of(cls, source: Source, prefix: str = "") -> Said:
+        """What `name=text` says; errors call it as the source is called.
+
+        Args:
+            source: the whole text, with an equals sign.
+            prefix: what the name begins with and is not part of it.
+        """
+        end = source.text.index("=")
+        return cls(Span(source, len(prefix), end), end + 1)
+
+    @property
+    def span(self) -> Span:
+        """Where the value stands."""
+        source = self.key.source
+        return Span(source, self.start, max(len(source.text), self.start))
+
+    @property
+    def word(self) -> str | None:
+        """The value if it is one word, whatever it means in the language."""
+        found = _WORD.fullmatch(self.span.text)
+        word = found[1] if found and len(found[1]) <= LONGEST_NAME else None
+        return None if word in ("yes", "no") else word
+
+    def value(self, module: Module | None = None) -> Value:
+        """What the expression gives.
+
+        A word is a block or a layer, as a program sees them, a `let` of its file, or else stands for itself.
+
+        Raises:
+            NetdslError: it is no expression (E01xx), or has no value here.
+        """
+        evaluator = _Outside(module or self._empty(), (module or self._empty()).environment, _spend())
+        if (word := self.word) is not None:
+            return evaluator.meaning(word)
+        self._need_text()
+        return evaluator.evaluate(parse_part(self.key.source, "expression", self.start))
+
+    def entry(self) -> tree.TrainEntry:
+        """The entry of a recipe that it is, with the name as its key.
+
+        Raises:
+            NetdslError: it is no entry, or more than one (E01xx).
+        """
+        self._need_text()
+        key = Token("NAME", self.key.source, self.key.start, self.key.end)
+        found: tree.TrainEntry = parse_part(self.key.source, "entry", self.start, key)
+        return found
+
+    def evaluator(self) -> Evaluator:
+        """What evaluates the arguments of an entry: it sees no program."""
+        return Evaluator(self._empty(), Environment({}), _spend())
+
+    def _need_text(self) -> None:
+        if not self.span.text.strip():
+            raise fail("E0101", f"`{self.key.text}` is given no value", self.key, help="write one behind the `=`")
+
+    def _empty(self) -> Module:
+        return Module(tree.File(self.key, self.key.source, (), (), 0))
+
+
+class _Outside(Evaluator):
+    """An evaluator to which a word without a meaning is a string."""
+
+    def meaning(self, word: str) -> Value:
+        found = self.find(word)
+        return word if found is None else found
+
+    def _name(self, e: tree.Name) -> Value:
+        return self.meaning(e.id)
+
+
+def _spend() -> Any:
+    return partial(Errors(Budget("the value is", "write a smaller one")).spend, Scope(""))
