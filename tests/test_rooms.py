@@ -16,7 +16,7 @@ BELOW = {
     "netdsl.layer": ["netdsl.ir", "netdsl.arguments"],
     "netdsl.layers": ["netdsl.layers", "netdsl.layer", "netdsl.ir", "netdsl.arguments", "netdsl.show",
                       "netdsl.backends.onnx_proto"],
-    "netdsl.recipe": ["netdsl.arguments"],
+    "netdsl.recipe": ["netdsl.arguments", "netdsl.ir.meaning"],
     "netdsl.elaborate": ["netdsl.elaborate", "netdsl.layers", "netdsl.layer", "netdsl.ir", "netdsl.arguments",
                          "netdsl.syntax", "netdsl.source", "netdsl.diagnostics", "netdsl.recipe", "netdsl.counts",
                          "netdsl.show", "netdsl.interpreter", "netdsl.resources"],

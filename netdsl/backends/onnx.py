@@ -20,6 +20,7 @@ from netdsl.backends.onnx_proto import onnx_dtype, set_attributes, set_value_inf
 from netdsl.backends.onnx_sizes import Sizes
 from netdsl.counts import count_macs
 from netdsl.diagnostics import fail
+from netdsl.ir.deciding import described
 from netdsl.ir.graph import needed
 from netdsl.ir.types import DType
 from netdsl.layer import LayerError
@@ -130,7 +131,7 @@ class _Builder:
         self.model.producer_name, self.model.producer_version = "netdsl", __version__
         self.model.opset_import.add(domain="", version=self.opset)
         for key, value in self._metadata().items():
-            self.model.metadata_props.add(key=f"netdsl.{key}", value=value)
+            self.model.metadata_props.add(key=key, value=value)
         values = {node.name: value for node, value in self.values.items()}
         return LoweredModel(self.model, list(self.params.values()), values)
 
@@ -197,11 +198,11 @@ class _Builder:
 
     def _metadata(self) -> dict[str, str]:
         data = {"net": self.graph.name, "version": __version__, "macs": str(count_macs(self.graph))}
-        if self.graph.labels:
-            data["labels"] = json.dumps(self.graph.labels, ensure_ascii=False)
         if self.graph.constraints:
             data["constraints"] = json.dumps([constraint.text for constraint in self.graph.constraints])
-        return data
+        if folded := [param.name for param in self.params.values() if param.derived is not None]:
+            data["folded"] = json.dumps(folded)
+        return {f"netdsl.{key}": value for key, value in data.items()} | described(self.graph).as_metadata()
 
 
 class _NodeLowering:

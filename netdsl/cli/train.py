@@ -143,4 +143,5 @@ class _Lines:
 
 
 def _figures(row: Row, phase: str) -> str:
-    return f"loss {row[f'{phase}_loss']:.4f}, accuracy {row[f'{phase}_accuracy']:7.2%}"
+    accuracy = row.get(f"{phase}_accuracy")
+    return f"loss {row[f'{phase}_loss']:.4f}" + ("" if accuracy is None else f", accuracy {accuracy:7.2%}")

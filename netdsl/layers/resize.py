@@ -72,6 +72,8 @@ class Crop(Layer):
     operator Slice.
     """
 
+    rearranges = True
+
     p: Margins
 
     def infer(self, *inputs: TensorType) -> TensorType:

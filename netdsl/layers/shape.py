@@ -30,6 +30,8 @@ class Identity(Layer):
     Source: torch.nn.Identity; it leaves no trace in ONNX.
     """
 
+    rearranges = True
+
     def to_onnx(self, o: Lowering, *inputs: str) -> str:
         return inputs[0]
 
@@ -45,6 +47,8 @@ class Flatten(Layer):
     The batch is not counted, so `start=0` flattens whole samples. Source: torch.nn.Flatten, whose start_dim is one
     more; ONNX operators Flatten and Reshape.
     """
+
+    rearranges = True
 
     start: Integer = 0
 
@@ -72,6 +76,8 @@ class Reshape(Layer):
 
     The batch is not counted. Source: torch.reshape; ONNX operator Reshape.
     """
+
+    rearranges = True
 
     shape: ShapeArgument
 
@@ -122,6 +128,8 @@ class Transpose(Layer):
     operator Transpose.
     """
 
+    rearranges = True
+
     perm: Integers
 
     def infer(self, *inputs: TensorType) -> TensorType:
@@ -155,6 +163,8 @@ class ChannelShuffle(Layer):
     ONNX operators Reshape and Transpose.
     """
 
+    rearranges = True
+
     groups: Count
 
     def infer(self, *inputs: TensorType) -> TensorType:
@@ -183,6 +193,8 @@ class PixelShuffle(Layer):
     using an efficient sub-pixel convolutional neural network" (2016); torch.nn.PixelShuffle; ONNX operator
     DepthToSpace in mode CRD.
     """
+
+    rearranges = True
 
     r: Count
 

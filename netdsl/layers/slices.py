@@ -45,6 +45,8 @@ class Select(Layer):
     Negative positions count from the end, the batch is not counted. Source: torch.index_select; ONNX operator Gather.
     """
 
+    rearranges = True
+
     maps: Integers
     axis: Integer = 0
 
@@ -81,6 +83,8 @@ class Slice(Layer):
     is (stop - start) / step, rounded up; what lies outside is cut off, but nothing at all is an error. Source: ONNX
     operator Slice.
     """
+
+    rearranges = True
 
     start: Position = 0
     stop: OptionalPosition = None
@@ -130,6 +134,8 @@ class Split(Layer):
 
     The size must be divisible by `parts`; the batch is not counted. Source: torch.chunk; ONNX operator Slice.
     """
+
+    rearranges = True
 
     parts: Count
     index: Natural

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netdsl.diagnostics import fail
+from netdsl.ir.meaning import Pixels, Tokens
 from netdsl.runtime.devices import PROVIDERS
 from netdsl.runtime.session import Session
 from netdsl.runtime.sizes import computed
@@ -20,7 +21,7 @@ from netdsl.runtime.sizes import computed
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from netdsl.runtime.session import Port
+    from netdsl.runtime.ports import Port
 
 Feeds = dict[str, np.ndarray[Any, Any]]
 
@@ -124,7 +125,7 @@ def bench(model: Path, device: str, plan: Plan) -> Timing:
 
 
 def random_feeds(session: Session, plan: Plan, seed: int = 0) -> Feeds:
-    """Random arrays for every input: floats from 0 to 1, whole numbers 0 and 1."""
+    """Random arrays for every input: pixels, tokens that the model has vectors for, floats from 0 to 1, or 0 and 1."""
     random = np.random.default_rng(seed)
     samples = session.inputs[0].shape[0]
     if isinstance(samples, int) and plan.batch not in (None, samples):
@@ -146,9 +147,12 @@ def _shape(session: Session, port: Port, sizes: Mapping[str, int]) -> tuple[int,
 
 
 def _random(random: np.random.Generator, shape: tuple[int, ...], port: Port) -> np.ndarray[Any, Any]:
+    asks = port.asks
     if "float" in port.dtype:
-        return random.random(shape, np.float32).astype(port.dtype)
-    return random.integers(0, 2, shape).astype(port.dtype)
+        most = asks.most if isinstance(asks, Pixels) else 1
+        return (most * random.random(shape, np.float32)).astype(port.dtype)
+    above = asks.count if isinstance(asks, Tokens) else asks.most + 1 if isinstance(asks, Pixels) else 2
+    return random.integers(0, above, shape).astype(port.dtype)
 
 
 def _bound(session: Session, feeds: Feeds, outputs: Feeds) -> Callable[[], None]:

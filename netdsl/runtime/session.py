@@ -9,32 +9,26 @@ from __future__ import annotations
 import json
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from netdsl.diagnostics import NetdslError, fail
 from netdsl.files import impostor
 from netdsl.ir.constraint import Constraint
+from netdsl.ir.deciding import default_gives, default_takes
+from netdsl.ir.meaning import MEANING, ORDERS, Gives, Meaning, Pixels, Tokens, from_metadata
 from netdsl.runtime.devices import PROVIDERS, Device, need_device, not_loading, providers, unavailable
+from netdsl.runtime.foreign import gives_of
+from netdsl.runtime.ports import Port
 from netdsl.runtime.sizes import computed, refusal
+from netdsl.runtime.taking import taken
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     import numpy as np
-
-
-@dataclass(frozen=True)
-class Port:
-    """An input or output of a model; in `shape`, the batch included, a string is a size left open."""
-
-    name: str
-    shape: tuple[int | str, ...]
-    dtype: str
-
-    def __str__(self) -> str:
-        return f"`{self.name}`: {self.dtype} [{', '.join(map(str, self.shape))}]"
 
 
 class Session:
@@ -81,26 +75,42 @@ class Session:
             raise self._load_error(ort, error) from error
         if self.ort.get_providers()[0] != PROVIDERS[self.device.kind]:
             raise unavailable(self.device, not_loading(ort, self.device) or "onnxruntime could not start it")
-        self.inputs = tuple(map(_port, self.ort.get_inputs()))
-        self.outputs = tuple(map(_port, self.ort.get_outputs()))
         self.metadata: dict[str, str] = dict(self.ort.get_modelmeta().custom_metadata_map)
+        self.meaning = self._meaning()
+        self.inputs = tuple(self._input(argument) for argument in self.ort.get_inputs())
+        self.outputs = tuple(map(_port, self.ort.get_outputs()))
         self.constraints = self._constraints()
 
     @property
     def labels(self) -> tuple[str, ...]:
         """The names of the classes, as the net's `labels` gave them."""
-        return tuple(json.loads(self.metadata.get("netdsl.labels", "[]")))
+        return self.meaning.labels
+
+    @cached_property
+    def known(self) -> Mapping[str, Gives]:
+        """What is known of the outputs: what the model says, or, of a model of others, its last operators."""
+        return self.meaning.outputs if MEANING in self.metadata else gives_of(self.path)
+
+    def gives(self, output: Port) -> Gives:
+        """What an output is; where nothing is known, logits of classes if it is a vector, or else values."""
+        return self.known.get(output.name) or default_gives(output.shape[1:])
 
     def run(self, feeds: Mapping[str, np.ndarray[Any, Any]]) -> dict[str, np.ndarray[Any, Any]]:
         """The outputs by name for one array for each input, the batch included.
+
+        An array of bytes (uint8) is images where an input takes pixels, N x height x width and the channels last or
+        first, and numbers where it does not. Other arrays are the model's own numbers; images among them may have the
+        channels last, too.
 
         Raises:
             NetdslError: the arrays are not what the model takes (E0906).
             MemoryError: the device has not enough memory.
         """
+        ports = {port.name: port for port in self.inputs}
+        feeds = {name: taken(array, ports[name]) if name in ports else array for name, array in feeds.items()}
         self.need_feeds(feeds)
         try:
-            results = self.ort.run(None, dict(feeds))
+            results = self.ort.run(None, feeds)
         except Exception as error:  # onnxruntime's exceptions have no base of their own
             raise self.run_error(error) from error
         return {port.name: result for port, result in zip(self.outputs, results, strict=True)}
@@ -124,6 +134,13 @@ class Session:
                 known = sizes.setdefault(due, size) if isinstance(due, str) else due
                 if size != known:
                     raise self.input_error(f"axis {axis} of `{port.name}` has size {known}, not {size} (in {given})")
+            if isinstance(port.asks, Tokens) and array.size:
+                low, high = int(array.min()), int(array.max())
+                if not 0 <= low <= high < port.asks.count:
+                    raise self.input_error(
+                        f"`{port.name}` takes {port.asks}, and has {low if low < 0 else high}",
+                        "give the numbers by which the net was trained; its vocabulary has no other",
+                    )
         if "netdsl.version" in self.metadata:
             self._need_formulas(sizes)
         if refused := refusal(self.constraints, sizes):
@@ -156,13 +173,31 @@ class Session:
             return MemoryError(f"{self.device} has not enough memory for this batch")
         return self.input_error(f"onnxruntime cannot run this: {_reason(error)}")
 
+    def _meaning(self) -> Meaning:
+        """What the model says of its inputs and outputs."""
+        try:
+            return from_metadata(self.metadata) or Meaning()
+        except ValueError as error:
+            raise self._broken(error) from error
+
+    def _input(self, argument: Any) -> Port:
+        port = _port(argument)
+        takes = self.meaning.inputs.get(port.name)
+        due = default_takes(port.shape[1:], port.dtype)
+        if isinstance(takes, Pixels) and not (isinstance(due, Pixels) and ORDERS[takes.order] == port.shape[1]):
+            raise self._broken(f"`{takes}` cannot be put into {port}")
+        return replace(port, takes=takes)
+
+    def _broken(self, problem: object) -> NetdslError:
+        return fail("E0905", f"`{self.path}` has broken metadata: {problem}", help="compile the net again")
+
     def _constraints(self) -> tuple[Constraint, ...]:
         """What the net's `where` said, which onnxruntime itself knows nothing of."""
         try:
             texts = json.loads(self.metadata.get("netdsl.constraints", "[]"))
             return tuple(map(Constraint.parse, texts))
         except (ValueError, TypeError) as error:
-            raise fail("E0905", f"`{self.path}` has broken metadata: {error}", help="compile the net again") from error
+            raise self._broken(error) from error
 
     def _load_error(self, ort: Any, error: Exception) -> NetdslError:
         """Why onnxruntime did not load the model, or start the device."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from netdsl.arguments import ArgumentError
 from netdsl.compiler import check_text
 from netdsl.diagnostics import fail
-from netdsl.elaborate.recipe import check_loss
+from netdsl.elaborate.recipe import check_loss, loss_of
 from netdsl.elaborate.suggestions import listed, suggestion
 from netdsl.layer import signature
 from netdsl.recipe import NUMBERS, WORDS, Recipe
@@ -56,7 +56,7 @@ def override(graph: Graph, changes: Mapping[str, Any]) -> Recipe:
             entries[owner] = (replace(words[owner], **{name: _fields(words[owner])[name].convert(_constant(value))}),)
         except ArgumentError as error:
             raise fail(error.code, f"`train.{name}`: {error}", help=error.help) from None
-    changed = Recipe(entries, written.spans)
+    changed = Recipe({**entries, "loss": (loss_of(Recipe(entries), graph),)}, written.spans)
     check_loss(changed, graph)
     return changed
 

@@ -21,6 +21,7 @@ from netdsl.backends.onnx_file import write
 from netdsl.backends.torch import lower as lower_to_torch
 from netdsl.diagnostics import fail
 from netdsl.files import whole_file
+from netdsl.ir.deciding import described
 from netdsl.ir.printer import print_graph
 from netdsl.passes import optimize
 from netdsl.passes.standardize import standardize
@@ -28,6 +29,7 @@ from netdsl.pictures.curves import draw_curves
 from netdsl.pictures.drawing import save as save_picture
 from netdsl.runtime.torch_device import torch_device
 from netdsl.training.augment import make_augment
+from netdsl.training.data.targets import need_one_class
 from netdsl.training.loop import BEST, LAST, fit
 from netdsl.training.task import Task
 from netdsl.version import __version__
@@ -93,10 +95,13 @@ class Machine:
 
 
 def prepared(graph: Graph, data: Data) -> Graph:
-    """The graph that is trained: it normalizes its input by the statistics of the data, and knows their labels."""
+    """The graph that is trained: it normalizes its input by the statistics of the data, and knows what they mean."""
     if data.mean:
         graph = standardize(graph, data.mean, data.std)
-    return replace(graph, labels=graph.labels or data.labels)
+    inputs, outputs = {graph.inputs[0].name: data.takes}, {**graph.meaning.outputs, **data.gives}
+    return replace(
+        graph, labels=graph.labels or data.labels, meaning=replace(graph.meaning, inputs=inputs, outputs=outputs)
+    )
 
 
 def train(  # noqa: PLR0913 - each of them is a choice of its own
@@ -132,6 +137,7 @@ def train(  # noqa: PLR0913 - each of them is a choice of its own
     Raises:
         NetdslError: the folder holds a run (E1101), or none to go on from (E1102); a file cannot be written.
     """
+    need_one_class(data.train.targets, settings.loss)
     description = _describe(graph, settings)
     if rank_zero_only.rank == 0:  # type: ignore[attr-defined] # Lightning sets it
         _prepare(folder, description, resume=resume)
@@ -152,7 +158,7 @@ def train(  # noqa: PLR0913 - each of them is a choice of its own
     state = {key: value.detach().cpu().contiguous() for key, value in net.state_dict().items()}
     saved, model = folder / "weights.safetensors", folder / f"{graph.name}.onnx"
     with whole_file(saved) as file:
-        file.write(save(state, {"net": graph.name, "netdsl": __version__}))
+        file.write(save(state, {"net": graph.name, "netdsl": __version__, **described(graph).as_metadata()}))
     write(lower_to_onnx(optimize(graph, 1)), model, lambda param: state[param.name].numpy())
     if find_spec("matplotlib") is not None:
         save_picture(draw_curves(task.history, graph.name), folder / CURVES)

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
+import numpy as np
+
 from netdsl.diagnostics import Diagnostic, fail
+from netdsl.ir.deciding import takes_of, taught
+from netdsl.ir.meaning import Numbers, Pixels
+from netdsl.runtime.taking import arranged
 from netdsl.training.augment import make_augment
 from netdsl.training.data.inputs import fit_numbers, fit_pictures, need_no_scaling, number_moments, picture_shapes
 from netdsl.training.data.keeping import MOST_BYTES, prepare
@@ -15,12 +20,14 @@ from netdsl.training.data.targets import fit_targets
 from netdsl.training.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from netdsl.ir.graph import Graph
+    from netdsl.ir.meaning import Gives, Takes
     from netdsl.training.batches import Samples
     from netdsl.training.data.moments import Moments
+    from netdsl.training.data.parts import Array
     from netdsl.training.data.pictures import Pictures
 
     Source: TypeAlias = Samples | Pictures
@@ -43,6 +50,8 @@ class Data:
             augmentation; empty where the net takes whole numbers.
         std: their deviation; 1 for a constant channel.
         skipped: a warning (W0110) about images that were left out; empty where none were.
+        takes: what the net's input takes of them.
+        gives: what the outputs that are trained are with these targets, by name.
     """
 
     name: str
@@ -53,6 +62,8 @@ class Data:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     skipped: tuple[Diagnostic, ...]
+    takes: Takes = Numbers()
+    gives: Mapping[str, Gives] = field(default_factory=dict)
 
 
 def open_data(
@@ -104,11 +115,17 @@ def open_data(
             f"a batch takes {settings.batch:,} samples, and `{found.name}` has {len(found.train):,} to learn from",
             help=f"`batch {len(found.train)}` in the recipe, or fewer",
         )
-    if found.train.pictures:
+    takes = takes_of(graph, graph.inputs[0])
+    pixels = isinstance(takes, Pixels) or not _has_shape(found.train.inputs, graph)
+    kinds = {name: part.pictures(pixels=pixels) for name, part in found.parts.items()}
+    if len({*kinds.values()}) > 1:
+        told = " and ".join(f"{'images' if images else 'numbers'} for {name}" for name, images in kinds.items())
+        raise fail("E1003", f"`{found.name}` has {told}", help="give all of them as bytes (uint8), or none")
+    if kinds["training"]:
         moved = any(values.ndim > 2 for values in targets.values())
         shapes = picture_shapes(graph, settings.augment, sizes or {}, targets_stay=moved)
         pictures = {
-            name: fit_pictures(part, targets[name], shapes[name != "training"], graph.inputs[0].type, workers)
+            name: fit_pictures(part, targets[name], shapes[name != "training"], graph, workers)
             for name, part in found.parts.items()
         }
         splits, mean, std, skipped = _read_all(pictures, skip_bad=skip_bad, most_bytes=most_bytes)
@@ -120,11 +137,28 @@ def open_data(
         }
         splits, skipped = dict(samples), ()
         mean, std = number_moments(samples["training"]).result()
+        if isinstance(takes, Pixels) and not graph.meaning.mean:  # weights trained on images take their own numbers
+            takes = Numbers()
     if not graph.inputs[0].type.dtype.is_float:
         mean, std = (), ()
+    numbers = not targets["training"].is_floating_point()
     return Data(
-        found.name, splits["training"], splits["validation"], splits.get("test"), found.labels, mean, std, skipped
+        found.name,
+        splits["training"],
+        splits["validation"],
+        splits.get("test"),
+        found.labels,
+        mean,
+        std,
+        skipped,
+        takes,
+        taught(graph, settings.loss, classes=numbers),
     )
+
+
+def _has_shape(inputs: Sequence[Path] | Array, graph: Graph) -> bool:
+    """Whether these are arrays of the shape of a net's input, so that bytes can be its numbers."""
+    return isinstance(inputs, np.ndarray) and arranged(inputs, graph.inputs[0].type.shape) is not None
 
 
 def _read_all(

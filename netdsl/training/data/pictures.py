@@ -12,13 +12,14 @@ from torch.utils.data import DataLoader, Dataset
 
 from netdsl.diagnostics import Diagnostic, NetdslError
 from netdsl.parallel import processors
-from netdsl.runtime.pictures import pixels_of, read_image
+from netdsl.runtime.pictures import from_bytes, pixels_of, read_image
 from netdsl.training.batches import as_input, shares
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from netdsl.ir.meaning import Pixels
     from netdsl.training.data.parts import Array
 
 _FEW = 512
@@ -33,6 +34,7 @@ class Pictures:
         images: files, or bytes N x H x W or N x H x W x channels.
         targets: N x anything.
         shape: channels, height and width that a net takes.
+        asks: what it makes of an image.
         dtype: what its input holds; values from 0 to 1, or bytes.
         workers: processes that read; None shares the cores out, and takes none for a few images.
     """
@@ -40,6 +42,7 @@ class Pictures:
     images: Sequence[Path] | Array
     targets: torch.Tensor
     shape: tuple[int, int, int]
+    asks: Pixels
     dtype: torch.dtype
     workers: int | None = None
 
@@ -61,14 +64,9 @@ class Pictures:
         Raises:
             NetdslError: it cannot be read (E1005).
         """
-        from PIL import Image  # noqa: PLC0415 - Pillow comes with the extras that run models
-
-        channels, height, width = self.shape
-        if not isinstance(self.images, np.ndarray):
-            return pixels_of(_opened(self.images[index]), channels, height, width).transpose(2, 0, 1)
-        pixels = self.images[index]
-        pixels = pixels[:, :, 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels
-        return pixels_of(Image.fromarray(pixels), channels, height, width).transpose(2, 0, 1)
+        _, height, width = self.shape
+        image = from_bytes(self.images[index]) if isinstance(self.images, np.ndarray) else _opened(self.images[index])
+        return pixels_of(image, self.asks, height, width).transpose(2, 0, 1)
 
 
 class PictureBatches:
