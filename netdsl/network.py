@@ -113,7 +113,8 @@ class Network:
             opset: from 13 to 21; None takes the lowest that will do.
             batch: a fixed batch size; None leaves it open.
             weights: gives the array of a parameter, or is the path of a checkpoint (what is suspicious in it becomes a
-                Python warning); None draws initial values as PyTorch does, from seed 0.
+                Python warning); None draws initial values as PyTorch does, from seed 0. A checkpoint of netdsl's also
+                gives the net what it was trained with: mean and deviation of its input, and the names of the classes.
             external: keep the weights in a second file; None does so for models of 2 GB or more, which need it.
 
         Raises:
@@ -122,8 +123,8 @@ class Network:
         """
         from netdsl.backends.onnx_file import assemble, write  # noqa: PLC0415 - a net can be looked at without onnx
 
-        lowered = compile_graph(self.graph, level=level, training=training, opset=opset, batch=batch)
-        with _values(weights, self.graph, training=training) as source:
+        with _values(weights, self.graph, training=training) as (graph, source):
+            lowered = compile_graph(graph, level=level, training=training, opset=opset, batch=batch)
             if path is None:
                 return assemble(lowered, source)
             write(lowered, Path(path), source, external=external)
@@ -144,8 +145,8 @@ class Network:
         """
         from netdsl.backends.torch import lower  # noqa: PLC0415 - only who asks for torch waits for it
 
-        with _values(weights, self.graph, training=True) as source:
-            return lower(self.graph, source)
+        with _values(weights, self.graph, training=True) as (graph, source):
+            return lower(graph, source)
 
     def to_torch_source(self) -> str:
         """The text of a Python file with the net as a torch.nn.Module; it needs PyTorch and nothing of netdsl.
@@ -165,11 +166,11 @@ class Network:
 
         return eject(self.checked.module, self.name, self.checked.arguments)
 
-    def verify(self, weights: Weights | None = None, **options: Any) -> Agreement:
+    def verify(self, weights: Weights | str | os.PathLike[str] | None = None, **options: Any) -> Agreement:
         """Whether PyTorch and onnxruntime compute what PyTorch does in float64; prints as a table.
 
         Args:
-            weights: gives the array of a parameter; None draws random ones by which every parameter matters.
+            weights: as `to_onnx` takes them; None draws random ones by which every parameter matters.
             options: inputs, sizes, device and tolerance, as `netdsl.agreement.verify` takes them.
 
         Raises:
@@ -178,7 +179,10 @@ class Network:
         """
         from netdsl.agreement import verify as verify_graph  # noqa: PLC0415 - it takes onnxruntime and torch
 
-        return verify_graph(self.graph, weights, **options)
+        if weights is None:
+            return verify_graph(self.graph, None, **options)
+        with _values(weights, self.graph, training=False) as (graph, source):
+            return verify_graph(graph, source, **options)
 
     def train(
         self,
@@ -196,7 +200,8 @@ class Network:
             folder: where to write; made if need be.
             changes: of the recipe: `{"lr": 0.05, "optimizer": "adam"}`, as `--set train.lr=0.05` makes them.
             device: what to compute on: `cpu`, `cuda` or `cuda:N`.
-            options: `weights`, `freeze`, `resume` and `tell` of `netdsl.training.run.train`.
+            options: `weights`, `freeze`, `resume` and `tell` of `netdsl.training.run.train`; `weights` may be the path
+                of a checkpoint, as for `to_onnx`.
 
         Raises:
             NetdslError: a package is missing (E0907), the device is not available (E0904), a change is unknown or does
@@ -211,10 +216,15 @@ class Network:
         from netdsl.training.run import Machine, prepared, train  # noqa: PLC0415 - likewise
         from netdsl.training.settings import Settings  # noqa: PLC0415 - likewise
 
-        settings = Settings.of(override(self.graph, changes or {}))
-        samples = open_data(os.fspath(data), self.graph, settings)
+        settings, graph = Settings.of(override(self.graph, changes or {})), self.graph
+        weights = options.get("weights")
+        if weights is not None and not callable(weights):
+            from netdsl.trained import load_trained  # noqa: PLC0415 - for who has a checkpoint
+
+            graph, options["weights"] = load_trained(weights, graph, labels=False, training=True)
+        samples = open_data(os.fspath(data), graph, settings)
         machine = Machine.on(Device.parse(device))
-        run = train(prepared(self.graph, samples), settings, samples, Path(folder), machine=machine, **options)
+        run = train(prepared(graph, samples), settings, samples, Path(folder), machine=machine, **options)
         assert run is not None  # noqa: S101 - there is one process
         return run
 
@@ -254,19 +264,24 @@ def compile(spec: str, path: str | os.PathLike[str], **options: Any) -> None:  #
 
 
 @contextmanager
-def _values(weights: Weights | str | os.PathLike[str] | None, graph: Graph, *, training: bool) -> Iterator[Weights]:
-    """What gives the array of a parameter; of a checkpoint's values, what is suspicious is told when they were read."""
+def _values(
+    weights: Weights | str | os.PathLike[str] | None, graph: Graph, *, training: bool
+) -> Iterator[tuple[Graph, Weights]]:
+    """The net as a checkpoint says that it was trained, and what gives the array of a parameter.
+
+    Of a checkpoint's values, what is suspicious is told when they were read.
+    """
     from netdsl.weights import Initializer  # noqa: PLC0415 - a net can be looked at without numpy
 
     if weights is None:
-        yield Initializer()
+        yield graph, Initializer()
     elif callable(weights):
-        yield weights
+        yield graph, weights
     else:
-        from netdsl.checkpoints import weights_from  # noqa: PLC0415 - for who has a checkpoint
+        from netdsl.trained import load_trained  # noqa: PLC0415 - for who has a checkpoint
 
-        found = weights_from(weights, graph, training=training)
-        yield found
+        trained, found = load_trained(weights, graph, training=training)
+        yield trained, found
         for warning in found.warnings:
             warn(render(warning), stacklevel=4)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -200,9 +200,9 @@ class _Builder:
         data = {"net": self.graph.name, "version": __version__, "macs": str(count_macs(self.graph))}
         if self.graph.constraints:
             data["constraints"] = json.dumps([constraint.text for constraint in self.graph.constraints])
-        if folded := [param.name for param in self.params.values() if param.derived is not None]:
-            data["folded"] = json.dumps(folded)
-        return {f"netdsl.{key}": value for key, value in data.items()} | described(self.graph).as_metadata()
+        folded = tuple(param.name for param in self.params.values() if param.derived is not None)
+        meaning = replace(described(self.graph), folded=folded)
+        return {f"netdsl.{key}": value for key, value in data.items()} | meaning.as_metadata()
 
 
 class _NodeLowering:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from math import prod
 from typing import TYPE_CHECKING
@@ -11,12 +12,14 @@ import ml_dtypes  # noqa: F401 - teaches numpy the names `bfloat16`, `float8_e4m
 import numpy as np
 
 from netdsl.diagnostics import fail
+from netdsl.ir.meaning import from_metadata
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from pathlib import Path
 
     from netdsl.diagnostics import NetdslError
+    from netdsl.ir.meaning import Meaning
     from netdsl.weights import Array
 
 FLOATS = ("float64", "float32", "float16", "bfloat16")
@@ -57,12 +60,14 @@ class Checkpoint:
         kind: its format, in words.
         tensors: its arrays by name, in the file's order.
         notes: what a reader should know, such as under which key of a pickled dictionary the weights were found.
+        meaning: what the net takes and gives that they are of; None where the file does not say.
     """
 
     path: Path
     kind: str
     tensors: Mapping[str, Tensor]
     notes: tuple[str, ...] = ()
+    meaning: Meaning | None = None
 
     def renamed(self, names: Mapping[str, str]) -> Checkpoint:
         """The same arrays under other names.
@@ -113,6 +118,19 @@ class Checkpoint:
 def unusable(path: Path, problem: str, help: str, notes: tuple[str, ...] = ()) -> NetdslError:  # noqa: A002 - as in `fail`
     """E0911: a file that is not, or not wholly, the checkpoint it seems to be."""
     return fail("E0911", f"`{path}`: {problem}", notes=notes, help=help)
+
+
+def meaning_in(path: Path, metadata: object) -> Meaning | None:
+    """What texts by name, of those that a file has beside its weights, say of the net.
+
+    Raises:
+        NetdslError: they are damaged (E0911).
+    """
+    told = metadata.items() if isinstance(metadata, Mapping) else ()
+    try:
+        return from_metadata({key: text for key, text in told if isinstance(key, str) and isinstance(text, str)})
+    except ValueError as error:
+        raise unusable(path, f"its description of the net is damaged: {error}", "write it again") from error
 
 
 def unreadable(path: Path, name: str, dtype: str) -> Callable[[], Array]:

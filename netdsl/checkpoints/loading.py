@@ -9,7 +9,7 @@ import numpy as np
 
 from netdsl.checkpoints.comparison import compare, count, listed
 from netdsl.checkpoints.opening import open_checkpoint
-from netdsl.diagnostics import Diagnostic, NetdslError
+from netdsl.diagnostics import Diagnostic, NetdslError, fail
 from netdsl.ir.types import DType
 from netdsl.weights import CHUNK, Initializer
 
@@ -56,6 +56,13 @@ def weights_from(
     found = compare(checkpoint, graph, training=training)
     if not found.whole and not (partial and found.fitting):
         raise NetdslError(found.as_error())
+    if checkpoint.meaning is not None and checkpoint.meaning.folded:
+        first = checkpoint.meaning.folded[0]
+        raise fail(
+            "E0912",
+            f"`{path}` has other layers folded into its weights, first into `{first}`",
+            help="write the model with `-O 0`; a training run has its own weights in `weights.safetensors`",
+        )
     return CheckpointWeights(found, Initializer() if initial is None else initial)
 
 

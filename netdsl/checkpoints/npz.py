@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import zlib
 from contextlib import contextmanager
 from functools import partial
@@ -10,14 +11,19 @@ from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 
-from netdsl.checkpoints.checkpoint import NUMBERS, Checkpoint, Tensor, unreadable, unusable
+from netdsl.checkpoints.checkpoint import NUMBERS, Checkpoint, Tensor, meaning_in, unreadable, unusable
 from netdsl.files import whole_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
+    from netdsl.ir.meaning import Meaning
     from netdsl.weights import Array
+
+DESCRIPTION = "netdsl.json"
+"""The entry of an archive that says what net its weights are of, as text; numpy gives it as bytes."""
+MOST_DESCRIPTION = 2**24
 
 
 def read(path: Path) -> Checkpoint:
@@ -31,16 +37,39 @@ def read(path: Path) -> Checkpoint:
         archive = ZipFile(path)
         tensors = {}
         for name in archive.namelist():
+            if name == DESCRIPTION:
+                continue
             tensors[name.removesuffix(".npy")] = _tensor(path, archive, name)
-    return Checkpoint(path, "npz", tensors)
+        meaning = _meaning(path, archive) if DESCRIPTION in archive.namelist() else None
+    return Checkpoint(path, "npz", tensors, meaning=meaning)
 
 
-def write_npz(path: Path, arrays: Iterable[tuple[str, Array]]) -> None:
-    """Write arrays one after the other under their names; `numpy.savez` takes none of the name `file`."""
+def write_npz(path: Path, arrays: Iterable[tuple[str, Array]], metadata: Mapping[str, str] | None = None) -> None:
+    """Write arrays one after the other under their names; `numpy.savez` takes none of the name `file`.
+
+    Args:
+        path: the file.
+        arrays: names and arrays.
+        metadata: texts that go into an entry `netdsl.json`, which is no array.
+    """
     with whole_file(path) as file, ZipFile(file, "w") as archive:
         for name, array in arrays:
             with archive.open(f"{name}.npy", "w", force_zip64=True) as entry:
                 np.lib.format.write_array(entry, array, allow_pickle=False)
+        if metadata:
+            archive.writestr(DESCRIPTION, json.dumps(metadata, ensure_ascii=False, indent=1))
+
+
+def _meaning(path: Path, archive: ZipFile) -> Meaning | None:
+    if archive.getinfo(DESCRIPTION).file_size > MOST_DESCRIPTION:
+        raise unusable(path, f"its entry `{DESCRIPTION}` is too large", "write it again")
+    try:
+        said = json.loads(archive.read(DESCRIPTION))
+    except RecursionError:
+        said = None
+    if not isinstance(said, dict):
+        raise unusable(path, f"its entry `{DESCRIPTION}` is no object of texts", "write it again")
+    return meaning_in(path, said)
 
 
 def _tensor(path: Path, archive: ZipFile, name: str) -> Tensor:

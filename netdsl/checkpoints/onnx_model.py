@@ -15,7 +15,7 @@ from onnx import TensorProto
 from onnx.helper import tensor_dtype_to_np_dtype
 from onnx.numpy_helper import to_array
 
-from netdsl.checkpoints.checkpoint import NUMBERS, Checkpoint, Tensor, mapped, unreadable, unusable, view
+from netdsl.checkpoints.checkpoint import NUMBERS, Checkpoint, Tensor, mapped, meaning_in, unreadable, unusable, view
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from netdsl.diagnostics import NetdslError
     from netdsl.weights import Array
 
-_PRODUCER, _GRAPH, _INITIALIZER, _SPARSE, _RAW_DATA = 2, 7, 5, 15, 9
+_PRODUCER, _GRAPH, _METADATA, _INITIALIZER, _SPARSE, _RAW_DATA = 2, 7, 14, 5, 15, 9
 """Field numbers in ModelProto, GraphProto and TensorProto."""
 _CONSTANT = re.compile(r"/const(_\d+)?$")
 """The names of netdsl's own initializers that are no parameters."""
@@ -42,7 +42,9 @@ def read(path: Path) -> Checkpoint:
     """
     data = mapped(path)
     try:
-        model = {number: (start, end) for number, start, end in _fields(data, 0, data.size)}
+        parts = [*_fields(data, 0, data.size)]
+        model = {number: (start, end) for number, start, end in parts}
+        metadata = dict(_entry(data, start, end) for number, start, end in parts if number == _METADATA)
         if _GRAPH not in model:
             raise unusable(path, "it is no ONNX model: it has no graph", "write or download it again")
         fields = [(number, *place) for number, *place in _fields(data, *model[_GRAPH])]
@@ -57,7 +59,17 @@ def read(path: Path) -> Checkpoint:
     except _DamagedError as error:
         raise unusable(path, f"it is no whole ONNX model: {error}", "write or download it again") from error
     sparse = sum(number == _SPARSE for number, _, _ in fields)
-    return Checkpoint(path, "ONNX", tensors, (f"{sparse} sparse initializers are not shown",) if sparse else ())
+    notes = (f"{sparse} sparse initializers are not shown",) if sparse else ()
+    return Checkpoint(path, "ONNX", tensors, notes, meaning_in(path, metadata))
+
+
+def _entry(data: Array, start: int, end: int) -> tuple[str, str]:
+    """A pair of texts."""
+    texts = {number: data[first:last].tobytes() for number, first, last in _fields(data, start, end)}
+    try:
+        return texts.get(1, b"").decode(), texts.get(2, b"").decode()
+    except UnicodeDecodeError:
+        raise _DamagedError(f"the metadata at byte {start} are no text in UTF-8") from None
 
 
 def _fields(data: Array, start: int, end: int) -> Iterator[tuple[int, int, int]]:

@@ -9,7 +9,7 @@ from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
 from warnings import catch_warnings, simplefilter
 
-from netdsl.checkpoints.checkpoint import NUMBERS, Checkpoint, Tensor, unreadable, unusable
+from netdsl.checkpoints.checkpoint import NUMBERS, Checkpoint, Tensor, meaning_in, unreadable, unusable
 from netdsl.diagnostics import fail
 
 if TYPE_CHECKING:
@@ -56,7 +56,8 @@ def read(path: Path) -> Checkpoint:
         raise _explained(path, error) from error
     found, notes = _weights(path, loaded)
     tensors = {str(name): _tensor(path, str(name), value) for name, value in found.items()}
-    return Checkpoint(path, "PyTorch", tensors, notes)
+    meaning = meaning_in(path, loaded.get("netdsl")) if isinstance(loaded, Mapping) else None
+    return Checkpoint(path, "PyTorch", tensors, notes, meaning)
 
 
 def _weights(path: Path, loaded: object) -> tuple[dict[Any, torch.Tensor], tuple[str, ...]]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from safetensors import SafetensorError, safe_open
 
-from netdsl.checkpoints.checkpoint import Checkpoint, Tensor, mapped, unreadable, unusable, view
+from netdsl.checkpoints.checkpoint import Checkpoint, Tensor, mapped, meaning_in, unreadable, unusable, view
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,9 +53,9 @@ def read(path: Path) -> Checkpoint:
         raise unusable(path, f"it is no whole safetensors file: {reason}", "write or download it again") from error
     start = 8 + int.from_bytes(data[:8].tobytes(), "little")
     header = json.loads(data[8:start].tobytes())
-    header.pop("__metadata__", None)
+    meaning = meaning_in(path, header.pop("__metadata__", None))
     tensors = {name: _tensor(path, name, entry, data[start:]) for name, entry in header.items()}
-    return Checkpoint(path, "safetensors", tensors)
+    return Checkpoint(path, "safetensors", tensors, meaning=meaning)
 
 
 def _tensor(path: Path, name: str, entry: dict[str, Any], data: Array) -> Tensor:

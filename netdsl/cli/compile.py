@@ -118,6 +118,7 @@ def compile(  # noqa: A001 - the command's name
         return
     from netdsl.backends.onnx_file import write
     from netdsl.compiler import check, compile_graph
+    from netdsl.diagnostics import visible
     from netdsl.weights import Initializer
 
     checked = check(net, arguments)
@@ -125,20 +126,24 @@ def compile(  # noqa: A001 - the command's name
         show_warnings(checked.warnings, allowed)
     path = output if output is not None else Path(f"{checked.graph.name}.onnx")
     _keep_sources(path)
-    lowered = compile_graph(checked.graph, level=level, training=training, opset=opset, batch=batch)
+    graph, restored = checked.graph, ""
     source: Callable[[Param], Array] = Initializer(scheme, seed)
     if file is not None:
-        from netdsl.checkpoints import weights_from
+        from netdsl.trained import load_trained, restored_text
 
-        source = loaded = weights_from(
-            file, checked.graph, rename=renamed, partial=partial, training=training, initial=source
+        graph, loaded = load_trained(
+            file, graph, rename=renamed, partial=partial, training=training, initial=source
         )
-    with _watched(source, checked.graph) as weights:
+        source, restored = loaded, restored_text(checked.graph, graph)
+    lowered = compile_graph(graph, level=level, training=training, opset=opset, batch=batch)
+    with _watched(source, graph) as weights:
         files = write(lowered, path, weights, external=external_data or None)
     if not quiet:
         if file is not None:
             show_warnings(loaded.warnings, allowed)
-        click.echo(_report(files, checked.graph, training, perf_counter() - start, file))
+        click.echo(_report(files, graph, training, perf_counter() - start, file))
+        if restored:
+            click.echo(f"as it was trained: {visible(restored)}")
 
 
 def _need_no_model_options() -> None:

@@ -86,6 +86,7 @@ def train(
 
     need_packages()
     from netdsl.compiler import check
+    from netdsl.passes.restore import named
     from netdsl.runtime import Device
     from netdsl.training.data.opening import open_data
     from netdsl.training.overrides import override
@@ -100,13 +101,17 @@ def train(
         Device.parse(device), processes, num_nodes=machines, strategy=strategy, precision=precision, compile=compiled,
         channels_last=channels_last,
     )  # fmt: skip
-    samples = open_data(data, checked.graph, settings, val=val, sizes=sizes, skip_bad=skip_bad)
-    graph = prepared(checked.graph, samples)
-    weights = None
+    graph, weights = checked.graph, None
     if file is not None:
-        from netdsl.checkpoints import weights_from
+        from netdsl.trained import labels_of, load_trained
 
-        weights = weights_from(file, graph, partial=partial, training=True, initial=initializer(settings))
+        graph, weights = load_trained(
+            file, graph, labels=False, partial=partial, training=True, initial=initializer(settings)
+        )
+    samples = open_data(data, graph, settings, val=val, sizes=sizes, skip_bad=skip_bad)
+    graph = prepared(graph, samples)
+    if weights is not None:
+        graph = named(graph, labels_of(weights))
     if not quiet:
         read = () if weights is None else weights.warnings
         show_warnings((*checked.warnings, *read, *samples.skipped), allowed)

@@ -85,15 +85,17 @@ def verify(
             raise click.BadParameter("the name of the file must end in .npz", param_hint="--inputs")
         if sizes:
             raise click.UsageError("--size belongs to random inputs; those of --inputs have their own")
-    from netdsl.network import load
+    from netdsl.agreement import verify as verify_graph
+    from netdsl.compiler import check
 
-    network = load(net, **arguments)
-    weights = None
+    graph, weights = check(net, arguments).graph, None
     if file is not None:
-        from netdsl.checkpoints import weights_from
+        from netdsl.trained import load_trained
 
-        weights = weights_from(file, network.graph)
-    found = network.verify(weights, inputs=inputs, batches=batches, sizes=sizes, device=device, half=half, rtol=rtol)
+        graph, weights = load_trained(file, graph)
+    found = verify_graph(
+        graph, weights, inputs=inputs, batches=batches, sizes=sizes, device=device, half=half, rtol=rtol
+    )
     if weights is not None:
         show_diagnostics(weights.warnings)
     if form == "json":

@@ -70,9 +70,9 @@ def question(session: Session, found: Found, part: Part, scores: Array) -> Quest
         truth = bool(np.isin(targets, (0, 1)).all())
         if known is Gives.VALUES or (known is None and not truth):
             return Question(Gives.VALUES, targets.astype(np.float64))
-        hot = classes > 1 and truth and bool((targets.sum(1) == 1).all())
-        if hot and not (known and known.yes_or_no):
-            return Question(known or Gives.LOGITS, targets.argmax(1))
+        one_class = truth and known is not None and not known.yes_or_no and bool((targets.sum(1) == 1).all())
+        if known is not None and one_class:
+            return Question(known, targets.argmax(1))
         if not truth:
             raise fail("E1004", f"several labels at once are 0 or 1 each, and `{found.name}` has other targets",
                        help="test the model on targets that are yes or no")  # fmt: skip

@@ -139,10 +139,12 @@ def default_gives(shape: Sequence[Any]) -> Gives:
 def described(graph: Graph) -> Meaning:
     """What is written of a graph into the files that are made of it: what is decided, and what its inputs take.
 
-    Mean and deviation are those of the layer `normalize` that reads the one input alone.
+    Mean and deviation are those of the layer `normalize` that reads the one input alone, even where an optimization has
+    put another layer into its place.
     """
     inputs = {node.name: takes_of(graph, node) for node in graph.inputs}
-    mean, std = normalization(graph) or ((), ())
+    known = (graph.meaning.mean, graph.meaning.std) if graph.meaning.mean else normalization(graph)
+    mean, std = known or ((), ())
     return with_labels(replace(graph.meaning, inputs=inputs, mean=mean, std=std), graph.labels)
 
 

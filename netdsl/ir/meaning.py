@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-MEANING, LABELS = "netdsl.meaning", "netdsl.labels"
+MEANING, LABELS, FOLDED = "netdsl.meaning", "netdsl.labels", "netdsl.folded"
 """The keys of the metadata."""
 ORDERS = {"grey": 1, "rgb": 3, "bgr": 3, "rgba": 4}
 """The orders of channels, and how many they are."""
@@ -103,6 +103,8 @@ class Meaning:
             no layer does so.
         std: what divides them after that.
         labels: the names of the classes of the first output.
+        folded: the parameters in a file into which an optimization has folded other layers, so that they are not those
+            of the net as it was written.
     """
 
     inputs: Mapping[str, Takes] = field(default_factory=dict)
@@ -110,17 +112,18 @@ class Meaning:
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
     labels: tuple[str, ...] = ()
+    folded: tuple[str, ...] = ()
 
     def as_metadata(self) -> dict[str, str]:
-        """Texts by the keys `MEANING` and `LABELS`; `from_metadata` reads them."""
+        """Texts by the keys `MEANING`, `LABELS` and `FOLDED`; `from_metadata` reads them."""
         said = {
             "inputs": {name: {"kind": _KINDS[type(takes)]} | asdict(takes) for name, takes in self.inputs.items()},
             "outputs": {name: gives.value for name, gives in self.outputs.items()},
             "mean": list(self.mean),
             "std": list(self.std),
         }
-        labels = {LABELS: json.dumps(self.labels, ensure_ascii=False)} if self.labels else {}
-        return {MEANING: json.dumps(said, ensure_ascii=False), **labels}
+        lists = {key: names for key, names in ((LABELS, self.labels), (FOLDED, self.folded)) if names}
+        return {key: json.dumps(value, ensure_ascii=False) for key, value in ({MEANING: said} | lists).items()}
 
 
 _KINDS: dict[type, str] = {Pixels: "pixels", Numbers: "numbers", Tokens: "tokens"}
@@ -132,9 +135,9 @@ def from_metadata(metadata: Mapping[str, str]) -> Meaning | None:
     Raises:
         ValueError: they are not what `Meaning.as_metadata` writes.
     """
-    labels = _labels(_json(LABELS, metadata[LABELS])) if LABELS in metadata else ()
+    labels, folded = (_names(key, metadata) for key in (LABELS, FOLDED))
     if MEANING not in metadata:
-        return Meaning(labels=labels) if labels else None
+        return Meaning(labels=labels, folded=folded) if labels or folded else None
     said = _json(MEANING, metadata[MEANING])
     _need(isinstance(said, dict) and said.keys() == {"inputs", "outputs", "mean", "std"}, MEANING, "four entries", said)
     inputs, outputs, mean, std = said["inputs"], said["outputs"], said["mean"], said["std"]
@@ -153,6 +156,7 @@ def from_metadata(metadata: Mapping[str, str]) -> Meaning | None:
         tuple(map(float, mean)),
         tuple(map(float, std)),
         labels,
+        folded,
     )
 
 
@@ -173,8 +177,9 @@ def _json(key: str, text: str) -> Any:
         raise ValueError(f"`{key}` is no JSON: {error}") from None
 
 
-def _labels(names: Any) -> tuple[str, ...]:
-    _need(isinstance(names, list) and all(isinstance(name, str) for name in names), LABELS, "a list of strings", names)
+def _names(key: str, metadata: Mapping[str, str]) -> tuple[str, ...]:
+    names = _json(key, metadata.get(key, "[]"))
+    _need(isinstance(names, list) and all(isinstance(name, str) for name in names), key, "a list of strings", names)
     return tuple(names)
 
 

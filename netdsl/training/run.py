@@ -21,7 +21,8 @@ from netdsl.backends.onnx_file import write
 from netdsl.backends.torch import lower as lower_to_torch
 from netdsl.diagnostics import fail
 from netdsl.files import whole_file
-from netdsl.ir.deciding import described
+from netdsl.ir.deciding import described, normalization
+from netdsl.ir.meaning import Meaning
 from netdsl.ir.printer import print_graph
 from netdsl.passes import optimize
 from netdsl.passes.standardize import standardize
@@ -98,10 +99,9 @@ def prepared(graph: Graph, data: Data) -> Graph:
     """The graph that is trained: it normalizes its input by the statistics of the data, and knows what they mean."""
     if data.mean:
         graph = standardize(graph, data.mean, data.std)
-    inputs, outputs = {graph.inputs[0].name: data.takes}, {**graph.meaning.outputs, **data.gives}
-    return replace(
-        graph, labels=graph.labels or data.labels, meaning=replace(graph.meaning, inputs=inputs, outputs=outputs)
-    )
+    mean, std = normalization(graph) or ((), ())
+    meaning = Meaning({graph.inputs[0].name: data.takes}, {**graph.meaning.outputs, **data.gives}, mean, std)
+    return replace(graph, labels=graph.labels or data.labels, meaning=meaning)
 
 
 def train(  # noqa: PLR0913 - each of them is a choice of its own

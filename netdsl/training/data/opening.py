@@ -62,7 +62,7 @@ class Data:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     skipped: tuple[Diagnostic, ...]
-    takes: Takes = Numbers()
+    takes: Takes = field(default_factory=Numbers)
     gives: Mapping[str, Gives] = field(default_factory=dict)
 
 
