@@ -198,11 +198,12 @@ class _Builder:
 
     def _metadata(self) -> dict[str, str]:
         data = {"net": self.graph.name, "version": __version__, "macs": str(count_macs(self.graph))}
-        if self.graph.constraints:
-            data["constraints"] = json.dumps([constraint.text for constraint in self.graph.constraints])
         folded = tuple(param.name for param in self.params.values() if param.derived is not None)
         meaning = replace(described(self.graph), folded=folded)
-        return {f"netdsl.{key}": value for key, value in data.items()} | meaning.as_metadata()
+        told = {f"netdsl.{key}": value for key, value in data.items()} | meaning.as_metadata()
+        if self.graph.constraints:
+            told["netdsl.constraints"] = json.dumps([constraint.text for constraint in self.graph.constraints])
+        return told
 
 
 class _NodeLowering:

@@ -51,11 +51,6 @@ def weights_from(
         NetdslError: the file cannot be read (E0901, E0907) or is no checkpoint (E0911), or it does not fit (E0912).
     """
     checkpoint = open_checkpoint(path)
-    if rename:
-        checkpoint = checkpoint.renamed(rename)
-    found = compare(checkpoint, graph, training=training)
-    if not found.whole and not (partial and found.fitting):
-        raise NetdslError(found.as_error())
     if checkpoint.meaning is not None and checkpoint.meaning.folded:
         first = checkpoint.meaning.folded[0]
         raise fail(
@@ -63,6 +58,11 @@ def weights_from(
             f"`{path}` has other layers folded into its weights, first into `{first}`",
             help="write the model with `-O 0`; a training run has its own weights in `weights.safetensors`",
         )
+    if rename:
+        checkpoint = checkpoint.renamed(rename)
+    found = compare(checkpoint, graph, training=training)
+    if not found.whole and not (partial and found.fitting):
+        raise NetdslError(found.as_error())
     return CheckpointWeights(found, Initializer() if initial is None else initial)
 
 

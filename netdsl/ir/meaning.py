@@ -123,7 +123,7 @@ class Meaning:
             "std": list(self.std),
         }
         lists = {key: names for key, names in ((LABELS, self.labels), (FOLDED, self.folded)) if names}
-        return {key: json.dumps(value, ensure_ascii=False) for key, value in ({MEANING: said} | lists).items()}
+        return {key: json.dumps(value, ensure_ascii=False) for key, value in (lists | {MEANING: said}).items()}
 
 
 _KINDS: dict[type, str] = {Pixels: "pixels", Numbers: "numbers", Tokens: "tokens"}
