@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from netdsl.arguments import Kind
     from netdsl.ir.dim import Dim
+    from netdsl.ir.meaning import Gives
     from netdsl.ir.types import TensorType
     from netdsl.spans import Reads
 
@@ -133,6 +134,10 @@ class Layer:
     """Whether it is the identity at inference (dropout)."""
     activation: ClassVar[bool] = False
     """Whether it is an elementwise non-linearity."""
+    gives: ClassVar[Gives | None] = None
+    """What its result is at the end of a net, where the layer alone decides that (`netdsl.ir.meaning`)."""
+    rearranges: ClassVar[bool] = False
+    """Whether the elements of its result are elements of its input, at inference."""
     opset: ClassVar[int] = 13
     """The opset in which its best lowering is available; a smaller one may still be possible."""
 

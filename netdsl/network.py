@@ -118,7 +118,8 @@ class Network:
             opset: from 13 to 21; None takes the lowest that will do.
             batch: a fixed batch size; None leaves it open.
             weights: gives the array of a parameter, or is the path of a checkpoint (what is suspicious in it becomes a
-                Python warning); None draws initial values as PyTorch does, from seed 0.
+                Python warning); None draws initial values as PyTorch does, from seed 0. A checkpoint of netdsl's also
+                gives the net what it was trained with: mean and deviation of its input, and the names of the classes.
             key: where in the checkpoint the weights are (`ema.state_dict`; `.` for under no key); None for the only
                 place that fits.
             external: keep the weights in a second file; None does so for models of 2 GB or more, which need it.
@@ -134,8 +135,8 @@ class Network:
         with inputs_kept([*self.checked.files, *file]):
             if path is not None:
                 claim_model(Path(path), external=external)
-            lowered = compile_graph(self.graph, level=level, training=training, opset=opset, batch=batch)
-            with _values(weights, self.graph, key, training=training) as source:
+            with _values(weights, self.graph, key, training=training) as (graph, source):
+                lowered = compile_graph(graph, level=level, training=training, opset=opset, batch=batch)
                 if path is None:
                     return assemble(lowered, source)
                 write(lowered, Path(path), source, external=external)
@@ -160,8 +161,8 @@ class Network:
         need("torch", "a PyTorch module")
         from netdsl.backends.torch import lower  # noqa: PLC0415 - only who asks for torch waits for it
 
-        with _values(weights, self.graph, key, training=True) as source:
-            return lower(self.graph, source)
+        with _values(weights, self.graph, key, training=True) as (graph, source):
+            return lower(graph, source)
 
     def to_torch_source(self) -> str:
         """The text of a Python file with the net as a torch.nn.Module; it needs PyTorch and nothing of netdsl.
@@ -178,11 +179,14 @@ class Network:
 
         return eject(self.checked.module, self.name, self.checked.arguments)
 
-    def verify(self, weights: Weights | None = None, **options: Any) -> Agreement:
+    def verify(
+        self, weights: Weights | str | os.PathLike[str] | None = None, *, key: str | None = None, **options: Any
+    ) -> Agreement:
         """Whether PyTorch and onnxruntime compute what PyTorch does in float64; prints as a table.
 
         Args:
-            weights: gives the array of a parameter; None draws random ones by which every parameter matters.
+            weights: as `to_onnx` takes them; None draws random ones by which every parameter matters.
+            key: as `to_onnx` takes it.
             options: inputs, sizes, device and tolerance, as `netdsl.agreement.verify` takes them.
 
         Raises:
@@ -191,7 +195,10 @@ class Network:
         """
         from netdsl.agreement import verify as verify_graph  # noqa: PLC0415 - it takes onnxruntime and torch
 
-        return verify_graph(self.graph, weights, **options)
+        if weights is None:
+            return verify_graph(self.graph, None, **options)
+        with _values(weights, self.graph, key, training=False) as (graph, source):
+            return verify_graph(graph, source, **options)
 
     def train(
         self,
@@ -209,7 +216,8 @@ class Network:
             folder: where to write; made if need be.
             changes: of the recipe: `{"lr": 0.05, "optimizer": "adam"}`, as `--set train.lr=0.05` makes them.
             device: what to compute on: `cpu`, `cuda` or `cuda:N`.
-            options: `weights`, `freeze`, `resume` and `tell` of `netdsl.training.run.train`.
+            options: `weights`, `freeze`, `resume` and `tell` of `netdsl.training.run.train`; `weights` may be the path
+                of a checkpoint, as for `to_onnx`.
 
         Raises:
             NetdslError: a package is missing (E0907), the device is not available (E0904), a change is unknown or does
@@ -224,11 +232,16 @@ class Network:
         from netdsl.training.run import Machine, prepared, train  # noqa: PLC0415 - likewise
         from netdsl.training.settings import Settings  # noqa: PLC0415 - likewise
 
-        settings = Settings.of(override(self.graph, changes or {}))
+        settings, graph = Settings.of(override(self.graph, changes or {})), self.graph
         with inputs_kept(self.checked.files):
-            samples = open_data(os.fspath(data), self.graph, settings)
+            weights = options.get("weights")
+            if weights is not None and not callable(weights):
+                from netdsl.trained import load_trained  # noqa: PLC0415 - for who has a checkpoint
+
+                graph, options["weights"] = load_trained(weights, graph, labels=False, training=True)
+            samples = open_data(os.fspath(data), graph, settings)
             machine = Machine.on(Device.parse(device))
-            run = train(prepared(self.graph, samples), settings, samples, Path(folder), machine=machine, **options)
+            run = train(prepared(graph, samples), settings, samples, Path(folder), machine=machine, **options)
         assert run is not None  # noqa: S101 - there is one process
         return run
 
@@ -270,19 +283,22 @@ def compile(spec: str, path: str | os.PathLike[str], **options: Any) -> None:  #
 @contextmanager
 def _values(
     weights: Weights | str | os.PathLike[str] | None, graph: Graph, key: str | None, *, training: bool
-) -> Iterator[Weights]:
-    """What gives the array of a parameter; of a checkpoint's values, what is suspicious is told when they were read."""
+) -> Iterator[tuple[Graph, Weights]]:
+    """The net as a checkpoint says that it was trained, and what gives the array of a parameter.
+
+    Of a checkpoint's values, what is suspicious is told when they were read.
+    """
     from netdsl.weights import Initializer  # noqa: PLC0415 - a net can be looked at without numpy
 
     if weights is None or callable(weights):
         if key is not None:
             raise TypeError("`key` belongs to a checkpoint, and `weights` is none")
-        yield Initializer() if weights is None else weights
+        yield graph, Initializer() if weights is None else weights
     else:
-        from netdsl.checkpoints import weights_from  # noqa: PLC0415 - for who has a checkpoint
+        from netdsl.trained import load_trained  # noqa: PLC0415 - for who has a checkpoint
 
-        found = weights_from(weights, graph, key=key, training=training)
-        yield found
+        trained, found = load_trained(weights, graph, key=key, training=training)
+        yield trained, found
         for warning in found.warnings:
             warn(render(warning), stacklevel=4)
 

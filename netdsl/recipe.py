@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from netdsl.arguments import Count, Flag, Integer, Integers, Natural, Positive, Probability, Size
+from netdsl.ir.meaning import Gives
 
 if TYPE_CHECKING:
     from netdsl.source import Span
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 class CrossEntropy:
     """Softmax and negative log-likelihood of the right class (torch.nn.CrossEntropyLoss)."""
 
+    gives = Gives.LOGITS
+
     label_smoothing: Probability = 0.0
 
 
@@ -23,15 +26,21 @@ class CrossEntropy:
 class Quadratic:
     """Half the squared distance to the one-hot target, the quadratic cost of Nielsen's book (2015)."""
 
+    gives = Gives.VALUES
+
 
 @dataclass(frozen=True)
 class BinaryCrossEntropy:
     """Independent yes-or-no outputs, given as logits (torch.nn.BCEWithLogitsLoss)."""
 
+    gives = Gives.YES_LOGITS
+
 
 @dataclass(frozen=True)
 class NegativeLogLikelihood:
     """Negative log-likelihood of log-probabilities (torch.nn.NLLLoss)."""
+
+    gives = Gives.LOG_PROBABILITIES
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from netdsl.diagnostics import NetdslError
 from netdsl.evaluation import evaluate
 from netdsl.evaluation.scores import LOGITS, SIGMOID, SOFTMAX
 from netdsl.evaluation.views import larger, ten_crops
+from netdsl.ir.meaning import Gives
 from netdsl.pictures.curves import read_metrics
 from netdsl.runtime.pictures import Preparation
 from netdsl.training.data.reading import read_data
@@ -104,7 +105,7 @@ def test_a_trained_model_is_right_as_often_as_its_last_epoch_was(tmp_path):
     ("end", "meaning", "loss"),
     [
         (None, LOGITS, functional.cross_entropy),
-        ("LogSoftmax", LOGITS, lambda s, t: functional.nll_loss(s.log_softmax(1), t)),
+        ("LogSoftmax", Gives.LOG_PROBABILITIES.value, lambda s, t: functional.nll_loss(s.log_softmax(1), t)),
         ("Softmax", SOFTMAX, lambda s, t: functional.nll_loss(s.softmax(1).log(), t)),
         (
             "Sigmoid",
@@ -146,7 +147,7 @@ def test_of_equal_scores_the_first_class_is_the_most_likely():
     assert found.accuracy == found.top(1)
 
 
-@pytest.mark.parametrize(("end", "meaning"), [(None, LOGITS), ("Sigmoid", SIGMOID)])
+@pytest.mark.parametrize(("end", "meaning"), [(None, Gives.YES_LOGITS.value), ("Sigmoid", SIGMOID)])
 def test_several_labels_at_once_get_the_figures_of_pytorch_and_scikit_learn(tmp_path, end, meaning):
     random = np.random.default_rng(1)
     scores = random.standard_normal((100, 4)).astype(np.float32)
@@ -293,7 +294,7 @@ def misfit(tmp_path, case):
         ("other names", "E1007", "class 1 is called `b` in "),
         ("names of more classes", "E1007", "has 3 classes, and "),
         ("images for numbers", "E1008", "the data are images"),
-        ("images of two channels", "E1008", "the data are 8x8x2"),
+        ("images of two channels", "E1008", "the data are images"),
         ("another shape", "E1008", "a sample of the data is 2"),
         ("NaN", "E0916", "gives NaN or infinite scores for "),
         ("targets of another shape", "E1007", "a target of "),

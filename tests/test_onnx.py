@@ -138,6 +138,8 @@ def test_metadata() -> None:
         "netdsl.macs": "648*H-1296",
         "netdsl.labels": '["cat", "größe"]',
         "netdsl.constraints": '["H >= 3"]',
+        "netdsl.meaning": '{"inputs": {"x": {"kind": "pixels", "most": 1, "order": "rgb", "reach": "cover", '
+        '"interpolation": "bilinear"}}, "outputs": {}, "mean": [], "std": []}',
     }
     assert (model.producer_name, model.producer_version) == ("netdsl", __version__)
     conv, relu = ({entry.key: entry.value for entry in node.metadata_props} for node in model.graph.node)

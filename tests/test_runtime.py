@@ -12,6 +12,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+import torch
 from hypothesis import given
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
@@ -19,6 +20,7 @@ from test_dim import FORMULAS, UNKNOWN
 
 from netdsl.diagnostics import NetdslError
 from netdsl.ir.dim import evaluate
+from netdsl.ir.meaning import Gives
 from netdsl.runtime import Device, Port, Session, devices, session
 from netdsl.runtime.bench import Plan, bench
 from netdsl.runtime.cuda import Gpus, find_gpus
@@ -657,15 +659,31 @@ def test_logits_are_ranked_by_their_softmax():
 
 
 @pytest.mark.parametrize(
-    ("scores", "meaning"),
-    [([0.25, 0.75], "probability"), ([0.9, 0.8], "value"), ([float("nan"), 2.0], "value"), ([-1.0, 3e38], None)],
+    ("gives", "scores", "meaning", "shown"),
+    [
+        (Gives.PROBABILITIES, [0.25, 0.75], "probability", [0.25, 0.75]),
+        (Gives.LOG_PROBABILITIES, [np.log(0.25), np.log(0.75)], "probability", [0.25, 0.75]),
+        (Gives.LOGITS, [0.25, 0.75], "softmax of the logits", torch.tensor([0.25, 0.75]).softmax(0)),
+        (Gives.LOGITS, [-1.0, 3e38], "softmax of the logits", [0, 1]),
+        (Gives.YES_PROBABILITIES, [0.9, 0.8], "probability of each", [0.9, 0.8]),
+        (Gives.YES_PROBABILITIES, [0.9], "probability of each", [0.1, 0.9]),
+        (Gives.YES_LOGITS, [2.0, -9.0], "sigmoid of the logits", torch.tensor([2.0, -9.0]).sigmoid()),
+        (Gives.YES_LOGITS, [2.0], "sigmoid of the logits", torch.tensor([-2.0, 2.0]).sigmoid()),
+        (Gives.SCORES, [float("nan"), 2.0], "score", [float("nan"), 2.0]),
+        (Gives.DISTANCES, [3.0, 2.0], "distance", [3.0, 2.0]),
+    ],
 )
-def test_what_scores_mean(scores, meaning):
-    ranking = rank(np.float32(scores), (), 5)
-    assert ranking.meaning == (meaning or "softmax of the logits")
-    if meaning is not None:
-        assert sorted(n for n, _ in ranking.classes) == ["0", "1"]
-        np.testing.assert_array_equal([dict(ranking.classes)[name] for name in "01"], np.float32(scores))
+def test_what_scores_mean_is_never_guessed_from_them(gives, scores, meaning, shown):
+    ranking = rank(np.float32(scores), (), 5, gives)
+    assert ranking.meaning == meaning
+    np.testing.assert_allclose([dict(ranking.classes)[name] for name in "01"], np.float32(shown), rtol=1e-6)
+
+
+def test_values_are_not_ranked_and_of_distances_the_least_is_first():
+    assert rank(np.float32([0.2, 0.9]), (), 5, Gives.VALUES) is None
+    assert rank(np.zeros((3, 4), np.float32), (), 5, Gives.LOGITS) is None
+    ranking = rank(np.float32([3, 1, 2]), ("a", "b", "c"), 2, Gives.DISTANCES)
+    assert [name for name, _ in ranking.classes] == ["b", "c"]
 
 
 def test_labels_travel_in_the_model(tmp_path):

@@ -10,6 +10,7 @@ from torch.nn import functional
 
 import netdsl
 from netdsl import recipe
+from netdsl.ir.deciding import taught
 from netdsl.training.batches import Batches, Samples, shuffled
 from netdsl.training.losses import make_loss
 from netdsl.training.optimizers import OPTIMIZERS, make_optimizer, make_schedule
@@ -96,7 +97,7 @@ def test_every_loss_has_a_case():
 def test_losses_are_torchs(word, last, expected):
     graph = netdsl.loads(f"net n {{ input x: 4; {last} }}").graph
     scores = SCORES.sigmoid() if last == "sigmoid" else SCORES
-    torch.testing.assert_close(make_loss(word, graph.outputs["output"])(scores, CLASSES), expected)
+    torch.testing.assert_close(make_loss(word, taught(graph, word)["output"])(scores, CLASSES), expected)
 
 
 def test_settings_take_what_a_recipe_says_and_defaults_else():

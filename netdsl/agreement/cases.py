@@ -10,6 +10,7 @@ import numpy as np
 
 from netdsl.diagnostics import fail
 from netdsl.ir.dim import Symbol, Symbolic, evaluate, symbols
+from netdsl.ir.meaning import Tokens
 from netdsl.ir.types import DType
 
 if TYPE_CHECKING:
@@ -141,14 +142,10 @@ def _need_allowed(graph: Graph, sizes: Mapping[str, int]) -> None:
 
 def _above(graph: Graph, given: Node) -> int:
     """What whole numbers of an input stay below."""
-    reads, counts = {given}, set()
-    for node in graph.nodes:
-        if reads.intersection(node.inputs):
-            if node.layer.kind == "embedding":
-                counts.add(node.params["weight"].spec.shape[0])
-            elif not node.type.dtype.is_float:
-                reads.add(node)
-    return min(counts, default=256 if given.type.dtype is DType.UINT8 else 2)
+    takes = graph.meaning.inputs.get(given.name)
+    if isinstance(takes, Tokens):
+        return takes.count
+    return 256 if given.type.dtype is DType.UINT8 else 2
 
 
 def _draw(random: np.random.Generator, shape: tuple[int, ...], dtype: DType, above: int) -> Array:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +21,7 @@ from netdsl.backends.onnx_proto import onnx_dtype, set_attributes, set_value_inf
 from netdsl.backends.onnx_sizes import Sizes
 from netdsl.counts import count_macs
 from netdsl.diagnostics import fail
+from netdsl.ir.deciding import described
 from netdsl.ir.graph import needed
 from netdsl.ir.names import need_names
 from netdsl.ir.types import DType
@@ -134,7 +135,7 @@ class _Builder:
         self.model.producer_name, self.model.producer_version = "netdsl", __version__
         self.model.opset_import.append(opset)
         for key, value in self._metadata().items():
-            self.model.metadata_props.add(key=f"netdsl.{key}", value=value)
+            self.model.metadata_props.add(key=key, value=value)
         values = {node.name: value for node, value in self.values.items()}
         return LoweredModel(self.model, list(self.params.values()), values)
 
@@ -201,11 +202,12 @@ class _Builder:
 
     def _metadata(self) -> dict[str, str]:
         data = {"net": self.graph.name, "version": __version__, "macs": str(count_macs(self.graph))}
-        if self.graph.labels:
-            data["labels"] = json.dumps(self.graph.labels, ensure_ascii=False)
+        folded = tuple(param.name for param in self.params.values() if param.derived is not None)
+        meaning = replace(described(self.graph), folded=folded)
+        told = {f"netdsl.{key}": value for key, value in data.items()} | meaning.as_metadata()
         if self.graph.constraints:
-            data["constraints"] = json.dumps([constraint.text for constraint in self.graph.constraints])
-        return data
+            told["netdsl.constraints"] = json.dumps([constraint.text for constraint in self.graph.constraints])
+        return told
 
 
 class _NodeLowering:

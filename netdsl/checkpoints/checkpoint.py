@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from math import prod
 from typing import TYPE_CHECKING, TypeVar
@@ -12,12 +13,14 @@ import numpy as np
 from netdsl.checkpoints.patterns import matched
 from netdsl.diagnostics import fail
 from netdsl.files import open_file
+from netdsl.ir.meaning import from_metadata
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from netdsl.diagnostics import NetdslError
+    from netdsl.ir.meaning import Meaning
     from netdsl.weights import Array
 
 T = TypeVar("T")
@@ -65,6 +68,7 @@ class Checkpoint:
         notes: what a reader should know, such as under which key of a pickled dictionary the weights were found.
         sets: the names of the tensors in each dictionary that may hold a net's weights, by the dotted keys that lead
             to it; empty where the file has no dictionaries, and all tensors are one set.
+        meaning: what the net takes and gives that they are of; None where the file does not say.
 
     Raises:
         NetdslError: a name is no text, or an array has a shape that no array can have (E0911).
@@ -75,6 +79,7 @@ class Checkpoint:
     tensors: Mapping[str, Tensor]
     notes: tuple[str, ...] = ()
     sets: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    meaning: Meaning | None = None
 
     def __post_init__(self) -> None:
         for name, tensor in self.tensors.items():
@@ -154,6 +159,19 @@ class Checkpoint:
 def unusable(path: Path, problem: str, help: str, notes: tuple[str, ...] = ()) -> NetdslError:  # noqa: A002 - as in `fail`
     """E0911: a file that is not, or not wholly, the checkpoint it seems to be."""
     return fail("E0911", f"`{path}`: {problem}", notes=notes, help=help)
+
+
+def meaning_in(path: Path, metadata: object) -> Meaning | None:
+    """What texts by name, of those that a file has beside its weights, say of the net.
+
+    Raises:
+        NetdslError: they are damaged (E0911).
+    """
+    told = metadata.items() if isinstance(metadata, Mapping) else ()
+    try:
+        return from_metadata({key: text for key, text in told if isinstance(key, str) and isinstance(text, str)})
+    except ValueError as error:
+        raise unusable(path, f"its description of the net is damaged: {error}", "write it again") from error
 
 
 def unreadable(path: Path, name: str, dtype: str) -> Callable[[], Array]:

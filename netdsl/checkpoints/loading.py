@@ -9,7 +9,7 @@ import numpy as np
 
 from netdsl.checkpoints.comparison import count, listed
 from netdsl.checkpoints.fitting import fitted
-from netdsl.diagnostics import Diagnostic, NetdslError
+from netdsl.diagnostics import Diagnostic, NetdslError, fail
 from netdsl.ir.types import DType
 from netdsl.weights import CHUNK, Initializer
 
@@ -55,6 +55,14 @@ def weights_from(
             several places in it do, and there is no key (E0918).
     """
     found = fitted(path, graph, key=key, rename=rename, partial=partial, training=training)
+    meaning = found.checkpoint.meaning
+    if meaning is not None and meaning.folded:
+        first = meaning.folded[0]
+        raise fail(
+            "E0912",
+            f"`{path}` has other layers folded into its weights, first into `{first}`",
+            help="write the model with `-O 0`; a training run has its own weights in `weights.safetensors`",
+        )
     if not found.whole and not (partial and found.fitting):
         raise NetdslError(found.as_error())
     return CheckpointWeights(found, Initializer() if initial is None else initial)

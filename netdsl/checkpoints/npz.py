@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from functools import partial
 from math import prod
 from typing import TYPE_CHECKING
@@ -9,16 +10,20 @@ from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile
 
 import numpy as np
 
-from netdsl.checkpoints.checkpoint import NUMBERS, Checkpoint, Tensor, distinct, unreadable, unusable
+from netdsl.checkpoints.checkpoint import NUMBERS, Checkpoint, Tensor, distinct, meaning_in, unreadable, unusable
 from netdsl.files import whole_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
     from zipfile import ZipInfo
 
+    from netdsl.ir.meaning import Meaning
     from netdsl.weights import Array
 
+DESCRIPTION = "netdsl.json"
+"""The entry of an archive that says what net its weights are of, as text; numpy gives it as bytes."""
+MOST_DESCRIPTION = 2**24
 MOST_FACTOR, MOST_HEADER = 1032, 2**16
 """Deflate, which numpy writes, makes at most so many bytes of one; and what a small entry may have beside that."""
 
@@ -33,16 +38,34 @@ def read(path: Path) -> Checkpoint:
     size = path.stat().st_size
     archive = ZipFile(path)
     entries = distinct((info.filename.removesuffix(".npy"), info) for info in archive.infolist())
+    told = entries.pop(DESCRIPTION, None)
     tensors = {name: _tensor(path, archive, name, info, size) for name, info in entries.items()}
-    return Checkpoint(path, "npz", tensors)
+    return Checkpoint(path, "npz", tensors, meaning=_meaning(path, archive) if told is not None else None)
 
 
-def write_npz(path: Path, arrays: Iterable[tuple[str, Array]]) -> None:
-    """Write arrays one after the other under their names; `numpy.savez` takes none of the name `file`."""
+def write_npz(path: Path, arrays: Iterable[tuple[str, Array]], metadata: Mapping[str, str] | None = None) -> None:
+    """Write arrays one after the other under their names; `numpy.savez` takes none of the name `file`.
+
+    Args:
+        path: the file.
+        arrays: names and arrays.
+        metadata: texts that go into an entry `netdsl.json`, which is no array.
+    """
     with whole_file(path) as file, ZipFile(file, "w") as archive:
         for name, array in arrays:
             with archive.open(f"{name}.npy", "w", force_zip64=True) as entry:
                 np.lib.format.write_array(entry, array, allow_pickle=False)
+        if metadata:
+            archive.writestr(DESCRIPTION, json.dumps(metadata, ensure_ascii=False, indent=1))
+
+
+def _meaning(path: Path, archive: ZipFile) -> Meaning | None:
+    if archive.getinfo(DESCRIPTION).file_size > MOST_DESCRIPTION:
+        raise unusable(path, f"its entry `{DESCRIPTION}` is too large", "write it again")
+    said = json.loads(archive.read(DESCRIPTION))
+    if not isinstance(said, dict):
+        raise unusable(path, f"its entry `{DESCRIPTION}` is no object of texts", "write it again")
+    return meaning_in(path, said)
 
 
 def _tensor(path: Path, archive: ZipFile, name: str, info: ZipInfo, most: int) -> Tensor:

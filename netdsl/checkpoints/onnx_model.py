@@ -22,6 +22,7 @@ from netdsl.checkpoints.checkpoint import (
     beside,
     distinct,
     mapped,
+    meaning_in,
     unreadable,
     unusable,
     view,
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from netdsl.diagnostics import NetdslError
     from netdsl.weights import Array
 
-_PRODUCER, _GRAPH, _INITIALIZER, _SPARSE, _RAW_DATA = 2, 7, 5, 15, 9
+_PRODUCER, _GRAPH, _METADATA, _INITIALIZER, _SPARSE, _RAW_DATA = 2, 7, 14, 5, 15, 9
 """Field numbers in ModelProto, GraphProto and TensorProto."""
 _CONSTANT = re.compile(r"/const(_\d+)?$")
 """The names of netdsl's own initializers that are no parameters."""
@@ -56,6 +57,7 @@ def read(path: Path) -> Checkpoint:
         raise ValueError("it has two graphs")
     fields = [(number, *place) for number, *place in _fields(data, *model[_GRAPH])]
     own = _PRODUCER in model and data[slice(*model[_PRODUCER])].tobytes() == b"netdsl"
+    metadata = dict(_entry(data, start, end) for number, start, end in places if number == _METADATA)
     files: dict[Path, Array] = {path: data}
     protos = [_proto(data, start, end) for number, start, end in fields if number == _INITIALIZER]
     tensors = {
@@ -64,7 +66,14 @@ def read(path: Path) -> Checkpoint:
         if not (own and _CONSTANT.search(name))
     }
     sparse = sum(number == _SPARSE for number, _, _ in fields)
-    return Checkpoint(path, "ONNX", tensors, (f"{sparse} sparse initializers are not shown",) if sparse else ())
+    notes = (f"{sparse} sparse initializers are not shown",) if sparse else ()
+    return Checkpoint(path, "ONNX", tensors, notes, meaning=meaning_in(path, metadata))
+
+
+def _entry(data: Array, start: int, end: int) -> tuple[str, str]:
+    """A pair of texts."""
+    texts = {number: data[first:last].tobytes() for number, first, last in _fields(data, start, end)}
+    return texts.get(1, b"").decode(), texts.get(2, b"").decode()
 
 
 def _fields(data: Array, start: int, end: int) -> Iterator[tuple[int, int, int]]:

@@ -16,6 +16,7 @@ from netdsl.checkpoints.checkpoint import (
     Tensor,
     distinct,
     mapped,
+    meaning_in,
     unreadable,
     unusable,
 )
@@ -67,7 +68,8 @@ def read(path: Path) -> Checkpoint:
     sets = found.sets(lambda name: tensors[name].dtype in FLOATS and bool(tensors[name].shape))
     if not sets:
         raise unusable(path, f"it holds no weights by name, but {_held(loaded)}", _SAVE)
-    return Checkpoint(path, "PyTorch", tensors, sets=sets)
+    meaning = meaning_in(path, loaded.get("netdsl")) if isinstance(loaded, dict) else None
+    return Checkpoint(path, "PyTorch", tensors, sets=sets, meaning=meaning)
 
 
 def _look_over(path: Path) -> None:

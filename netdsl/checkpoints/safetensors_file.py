@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from safetensors import safe_open
 
-from netdsl.checkpoints.checkpoint import Checkpoint, Tensor, distinct, mapped, unreadable, view
+from netdsl.checkpoints.checkpoint import Checkpoint, Tensor, distinct, mapped, meaning_in, unreadable, view
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,9 +49,9 @@ def read(path: Path) -> Checkpoint:
         data = mapped(path)
     start = 8 + int.from_bytes(data[:8].tobytes(), "little")
     header = json.loads(data[8:start].tobytes(), object_pairs_hook=distinct)
-    header.pop("__metadata__", None)
+    meaning = meaning_in(path, header.pop("__metadata__", None))
     tensors = {name: _tensor(path, name, entry, data[start:]) for name, entry in header.items()}
-    return Checkpoint(path, "safetensors", tensors)
+    return Checkpoint(path, "safetensors", tensors, meaning=meaning)
 
 
 def _tensor(path: Path, name: str, entry: dict[str, Any], data: Array) -> Tensor:

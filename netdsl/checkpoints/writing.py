@@ -25,7 +25,8 @@ ENDINGS = (".safetensors", ".npz")
 def write_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
     """Write what a checkpoint holds under the same names, as safetensors or npz by the ending of `path`.
 
-    Element types stay as they are; npz has no bfloat16 and no float8, which become float32 in it.
+    Element types stay as they are; npz has no bfloat16 and no float8, which become float32 in it. What the checkpoint
+    says of its net goes along.
 
     Raises:
         NetdslError: there is a tensor of an element type that is not read (E0911), or the file cannot be written
@@ -36,16 +37,22 @@ def write_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
             raise unusable(checkpoint.path, f"`{name}` has elements of the type {tensor.dtype}, which is not converted",
                            "convert it to a type of numpy first")  # fmt: skip
     if path.suffix == ".npz":
-        write_npz(path, ((name, _numpys_own(tensor)) for name, tensor in checkpoint.tensors.items()))
+        arrays = ((name, _numpys_own(tensor)) for name, tensor in checkpoint.tensors.items())
+        write_npz(path, arrays, _metadata(checkpoint))
     else:
         _write_safetensors(checkpoint, path)
+
+
+def _metadata(checkpoint: Checkpoint) -> dict[str, str]:
+    return {} if checkpoint.meaning is None else checkpoint.meaning.as_metadata()
 
 
 def _write_safetensors(checkpoint: Checkpoint, path: Path) -> None:
     """Larger elements come first, as the library puts them, so that all are aligned."""
     names = {dtype: name for name, dtype in DTYPES.items()}
     tensors = sorted(checkpoint.tensors.items(), key=lambda item: -np.dtype(item[1].dtype).itemsize)
-    header: dict[str, object] = {"__metadata__": {"format": "pt"}}  # other programs take no file without this
+    # Other programs take no file without the format.
+    header: dict[str, object] = {"__metadata__": {"format": "pt", **_metadata(checkpoint)}}
     offset = 0
     for name, tensor in tensors:
         places = [offset, offset + tensor.bytes]

@@ -138,21 +138,25 @@ def compile(  # noqa: A001 - the command's name
     claim_model(path, external=external_data)
     if not quiet:
         show_warnings(checked.warnings, allowed)
-    lowered = compile_graph(checked.graph, level=level, training=training, opset=opset, batch=batch)
+    graph, restored = checked.graph, ""
     source: Callable[[Param], Array] = Initializer(scheme, seed)
     if file is not None:
-        from netdsl.checkpoints import weights_from
+        from netdsl.trained import load_trained, restored_text
 
-        source = loaded = weights_from(
-            file, checked.graph, key=key, rename=renamed, partial=partial, training=training, initial=source
+        graph, loaded = load_trained(
+            file, graph, key=key, rename=renamed, partial=partial, training=training, initial=source
         )
-    with _watched(source, checked.graph) as weights:
+        source, restored = loaded, restored_text(checked.graph, graph)
+    lowered = compile_graph(graph, level=level, training=training, opset=opset, batch=batch)
+    with _watched(source, graph) as weights:
         files = write(lowered, path, weights, external=external_data or None)
     if not quiet:
         if file is not None:
             show_taken(loaded.fit)
             show_warnings(loaded.warnings, allowed)
-        say(_report(files, checked.graph, training, perf_counter() - start, file))
+        say(_report(files, graph, training, perf_counter() - start, file))
+        if restored:
+            say(f"as it was trained: {restored}")
 
 
 def _need_no_model_options() -> None:

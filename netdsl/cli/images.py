@@ -18,7 +18,7 @@ def image_options(command: F) -> F:
 
     @wraps(command)
     def prepared(
-        *, mean: tuple[float, ...], std: tuple[float, ...], scale: float, sizes: dict[str, int], **others: Any
+        *, mean: tuple[float, ...], std: tuple[float, ...], scale: float | None, sizes: dict[str, int], **others: Any
     ) -> Any:
         from netdsl.runtime.pictures import Preparation
 
@@ -29,7 +29,7 @@ def image_options(command: F) -> F:
             "--mean", default="0", callback=_numbers, help="Subtracted from scaled pixels.", show_default=True
         ),
         click.option("--std", default="1", callback=_numbers, help="Divides the pixels after that.", show_default=True),
-        click.option("--scale", type=float, default=1 / 255, help="Multiplies pixels from 0 to 255.  [default: 1/255]"),
+        click.option("--scale", type=float, help="Multiplies pixels from 0 to 255; what the model says, or 1/255."),
         size_option("Scale images to this size where the model leaves it open; repeat it for several."),
     ]
     made: Any = prepared

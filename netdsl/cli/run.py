@@ -80,13 +80,13 @@ def _shown(session: Session, outputs: dict[str, Array], files: tuple[str, ...], 
     from netdsl.runtime.feeds import rank
 
     told: list[dict[str, Any]] = []
-    for name, array in outputs.items():
+    for port, (name, array) in zip(session.outputs, outputs.items(), strict=True):
+        gives, labels = session.gives(port), session.labels
         for index, scores in enumerate(array):
             file = files[index] if len(files) == len(array) else f"{files[0]}[{index}]"
             one: dict[str, Any] = {"input": file, "output": name, "shape": list(scores.shape)}
             one["finite"] = bool(np.isfinite(scores).all())
-            if scores.ndim == 1 and scores.size > 1:
-                ranking = rank(scores, session.labels, top)
+            if (ranking := rank(scores, labels, top, gives)) is not None:
                 classes = [{"name": label, "value": _finite(value)} for label, value in ranking.classes]
                 one |= {"meaning": ranking.meaning, "classes": classes}
             elif one["finite"] and scores.size:

@@ -91,6 +91,7 @@ def train(
     need_packages(tensorboard=tensorboard)
     from netdsl.compiler import check
     from netdsl.outputs import remember
+    from netdsl.passes.restore import named
     from netdsl.runtime import Device
     from netdsl.training.data.opening import open_data
     from netdsl.training.overrides import override
@@ -106,13 +107,17 @@ def train(
         channels_last=channels_last,
     )  # fmt: skip
     remember([file] if file is not None else [])
-    samples = open_data(data, checked.graph, settings, val=val, sizes=sizes, skip_bad=skip_bad)
-    graph = prepared(checked.graph, samples)
-    weights = None
+    graph, weights = checked.graph, None
     if file is not None:
-        from netdsl.checkpoints import weights_from
+        from netdsl.trained import labels_of, load_trained
 
-        weights = weights_from(file, graph, key=key, partial=partial, training=True, initial=initializer(settings))
+        graph, weights = load_trained(
+            file, graph, labels=False, key=key, partial=partial, training=True, initial=initializer(settings)
+        )
+    samples = open_data(data, graph, settings, val=val, sizes=sizes, skip_bad=skip_bad)
+    graph = prepared(graph, samples)
+    if weights is not None:
+        graph = named(graph, labels_of(weights))
     if not quiet:
         if weights is not None:
             show_taken(weights.fit)
@@ -151,4 +156,5 @@ class _Lines:
 
 
 def _figures(row: Row, phase: str) -> str:
-    return f"loss {row[f'{phase}_loss']:.4f}, accuracy {row[f'{phase}_accuracy']:7.2%}"
+    accuracy = row.get(f"{phase}_accuracy")
+    return f"loss {row[f'{phase}_loss']:.4f}" + ("" if accuracy is None else f", accuracy {accuracy:7.2%}")

@@ -92,15 +92,17 @@ def verify(
             raise click.UsageError("--size belongs to random inputs; those of --inputs have their own")
     if key is not None and file is None:
         raise click.UsageError("--key belongs to --weights")
-    from netdsl.network import load
+    from netdsl.agreement import verify as verify_graph
+    from netdsl.compiler import check
 
-    network = load(net, **arguments)
-    weights = None
+    graph, weights = check(net, arguments).graph, None
     if file is not None:
-        from netdsl.checkpoints import weights_from
+        from netdsl.trained import load_trained
 
-        weights = weights_from(file, network.graph, key=key)
-    found = network.verify(weights, inputs=inputs, batches=batches, sizes=sizes, device=device, half=half, rtol=rtol)
+        graph, weights = load_trained(file, graph, key=key)
+    found = verify_graph(
+        graph, weights, inputs=inputs, batches=batches, sizes=sizes, device=device, half=half, rtol=rtol
+    )
     if weights is not None:
         show_taken(weights.fit)
         show_diagnostics(weights.warnings)

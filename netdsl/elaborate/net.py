@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from netdsl.arguments import describe
@@ -15,10 +16,11 @@ from netdsl.elaborate.inputs import make_input
 from netdsl.elaborate.names import Names
 from netdsl.elaborate.place import Place
 from netdsl.elaborate.promises import Promise, check_promises
-from netdsl.elaborate.recipe import check_loss, check_recipe
+from netdsl.elaborate.recipe import check_loss, check_recipe, loss_of
 from netdsl.elaborate.values import UNKNOWN, Unknown
 from netdsl.elaborate.variants import given, resolve
 from netdsl.interpreter import deep_stack, without_garbage_collection
+from netdsl.ir.deciding import decide
 from netdsl.ir.graph import Graph, Node, Scope
 from netdsl.ir.labels import class_name
 from netdsl.ir.verify import verified
@@ -195,8 +197,9 @@ class NetElaborator(BodyElaborator):
                 message = f"`{node.name}` is the name of an output too"
                 raise fail("E0506", message, node.span, help="choose another name for one of the two")
         outputs = [node for node in self.outputs.values() if isinstance(node, Node)]
-        if self.labels and len(outputs) == 1 and outputs[0].type.shape != (len(self.labels),):
-            shape = outputs[0].type.shape
+        shape = outputs[0].type.shape if outputs else ()
+        fitting = shape == (len(self.labels),) or (shape == (1,) and len(self.labels) == 2)  # yes or no is two classes
+        if self.labels and len(outputs) == 1 and not fitting:
             raise fail(
                 "E0306",
                 f"{len(self.labels)} labels do not fit an output of {outputs[0].type}",
@@ -207,4 +210,7 @@ class NetElaborator(BodyElaborator):
     def _graph(self) -> Graph:
         outputs = {name: node for name, node in self.outputs.items() if isinstance(node, Node)}
         aux = {name: node for name, node in self.aux.items() if isinstance(node, Node)}
-        return Graph(self.name, tuple(self.nodes.made), outputs, aux, self.labels, self.recipe, tuple(self.constraints))
+        nodes, constraints = tuple(self.nodes.made), tuple(self.constraints)
+        graph = Graph(self.name, nodes, outputs, aux, self.labels, self.recipe, constraints)
+        loss = None if self.recipe is None else loss_of(self.recipe, graph)
+        return replace(graph, meaning=decide(graph, loss))

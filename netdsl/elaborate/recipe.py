@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from netdsl.diagnostics import Diagnostic, NetdslError, fail
 from netdsl.elaborate.binding import Callee, match, require
 from netdsl.elaborate.suggestions import listed, suggestion
+from netdsl.ir.deciding import ending
+from netdsl.ir.meaning import Gives
 from netdsl.recipe import NUMBERS, WORDS, BinaryCrossEntropy, CrossEntropy, NegativeLogLikelihood, Recipe
 from netdsl.syntax import tree
 
@@ -36,28 +38,40 @@ def check_recipe(train: tree.Train, evaluator: Evaluator) -> Recipe:
     return Recipe(entries, {entry.key: entry.span for entry in train.entries})
 
 
+def loss_of(recipe: Recipe, graph: Graph) -> Any:
+    """The loss that a recipe names, or else the one that suits the end of the net."""
+    if "loss" in recipe.entries:
+        return recipe.entries["loss"][0]
+    match ending(graph, next(iter(graph.outputs.values()))):
+        case Gives.YES_PROBABILITIES:
+            return BinaryCrossEntropy()
+        case Gives.LOG_PROBABILITIES:
+            return NegativeLogLikelihood()
+    return CrossEntropy()
+
+
 def check_loss(recipe: Recipe, graph: Graph) -> None:
     """Refuse a loss that does not fit what it is computed from: the first output and the auxiliary ones (E0803)."""
     losses = recipe.entries.get("loss", ())
     for loss, (name, output) in product(losses, [*list(graph.outputs.items())[:1], *graph.aux.items()]):
-        problem = _misfit(loss, output)
+        problem = _misfit(loss, output, ending(graph, output))
         if problem is not None:
             word = next(word for word, cls in WORDS["loss"].items() if isinstance(loss, cls))
             message = f"`{word}` {problem[0]}, and `{name}` is {_described(output)}"
             raise fail("E0803", message, recipe.spans.get("loss"), help=problem[1])
 
 
-def _misfit(loss: Any, output: Node) -> tuple[str, str] | None:
+def _misfit(loss: Any, output: Node, end: Gives | None) -> tuple[str, str] | None:
     """What a loss takes that an output is not, and what to do."""
     last = _last(output).layer.kind
     if not output.type.dtype.is_float:
         return "takes floating-point numbers", "let the net end in a layer that computes them, such as `dense`"
     match loss:
-        case CrossEntropy() if last in ("softmax", "sigmoid"):
+        case CrossEntropy() if end in (Gives.PROBABILITIES, Gives.YES_PROBABILITIES):
             return "takes scores and has a softmax of its own", f"leave out the `{last}`, which would be a second one"
-        case NegativeLogLikelihood() if last != "log_softmax":
+        case NegativeLogLikelihood() if end is not Gives.LOG_PROBABILITIES:
             return "takes the logarithms of probabilities", "end the net in `log_softmax`, or use `loss cross_entropy`"
-        case BinaryCrossEntropy() if last in ("softmax", "log_softmax"):
+        case BinaryCrossEntropy() if end in (Gives.PROBABILITIES, Gives.LOG_PROBABILITIES):
             return "takes a score or a `sigmoid` for each label", f"leave out the `{last}`, or use `loss cross_entropy`"
         case CrossEntropy() | NegativeLogLikelihood() if output.type.shape[:1] in ((), (1,)):
             return "takes a score for each of several classes", "give each class an output, or use another loss"

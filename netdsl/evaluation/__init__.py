@@ -3,5 +3,6 @@
 from netdsl.evaluation.classes import ClassEvaluation
 from netdsl.evaluation.evaluating import evaluate
 from netdsl.evaluation.labels import LabelEvaluation
+from netdsl.evaluation.values import ValueEvaluation
 
-__all__ = ["ClassEvaluation", "LabelEvaluation", "evaluate"]
+__all__ = ["ClassEvaluation", "LabelEvaluation", "ValueEvaluation", "evaluate"]

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from netdsl.evaluation.scores import SIGMOID, log_of
+from netdsl.evaluation.scores import log_of
 from netdsl.evaluation.text import class_text
+from netdsl.ir.meaning import Gives
 
 if TYPE_CHECKING:
     from netdsl.runtime.feeds import Array
@@ -47,9 +48,11 @@ class ClassEvaluation:
         labels: the names of the classes; empty where neither model nor data name them.
         views: how many views of each image were averaged.
         positions: how many answers there are for each sample, which are counted one by one.
-        meaning: what the model's scores are.
+        meaning: what the model's scores are, one of `netdsl.ir.meaning.Gives`.
         targets: the true class of each sample (of each position of it, where the model answers for positions).
-        logs: logarithms of the probabilities, samples x classes.
+        logs: logarithms of the probabilities, samples x classes; of scores that are no probabilities, the scores, and
+            of distances what they are below 0.
+        paired: whether one answer of yes or no tells two classes, of which the second is yes.
         members: of averaged models, the figures of each.
     """
 
@@ -62,6 +65,7 @@ class ClassEvaluation:
     meaning: str
     targets: Array = field(repr=False)
     logs: Array = field(repr=False)
+    paired: bool = False
     members: tuple[ClassEvaluation, ...] = ()
 
     @property
@@ -94,16 +98,30 @@ class ClassEvaluation:
 
     @property
     def loss_name(self) -> str:
-        """The loss that suits the scores: cross-entropy, or binary cross-entropy where each class has a sigmoid."""
-        return "binary cross-entropy" if self.meaning == SIGMOID else "cross-entropy"
+        """The loss that suits the scores: cross-entropy, or binary cross-entropy where each class has a sigmoid.
+
+        That of scores is half the squared distance to the one-hot target, that of distances the one of the true class.
+        """
+        if Gives(self.meaning).yes_or_no:
+            return "binary cross-entropy"
+        names = {Gives.SCORES: "half squared distance", Gives.DISTANCES: "distance"}
+        return names.get(Gives(self.meaning), "cross-entropy")
+
+    @property
+    def probable(self) -> bool:
+        """Whether the model tells how likely its classes are."""
+        return Gives(self.meaning) not in (Gives.SCORES, Gives.DISTANCES)
 
     @cached_property
     def loss(self) -> float:
-        """Its mean over the samples, and for binary cross-entropy over the classes; in nats."""
+        """Its mean over the samples, and for binary cross-entropy over the classes; entropies in nats."""
         own = self.logs[np.arange(len(self.targets)), self.targets]
-        if self.meaning != SIGMOID:
+        gives = Gives(self.meaning)
+        if gives is Gives.SCORES:
+            return float(((self.logs**2).sum(1) - 2 * own + 1).mean() / 2)
+        if not gives.yes_or_no or self.paired:
             return float(-own.mean())
-        no = log_of(np.clip(1 - np.exp(self.logs), 0, 1))
+        no = log_of(-np.expm1(np.minimum(self.logs, 0)))
         no[np.arange(len(self.targets)), self.targets] = 0
         return float(-(own + no.sum(1)).mean() / self.classes)
 

@@ -13,8 +13,10 @@ from netdsl.diagnostics import fail
 from netdsl.evaluation.classes import ClassEvaluation
 from netdsl.evaluation.labels import LabelEvaluation
 from netdsl.evaluation.samples import SPLITS, Feed, open_split
-from netdsl.evaluation.scores import LOGITS, SIGMOID, SOFTMAX, log_mean, log_no_yes, log_of, log_softmax, meaning_of
-from netdsl.evaluation.targets import need_same_classes, true_answers
+from netdsl.evaluation.scores import class_logs, log_mean, log_no_yes
+from netdsl.evaluation.targets import need_same_classes, question
+from netdsl.evaluation.values import ValueEvaluation
+from netdsl.ir.meaning import Gives
 from netdsl.runtime import Session
 from netdsl.runtime.pictures import Preparation
 
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
 
     PathLike: TypeAlias = str | os.PathLike[str]
 
-Evaluation: TypeAlias = ClassEvaluation | LabelEvaluation
+Evaluation: TypeAlias = ClassEvaluation | LabelEvaluation | ValueEvaluation
 
 BATCH = 64
 """Samples at a time where a model leaves that open."""
@@ -45,8 +47,8 @@ def evaluate(
 ) -> Evaluation:
     """Run models in onnxruntime over a data set and compare their answers with the true ones.
 
-    The first output of a model is looked at: a score for each class. Of several models the probabilities are averaged;
-    the figures of each are in `members`.
+    The first output of a model is looked at: a score for each class, or values that are to be met. Of several models
+    the probabilities, or what else the scores are, are averaged; the figures of each are in `members`.
 
     Args:
         models: an ONNX file, or several.
@@ -80,8 +82,7 @@ def evaluate(
     averaged: Evaluation = replace(
         first,
         model=f"{len(members)} models averaged",
-        meaning=first.meaning if len({member.meaning for member in members}) == 1 else "probabilities",
-        logs=log_mean([member.logs for member in members]),
+        **_mean(members),
         members=tuple(members),
     )
     return averaged
@@ -93,8 +94,29 @@ def _alike(first: Evaluation, second: Evaluation) -> bool:
         type(first) is type(second)
         and first.logs.shape == second.logs.shape
         and first.labels == second.labels
-        and (isinstance(first, LabelEvaluation) or (first.meaning == SIGMOID) == (second.meaning == SIGMOID))
+        and (
+            first.meaning == second.meaning
+            or isinstance(first, LabelEvaluation)
+            or (_are_probable((first, second)) and len({Gives(e.meaning).yes_or_no for e in (first, second)}) == 1)
+        )
     )
+
+
+def _are_probable(members: Sequence[Evaluation]) -> bool:
+    """Whether all tell how likely something is."""
+    return all(Gives(e.meaning) not in (Gives.SCORES, Gives.DISTANCES, Gives.VALUES) for e in members)
+
+
+def _mean(members: Sequence[Evaluation]) -> dict[str, Any]:
+    """What models say together, by the fields that they differ in."""
+    meanings = {Gives(member.meaning) for member in members}
+    if not _are_probable(members):
+        return {"logs": np.stack([member.logs for member in members]).mean(0)}
+    if len(meanings) == 1:
+        meaning = meanings.pop()
+    else:
+        meaning = Gives.YES_PROBABILITIES if meanings.pop().yes_or_no else Gives.PROBABILITIES
+    return {"meaning": meaning.value, "logs": log_mean([member.logs for member in members])}
 
 
 def _evaluate(
@@ -109,9 +131,9 @@ def _evaluate(
 ) -> Evaluation:
     need_same_classes(session, found)
     scores = _scores(session, Feed(session, part, preparation, crops), batch)
-    targets = true_answers(session, found, part, scores[0])
-    several = targets.dtype == bool
-    classes = scores[0].shape[1]
+    asked = question(session, found, part, scores[0])
+    outputs = scores[0].shape[1]
+    classes = 2 if asked.paired else outputs
     common: dict[str, Any] = {
         "model": str(session.path),
         "data": found.name,
@@ -120,16 +142,21 @@ def _evaluate(
         "views": len(scores),
         "positions": prod(scores[0].shape[2:]),
     }
-    scores = [np.moveaxis(view, 1, -1).reshape(-1, classes) for view in scores]
-    meaning = meaning_of(np.concatenate(scores))
-    if several:
-        meaning = LOGITS if meaning == LOGITS else SIGMOID
-        truth = np.moveaxis(targets, 1, -1).reshape(-1, classes)
-        return LabelEvaluation(**common, meaning=meaning, targets=truth,
-                               logs=log_mean([log_no_yes(view, meaning) for view in scores]))  # fmt: skip
-    to_logs = {LOGITS: log_softmax, SOFTMAX: log_of, SIGMOID: log_of}[meaning]
-    return ClassEvaluation(**common, meaning=meaning, targets=targets.reshape(-1),
-                           logs=log_mean([to_logs(view) for view in scores]))  # fmt: skip
+    scores = [np.moveaxis(view, 1, -1).reshape(-1, outputs) for view in scores]
+    common["meaning"] = asked.gives.value
+    if asked.targets.ndim > 1 and asked.targets.dtype.kind in "bf":
+        truth = np.moveaxis(asked.targets, 1, -1).reshape(-1, outputs)
+        if asked.gives is Gives.VALUES:
+            return ValueEvaluation(**common, targets=truth, logs=np.stack(scores).mean(0, dtype=np.float64))
+        return LabelEvaluation(**common, targets=truth,
+                               logs=log_mean([log_no_yes(view, asked.gives) for view in scores]))  # fmt: skip
+    if asked.paired:
+        logs = [log_no_yes(view[:, 0], asked.gives) for view in scores]
+    else:
+        logs = [class_logs(view, asked.gives) for view in scores]
+    ranked = asked.gives in (Gives.SCORES, Gives.DISTANCES)
+    mean = np.stack(logs).mean(0) if ranked else log_mean(logs)
+    return ClassEvaluation(**common, targets=asked.targets.reshape(-1), logs=mean, paired=asked.paired)
 
 
 def _scores(session: Session, feed: Feed, batch: int | None) -> list[Array]:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from netdsl.diagnostics import NetdslError, fail
 from netdsl.evaluation.views import larger, ten_crops
-from netdsl.packages import need
 from netdsl.runtime.feeds import fitted
 from netdsl.runtime.images import read_image
-from netdsl.runtime.pictures import MODES, pixels_of, takes_pictures
+from netdsl.runtime.pictures import channels_last, from_bytes, need_pixels, pixels_of
+from netdsl.runtime.taking import arranged
 from netdsl.training.data.reading import read_data
 
 if TYPE_CHECKING:
@@ -75,17 +76,24 @@ class Feed:
         if len(self.session.inputs) != 1:
             raise self.session.input_error(f"data have one input, and the model takes {len(self.session.inputs)}")
         self.session.need_open(self.preparation.sizes)
-        if self.part.pictures:
-            own: tuple[int, ...] = self.part.inputs.shape if isinstance(self.part.inputs, np.ndarray) else ()
-            if len(own) > 4 or (len(own) == 4 and own[3] not in MODES):
+        if self.pictures:
+            if not isinstance(self.part.inputs, np.ndarray):
+                need_pixels(self.port, self.preparation, "E1008")
+            elif channels_last(self.part.inputs, self.port.shape[1:]) is None:
+                own = "x".join(map(str, self.part.inputs.shape[1:]))
                 raise fail("E1008", "an image is height x width, or that and 1, 3 or 4 channels, and the data are "
-                           f"{'x'.join(map(str, own[1:]))}", help="save images with the channels last")  # fmt: skip
-            if not takes_pictures(self.port):
-                raise fail("E1008", f"the data are images, and do not fit the input {self.port}",
-                           help="images fit inputs of 1, 3 or 4 channels, a height and a width")  # fmt: skip
+                           f"{own}", help="save images with the channels last")  # fmt: skip
+        elif self.part.pictures(pixels=True) and self._numbers_fit() is None:
+            raise fail("E1008", f"the data are images, and do not fit the input {self.port}",
+                       help="images fit inputs of 1, 3 or 4 channels, a height and a width")  # fmt: skip
         elif self.crops:
             raise fail("E1008", "ten views are cut out of images, and the data are arrays of numbers",
                        help="leave out `--ten-crop`, or give images")  # fmt: skip
+
+    @cached_property
+    def pictures(self) -> bool:
+        """Whether the samples are images for this model."""
+        return self.part.pictures(pixels=self.preparation.taken(self.port) is not None)
 
     @property
     def port(self) -> Port:
@@ -94,8 +102,8 @@ class Feed:
 
     def batches(self, most: int) -> Iterator[list[Array]]:
         """All samples in order, `most` or fewer at a time: one array for each view, N x shape of the input."""
-        if not self.part.pictures:
-            values = fitted(self._arranged(), self.port, self.preparation)
+        if not self.pictures:
+            values = self._numbers()
             for start in range(0, len(values), most):
                 yield [values[start : start + most]]
             return
@@ -109,24 +117,25 @@ class Feed:
 
     def views(self, number: int) -> list[Array]:
         """One image, or its ten views, C x H x W."""
-        image = self._image(number)
-        channels, (height, width) = int(self.port.shape[1]), self.preparation.size(image, self.port)
+        image, asks = self._image(number), need_pixels(self.port, self.preparation)
+        height, width = self.preparation.size(image, self.port)
         if not self.crops:
-            return [self.preparation.apply(pixels_of(image, channels, height, width), self.port)]
-        pixels = pixels_of(image, channels, larger(height), larger(width))
+            return [self.preparation.apply(pixels_of(image, asks, height, width), self.port)]
+        pixels = pixels_of(image, asks, larger(height), larger(width))
         return [self.preparation.apply(view, self.port) for view in ten_crops(pixels, height, width)]
 
     def pixels(self, number: int) -> Array:
         """One image as the model sees it, bytes of shape height x width x channels."""
-        image = self._image(number)
-        return pixels_of(image, int(self.port.shape[1]), *self.preparation.size(image, self.port))
+        (view,) = replace(self, crops=False).views(number)
+        return self.preparation.pixels(view, self.port)
 
     def _image(self, number: int) -> Any:
         inputs: Sequence[Path] | Array = self.part.inputs
         if not isinstance(inputs, np.ndarray):
             return _opened(inputs[number])
-        pixels = inputs[number][..., 0] if inputs.shape[3:] == (1,) else inputs[number]
-        return need("PIL.Image", "reading images").fromarray(pixels)
+        images = channels_last(inputs[number : number + 1], self.port.shape[1:])
+        assert images is not None  # noqa: S101 - seen to at the start
+        return from_bytes(images[0])
 
     def _stack(self, images: Sequence[Array]) -> Array:
         if any(image.shape != images[0].shape for image in images):
@@ -136,19 +145,20 @@ class Feed:
                        help=f"give one: `{options}`")  # fmt: skip
         return np.stack(images)
 
-    def _arranged(self) -> Array:
-        """Arrays of numbers with the channels first, as netdsl's trainer arranges them."""
-        values, shape = self.part.inputs, self.port.shape[1:]
-        assert isinstance(values, np.ndarray)  # noqa: S101 - what is no array are pictures
-        own = values.shape[1:]
-        if _fits(own, shape):
-            return values
-        if len(own) == len(shape) == 3 and _fits((own[2], *own[:2]), shape):
-            return values.transpose(0, 3, 1, 2)
-        if len(own) == 2 and len(shape) == 3 and _fits((1, *own), shape):
-            return values[:, None]
-        raise fail("E1008", f"a sample of the data is {'x'.join(map(str, own))}, and the model takes {self.port}",
-                   help="reshape the arrays")  # fmt: skip
+    def _numbers(self) -> Array:
+        """Arrays of numbers as the model takes them."""
+        values = self._numbers_fit()
+        if values is None:
+            assert isinstance(self.part.inputs, np.ndarray)  # noqa: S101 - what is no array are pictures
+            own = "x".join(map(str, self.part.inputs.shape[1:]))
+            raise fail("E1008", f"a sample of the data is {own}, and the model takes {self.port}",
+                       help="reshape the arrays")  # fmt: skip
+        return fitted(values, self.port, self.preparation)
+
+    def _numbers_fit(self) -> Array | None:
+        """The samples with their axes in the model's order; None where they have another shape."""
+        values = self.part.inputs
+        return arranged(values, self.port.shape[1:]) if isinstance(values, np.ndarray) else None
 
 
 def _opened(path: Path) -> Any:
@@ -160,7 +170,3 @@ def _opened(path: Path) -> Any:
         if found.code == "E0907":
             raise
         raise fail("E1005", found.message, help="mend or remove it") from error
-
-
-def _fits(own: tuple[int, ...], due: Sequence[int | str]) -> bool:
-    return len(own) == len(due) and all(isinstance(d, str) or d == o for o, d in zip(own, due, strict=True))

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from netdsl.ir.meaning import Gives
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -14,22 +16,27 @@ if TYPE_CHECKING:
 LEAST = -100.0
 """The logarithm of a probability that is 0, as torch.nn.BCELoss takes it."""
 
-SOFTMAX, SIGMOID, LOGITS = "probabilities", "a probability for each class", "logits"
-"""What scores are."""
+LOGITS, SOFTMAX, SIGMOID = Gives.LOGITS.value, Gives.PROBABILITIES.value, Gives.YES_PROBABILITIES.value
+"""What the scores of most models are."""
 
 
-def meaning_of(scores: Array) -> str:
-    """What the scores of all samples are, by the rule of `netdsl.runtime.feeds.rank`.
-
-    Logarithms of probabilities are told from logits by nothing, and need not be: their softmax gives the probabilities.
+def class_logs(scores: Array, gives: Gives) -> Array:
+    """Logarithms of the probabilities of classes; of scores and distances, numbers that rank the classes alike.
 
     Args:
-        scores: shape [samples, classes].
+        scores: shape [..., classes].
+        gives: what they are.
     """
-    if not ((scores >= 0) & (scores <= 1)).all():
-        return LOGITS
-    sums = scores.sum(1, dtype=np.float64)
-    return SOFTMAX if (np.abs(sums - 1) < 1e-3).all() else SIGMOID
+    match gives:
+        case Gives.LOGITS:
+            return log_softmax(scores)
+        case Gives.PROBABILITIES | Gives.YES_PROBABILITIES:
+            return log_of(scores)
+        case Gives.YES_LOGITS:
+            return log_no_yes(scores, gives)[..., 1]
+        case Gives.DISTANCES:
+            return -scores.astype(np.float64)
+    return scores.astype(np.float64)
 
 
 def log_softmax(scores: Array) -> Array:
@@ -46,15 +53,15 @@ def log_of(probabilities: Array) -> Array:
         return np.maximum(np.log(probabilities.astype(np.float64)), LEAST)
 
 
-def log_no_yes(scores: Array, meaning: str) -> Array:
+def log_no_yes(scores: Array, gives: Gives) -> Array:
     """Logarithms of the probabilities that each class is none of the sample's and that it is one, on a last axis of 2.
 
     Args:
-        scores: any shape; probabilities, or logits of a sigmoid.
-        meaning: `LOGITS` or something else.
+        scores: any shape.
+        gives: whether they are logits or probabilities of yes.
     """
     values = scores.astype(np.float64)
-    if meaning == LOGITS:
+    if gives is Gives.YES_LOGITS:
         return np.stack([-np.logaddexp(0, values), -np.logaddexp(0, -values)], -1)
     return np.stack([log_of(1 - values), log_of(values)], -1)
 

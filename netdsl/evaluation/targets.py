@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from netdsl.diagnostics import fail
+from netdsl.ir.meaning import Gives
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,28 +33,54 @@ def need_same_classes(session: Session, found: Found) -> None:
         )
 
 
-def true_answers(session: Session, found: Found, part: Part, scores: Array) -> Array:
+@dataclass(frozen=True)
+class Question:
+    """What a data set asks a model.
+
+    Attributes:
+        gives: what the model's scores are as answers to it.
+        targets: class numbers, samples or samples x positions; or for several labels at once yes and no (bool), or
+            values (float), of the shape of the scores.
+        paired: whether one score of yes or no answers for two classes.
+    """
+
+    gives: Gives
+    targets: Array
+    paired: bool = False
+
+
+def question(session: Session, found: Found, part: Part, scores: Array) -> Question:
     """The targets of a split in the form that suits a model's scores.
 
+    What the scores are, the model says; where nothing is known of them, as of a dense layer at the end of a model of
+    others, they are logits of what the data ask: of classes, or of yes and no.
+
     Args:
-        session: the model, for messages.
+        session: the model.
         found: the data set.
         part: the split.
         scores: what the model gives, samples x classes, or samples x classes x positions.
 
-    Returns:
-        Class numbers, samples or samples x positions; or for several labels at once yes and no, of the shape of
-        `scores`.
-
     Raises:
         NetdslError: the model has other classes than the data (E1007), or a target is no class (E1004).
     """
-    targets = part.targets
+    known = session.known.get(session.outputs[0].name)
+    targets, classes = part.targets, scores.shape[1]
     if targets.ndim > 1 and targets.shape == scores.shape:
-        if not np.isin(targets, (0, 1)).all():
+        truth = bool(np.isin(targets, (0, 1)).all())
+        if known is Gives.VALUES or (known is None and not truth):
+            return Question(Gives.VALUES, targets.astype(np.float64))
+        one_class = truth and known is not None and not known.yes_or_no and bool((targets.sum(1) == 1).all())
+        if known is not None and one_class:
+            return Question(known, targets.argmax(1))
+        if not truth:
             raise fail("E1004", f"several labels at once are 0 or 1 each, and `{found.name}` has other targets",
-                       help="only models of classes can be tested")  # fmt: skip
-        return targets.astype(bool)
+                       help="test the model on targets that are yes or no")  # fmt: skip
+        if known is not None and not known.yes_or_no:
+            raise fail("E1007", f"`{session.path}` gives {known.value} of classes, of which a sample has one, and "
+                       f"`{found.name}` has samples of several labels",
+                       help="train a net for several labels by `loss binary_cross_entropy`")  # fmt: skip
+        return Question(known or Gives.YES_LOGITS, targets.astype(bool))
     numbers = targets[:, 0] if targets.shape[1:] == (1,) else targets  # Keras keeps them so
     if numbers.shape[1:] != scores.shape[2:]:
         raise fail(
@@ -61,7 +89,10 @@ def true_answers(session: Session, found: Found, part: Part, scores: Array) -> A
             f"{_shape(targets.shape[1:])}",
             help="targets are class numbers, one for each position of the output, or yes and no for each class",
         )
-    classes = scores.shape[1]
+    paired = classes == 1 and (known is None or known.yes_or_no)
+    if classes == 1 and (known is Gives.VALUES or (known is None and not np.isin(numbers, (0, 1)).all())):
+        return Question(Gives.VALUES, numbers[:, None].astype(np.float64))
+    classes = 2 if paired else classes
     if found.labels and len(found.labels) != classes:
         raise classes_differ(session, classes, found)
     if not (np.isfinite(numbers) & (numbers >= 0) & (numbers == np.floor(numbers))).all():
@@ -73,7 +104,8 @@ def true_answers(session: Session, found: Found, part: Part, scores: Array) -> A
             f"`{session.path}` has {classes} classes, and `{found.name}` has samples of class {int(numbers.max())}",
             help="test a model that was trained for these classes",
         )
-    return numbers.astype(np.int64)
+    gives = known or (Gives.YES_LOGITS if paired else Gives.LOGITS)
+    return Question(Gives.SCORES if gives is Gives.VALUES else gives, numbers.astype(np.int64), paired)
 
 
 def classes_differ(session: Session, classes: int, found: Found) -> NetdslError:

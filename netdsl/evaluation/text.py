@@ -10,6 +10,7 @@ from netdsl.table import Table
 if TYPE_CHECKING:
     from netdsl.evaluation.classes import ClassEvaluation
     from netdsl.evaluation.labels import LabelEvaluation
+    from netdsl.evaluation.values import ValueEvaluation
 
 MOST_CLASSES = 20
 """Of more classes no confusion matrix is printed, and only the worst of them are listed."""
@@ -47,7 +48,22 @@ def label_text(found: LabelEvaluation) -> str:
     return "\n".join([_head(found), *facts, *_members(found), "", table.text()])
 
 
-def _head(found: ClassEvaluation | LabelEvaluation) -> str:
+def value_text(found: ValueEvaluation) -> str:
+    """The errors."""
+    explained = "-" if found.explained is None else f"{found.explained:.4f}"
+    rows = [
+        ("mean squared error", f"{found.loss:.6g}"),
+        ("mean absolute error", f"{found.error:.6g}"),
+        ("R squared", explained),
+    ]
+    table = []
+    if found.members:
+        alone = [(visible(m.model), f"{m.loss:.6g}", f"{m.error:.6g}") for m in found.members]
+        table = ["", Table(("alone", ">squared error", ">absolute error"), alone).text()]
+    return "\n".join([_head(found), *_facts(rows), *table])
+
+
+def _head(found: ClassEvaluation | LabelEvaluation | ValueEvaluation) -> str:
     count = len(found.targets) // found.positions
     positions = f" of {found.positions:,} positions" if found.positions > 1 else ""
     views = f", {found.views} views of each" if found.views > 1 else ""

@@ -5,21 +5,24 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from netdsl.diagnostics import fail
-from netdsl.evaluation import ClassEvaluation
+from netdsl.evaluation import ClassEvaluation, ValueEvaluation
 from netdsl.evaluation.samples import Feed, open_split
 from netdsl.pictures.examples import MOST_EXAMPLES
 
 if TYPE_CHECKING:
-    from netdsl.evaluation import LabelEvaluation
+    from netdsl.evaluation.evaluating import Evaluation
     from netdsl.runtime import Session
     from netdsl.runtime.feeds import Array
     from netdsl.runtime.pictures import Preparation
 
 
-def need_classes(found: ClassEvaluation | LabelEvaluation) -> ClassEvaluation:
-    """Refuse answers with several labels for a sample (E0917)."""
+def need_classes(found: Evaluation) -> ClassEvaluation:
+    """Refuse values, and answers with several labels for a sample (E0917)."""
     if isinstance(found, ClassEvaluation):
         return found
+    if isinstance(found, ValueEvaluation):
+        raise fail("E0917", f"the targets of `{found.data}` are values, and no classes",
+                   help="`netdsl test` tells how far the model is from them")  # fmt: skip
     raise fail("E0917", f"a sample of `{found.data}` has several labels at once, so that none is taken for another",
                help="`netdsl test` gives the figures of each label")  # fmt: skip
 
@@ -33,12 +36,12 @@ def mistaken_pictures(
         NetdslError: there is no mistake, the samples are no images, or have a class for each position (E0917).
     """
     _, part = open_split(data, split)
-    if not part.pictures:
+    feed = Feed(session, part, preparation)
+    if not feed.pictures:
         raise fail("E0917", f"the samples of `{data}` are no images", help="give data of images")
     if len(part) != len(found.targets):
         raise fail("E0917", f"the model gives a class for each position of an image of `{data}`",
                    help="give a model of one class for each image")  # fmt: skip
     if not len(found.wrong):
         raise fail("E0917", f"there is no mistake in {len(part):,} {found.split} samples", help="draw something else")
-    feed = Feed(session, part, preparation)
     return [feed.pixels(int(number)) for number in found.wrong[:MOST_EXAMPLES]]

@@ -15,7 +15,6 @@ from netdsl.inspection.layers import layers_of, read_graph
 from netdsl.runtime import Session
 from netdsl.runtime.feeds import batches, rank
 from netdsl.runtime.model_files import read_model
-from netdsl.runtime.pictures import takes_pictures
 
 if TYPE_CHECKING:
     from netdsl.inspection.layers import Layer
@@ -80,8 +79,8 @@ def look(session: Session, file: str, preparation: Preparation, *, top: int = 5)
     port, scores = session.inputs[0], given[session.outputs[0].name][0]
     return Look(
         file,
-        preparation.pixels(batch.feeds[port.name][0], port) if takes_pictures(port) else None,
-        rank(scores, session.labels, top) if scores.ndim == 1 and scores.size > 1 else None,
+        preparation.pixels(batch.feeds[port.name][0], port) if preparation.taken(port) is not None else None,
+        rank(scores, session.labels, top, session.gives(session.outputs[0])),
         steps,
     )
 

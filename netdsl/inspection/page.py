@@ -20,7 +20,7 @@ from netdsl.table import Table, exact, short
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from netdsl.evaluation import LabelEvaluation
+    from netdsl.evaluation.evaluating import Evaluation
     from netdsl.inspection.looking import Look, Step
     from netdsl.pictures.curves import Row
     from netdsl.runtime import Session
@@ -41,7 +41,7 @@ def write_page(
     *,
     filters: tuple[str, Array] | None = None,
     curves: Sequence[Row] | None = None,
-    found: ClassEvaluation | LabelEvaluation | None = None,
+    found: Evaluation | None = None,
     mistakes: Sequence[Array] = (),
 ) -> str:
     """The text of the page.
@@ -97,7 +97,7 @@ def _ranking(look: Look) -> str:
     return Table(("class", f">{look.ranking.meaning}"), rows).html()
 
 
-def _test(found: ClassEvaluation | LabelEvaluation, mistakes: Sequence[Array]) -> str:
+def _test(found: Evaluation, mistakes: Sequence[Array]) -> str:
     text = f"<pre>{escape(str(found))}</pre>\n"
     if isinstance(found, ClassEvaluation):
         text = _figure(draw_confusion(found), "confusion matrix") + text

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from netdsl.ir.meaning import Meaning
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -97,6 +99,7 @@ class Graph:
         labels: names of the classes.
         recipe: the checked `train` block.
         constraints: conditions on symbolic sizes that running the net requires.
+        meaning: what is decided of the inputs and outputs; the labels stand above.
     """
 
     name: str
@@ -106,6 +109,7 @@ class Graph:
     labels: tuple[str, ...] = ()
     recipe: Any = None
     constraints: tuple[Constraint, ...] = ()
+    meaning: Meaning = field(default_factory=Meaning)
 
     @property
     def inputs(self) -> tuple[Node, ...]:

@@ -6,6 +6,7 @@ from math import pi, sqrt
 from typing import Annotated, Any, ClassVar
 
 from netdsl.arguments import AboveZero, Count, Divisor, Flag, Integer, Real, choice
+from netdsl.ir.meaning import Gives
 from netdsl.ir.params import Init, ParamSpec
 from netdsl.ir.types import DType, TensorType
 from netdsl.layer import (
@@ -255,6 +256,8 @@ class HardSigmoid(_Elementwise):
     Source: torch.nn.Hardsigmoid; ONNX operator HardSigmoid.
     """
 
+    gives = Gives.YES_PROBABILITIES
+
     bfloat16 = False
 
     def to_onnx(self, o: Lowering, *inputs: str) -> str:
@@ -309,6 +312,8 @@ class Softsign(_Elementwise):
 @dataclass(frozen=True)
 class Sigmoid(_Elementwise):
     """Logistic function: y = 1 / (1 + exp(-x)). Source: torch.nn.Sigmoid; ONNX operator Sigmoid."""
+
+    gives = Gives.YES_PROBABILITIES
 
     def to_onnx(self, o: Lowering, *inputs: str) -> str:
         return o.op("Sigmoid", inputs[0])
@@ -373,6 +378,8 @@ class Softmax(_AlongAxis):
     PyTorch). A sequence of vectors wants `axis=-1`. Source: torch.nn.Softmax; ONNX operator Softmax.
     """
 
+    gives = Gives.PROBABILITIES
+
     axis: Integer = 0
 
     def to_onnx(self, o: Lowering, *inputs: str) -> str:
@@ -389,6 +396,8 @@ class LogSoftmax(_AlongAxis):
 
     The axis is counted as for `softmax`. Source: torch.nn.LogSoftmax; ONNX operator LogSoftmax.
     """
+
+    gives = Gives.LOG_PROBABILITIES
 
     axis: Integer = 0
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from netdsl.arguments import Count, Flag
 from netdsl.ir.dim import Dim
+from netdsl.ir.meaning import Gives
 from netdsl.ir.params import Init, ParamSpec
 from netdsl.ir.types import TensorType
 from netdsl.layer import Layer, LayerError, Lowering, TorchLowering, need_float, need_rank, register, weight_and_bias
@@ -73,6 +74,8 @@ class Rbf(_OnVectors):
     LeCun et al., "Gradient-based learning applied to document recognition" (1998), which draws its centres by hand
     and proposes codes for other classes than characters; ONNX operators Sub, Mul and ReduceSum.
     """
+
+    gives = Gives.DISTANCES
 
     out: Count
 

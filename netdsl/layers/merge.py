@@ -50,6 +50,8 @@ class Concat(_Join):
     counted, and a negative axis counts from the end. Source: torch.cat; ONNX operator Concat.
     """
 
+    rearranges = True
+
     axis: Integer = 0
 
     def infer(self, *inputs: TensorType) -> TensorType:

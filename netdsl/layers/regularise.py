@@ -19,6 +19,7 @@ class Dropout(Layer):
     Dropout, which takes no `p` of 1: there the lowering is x * 0, and nothing at inference.
     """
 
+    rearranges = True
     training_only = True
 
     p: Probability = 0.5
@@ -40,6 +41,7 @@ class Dropout(Layer):
 class _DropWhole(Layer):
     """A layer that drops or keeps whole parts of a sample."""
 
+    rearranges = True
     training_only = True
 
     p: Probability

@@ -90,6 +90,8 @@ class Crop(Layer):
     operator Slice.
     """
 
+    rearranges = True
+
     p: Margins
 
     def infer(self, *inputs: TensorType) -> TensorType:

@@ -30,6 +30,8 @@ class Identity(Layer):
     Source: torch.nn.Identity; it leaves no trace in ONNX.
     """
 
+    rearranges = True
+
     def to_onnx(self, o: Lowering, *inputs: str) -> str:
         return inputs[0]
 
@@ -45,6 +47,8 @@ class Flatten(Layer):
     The batch is not counted, so `start=0` flattens whole samples. Source: torch.nn.Flatten, whose start_dim is one
     more; ONNX operators Flatten and Reshape.
     """
+
+    rearranges = True
 
     start: Integer = 0
 
@@ -75,6 +79,8 @@ class Reshape(Layer):
 
     The batch is not counted. Source: torch.reshape; ONNX operator Reshape.
     """
+
+    rearranges = True
 
     shape: ShapeArgument
 
@@ -128,6 +134,8 @@ class Transpose(Layer):
     operator Transpose.
     """
 
+    rearranges = True
+
     perm: Integers
 
     def infer(self, *inputs: TensorType) -> TensorType:
@@ -163,6 +171,8 @@ class ChannelShuffle(Layer):
     Input and output C x spatial, C divisible by g. Source: Zhang et al., "ShuffleNet" (2017); torch.nn.ChannelShuffle;
     ONNX operators Reshape and Transpose.
     """
+
+    rearranges = True
 
     groups: Count
 
@@ -201,6 +211,8 @@ class PixelShuffle(Layer):
     using an efficient sub-pixel convolutional neural network" (2016); torch.nn.PixelShuffle; ONNX operator
     DepthToSpace in mode CRD.
     """
+
+    rearranges = True
 
     r: Count
 

@@ -38,6 +38,8 @@ class Select(Layer):
     Negative positions count from the end, the batch is not counted. Source: torch.index_select; ONNX operator Gather.
     """
 
+    rearranges = True
+
     maps: Integers
     axis: Integer = 0
 
@@ -88,6 +90,8 @@ class Slice(Layer):
     is (stop - start) / step, rounded up; what lies outside is cut off, but nothing at all is an error. Of a symbolic
     size it must be certain: a position that may lie inside has to. Source: ONNX operator Slice.
     """
+
+    rearranges = True
 
     start: Position = 0
     stop: OptionalPosition = None
@@ -145,6 +149,8 @@ class Split(Layer):
 
     The size must be divisible by `parts`; the batch is not counted. Source: torch.chunk; ONNX operator Slice.
     """
+
+    rearranges = True
 
     parts: Count
     index: Natural

@@ -30,7 +30,7 @@ def draw_classes(picture: Array, ranking: Ranking, title: str) -> Any:
     figure = new_figure(WIDTH, max(2.8, 0.32 * len(names) + 1), words(title, 80))
     left, right = figure.subplots(1, 2, width_ratios=(1, 1.4))
     show_picture(left, picture)
-    percent = all(0 <= value <= 1 for value in values)
+    percent = ranking.meaning not in ("score", "distance")
     factor = 100 if percent else 1
     bars = right.barh(range(len(names)), [factor * value for value in values], color=FIRST, height=0.7)
     right.bar_label(bars, [f"{factor * value:.3g}" for value in values], fontsize=SMALL, padding=3)
@@ -63,7 +63,7 @@ def draw_mistakes(found: ClassEvaluation, pictures: Sequence[Array]) -> Any:
     for axes, picture, sample in zip(grid.flat, pictures, found.wrong, strict=False):
         show_picture(axes, picture)
         given = found.predicted[sample]
-        sure = 100 * np.exp(found.logs[sample, given])
+        sure = f", {100 * np.exp(found.logs[sample, given]):.0f} %" if found.probable else ""
         true = words(found.name(found.targets[sample]), 18)
-        axes.set_title(f"{true}\n→ {words(found.name(given), 14)}, {sure:.0f} %", fontsize=SMALL)
+        axes.set_title(f"{true}\n→ {words(found.name(given), 14)}{sure}", fontsize=SMALL)
     return figure

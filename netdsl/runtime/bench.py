@@ -16,6 +16,7 @@ import numpy as np
 
 from netdsl.diagnostics import fail
 from netdsl.files import read_file, reading
+from netdsl.ir.meaning import Pixels, Tokens
 from netdsl.packages import need
 from netdsl.runtime.devices import PROVIDERS
 from netdsl.runtime.session import Session
@@ -24,7 +25,7 @@ from netdsl.runtime.sizes import computed
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from netdsl.runtime.session import Port
+    from netdsl.runtime.ports import Port
 
 MOST_INPUTS = 2**31
 """Bytes that the random inputs of one run may have, as many as a model of one file."""
@@ -137,7 +138,7 @@ def bench(model: Path, device: str, plan: Plan) -> Timing:
 
 
 def random_feeds(session: Session, plan: Plan, seed: int = 0) -> Feeds:
-    """Random arrays for every input: floats from 0 to 1, whole numbers 0 and 1."""
+    """Random arrays for every input: pixels, tokens that the model has vectors for, floats from 0 to 1, or 0 and 1."""
     session.need_samples()
     random = np.random.default_rng(seed)
     samples = session.inputs[0].shape[0]
@@ -165,9 +166,12 @@ def _shape(session: Session, port: Port, sizes: Mapping[str, int]) -> tuple[int,
 
 
 def _random(random: np.random.Generator, shape: tuple[int, ...], port: Port) -> np.ndarray[Any, Any]:
+    asks = port.asks
     if "float" in port.dtype:
-        return random.random(shape, np.float32).astype(port.dtype)
-    return random.integers(0, 2, shape).astype(port.dtype)
+        most = asks.most if isinstance(asks, Pixels) else 1
+        return (most * random.random(shape, np.float32)).astype(port.dtype)
+    above = asks.count if isinstance(asks, Tokens) else asks.most + 1 if isinstance(asks, Pixels) else 2
+    return random.integers(0, above, shape).astype(port.dtype)
 
 
 def _bound(session: Session, feeds: Feeds, outputs: Feeds) -> Callable[[], None]:

@@ -11,14 +11,17 @@ import numpy as np
 from netdsl.checkpoints.npz import write_npz
 from netdsl.diagnostics import fail
 from netdsl.files import whole_file
+from netdsl.ir.meaning import Gives
 from netdsl.runtime.arrays import NPY, NPZ, form_of, read_npy, read_npz
 from netdsl.runtime.pictures import load_picture
+from netdsl.runtime.taking import as_batch, taken
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from netdsl.runtime.pictures import Preparation
-    from netdsl.runtime.session import Port, Session
+    from netdsl.runtime.ports import Port
+    from netdsl.runtime.session import Session
 
 Array = np.ndarray[Any, Any]
 
@@ -48,10 +51,11 @@ def batches(session: Session, files: Sequence[str], preparation: Preparation) ->
     size = port.shape[0]
     waiting: list[tuple[str, Array]] = []
     for file in files:
-        array = _read(Path(file.removeprefix(f"{port.name}=")), port, preparation)
-        if array.ndim == len(port.shape):
+        array, several = _read(Path(file.removeprefix(f"{port.name}=")), port, preparation)
+        if several:
             yield Batch({port.name: array}, (file,))
             continue
+        array = array[0]
         if waiting and array.shape != waiting[0][1].shape:
             sizes = " and ".join("x".join(map(str, shape)) for shape in (waiting[0][1].shape, array.shape))
             raise session.input_error(f"samples of one batch must be of one size, and there are {sizes}")
@@ -82,23 +86,30 @@ def _named(session: Session, files: Sequence[str], preparation: Preparation) -> 
         name, separator, path = file.partition("=")
         if not separator or name not in ports:
             raise session.input_error(f"which input is `{file}` for?")
-        array = _read(Path(path), ports[name], preparation)
-        given[name] = array if array.ndim == len(ports[name].shape) else array[None]
+        given[name], _ = _read(Path(path), ports[name], preparation)
     yield Batch(given, (", ".join(files),))
 
 
-def _read(path: Path, port: Port, preparation: Preparation) -> Array:
+def _read(path: Path, port: Port, preparation: Preparation) -> tuple[Array, bool]:
+    """The samples of a file, and whether it is a batch of them."""
     if form_of(path) == NPY:
-        return fitted(read_npy(path, "E0906"), port, preparation)
-    return load_picture(path, port, preparation)
+        array, several = as_batch(read_npy(path, "E0906"), port, preparation)
+        return fitted(array, port, preparation), several
+    return load_picture(path, port, preparation)[None], False
 
 
 def fitted(array: Array, port: Port, preparation: Preparation) -> Array:
-    """The array with the input's element type.
+    """Samples as the input takes them, in its element type.
+
+    Args:
+        array: N x any shape; bytes are images where the input takes pixels, as `netdsl.runtime.taking` says.
+        port: the input.
+        preparation: what happens to pixels.
 
     Raises:
-        NetdslError: it has not the sizes asked for, or more than precision would be lost (E0906).
+        NetdslError: they have not the sizes asked for, or more than precision would be lost (E0906).
     """
+    array = taken(array, port, preparation)
     for name, size in zip(reversed(port.shape), reversed(array.shape), strict=False):
         if isinstance(name, str) and preparation.sizes.get(name, size) != size:
             message = f"`{port.name}` is an array with {name} = {size}, and {preparation.sizes[name]} is asked for"
@@ -109,7 +120,11 @@ def fitted(array: Array, port: Port, preparation: Preparation) -> Array:
             f"`{port.name}` takes {port.dtype}, and the array holds {array.dtype.name}",
             help=f"convert it first: `x.astype('{port.dtype}')`",
         )
-    return array.astype(port.dtype, copy=False)
+    cast = array.astype(port.dtype, copy=False)
+    if cast.dtype.kind in "iu" and not np.array_equal(cast, array):
+        raise fail("E0906", f"`{port.name}` takes {port.dtype}, and the array holds numbers beyond that",
+                   help="give numbers that the type holds")  # fmt: skip
+    return cast
 
 
 def save_arrays(path: Path, outputs: Mapping[str, Array]) -> None:
@@ -134,7 +149,7 @@ class Ranking:
     """The classes of one sample, the most likely first.
 
     Attributes:
-        meaning: what the numbers are: `probability`, `softmax of the logits`, or `value` where they are neither.
+        meaning: what the numbers are: `probability`, `softmax of the logits`, `distance` and so on.
         classes: name and number of each.
     """
 
@@ -142,26 +157,50 @@ class Ranking:
     classes: tuple[tuple[str, float], ...]
 
 
-def rank(scores: Array, labels: Sequence[str], top: int) -> Ranking:
-    """The `top` classes of one sample.
+SHOWN = {
+    Gives.LOGITS: "softmax of the logits",
+    Gives.PROBABILITIES: "probability",
+    Gives.LOG_PROBABILITIES: "probability",
+    Gives.YES_LOGITS: "sigmoid of the logits",
+    Gives.YES_PROBABILITIES: "probability of each",
+    Gives.SCORES: "score",
+    Gives.DISTANCES: "distance",
+}
+"""What a ranking shows of each kind of output."""
 
-    Scores that sum to 1 are probabilities already; others that lie between 0 and 1 (a sigmoid for each class) are
-    shown as they are; all else are logits, of which the softmax is taken.
+
+def rank(scores: Array, labels: Sequence[str], top: int, gives: Gives = Gives.LOGITS) -> Ranking | None:
+    """The `top` classes of one sample; None where the output is not one number for each class.
+
+    Logits and logarithms become probabilities; all else is shown as it is. One answer of yes or no ranks two classes,
+    of which the second is yes.
 
     Args:
         scores: shape [classes].
         labels: the names of the classes; numbers stand for them where there are none.
         top: how many to show.
+        gives: what the output is.
     """
-    values = scores.astype(np.float64)
-    meaning = "value"
-    inside = bool(np.all((values >= 0) & (values <= 1)))
-    if inside and abs(values.sum() - 1) < 1e-3:
-        meaning = "probability"
-    elif not inside and np.all(np.isfinite(values)):
-        meaning = "softmax of the logits"
-        values = np.exp(values - values.max())
-        values /= values.sum()
-    order = np.argsort(-values, kind="stable")[:top]
+    if scores.ndim != 1 or gives not in SHOWN or scores.size < (1 if gives.yes_or_no else 2):
+        return None
+    values = probabilities(scores.astype(np.float64), gives)
+    if gives.yes_or_no and values.size == 1 and len(labels) != 1:
+        values = np.array([1 - values[0], values[0]])
+    order = np.argsort(values if gives is Gives.DISTANCES else -values, kind="stable")[:top]
     names = labels if len(labels) == len(values) else [str(index) for index in range(len(values))]
-    return Ranking(meaning, tuple((names[index], float(values[index])) for index in order))
+    return Ranking(SHOWN[gives], tuple((names[index], float(values[index])) for index in order))
+
+
+def probabilities(scores: Array, gives: Gives) -> Array:
+    """Scores of classes along the last axis as probabilities, where they tell of such; others as they are."""
+    with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is told by who shows it
+        match gives:
+            case Gives.LOGITS:
+                raised = np.exp(scores - scores.max(-1, keepdims=True))
+                made: Array = raised / raised.sum(-1, keepdims=True)
+                return made
+            case Gives.LOG_PROBABILITIES:
+                return np.exp(scores)
+            case Gives.YES_LOGITS:
+                return np.exp(-np.logaddexp(0, -scores))
+    return scores

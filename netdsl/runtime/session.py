@@ -10,17 +10,23 @@ import json
 import os
 import re
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from netdsl.diagnostics import NetdslError, fail
 from netdsl.files import is_standard_input, reading
 from netdsl.ir.constraint import Constraint
+from netdsl.ir.deciding import default_gives, default_takes
+from netdsl.ir.meaning import MEANING, ORDERS, Gives, Meaning, Pixels, Tokens, from_metadata
 from netdsl.packages import need
 from netdsl.runtime.devices import PROVIDERS, Device, need_device, not_loading, providers, unavailable
+from netdsl.runtime.foreign import gives_of
 from netdsl.runtime.model_files import need_model, read_bytes, read_model
+from netdsl.runtime.ports import Port
 from netdsl.runtime.sizes import computed, refusal
+from netdsl.runtime.taking import taken
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -30,18 +36,6 @@ if TYPE_CHECKING:
 NUMBERS = ("bool", "bfloat16", "float16", "float32", "float64",
            "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")  # fmt: skip
 """The element types that arrays can have."""
-
-
-@dataclass(frozen=True)
-class Port:
-    """An input or output of a model; in `shape`, the batch included, a string is a size left open."""
-
-    name: str
-    shape: tuple[int | str, ...]
-    dtype: str
-
-    def __str__(self) -> str:
-        return f"`{self.name}`: {self.dtype} [{', '.join(map(str, self.shape))}]"
 
 
 class Session:
@@ -91,24 +85,44 @@ class Session:
             raise unavailable(self.device, not_loading(ort, self.device) or "onnxruntime could not start it")
         remedy = "a net with broken metadata must be compiled again"
         with reading(self.path, "E0905", "a model with whole names and metadata", remedy):
-            self.inputs = tuple(map(_port, self.ort.get_inputs()))
-            self.outputs = tuple(map(_port, self.ort.get_outputs()))
             self.metadata: dict[str, str] = dict(self.ort.get_modelmeta().custom_metadata_map)
-            self.labels = self._texts("netdsl.labels")
-            """The names of the classes, as the net's `labels` gave them."""
+            self.meaning = from_metadata(self.metadata) or Meaning()
+            """What the model says of its inputs and outputs."""
+            self.inputs = tuple(map(self._input, self.ort.get_inputs()))
+            self.outputs = tuple(map(_port, self.ort.get_outputs()))
             self.constraints = tuple(map(Constraint.parse, self._texts("netdsl.constraints")))
             """What the net's `where` said, which onnxruntime itself knows nothing of."""
 
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The names of the classes, as the net's `labels` gave them."""
+        return self.meaning.labels
+
+    @cached_property
+    def known(self) -> Mapping[str, Gives]:
+        """What is known of the outputs: what the model says, or, of a model of others, its last operators."""
+        return self.meaning.outputs if MEANING in self.metadata else gives_of(read_model(self.path))
+
+    def gives(self, output: Port) -> Gives:
+        """What an output is; where nothing is known, logits of classes if it is a vector, or else values."""
+        return self.known.get(output.name) or default_gives(output.shape[1:])
+
     def run(self, feeds: Mapping[str, np.ndarray[Any, Any]]) -> dict[str, np.ndarray[Any, Any]]:
         """The outputs by name for one array for each input, the batch included.
+
+        An array of bytes (uint8) is images where an input takes pixels, N x height x width and the channels last or
+        first, and numbers where it does not. Other arrays are the model's own numbers; images among them may have the
+        channels last, too.
 
         Raises:
             NetdslError: the arrays are not what the model takes (E0906).
             MemoryError: the device has not enough memory.
         """
+        ports = {port.name: port for port in self.inputs}
+        feeds = {name: taken(array, ports[name]) if name in ports else array for name, array in feeds.items()}
         self.need_feeds(feeds)
         try:
-            results = self.ort.run(None, dict(feeds))
+            results = self.ort.run(None, feeds)
         except Exception as error:  # onnxruntime's exceptions have no base of their own
             raise self.run_error(error) from error
         return {port.name: result for port, result in zip(self.outputs, results, strict=True)}
@@ -132,6 +146,13 @@ class Session:
                 known = sizes.setdefault(due, size) if isinstance(due, str) else due
                 if size != known:
                     raise self.input_error(f"axis {axis} of `{port.name}` has size {known}, not {size} (in {given})")
+            if isinstance(port.asks, Tokens) and array.size:
+                low, high = int(array.min()), int(array.max())
+                if not 0 <= low <= high < port.asks.count:
+                    raise self.input_error(
+                        f"`{port.name}` takes {port.asks}, and has {low if low < 0 else high}",
+                        "give the numbers by which the net was trained; its vocabulary has no other",
+                    )
         if "netdsl.version" in self.metadata:
             self._need_formulas(sizes)
         if refused := refusal(self.constraints, sizes):
@@ -189,6 +210,14 @@ class Session:
         if not isinstance(found, list) or not all(isinstance(text, str) for text in found):
             raise ValueError(f"expected a list of texts in `{key}`, got {str(found)[:100]}")
         return tuple(found)
+
+    def _input(self, argument: Any) -> Port:
+        port = _port(argument)
+        takes = self.meaning.inputs.get(port.name)
+        due = default_takes(port.shape[1:], port.dtype)
+        if isinstance(takes, Pixels) and not (isinstance(due, Pixels) and ORDERS[takes.order] == port.shape[1]):
+            raise ValueError(f"`{takes}` cannot be put into {port}")
+        return replace(port, takes=takes)
 
     def _load_error(self, ort: Any, error: Exception) -> NetdslError:
         """Why onnxruntime did not load the model, or start the device."""

@@ -8,20 +8,23 @@ import torch
 from torch.nn import functional
 
 from netdsl import recipe
+from netdsl.ir.meaning import Gives
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from netdsl.ir.graph import Node
-
     Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 
-def make_loss(word: Any, output: Node) -> Loss:
-    """The mean loss over a batch, of what a node of the net gives and the targets.
+def make_loss(word: Any, gives: Gives) -> Loss:
+    """The mean loss over a batch, of an output of the net and the targets.
 
     Outputs are N x C, or N x C x positions, with the classes along axis 1. Targets are class numbers N (or
     N x positions), or for several labels at once N x C of 0 and 1; `quadratic` takes both.
+
+    Args:
+        word: one of `netdsl.recipe.WORDS["loss"]`.
+        gives: what the output is; of probabilities, binary cross-entropy takes the logarithms alone.
     """
     match word:
         case recipe.CrossEntropy():
@@ -29,12 +32,24 @@ def make_loss(word: Any, output: Node) -> Loss:
         case recipe.NegativeLogLikelihood():
             return functional.nll_loss
         case recipe.BinaryCrossEntropy():
-            if output.layer.kind == "sigmoid":
+            if gives is Gives.YES_PROBABILITIES:
                 return lambda scores, target: functional.binary_cross_entropy(scores, one_hot(target, scores))
             return lambda scores, target: functional.binary_cross_entropy_with_logits(scores, one_hot(target, scores))
         case recipe.Quadratic():
             return _half_squared_distance
     raise TypeError(f"{word} is no loss")
+
+
+def right_answers(gives: Gives, scores: torch.Tensor, targets: torch.Tensor) -> torch.Tensor | None:
+    """Which answers are right: one for each target, or truth value of it; None where values are learned.
+
+    The class is the one of the largest score. Of yes and no, yes is a probability above 0.5 or a logit above 0.
+    """
+    if not targets.is_floating_point():
+        return scores.argmax(1) == targets
+    if gives.yes_or_no:
+        return (scores > (0.5 if gives is Gives.YES_PROBABILITIES else 0.0)) == (targets > 0.5)
+    return None if gives is Gives.VALUES else scores.argmax(1) == targets.argmax(1)
 
 
 def one_hot(target: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:

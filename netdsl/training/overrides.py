@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from netdsl.arguments import ArgumentError
 from netdsl.diagnostics import fail
-from netdsl.elaborate.recipe import check_loss, read_entry
+from netdsl.elaborate.recipe import check_loss, loss_of, read_entry
 from netdsl.elaborate.said import Said
 from netdsl.elaborate.suggestions import listed, suggestion
 from netdsl.layer import signature
@@ -61,7 +61,7 @@ def override(graph: Graph, changes: Mapping[str, Any]) -> Recipe:
             entries[owner] = (replace(words[owner], **{name: _fields(words[owner])[name].convert(given)}),)
         except ArgumentError as error:
             raise fail(error.code, f"`train.{name}`: {error}", said.span, help=error.help) from None
-    changed = Recipe(entries, written.spans)
+    changed = Recipe({**entries, "loss": (loss_of(Recipe(entries), graph),)}, written.spans)
     check_loss(changed, graph)
     return changed
 

@@ -19,6 +19,8 @@ from netdsl.backends.onnx_file import write
 from netdsl.backends.torch import lower as lower_to_torch
 from netdsl.diagnostics import fail
 from netdsl.files import read_file, reading, whole_file
+from netdsl.ir.deciding import described, normalization
+from netdsl.ir.meaning import Meaning
 from netdsl.ir.printer import print_graph
 from netdsl.outputs import need_unread, replaceable
 from netdsl.packages import works
@@ -28,6 +30,7 @@ from netdsl.pictures.curves import METRICS, draw_curves
 from netdsl.pictures.drawing import save as save_picture
 from netdsl.runtime.torch_device import torch_device
 from netdsl.training.augment import make_augment
+from netdsl.training.data.targets import need_one_class
 from netdsl.training.loop import BEST, LAST, fit
 from netdsl.training.task import Task
 from netdsl.version import __version__
@@ -99,10 +102,12 @@ class Machine:
 
 
 def prepared(graph: Graph, data: Data) -> Graph:
-    """The graph that is trained: it normalizes its input by the statistics of the data, and knows their labels."""
+    """The graph that is trained: it normalizes its input by the statistics of the data, and knows what they mean."""
     if data.mean:
         graph = standardize(graph, data.mean, data.std)
-    return replace(graph, labels=graph.labels or data.labels)
+    mean, std = normalization(graph) or ((), ())
+    meaning = Meaning({graph.inputs[0].name: data.takes}, {**graph.meaning.outputs, **data.gives}, mean, std)
+    return replace(graph, labels=graph.labels or data.labels, meaning=meaning)
 
 
 def train(  # noqa: PLR0913 - each of them is a choice of its own
@@ -138,6 +143,7 @@ def train(  # noqa: PLR0913 - each of them is a choice of its own
     Raises:
         NetdslError: the folder holds a run (E1101), or none to go on from (E1102); a file cannot be written.
     """
+    need_one_class(data.train.targets, settings.loss)
     description = _describe(graph, settings)
     for name in (DESCRIPTION, LAST, BEST, METRICS, WEIGHTS, f"{graph.name}.onnx", CURVES):
         need_unread(folder / name)
@@ -161,7 +167,7 @@ def train(  # noqa: PLR0913 - each of them is a choice of its own
     state = {key: value.detach().cpu().contiguous() for key, value in net.state_dict().items()}
     saved, model = folder / WEIGHTS, folder / f"{graph.name}.onnx"
     with whole_file(saved) as file:
-        file.write(save(state, {"net": graph.name, "netdsl": __version__}))
+        file.write(save(state, {"net": graph.name, "netdsl": __version__, **described(graph).as_metadata()}))
     write(lower_to_onnx(optimize(graph, 1)), model, lambda param: state[param.name].numpy())
     if works("matplotlib.figure"):
         save_picture(draw_curves(task.history, graph.name), folder / CURVES)

@@ -9,8 +9,9 @@ from pytorch_lightning import LightningModule
 from torch import nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
+from netdsl.ir.deciding import described, taught
 from netdsl.training.batches import stream
-from netdsl.training.losses import make_loss
+from netdsl.training.losses import make_loss, right_answers
 from netdsl.training.optimizers import make_optimizer, make_schedule
 
 if TYPE_CHECKING:
@@ -45,9 +46,10 @@ class Task(LightningModule):
         super().__init__()
         self.net, self.settings, self.augment = net, settings, augment
         self._frozen = tuple(frozen)
-        (name, output), *_ = graph.outputs.items()  # what else a net gives is not what it learns
-        self.main = name
-        self.losses = {name: make_loss(settings.loss, node) for name, node in {name: output, **graph.aux}.items()}
+        self.main = next(iter(graph.outputs))  # what else a net gives is not what it learns
+        self.gives = taught(graph, settings.loss)
+        self.losses = {name: make_loss(settings.loss, gives) for name, gives in self.gives.items()}
+        self.description = described(graph).as_metadata()
         self.schedule: Any = None
         self._resumed_at: dict[str, Any] | None = None
         self.history: list[Row] = []
@@ -115,8 +117,9 @@ class Task(LightningModule):
         return optimizer
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the history, and where the schedule stands."""
+        """Keep the history, where the schedule stands, and what the weights are those of."""
         checkpoint["history"] = self.history
+        checkpoint["netdsl"] = self.description
         if self.schedule is not None:
             checkpoint["schedule"] = self.schedule.state_dict()
 
@@ -132,13 +135,14 @@ class Task(LightningModule):
     def _count(self, phase: str, loss: torch.Tensor, scores: torch.Tensor, targets: torch.Tensor) -> None:
         """Add a batch to the sums of an epoch: loss, samples, right answers, answers; nothing leaves the device."""
         with torch.no_grad():
-            right = (scores > 0) == (targets > 0.5) if targets.is_floating_point() else scores.argmax(1) == targets
-            samples, answers = loss.new_tensor([len(targets), targets.numel()])
+            right = right_answers(self.gives[self.main], scores, targets)
+            right = targets.new_empty(0) if right is None else right
+            samples, answers = loss.new_tensor([len(targets), right.numel()])
             sums = torch.stack([loss * samples, samples, right.sum(), answers])
             self.seen[phase] = self.seen[phase] + sums if phase in self.seen else sums
 
     def _figures(self, phase: str) -> dict[str, float]:
-        """Mean loss and accuracy of an epoch over all processes."""
+        """Mean loss and accuracy of an epoch over all processes; values have no accuracy."""
         sums = self.trainer.strategy.reduce(self.seen.pop(phase), reduce_op="sum")
         loss, samples, right, answers = (float(value) for value in sums)
-        return {f"{phase}_loss": loss / samples, f"{phase}_accuracy": right / answers}
+        return {f"{phase}_loss": loss / samples} | ({f"{phase}_accuracy": right / answers} if answers else {})

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from netdsl.diagnostics import fail
 from netdsl.ir.labels import class_name
 from netdsl.runtime import arrays as files
@@ -27,8 +25,7 @@ def read_npz(path: Path) -> Found:
     They are called `x_train` and `y_train`, with `x_val`, `y_val`, `x_test` and `y_test` where there are such splits;
     or, where there are none, `images` and `labels`, or `x` and `y`.
 
-    Arrays of bytes with 3 or 4 dimensions are images, the channels last or, where only that can be meant, first.
-    All others are numbers, which are taken as they are. `names` may name the classes.
+    `names` may name the classes.
 
     Raises:
         NetdslError: the file cannot be read (E0901) or is broken (E1002), holds no such arrays (E1001), or inputs and
@@ -65,10 +62,4 @@ def _part(path: Path, arrays: dict[str, Array], x: str, y: str) -> Part:
             f"`{path}` must have one target for each sample, and `{x}` has {len(inputs):,}, `{y}` {len(targets):,}",
             help="save the arrays anew, with as many entries in both",
         )
-    return Part(_channels_last(inputs), targets)
-
-
-def _channels_last(array: Array) -> Array:
-    if array.dtype == np.uint8 and array.ndim == 4 and array.shape[3] not in (1, 3, 4) and array.shape[1] in (1, 3, 4):
-        return array.transpose(0, 2, 3, 1)
-    return array
+    return Part(inputs, targets)

@@ -8,9 +8,12 @@ import numpy as np
 import torch
 
 from netdsl.diagnostics import fail
+from netdsl.ir.deciding import default_takes, takes_of
 from netdsl.ir.dim import Symbolic
+from netdsl.ir.meaning import Pixels, Tokens
 from netdsl.ir.types import DType, format_shape
-from netdsl.runtime.pictures import MODES
+from netdsl.runtime.pictures import channels_last
+from netdsl.runtime.taking import arranged
 from netdsl.training.augment import VALUES_ONLY, crop_sizes
 from netdsl.training.batches import Samples
 from netdsl.training.data.moments import Moments
@@ -41,7 +44,12 @@ def picture_shapes(graph: Graph, words: Sequence[Any], sizes: Mapping[str, int])
         NetdslError: the input takes no images, or has open sizes (E1008); an augmentation is not possible (E1009).
     """
     image = graph.inputs[0].type
-    if image.rank != 3 or image.shape[0] not in MODES or not (image.dtype.is_float or image.dtype is DType.UINT8):
+    if not isinstance(takes_of(graph, graph.inputs[0]), Pixels):
+        if isinstance(default_takes(image.shape, image.dtype.value), Pixels):
+            raise _misfit(
+                "the weights are of a net that takes numbers, and which of them a pixel of an image is, nothing says",
+                "give an array of the numbers that it was trained with",
+            )
         raise _misfit(
             f"an image does not fit the input, {image}: it takes 1, 3 or 4 channels, a height and a width",
             "let the net begin with `input image: 1x28x28`, and a layer on vectors with `flatten`",
@@ -53,26 +61,31 @@ def picture_shapes(graph: Graph, words: Sequence[Any], sizes: Mapping[str, int])
     return first, last
 
 
-def fit_pictures(part: Part, targets: torch.Tensor, shape: Shape, image: TensorType, workers: int | None) -> Pictures:
+def fit_pictures(part: Part, targets: torch.Tensor, shape: Shape, graph: Graph, workers: int | None) -> Pictures:
     """Images that become `shape` when they are read.
 
     Raises:
         NetdslError: arrays have another number of dimensions or channels than images do (E1008), or targets belong to
             positions of images that would be scaled (E1008).
     """
-    if isinstance(part.inputs, np.ndarray):
-        own = part.inputs.shape[1:]
-        if part.inputs.ndim > 4 or (len(own) == 3 and own[2] not in MODES):
+    (source,) = graph.inputs
+    asks, inputs = takes_of(graph, source), part.inputs
+    assert isinstance(asks, Pixels)  # noqa: S101 - `picture_shapes` has seen to it
+    if isinstance(inputs, np.ndarray):
+        found = channels_last(inputs, source.type.shape)
+        if found is None:
+            shown = format_shape(inputs.shape[1:])
             raise _misfit(
-                f"an image is height x width, or that and 1, 3 or 4 channels, and the data are {format_shape(own)}",
+                f"an image is height x width, or that and 1, 3 or 4 channels, and the data are {shown}",
                 "save images with the channels last, or arrays of float32",
             )
-    if targets.ndim > 2 and (not isinstance(part.inputs, np.ndarray) or part.inputs.shape[1:3] != shape[1:]):
+        inputs = found
+    if targets.ndim > 2 and (not isinstance(inputs, np.ndarray) or inputs.shape[1:3] != shape[1:]):
         raise _misfit(
             f"targets belong to positions of the image, and images would be scaled to {shape[1]} x {shape[2]}",
             "give arrays of images of that size",
         )
-    return Pictures(part.inputs, targets, shape, _torch_dtype(image), workers)
+    return Pictures(inputs, targets, shape, asks, _torch_dtype(source.type), workers)
 
 
 def need_nothing_moved(words: Sequence[Any]) -> None:
@@ -124,15 +137,9 @@ def fit_numbers(part: Part, where: str, targets: torch.Tensor, graph: Graph) -> 
     kind = graph.inputs[0].type
     array = part.inputs
     assert isinstance(array, np.ndarray)  # noqa: S101 - what is no array are pictures
-    own = array.shape[1:]
-    if matches(own, kind.shape):
-        fitted = array
-    elif kind.rank == 3 and len(own) == 3 and matches((own[2], *own[:2]), kind.shape):
-        fitted = array.transpose(0, 3, 1, 2)
-    elif kind.rank == 3 and len(own) == 2 and matches((1, *own), kind.shape):
-        fitted = array[:, None]
-    else:
-        raise _misfit(f"the input takes {kind}, and a sample of {where} is {format_shape(own)}",
+    fitted = arranged(array, kind.shape)
+    if fitted is None or not matches(fitted.shape[1:], kind.shape):
+        raise _misfit(f"the input takes {kind}, and a sample of {where} is {format_shape(array.shape[1:])}",
                       "give the `input` this shape, or reshape the arrays")  # fmt: skip
     wanted = "float32" if kind.dtype is DType.BFLOAT16 else kind.dtype.value
     if not np.can_cast(array.dtype, wanted, "same_kind"):
@@ -158,15 +165,12 @@ def number_moments(samples: Samples) -> Moments:
 
 def _need_tokens(graph: Graph, values: Array, where: str) -> None:
     """Refuse tokens that a table has no vector for, which would stop a GPU at some later moment."""
-    for node in graph.nodes:
-        if node.layer.kind == "embedding" and graph.inputs[0] in node.inputs:
-            count = node.layer.arguments()["count"]
-            if len(values) and not 0 <= values.min() <= values.max() < count:
-                raise _misfit(
-                    f"`{node.name}` takes tokens from 0 to {count - 1}, and {where} have tokens from "
-                    f"{values.min()} to {values.max()}",
-                    f"a table for them has {values.max() + 1} vectors",
-                )
+    takes = graph.meaning.inputs.get(graph.inputs[0].name)
+    if isinstance(takes, Tokens) and values.size and not 0 <= values.min() <= values.max() < takes.count:
+        raise _misfit(
+            f"`{graph.inputs[0].name}` takes {takes}, and {where} have tokens from {values.min()} to {values.max()}",
+            f"a table for them has {values.max() + 1} vectors",
+        )
 
 
 def _need_constraints(graph: Graph, kind: TensorType, shape: tuple[int, ...]) -> None:

@@ -66,7 +66,9 @@ def prepare(
 def _fitting(pictures: Pictures) -> torch.Tensor | None:
     """The images as they lie in memory, if they have the net's size and channels already."""
     images, (channels, height, width) = pictures.images, pictures.shape
-    if not isinstance(images, np.ndarray) or images.shape[1:] not in ((height, width), (height, width, channels)):
+    if not isinstance(images, np.ndarray) or pictures.asks.order == "bgr":
+        return None
+    if images.shape[1:] not in ((height, width), (height, width, channels)):
         return None
     if images.ndim == 3:
         return torch.from_numpy(np.array(images[:, None])) if channels == 1 else None

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
+import numpy as np
+
 from netdsl.diagnostics import Diagnostic, fail
+from netdsl.ir.deciding import takes_of, taught
+from netdsl.ir.meaning import Numbers, Pixels
+from netdsl.runtime.taking import arranged
 from netdsl.training.augment import make_augment
 from netdsl.training.data.inputs import (
     fit_numbers,
@@ -23,12 +28,14 @@ from netdsl.training.data.targets import are_classes, belong_to_positions, fit_t
 from netdsl.training.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from netdsl.ir.graph import Graph
+    from netdsl.ir.meaning import Gives, Takes
     from netdsl.training.batches import Samples
     from netdsl.training.data.moments import Moments
+    from netdsl.training.data.parts import Array
     from netdsl.training.data.pictures import Pictures
 
     Source: TypeAlias = Samples | Pictures
@@ -51,6 +58,8 @@ class Data:
             augmentation; empty where the net takes whole numbers.
         std: their deviation; 1 for a constant channel.
         skipped: a warning (W0110) about images that were left out; empty where none were.
+        takes: what the net's input takes of them.
+        gives: what the outputs that are trained are with these targets, by name.
     """
 
     name: str
@@ -61,6 +70,8 @@ class Data:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     skipped: tuple[Diagnostic, ...]
+    takes: Takes = field(default_factory=Numbers)
+    gives: Mapping[str, Gives] = field(default_factory=dict)
 
 
 def open_data(
@@ -115,10 +126,16 @@ def open_data(
         )
     if any(map(belong_to_positions, targets.values())):
         need_nothing_moved(settings.augment)
-    if found.train.pictures:
+    takes = takes_of(graph, graph.inputs[0])
+    pixels = isinstance(takes, Pixels) or not _has_shape(found.train.inputs, graph)
+    kinds = {name: part.pictures(pixels=pixels) for name, part in found.parts.items()}
+    if len({*kinds.values()}) > 1:
+        told = " and ".join(f"{'images' if images else 'numbers'} for {name}" for name, images in kinds.items())
+        raise fail("E1003", f"`{found.name}` has {told}", help="give all of them as bytes (uint8), or none")
+    if kinds["training"]:
         shapes = picture_shapes(graph, settings.augment, sizes or {})
         pictures = {
-            name: fit_pictures(part, targets[name], shapes[name != "training"], graph.inputs[0].type, workers)
+            name: fit_pictures(part, targets[name], shapes[name != "training"], graph, workers)
             for name, part in found.parts.items()
         }
         splits, mean, std, skipped = _read_all(pictures, skip_bad=skip_bad, most_bytes=most_bytes)
@@ -131,11 +148,28 @@ def open_data(
         need_colours(settings.augment, samples["training"], found.name)
         splits, skipped = dict(samples), ()
         mean, std = number_moments(samples["training"]).result()
+        if isinstance(takes, Pixels) and not graph.meaning.mean:  # weights trained on images take their own numbers
+            takes = Numbers()
     if not graph.inputs[0].type.dtype.is_float:
         mean, std = (), ()
+    numbers = not targets["training"].is_floating_point()
     return Data(
-        found.name, splits["training"], splits["validation"], splits.get("test"), found.labels, mean, std, skipped
+        found.name,
+        splits["training"],
+        splits["validation"],
+        splits.get("test"),
+        found.labels,
+        mean,
+        std,
+        skipped,
+        takes,
+        taught(graph, settings.loss, classes=numbers),
     )
+
+
+def _has_shape(inputs: Sequence[Path] | Array, graph: Graph) -> bool:
+    """Whether these are arrays of the shape of a net's input, so that bytes can be its numbers."""
+    return isinstance(inputs, np.ndarray) and arranged(inputs, graph.inputs[0].type.shape) is not None
 
 
 def _read_all(

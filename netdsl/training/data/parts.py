@@ -23,7 +23,7 @@ class Part:
     """One split.
 
     Attributes:
-        inputs: files of images; bytes of images, N x H x W or N x H x W x channels; or numbers, N x any shape.
+        inputs: files of images; or numbers, N x any shape, of which bytes may be images.
         targets: N class numbers (int64), or what else belongs to each sample, N x any shape.
     """
 
@@ -31,9 +31,19 @@ class Part:
     targets: Array
 
     @property
-    def pictures(self) -> bool:
-        """Whether the samples are images, which can be scaled to another size."""
-        return not isinstance(self.inputs, np.ndarray) or (self.inputs.dtype == np.uint8 and self.inputs.ndim >= 3)
+    def files(self) -> bool:
+        """Whether the samples are files of images."""
+        return not isinstance(self.inputs, np.ndarray)
+
+    def pictures(self, *, pixels: bool) -> bool:
+        """Whether the samples are images for a model, which can be scaled to another size.
+
+        Args:
+            pixels: whether it takes pixels; bytes are numbers for one that does not.
+        """
+        return not isinstance(self.inputs, np.ndarray) or (
+            pixels and self.inputs.dtype == np.uint8 and self.inputs.ndim >= 3
+        )
 
     def __len__(self) -> int:
         return len(self.inputs)

@@ -11,16 +11,16 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from netdsl.diagnostics import Diagnostic, NetdslError
-from netdsl.packages import need
 from netdsl.parallel import processors
 from netdsl.runtime.images import read_image
-from netdsl.runtime.pictures import pixels_of
+from netdsl.runtime.pictures import from_bytes, pixels_of
 from netdsl.training.batches import as_input, shares
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from netdsl.ir.meaning import Pixels
     from netdsl.training.data.parts import Array
 
 _FEW = 512
@@ -35,6 +35,7 @@ class Pictures:
         images: files, or bytes N x H x W or N x H x W x channels.
         targets: N x anything.
         shape: channels, height and width that a net takes.
+        asks: what it makes of an image.
         dtype: what its input holds; values from 0 to 1, or bytes.
         workers: processes that read; None shares the cores out, and takes none for a few images.
     """
@@ -42,6 +43,7 @@ class Pictures:
     images: Sequence[Path] | Array
     targets: torch.Tensor
     shape: tuple[int, int, int]
+    asks: Pixels
     dtype: torch.dtype
     workers: int | None = None
 
@@ -63,13 +65,9 @@ class Pictures:
         Raises:
             NetdslError: it cannot be read (E1005).
         """
-        channels, height, width = self.shape
-        if not isinstance(self.images, np.ndarray):
-            return pixels_of(_opened(self.images[index]), channels, height, width).transpose(2, 0, 1)
-        pixels = self.images[index]
-        pixels = pixels[:, :, 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels
-        image = need("PIL.Image", "reading images").fromarray(pixels)
-        return pixels_of(image, channels, height, width).transpose(2, 0, 1)
+        _, height, width = self.shape
+        image = from_bytes(self.images[index]) if isinstance(self.images, np.ndarray) else _opened(self.images[index])
+        return pixels_of(image, self.asks, height, width).transpose(2, 0, 1)
 
 
 class PictureBatches:

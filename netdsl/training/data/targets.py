@@ -10,6 +10,7 @@ import torch
 
 from netdsl import recipe
 from netdsl.diagnostics import fail
+from netdsl.ir.deciding import taught
 
 if TYPE_CHECKING:
     from netdsl.diagnostics import NetdslError
@@ -23,23 +24,32 @@ def fit_targets(found: Found, graph: Graph, loss: Any) -> dict[str, torch.Tensor
     """The targets of each split: class numbers (int64), or values (float32) of the shape of the net's first output.
 
     Numbers of classes are N, or N x positions where the output is classes x positions. Values of the shape of the
-    output are truth values from 0 to 1, or anything where the loss is `quadratic`.
+    output are truth values from 0 to 1, or anything where the loss is `quadratic`; where each sample, or position of
+    it, has one 1 among zeros and the outputs are no answers of yes or no, they are class numbers too. For one output of
+    yes or no the numbers 0 and 1 are truth values.
 
     Raises:
         NetdslError: a target is out of range (E1004), or the net has other classes (E1007).
     """
-    output = next(iter(graph.outputs.values())).type
+    name, node = next(iter(graph.outputs.items()))
+    output, gives = node.type, taught(graph, loss)[name]
     if not output.rank:
         raise fail("E1007", "the net gives one number without a shape, and learns one for each class at least",
                    help="end it with `dense classes`")  # fmt: skip
+    single = gives.yes_or_no and output.shape[0] == 1
+    hot = not gives.yes_or_no and output.shape[0] != 1 and all(
+        part.targets.ndim > 1 and matches(part.targets.shape[1:], output.shape) and one_hot(part.targets)
+        for part in found.parts.values()
+    )  # fmt: skip
     fitted = {}
-    for name, part in found.parts.items():
-        where = f"the {name} data of `{found.name}`"
+    for split, part in found.parts.items():
+        where = f"the {split} data of `{found.name}`"
         targets = part.targets
-        if targets.ndim > 1 and matches(targets.shape[1:], output.shape):
-            fitted[name] = _values(targets, where, loss)
+        if targets.ndim > 1 and matches(targets.shape[1:], output.shape) and not hot:
+            fitted[split] = _values(targets, where, loss)
             continue
         numbers = targets[:, 0] if targets.shape[1:] == (1,) else targets  # Keras keeps them so
+        numbers = numbers.argmax(1) if hot else numbers
         if not matches(numbers.shape[1:], output.shape[1:]):
             shown = "x".join(map(str, targets.shape[1:])) or "one number"
             raise fail(
@@ -47,13 +57,18 @@ def fit_targets(found: Found, graph: Graph, loss: Any) -> dict[str, torch.Tensor
                 f"the net gives {output} for each sample, and a target of {where} is {shown}",
                 help="targets are class numbers, one for each position of the output, or values of the output's shape",
             )
-        fitted[name] = _numbers(numbers, where)
+        if single and not np.isin(numbers, (0, 1)).all():
+            raise _out_of_range(f"the net answers yes or no, 1 or 0, and {where} have other targets")
+        if isinstance(loss, recipe.Quadratic) and output.shape[0] == 1 and not single:
+            fitted[split] = _values(numbers[:, None], where, loss)
+            continue
+        fitted[split] = _values(numbers[:, None], where, loss) if single else _numbers(numbers, where)
     whole = [values for values in fitted.values() if not values.is_floating_point()]
     classes = len(found.labels) or max((int(values.max()) + 1 for values in whole), default=output.shape[0])
     least = min((int(values.min()) for values in whole), default=0)
     if not found.labels and least and classes - least == output.shape[0]:
         raise _out_of_range(f"expected classes numbered from 0, got {least} to {classes - 1} in `{found.name}`")
-    _need_classes(found, graph, classes, output.shape[0])
+    _need_classes(found, graph, classes, 2 if single and len(found.labels) == 2 else output.shape[0])
     if found.labels and whole and (most := max(int(values.max()) for values in whole)) >= len(found.labels):
         raise _out_of_range(
             f"there are {len(found.labels)} classes from 0, and `{found.name}` has one of number {most}"
@@ -63,7 +78,7 @@ def fit_targets(found: Found, graph: Graph, loss: Any) -> dict[str, torch.Tensor
 
 def are_classes(targets: Array, output: TensorType) -> bool:
     """Whether targets are class numbers and not values of the output's shape; yes and no are two classes, too."""
-    if targets.ndim > 1 and matches(targets.shape[1:], output.shape):
+    if output.shape == (1,) or (targets.ndim > 1 and matches(targets.shape[1:], output.shape)):
         return bool(np.isin(targets, (0, 1)).all())
     return bool((np.isfinite(targets) & (targets == np.floor(targets))).all())
 
@@ -71,6 +86,22 @@ def are_classes(targets: Array, output: TensorType) -> bool:
 def belong_to_positions(targets: torch.Tensor) -> bool:
     """Whether the targets that `fit_targets` gives belong to places in the sample, and would have to move with it."""
     return targets.ndim > (2 if targets.is_floating_point() else 1)
+
+
+def need_one_class(targets: torch.Tensor, loss: Any) -> None:
+    """Refuse several labels at once for a loss that takes one class, or its probabilities (E1004)."""
+    if not targets.is_floating_point() or not isinstance(loss, recipe.CrossEntropy | recipe.NegativeLogLikelihood):
+        return
+    soft = isinstance(loss, recipe.CrossEntropy)
+    if not soft or (targets.sum(1) - 1).abs().max() > 1e-3:
+        takes = "one class, or probabilities that sum to 1," if soft else "one class"
+        raise fail("E1004", f"the loss takes {takes} for each sample, and the data have others",
+                    help="several labels at once are learned by `loss binary_cross_entropy`")  # fmt: skip
+
+
+def one_hot(targets: Array) -> bool:
+    """Whether each sample, or position of it, has one 1 among zeros along axis 1."""
+    return bool(np.isin(targets, (0, 1)).all() and (targets.sum(1) == 1).all())
 
 
 def _need_classes(found: Found, graph: Graph, classes: Dim, outputs: Dim) -> None:

@@ -1,0 +1,216 @@
+"""What the values that enter and leave a model mean.
+
+It is decided when a net is elaborated (`netdsl.ir.deciding`) and when it is trained, and travels as text in the
+metadata of ONNX models, of files of weights and of checkpoints.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field, replace
+from enum import Enum
+from math import isfinite
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+MEANING, LABELS, FOLDED = "netdsl.meaning", "netdsl.labels", "netdsl.folded"
+"""The keys of the metadata."""
+ORDERS = {"grey": 1, "rgb": 3, "bgr": 3, "rgba": 4}
+"""The orders of channels, and how many they are."""
+REACHES = ("cover", "stretch")
+INTERPOLATIONS = ("bilinear", "nearest", "bicubic")
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """An input that takes images, channels x height x width.
+
+    Attributes:
+        most: what the brightest pixel is; the darkest is 0.
+        order: what the channels are.
+        reach: how an image gets the input's size: it is scaled until it covers that, and cropped to its middle, or it
+            is stretched.
+        interpolation: by what it is scaled; antialiased, except for `nearest`.
+    """
+
+    most: Literal[1, 255] = 1
+    order: Literal["grey", "rgb", "bgr", "rgba"] = "rgb"
+    reach: Literal["cover", "stretch"] = "cover"
+    interpolation: Literal["bilinear", "nearest", "bicubic"] = "bilinear"
+
+    def __str__(self) -> str:
+        return f"{self.order} pixels from 0 to {self.most}"
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """An input that takes numbers as they are."""
+
+    def __str__(self) -> str:
+        return "numbers"
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """An input that takes whole numbers from 0 to `count` - 1, for which a net has vectors."""
+
+    count: int
+
+    def __str__(self) -> str:
+        return f"tokens from 0 to {self.count - 1}"
+
+
+Takes: TypeAlias = Pixels | Numbers | Tokens
+
+
+class Gives(Enum):
+    """What an output is; classes are along its first axis, positions along the others.
+
+    The scores of a net that was taught the numbers of classes by `quadratic` are no logits and no probabilities: the
+    largest is that of the likeliest class. Of distances it is the least.
+    """
+
+    LOGITS = "logits"
+    PROBABILITIES = "probabilities"
+    LOG_PROBABILITIES = "log-probabilities"
+    YES_LOGITS = "yes-or-no logits"
+    YES_PROBABILITIES = "yes-or-no probabilities"
+    SCORES = "scores"
+    DISTANCES = "distances"
+    VALUES = "values"
+
+    @property
+    def yes_or_no(self) -> bool:
+        """Whether each number answers a question of its own."""
+        return self in (Gives.YES_LOGITS, Gives.YES_PROBABILITIES)
+
+    @property
+    def normalized(self) -> bool:
+        """Whether a last layer has made probabilities of scores."""
+        return self in (Gives.PROBABILITIES, Gives.LOG_PROBABILITIES, Gives.YES_PROBABILITIES)
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """What a model takes and gives, as far as that is decided.
+
+    Attributes:
+        inputs: by name.
+        outputs: by name.
+        mean: what is subtracted from each channel of the one input by the model's first layer, or from all; empty where
+            no layer does so.
+        std: what divides them after that.
+        labels: the names of the classes of the first output.
+        folded: the parameters in a file into which an optimization has folded other layers, so that they are not those
+            of the net as it was written.
+    """
+
+    inputs: Mapping[str, Takes] = field(default_factory=dict)
+    outputs: Mapping[str, Gives] = field(default_factory=dict)
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+    labels: tuple[str, ...] = ()
+    folded: tuple[str, ...] = ()
+
+    def as_metadata(self) -> dict[str, str]:
+        """Texts by the keys `MEANING`, `LABELS` and `FOLDED`; `from_metadata` reads them."""
+        said = {
+            "inputs": {name: {"kind": _KINDS[type(takes)]} | asdict(takes) for name, takes in self.inputs.items()},
+            "outputs": {name: gives.value for name, gives in self.outputs.items()},
+            "mean": list(self.mean),
+            "std": list(self.std),
+        }
+        lists = {key: names for key, names in ((LABELS, self.labels), (FOLDED, self.folded)) if names}
+        return {key: json.dumps(value, ensure_ascii=False) for key, value in (lists | {MEANING: said}).items()}
+
+
+_KINDS: dict[type, str] = {Pixels: "pixels", Numbers: "numbers", Tokens: "tokens"}
+
+
+def from_metadata(metadata: Mapping[str, str]) -> Meaning | None:
+    """What metadata say, whatever else is in them; None where they say nothing.
+
+    Raises:
+        ValueError: they are not what `Meaning.as_metadata` writes.
+    """
+    labels, folded = (_names(key, metadata) for key in (LABELS, FOLDED))
+    if MEANING not in metadata:
+        return Meaning(labels=labels, folded=folded) if labels or folded else None
+    said = _json(MEANING, metadata[MEANING])
+    _need(isinstance(said, dict) and said.keys() == {"inputs", "outputs", "mean", "std"}, MEANING, "four entries", said)
+    inputs, outputs, mean, std = said["inputs"], said["outputs"], said["mean"], said["std"]
+    _need(isinstance(inputs, dict), "inputs", "an object", inputs)
+    _need(isinstance(outputs, dict), "outputs", "an object", outputs)
+    for name, numbers in (("mean", mean), ("std", std)):
+        _need(isinstance(numbers, list) and all(map(_is_number, numbers)), name, "a list of finite numbers", numbers)
+    _need(len(mean) == len(std), "std", f"{len(mean)} numbers", std)
+    _need(0 not in std, "std", "no 0", std)
+    kinds = {gives.value: gives for gives in Gives}
+    for name, gives in outputs.items():
+        _need(isinstance(gives, str) and gives in kinds, name, f"one of {', '.join(kinds)}", gives)
+    return Meaning(
+        {name: _takes(name, entry) for name, entry in inputs.items()},
+        {name: kinds[gives] for name, gives in outputs.items()},
+        tuple(map(float, mean)),
+        tuple(map(float, std)),
+        labels,
+        folded,
+    )
+
+
+def with_labels(meaning: Meaning, labels: Sequence[str]) -> Meaning:
+    """The same with other names of classes."""
+    return replace(meaning, labels=tuple(labels))
+
+
+# ------------------------------------------------------------------------------------------------ how it is done
+
+
+def _json(key: str, text: str) -> Any:
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError(f"`{key}` has too many brackets") from None
+    except ValueError as error:
+        raise ValueError(f"`{key}` is no JSON: {error}") from None
+
+
+def _names(key: str, metadata: Mapping[str, str]) -> tuple[str, ...]:
+    names = _json(key, metadata.get(key, "[]"))
+    _need(isinstance(names, list) and all(isinstance(name, str) for name in names), key, "a list of strings", names)
+    return tuple(names)
+
+
+def _takes(name: str, entry: Any) -> Takes:
+    kinds = {kind: cls for cls, kind in _KINDS.items()}
+    known = isinstance(entry, dict) and isinstance(entry.get("kind"), str) and entry["kind"] in kinds
+    _need(known, name, f"an object whose `kind` is one of {', '.join(kinds)}", entry)
+    cls = kinds[entry["kind"]]
+    fields = {key: value for key, value in entry.items() if key != "kind"}
+    if cls is Pixels:
+        due = {"most": (1, 255), "order": ORDERS, "reach": REACHES, "interpolation": INTERPOLATIONS}
+        _need(fields.keys() == due.keys(), name, f"the entries {', '.join(due)}", sorted(fields))
+        for key, choices in due.items():
+            value = fields[key]
+            known = isinstance(value, int | str) and not isinstance(value, bool) and value in choices
+            _need(known, f"{key}` of `{name}", f"one of {', '.join(map(str, choices))}", value)
+        return Pixels(**fields)
+    if cls is Numbers:
+        _need(not fields, name, "no more than a `kind`", sorted(fields))
+        return Numbers()
+    count = fields.get("count")
+    whole = fields.keys() == {"count"} and isinstance(count, int) and not isinstance(count, bool) and count > 0
+    _need(whole, name, "a `count` above 0", fields)
+    return Tokens(fields["count"])
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 2**1000 and isfinite(value)
+
+
+def _need(holds: bool, key: str, expected: str, got: Any) -> None:
+    if not holds:
+        shown = str(got)
+        raise ValueError(f"`{key}`: expected {expected}, got {shown if len(shown) < 80 else f'{shown[:77]}...'}")

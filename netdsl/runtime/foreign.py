@@ -1,0 +1,48 @@
+"""What the outputs of a model are that says nothing of them, by the operators that they come from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from netdsl.ir.meaning import Gives
+
+if TYPE_CHECKING:
+    from onnx import GraphProto, ModelProto, NodeProto
+
+ENDS = {
+    "Softmax": Gives.PROBABILITIES,
+    "LogSoftmax": Gives.LOG_PROBABILITIES,
+    "Sigmoid": Gives.YES_PROBABILITIES,
+    "HardSigmoid": Gives.YES_PROBABILITIES,
+    **dict.fromkeys(
+        ("Celu", "Clip", "Elu", "Gelu", "HardSwish", "LeakyRelu", "Mish", "PRelu", "Relu", "Selu", "Softplus",
+         "Softsign", "Tanh", "ThresholdedRelu"), Gives.VALUES),
+}  # fmt: skip
+"""What the results of operators are; of others, a dense layer or a convolution, nothing is known."""
+PASSED = ("Cast", "Dropout", "Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze")
+"""Operators that leave the values as they are."""
+
+
+def gives_of(model: ModelProto) -> dict[str, Gives]:
+    """What is known of the outputs of an ONNX model, which onnxruntime has loaded."""
+    opset = next((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), 13)
+    made = {name: node for node in model.graph.node for name in node.output}
+    found = {}
+    for output in model.graph.output:
+        gives = _gives(model.graph, made, output.name, opset)
+        if gives is not None:
+            found[output.name] = gives
+    return found
+
+
+def _gives(graph: GraphProto, made: dict[str, NodeProto], name: str, opset: int) -> Gives | None:
+    node, reshaped = made.get(name), False
+    while node is not None and node.op_type in PASSED:
+        reshaped |= node.op_type in ("Flatten", "Reshape", "Squeeze", "Unsqueeze")
+        node = made.get(node.input[0])
+    gives = ENDS.get(node.op_type) if node is not None else None
+    if node is None or gives not in (Gives.PROBABILITIES, Gives.LOG_PROBABILITIES) or reshaped:
+        return gives
+    ranks = [len(output.type.tensor_type.shape.dim) for output in graph.output if output.name == name]
+    axis = next((attribute.i for attribute in node.attribute if attribute.name == "axis"), 1 if opset < 13 else -1)
+    return gives if axis in (1, 1 - ranks[0]) else Gives.VALUES
