@@ -13,10 +13,11 @@ from netdsl.elaborate.expressions import Evaluator
 from netdsl.elaborate.program import Module
 from netdsl.elaborate.values import Environment
 from netdsl.ir.graph import Scope
-from netdsl.naming import LONGEST_NAME, Token
+from netdsl.naming import LONGEST_NAME
 from netdsl.source import Source, Span
 from netdsl.syntax import tree
 from netdsl.syntax.parser import parse_part
+from netdsl.syntax.scanner import Token
 
 if TYPE_CHECKING:
     from netdsl.elaborate.values import Value
