@@ -122,7 +122,8 @@ def _from(symbol: Symbol, dim: Dim, least: int, atoms: list[Symbol]) -> Constrai
     else:
         end = first + MOST_TRIED if last is None else min(first + MOST_TRIED, last + 1)
         wrong = next((count for count in reversed(range(first, end)) if not holds(count)), first - 1)
-        if wrong - first >= (end - first) // 2:
+        far = [first + 10**digits for digits in range(3, 10) if last is None or first + 10**digits <= last]
+        if wrong - first >= (end - first) // 2 or not all(map(holds, far)):
             return None
         count = wrong + 1
     for _ in range(MOST_STEPS):  # what is proved of a formula may be less than what holds
