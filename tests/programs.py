@@ -88,14 +88,16 @@ class Writer:
     def program(self):
         """A net with everything it needs."""
         spatial = self.pick([2, 2, 2, 1, 3])
-        where, self.multiple, self.runs = self.pick([("", 1, [{}])] * 3 + [
-            ("", 1, [{"H": 9, "W": 8}, {"H": 8, "W": 11}]),
-            (" where H >= 8, W >= 8", 1, [{"H": 12, "W": 8}, {"H": 8, "W": 11}]),
-            (" where H % 4 == 0, W % 4 == 0", 4, [{"H": 8, "W": 12}, {"H": 12, "W": 8}]),
+        self.multiple, self.runs = self.pick([(1, [{}])] * 3 + [
+            (1, [{"H": 8, "W": 8}, {"H": 9, "W": 11}]),
+            (1, [{"H": 9, "W": 8}, {"H": 12, "W": 11}]),
+            (4, [{"H": 8, "W": 12}, {"H": 12, "W": 16}]),
         ])  # fmt: skip
+        where = ""
         if "H" in self.runs[0]:
-            sides = [Size(tuple(run[letter] for run in self.runs), letter) for letter in "HWH"[:spatial]]
-            where = where if spatial > 1 else where.partition(",")[0]
+            letters = "HWH"[:spatial]
+            sides = [Size(tuple(run[letter] for run in self.runs), letter) for letter in letters]
+            where = self.where(sorted({*letters}))
         else:
             sides = [self.size(self.upto(6 if spatial == 3 else 12, 3)) for _ in range(spatial)]
         x = (self.size(self.upto(6, 1)), *sides)
@@ -113,6 +115,13 @@ class Writer:
         net = self.braces([*lines, *body])
         text = f"net base({formals}) {net}\nnet main = base({', '.join(arguments)})" if variant else f"net main {net}"
         return Program("\n".join([*self.blocks, text]), inputs, self.outputs or {"output": x}, self.runs)
+
+    def where(self, letters):
+        """Conditions that let the sizes of the first run through, which all layers fit, and larger ones."""
+        conditions = [f"{letter} >= {self.runs[0][letter]}" for letter in letters]
+        if self.multiple > 1:
+            conditions += [f"{letter} % {self.multiple} == 0" for letter in letters]
+        return f" where {', '.join(conditions)}"
 
     def net_body(self, x):
         """The statements of a net: sequences with outputs and promises between them, and a layer at the end."""

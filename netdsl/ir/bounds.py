@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import TYPE_CHECKING
 
 from netdsl.ir.constraint import Constraint
 from netdsl.ir.dim import evaluate, lower_bound, symbol_atoms, with_symbols
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from netdsl.ir.dim import Dim, Symbol
 
 MOST_DOUBLINGS = 31
 """Bounds are looked for up to 2^31 multiples of a symbol's unit; no size is larger."""
+MOST_TRIED = 300
+"""So many sizes are tried where nothing is proved; what holds from the middle of them on is taken to hold."""
+BESIDE = (0, 1, 2, 3, 4, 5, 97, 1009)
+"""Other sizes are tried so many multiples of their units above the least."""
 MOST_STEPS = 10_000
 """So many sizes are tried one after the other where the bound of a formula is not known exactly."""
 
@@ -42,18 +47,18 @@ class Need:
 
 
 def order_bound(dim: Dim, least: int) -> Constraint | None:
-    """The weakest condition such as ``H >= 65`` or ``H <= 64`` under which `dim` is at least `least` for certain.
+    """The weakest condition such as ``H >= 65`` or ``H <= 64`` under which `dim` is at least `least`.
 
     It is on one size. Where `dim` has that size alone, the bound is exact: every allowed size from it on will do, and
     the one before will not; it is the least allowed size if all will do. Of several sizes the one is taken that must
-    be raised least. None where no such condition suffices.
+    be raised least. None where no such condition suffices. What cannot be proved of a formula is tried.
     """
     atoms = sorted(symbol_atoms(dim), key=lambda symbol: symbol.name)
-    alone = len(atoms) == 1
-    lows = [bound for symbol in atoms if (bound := _from(symbol, dim, least, alone=alone))]
+    lows = [(bound.number - symbol.unit * symbol.least, bound) for symbol in atoms
+            if (bound := _from(symbol, dim, least, atoms))]  # fmt: skip
     if lows:
-        return min(lows, key=lambda bound: bound.number)
-    highs = [bound for symbol in atoms if (bound := _up_to(symbol, dim, least, alone=alone))]
+        return min(lows, key=lambda low: low[0])[1]
+    highs = [bound for symbol in atoms if (bound := _up_to(symbol, dim, least, atoms))]
     return max(highs, key=lambda bound: bound.number, default=None)
 
 
@@ -85,8 +90,9 @@ def demanded(needs: Iterable[Need]) -> tuple[dict[str, tuple[Constraint, Need]],
         found[f"{bound.size} {bound.relation}"] = bound, need
         for symbol in symbol_atoms(need.size):
             if symbol.name == bound.size:
-                more = {"minimum" if bound.relation == ">=" else "maximum": bound.number}
-                known[symbol] = replace(known.get(symbol, symbol), **more)
+                now = known.get(symbol, symbol)
+                low = bound.relation == ">="
+                known[symbol] = replace(now, minimum=bound.number) if low else replace(now, maximum=bound.number)
     return found, None
 
 
@@ -98,28 +104,36 @@ def _is_idle(bound: Constraint, atoms: Iterable[Symbol]) -> bool:
     return any(bound.relation == ">=" and s.name == bound.size and bound.number <= s.unit * s.least for s in atoms)
 
 
-def _from(symbol: Symbol, dim: Dim, least: int, *, alone: bool) -> Constraint | None:
-    """The least bound `H >= ...` that suffices; `alone` says that `dim` depends on no other symbol."""
+def _from(symbol: Symbol, dim: Dim, least: int, atoms: list[Symbol]) -> Constraint | None:
+    """The least bound `H >= ...` that suffices, with the other symbols as they are."""
 
     def proved(count: int) -> bool:
         return _suffices(dim, least, symbol, replace(symbol, minimum=symbol.unit * count))
 
     first, last = symbol.least, symbol.most
+    holds = _trial(symbol, dim, least, atoms)
     reach = next((2**i for i in range(MOST_DOUBLINGS + 1) if proved(first + 2**i)), None)
-    if reach is None:
-        return None
-    count = first + bisect_left(range(reach), True, key=lambda more: proved(first + more))
-    if last is not None and count > last:
-        if not alone or not _holds(symbol, dim, least, last):
+    if reach is not None:
+        count = first + bisect_left(range(reach), True, key=lambda more: proved(first + more))
+        if last is not None and count > last:
+            count = last
+            if not holds(count):
+                return None
+    else:
+        end = first + MOST_TRIED if last is None else min(first + MOST_TRIED, last + 1)
+        wrong = next((count for count in reversed(range(first, end)) if not holds(count)), first - 1)
+        far = [first + 10**digits for digits in range(3, 10) if last is None or first + 10**digits <= last]
+        if wrong - first >= (end - first) // 2 or not all(map(holds, far)):
             return None
-        count = last
-    steps = MOST_STEPS if alone else 0  # what is proved of a formula may be less than what holds
-    while steps and count > first and _holds(symbol, dim, least, count - 1):
-        count, steps = count - 1, steps - 1
+        count = wrong + 1
+    for _ in range(MOST_STEPS):  # what is proved of a formula may be less than what holds
+        if count == first or not holds(count - 1):
+            break
+        count -= 1
     return Constraint(symbol.name, ">=", symbol.unit * count)
 
 
-def _up_to(symbol: Symbol, dim: Dim, least: int, *, alone: bool) -> Constraint | None:
+def _up_to(symbol: Symbol, dim: Dim, least: int, atoms: list[Symbol]) -> Constraint | None:
     """The largest bound `H <= ...` that suffices and leaves two sizes at least; one alone is no advice."""
 
     def proved(count: int) -> bool:
@@ -129,9 +143,11 @@ def _up_to(symbol: Symbol, dim: Dim, least: int, *, alone: bool) -> Constraint |
     if last < second or not proved(second):
         return None
     count = second + bisect_left(range(second, last), True, key=lambda count: not proved(count + 1))
-    steps = MOST_STEPS if alone else 0
-    while steps and count < last and _holds(symbol, dim, least, count + 1):
-        count, steps = count + 1, steps - 1
+    holds = _trial(symbol, dim, least, atoms)
+    for _ in range(MOST_STEPS):
+        if count == last or not holds(count + 1):
+            break
+        count += 1
     return Constraint(symbol.name, "<=", symbol.unit * count)
 
 
@@ -141,6 +157,9 @@ def _suffices(dim: Dim, least: int, symbol: Symbol, more: Symbol) -> bool:
     return low is not None and low >= least
 
 
-def _holds(symbol: Symbol, dim: Dim, least: int, count: int) -> bool:
-    """Whether `dim`, a formula of one symbol, is at least `least` where that is so many times its unit."""
-    return evaluate(dim, {symbol.name: symbol.unit * count}) >= least
+def _trial(symbol: Symbol, dim: Dim, least: int, atoms: list[Symbol]) -> Callable[[int], bool]:
+    """Tells whether `dim` is at least `least` where a symbol is so many times its unit, beside some of the others."""
+    others = [other for other in atoms if other != symbol]
+    counts = [[s.least + more for more in BESIDE if s.most is None or s.least + more <= s.most] for s in others]
+    beside = [{s.name: s.unit * n for s, n in zip(others, chosen, strict=True)} for chosen in product(*counts)]
+    return lambda count: all(evaluate(dim, {symbol.name: symbol.unit * count, **sizes}) >= least for sizes in beside)

@@ -405,9 +405,9 @@ def _bound(dim: Dim, *, upper: bool) -> int | None:
     if isinstance(dim, int):
         return dim
     if upper not in dim.bounds:
-        found = [_bound_of_sum(dim.terms, upper=upper), _bound_of_sum(_without_floors(dim, upper=upper), upper=upper)]
-        if any(1 < len(monomial) <= MOST_FACTORS for monomial in dim.terms):
-            found.append(_bound_of_shifted(dim.terms, upper=upper))
+        ways = (dim.terms, _without_floors(dim, upper=upper))
+        found = [_bound_of_sum(terms, upper=upper) for terms in ways]
+        found += [_bound_of_shifted(terms, upper=upper) for terms in ways if max(map(len, terms), default=0) > 1]
         known = [floor(bound) if upper else ceil(bound) for bound in found if bound is not None]
         dim.bounds[upper] = (min(known) if upper else max(known)) if known else None
     return dim.bounds[upper]
@@ -425,21 +425,21 @@ def _bound_of_sum(terms: Mapping[Monomial, int | Fraction], *, upper: bool) -> i
     return bound
 
 
-def _bound_of_shifted(terms: Mapping[Monomial, int], *, upper: bool) -> int | None:
+def _bound_of_shifted(terms: Mapping[Monomial, int | Fraction], *, upper: bool) -> int | Fraction | None:
     """A bound of a sum of products in terms of how far each atom lies above its own lower bound.
 
     For a*b - a - b + 1 with a, b >= 2 the signs hide that it grows with both; as a'*b' + a' + b' + 1 it shows.
     """
-    shifted: dict[Monomial, int] = {}
+    shifted: dict[Monomial, int | Fraction] = {}
     for monomial, coefficient in terms.items():
         if len(monomial) > MOST_FACTORS:
             return None
-        pieces: dict[Monomial, int] = {(): coefficient}
+        pieces: dict[Monomial, int | Fraction] = {(): coefficient}
         for atom in monomial:
             low = _atom_bound(atom, upper=False)
             if low is None:
                 return None
-            grown: dict[Monomial, int] = {}
+            grown: dict[Monomial, int | Fraction] = {}
             for piece, value in pieces.items():
                 for part, factor in ((piece, low), ((*piece, atom), 1)):
                     grown[part] = grown.get(part, 0) + value * factor
