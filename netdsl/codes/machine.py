@@ -5,13 +5,14 @@ from netdsl.codes.entry import Code
 MACHINE = {
     "E0901": Code(
         "cannot read a file",
-        "The file is not there, is a directory, or may not be read by this user. Paths are relative to the working "
-        "directory; the message gives the system's reason.",
+        "The file is not there, is no regular file (a directory, a pipe, a device), or may not be read by this user. "
+        "Paths are relative to the working directory, and `-` is standard input; the message gives the reason.",
     ),
     "E0902": Code(
         "cannot write a file",
         "The directory is not there or may not be written, or the name belongs to something that must not be "
-        "replaced: a directory, a device, the source of a net. Choose another path with `-o`.",
+        "replaced: a directory, a device, a file that the same command reads. A name whose ending says something else "
+        "than what is written, as `.pt` for an ONNX model, is refused too. Choose another path with `-o`.",
     ),
     "E0903": Code(
         "no space left",
@@ -33,8 +34,8 @@ MACHINE = {
     "E0906": Code(
         "input data not usable",
         "What a model is given must have the shapes and element types that the message lists, the batch first. "
-        "Arrays are never rounded or rescaled in silence: convert them with numpy. An image that cannot be read is "
-        "reported here too.",
+        "Arrays are never rounded or rescaled in silence: convert them with numpy. An image that cannot be read, or "
+        "whose range is not known (floats, integers of 32 bits), is reported here too.",
     ),
     "E0907": Code(
         "package missing or broken",

@@ -63,9 +63,21 @@ def read_model(path: Path, *, weights: bool = False) -> onnx.ModelProto:
 
     with reading(path, "E0905", "a whole ONNX model", _AGAIN):
         model: onnx.ModelProto = onnx.ModelProto.FromString(read_bytes(path))
+        _need_texts(model)
         if weights:
             load_external_data_for_model(model, str(path.parent))
         return model
+
+
+def _need_texts(message: Any) -> None:
+    """Refuse names that are no UTF-8, which protobuf gives as bytes (ValueError)."""
+    for field, value in message.ListFields():
+        several = [value] if isinstance(value, str | bytes) or hasattr(value, "ListFields") else value
+        if field.type == field.TYPE_STRING and any(isinstance(text, bytes) for text in several):
+            raise ValueError(f"a `{field.name}` in it is no UTF-8")
+        if field.message_type is not None:
+            for inner in several:
+                _need_texts(inner)
 
 
 def _tensors(message: Any) -> Iterator[onnx.TensorProto]:

@@ -208,7 +208,7 @@ def _prepare(folder: Path, description: dict[str, Any], *, resume: bool) -> None
         with whole_file(file) as out:
             out.write(json.dumps(description, indent=2).encode())
         return
-    if not (folder / LAST).exists():
+    if not (folder / LAST).exists() or not file.exists():
         raise fail("E1102", f"`{folder}` holds no run to resume", help="leave out `--resume` to begin one")
     known = _known(folder)
     different = [key for key, value in description["recipe"].items() if known["recipe"].get(key) != value]
