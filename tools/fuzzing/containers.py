@@ -37,7 +37,8 @@ def archive(random: Random, data: bytes) -> bytes:
         return extreme(random, data)
     if not entries:
         return extreme(random, data)
-    place = random.randrange(len(entries))
+    pickles = [number for number, (name, _) in enumerate(entries) if name.endswith(".pkl")]
+    place = random.choice(pickles if pickles and random.random() < 0.4 else [*range(len(entries))])
     name, content = entries[place]
     method = random.choice(METHODS)
     match random.choice(
