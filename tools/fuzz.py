@@ -87,7 +87,11 @@ class Series:
         """Try the inputs of these numbers, of each name."""
         start = perf_counter()
         jobs = [Job(MODULES[self.part], name, self.seed, index) for name in self.names for index in indices]
-        for job, outcome in try_all(jobs, workers, PATIENCE[self.part]):
+        told = start
+        for number, (job, outcome) in enumerate(try_all(jobs, workers, PATIENCE[self.part]), start=1):
+            if perf_counter() > told + 60:
+                told = perf_counter()
+                print(f"{self.part}: {number:,} of {len(jobs):,}, {self.wrong:,} findings", file=sys.stderr)
             tally = self.tallies[job.name]
             tally.add(job.index, outcome)
             if outcome.wrong and len(tally.findings[f"{outcome.verdict}: {outcome.detail}"]) == 1:

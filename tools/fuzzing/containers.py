@@ -37,7 +37,8 @@ def archive(random: Random, data: bytes) -> bytes:
         return extreme(random, data)
     if not entries:
         return extreme(random, data)
-    place = random.randrange(len(entries))
+    pickles = [number for number, (name, _) in enumerate(entries) if name.endswith(".pkl")]
+    place = random.choice(pickles if pickles and random.random() < 0.4 else [*range(len(entries))])
     name, content = entries[place]
     method = random.choice(METHODS)
     match random.choice(
@@ -79,7 +80,7 @@ def _headers(random: Random, data: bytes) -> bytes:
     at = random.choice(places) + random.choice([4, 6, 8, 10, 14, 16, 18, 20, 22, 24, 26, 28, 30, 42])
     number = random.choice([0, 1, 8, 12, 14, 99, 2**15, 2**16 - 1, 2**31, 2**32 - 1])
     size = random.choice([2, 4])
-    return data[:at] + (number % 2 ** (8 * size)).to_bytes(size, "little") + data[at + size :]
+    return data[:at] + (number % (1 << 8 * size)).to_bytes(size, "little") + data[at + size :]
 
 
 def pickle_global(random: Random, data: bytes) -> bytes:

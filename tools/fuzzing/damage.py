@@ -68,7 +68,7 @@ def extreme(random: Random, data: bytes) -> bytes:
     """A number of two, four or eight bytes that is very large or very small, mostly in the beginning."""
     size = random.choice([2, 4, 8])
     at = random.randrange(max(1, random.choice([len(data), min(256, len(data))]) - size + 1))
-    number = random.choice(EXTREMES) % 2 ** (8 * size)
+    number = random.choice(EXTREMES) % (1 << 8 * size)
     return data[:at] + number.to_bytes(size, random.choice(["little", "big"])) + data[at + size :]
 
 

@@ -7,7 +7,7 @@ from fnmatch import fnmatch
 from functools import partial
 from typing import TYPE_CHECKING
 
-from fuzzing import containers, fixtures, lies, mutations, onnx_lies
+from fuzzing import checkpoint_lies, containers, fixtures, lies, mutations, onnx_lies
 from fuzzing.damage import damaged
 
 if TYPE_CHECKING:
@@ -78,6 +78,7 @@ def _weights(file: str) -> tuple[str, str]:
 _models = (fixtures.model, fixtures.foreign_model)
 _onnx: tuple[Damage, ...] = (onnx_lies.field, onnx_lies.field, onnx_lies.text)
 _zip: tuple[Damage, ...] = (containers.archive,)
+_checkpoint: tuple[Damage, ...] = (containers.archive, containers.archive, checkpoint_lies.odd)
 
 READERS: dict[str, Reader] = {
     ".net": Reader((fixtures.net,), ("n.net",), (source,), ("check n.net", "summary n.net")),
@@ -103,10 +104,12 @@ READERS: dict[str, Reader] = {
     "PyTorch, zip": Reader(
         (fixtures.pytorch_weights, *(partial(fixtures.pytorch_weights, key) for key in ("state_dict", "model"))),
         ("w.pt",),
-        _zip,
+        _checkpoint,
         _weights("w.pt"),
     ),
-    "PyTorch, legacy": Reader((fixtures.legacy_weights,), ("w.pt",), (containers.pickle_global,), _weights("w.pt")),
+    "PyTorch, legacy": Reader(
+        (fixtures.legacy_weights,), ("w.pt",), (containers.pickle_global, checkpoint_lies.odd), _weights("w.pt")
+    ),
     "PyTorch, index": Reader(
         (partial(fixtures.sharded, "pytorch"),),
         ("*.json", "*.json", "*.bin"),
@@ -191,7 +194,7 @@ READERS: dict[str, Reader] = {
     "run, last.ckpt": Reader(
         (fixtures.run,),
         ("run/last.ckpt",),
-        _zip,
+        _checkpoint,
         ("train table.net --data d.csv -o run --resume --quiet", "weights run/last.ckpt -o out.npz"),
     ),
 }
