@@ -597,7 +597,7 @@ def test_doctor():
 
 def test_doctor_misses_what_is_needed(monkeypatch):
     missing = {"numpy": Broken("numpy", "", "", "", missing=True), "torch": Broken("torch", "", "/x", "OSError: no")}
-    monkeypatch.setattr("netdsl.doctor.import_apart", lambda modules: {module: missing.get(module) for module in modules})
+    monkeypatch.setattr("netdsl.doctor.import_apart", lambda modules: {name: missing.get(name) for name in modules})
     assert re.search(r"^broken +torch .*the import at /x fails: OSError: no$", run("doctor", code=1)[0], re.MULTILINE)
     assert re.search(r"^missing +numpy +pip install numpy$", run("doctor", code=1)[0], re.MULTILINE)
 

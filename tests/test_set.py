@@ -24,7 +24,8 @@ def said(text):
     ("text", "value"),
     [
         ("x=2*8", 16), ("x=1/3", Fraction(1, 3)), ("x=0.1", Fraction(1, 10)), ("x=1e-3", Fraction(1, 1000)),
-        ("x=-3", -3), ("x= - 3", -3), ("x=yes", True), ("x=no", False), ("x=[1, [2, 3]]", (1, (2, 3))), ("x=(1, 2)", (1, 2)),
+        ("x=-3", -3), ("x= - 3", -3), ("x=yes", True), ("x=no", False), ("x=[1, [2, 3]]", (1, (2, 3))),
+        ("x=(1, 2)", (1, 2)),
         ("x=[]", ()), ('x="a = b; c"', "a = b; c"), ("x=k3", "k3"), ("x=skip", "skip"), ("x=True", "True"),
         ("x=[same, valid]", ("same", "valid")), ("x=max(1, 2) if 1 < 2 else 3", 2), ("x=[1, 2, 3][1:]", (2, 3)),
         ("x=[1,\n2]", (1, 2)),
@@ -45,9 +46,11 @@ def refusal(act):
 @pytest.mark.parametrize(
     ("text", "code", "marked"),
     [
-        ("x={[]:1}", "E0101", "{"), ("x=", "E0101", "x"), ("x=   ", "E0101", "x"), ("x=(3", "E0102", "("),
+        ("x={[]:1}", "E0101", "{"), ("x=", "E0101", "x"), ("x=   ", "E0101", "x"),
+        ("x=(3", "E0102", "("),
         ("x=3)", "E0101", ")"), ("x=3; y=4", "E0101", ";"), ("x=3\ny=4", "E0101", ""), ("x=3 4", "E0101", "4"),
-        ("x='a'", "E0104", "'a'"), ("x=2*n", "E0310", "2*n"), ("x=@a", "E0507", "@a"), ("x=in.width", "E0502", "in.width"),
+        ("x='a'", "E0104", "'a'"), ("x=2*n", "E0310", "2*n"), ("x=@a", "E0507", "@a"),
+        ("x=in.width", "E0502", "in.width"),
         ("x=10**10**9", "E0703", "10**10**9"), ("x=1 if 2 else 3", "E0305", "2"), ("x=[1][4]", "E0312", "4"),
         (f"x={'[' * 500}", "E0107", "["), (f"x=y{'[0:]' * 750}", "E0107", "]"), (f"x={'-' * 750}1", "E0107", "-"),
         ("x=__import__('os')", "E0101", "("), ("x=3x224x224", "E0101", "3x224x224"),
@@ -108,7 +111,8 @@ def test_entries(text, key, value):
     [
         ("train.batch=32; epochs 1", "E0101"), ("train.batch=32\nepochs 1", "E0101"), ("train.batch=", "E0101"),
         ("train.batch=32 }", "E0101"), ("train.batch=1/3", "E0307"), ("train.optimizer=sdg lr=1", "E0801"),
-        ("train.lrr=1", "E0801"), ("train.lr=fast", "E0305"), ("train.lr={}", "E0101"), ("train.lr=1 momentum=1", "E0101"),
+        ("train.lrr=1", "E0801"), ("train.lr=fast", "E0305"), ("train.lr={}", "E0101"),
+        ("train.lr=1 momentum=1", "E0101"),
         ("train.loss=nll lr=3", "E0301"), ("train.optimizer=adam lr=x", "E0202"), ("train.epochs=1, 2", "E0802"),
     ],
 )  # fmt: skip
