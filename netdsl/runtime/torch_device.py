@@ -19,7 +19,9 @@ def torch_device(device: Device) -> torch.device:
     Raises:
         NetdslError: PyTorch cannot use it (E0904).
     """
-    torch = need("torch", f"`--device {device}`")
+    need("torch", f"`--device {device}`")
+    import torch  # noqa: PLC0415 - who runs models needs no PyTorch
+
     if device.kind == "cpu":
         return torch.device("cpu")
     if device.kind != "cuda":
