@@ -6,6 +6,7 @@ from fractions import Fraction
 
 import pytest
 
+import netdsl
 from netdsl import recipe
 from netdsl.compiler import check_text
 from netdsl.diagnostics import NetdslError
@@ -129,3 +130,21 @@ def test_numbers_and_lists_of_python_are_taken_as_they_are():
     changed = override(graph, {"lr": 0.5, "batch": 8, "nesterov": True})
     assert changed.entries["optimizer"] == (recipe.Sgd(lr=0.5, momentum=0.9, nesterov=True),)
     assert changed.entries["batch"] == (recipe.Batch(8),)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [f"x{'[0:]' * 750}[0]", f"{'-' * 750}1", f"{'1**' * 750}1", f"{'1+' * 750}1", f"{'[' * 750}1{']' * 750}",
+     f"x{'[0:][0:]' * 99}{'[1:]' * 9}"],
+)
+def test_what_is_too_deep_has_a_place(value):
+    found = refusal(lambda: check_text(f"net n(x = [1]) {{ input a: 4; dense {value} }}"))
+    assert found.code == "E0107"
+    assert found.span is not None
+
+
+def test_a_long_chain_of_lets_is_no_traceback_in_python():
+    pytest.importorskip("torch")
+    lets = "\n".join(f"let v{i + 1} = v{i}" for i in range(400))
+    net = netdsl.loads(f"net n {{ input a: 4; let v0 = 1\n{lets}\ndense v400 }}")
+    assert refusal(net.to_torch_source).code == "E0702"
