@@ -172,12 +172,17 @@ class Network:
 
         Raises:
             NetdslError: a name in the net is a word of Python, or one that every torch.nn.Module has (E0910); PyTorch
-                is not installed (E0907).
+                is not installed (E0907); the net is nested too deep (E0702).
         """
         need("torch", "writing a PyTorch module")
         from netdsl.eject.module import eject  # noqa: PLC0415 - only who asks for torch waits for it
 
-        return eject(self.checked.module, self.name, self.checked.arguments)
+        try:
+            return eject(self.checked.module, self.name, self.checked.arguments)
+        except RecursionError:
+            message = f"`{self.name}` is nested too deep to be written as Python"
+            remedy = "shorten its chain of `let`s that are made of each other, or of blocks that call each other"
+            raise fail("E0702", message, help=remedy) from None
 
     def verify(
         self, weights: Weights | str | os.PathLike[str] | None = None, *, key: str | None = None, **options: Any

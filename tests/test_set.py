@@ -6,6 +6,7 @@ from fractions import Fraction
 
 import pytest
 
+import netdsl
 from netdsl import recipe
 from netdsl.compiler import check_text
 from netdsl.diagnostics import NetdslError
@@ -24,7 +25,8 @@ def said(text):
     ("text", "value"),
     [
         ("x=2*8", 16), ("x=1/3", Fraction(1, 3)), ("x=0.1", Fraction(1, 10)), ("x=1e-3", Fraction(1, 1000)),
-        ("x=-3", -3), ("x= - 3", -3), ("x=yes", True), ("x=no", False), ("x=[1, [2, 3]]", (1, (2, 3))), ("x=(1, 2)", (1, 2)),
+        ("x=-3", -3), ("x= - 3", -3), ("x=yes", True), ("x=no", False), ("x=[1, [2, 3]]", (1, (2, 3))),
+        ("x=(1, 2)", (1, 2)),
         ("x=[]", ()), ('x="a = b; c"', "a = b; c"), ("x=k3", "k3"), ("x=skip", "skip"), ("x=True", "True"),
         ("x=[same, valid]", ("same", "valid")), ("x=max(1, 2) if 1 < 2 else 3", 2), ("x=[1, 2, 3][1:]", (2, 3)),
         ("x=[1,\n2]", (1, 2)),
@@ -45,9 +47,11 @@ def refusal(act):
 @pytest.mark.parametrize(
     ("text", "code", "marked"),
     [
-        ("x={[]:1}", "E0101", "{"), ("x=", "E0101", "x"), ("x=   ", "E0101", "x"), ("x=(3", "E0102", "("),
+        ("x={[]:1}", "E0101", "{"), ("x=", "E0101", "x"), ("x=   ", "E0101", "x"),
+        ("x=(3", "E0102", "("),
         ("x=3)", "E0101", ")"), ("x=3; y=4", "E0101", ";"), ("x=3\ny=4", "E0101", ""), ("x=3 4", "E0101", "4"),
-        ("x='a'", "E0104", "'a'"), ("x=2*n", "E0310", "2*n"), ("x=@a", "E0507", "@a"), ("x=in.width", "E0502", "in.width"),
+        ("x='a'", "E0104", "'a'"), ("x=2*n", "E0310", "2*n"), ("x=@a", "E0507", "@a"),
+        ("x=in.width", "E0502", "in.width"),
         ("x=10**10**9", "E0703", "10**10**9"), ("x=1 if 2 else 3", "E0305", "2"), ("x=[1][4]", "E0312", "4"),
         (f"x={'[' * 500}", "E0107", "["), (f"x=y{'[0:]' * 750}", "E0107", "]"), (f"x={'-' * 750}1", "E0107", "-"),
         ("x=__import__('os')", "E0101", "("), ("x=3x224x224", "E0101", "3x224x224"),
@@ -108,7 +112,8 @@ def test_entries(text, key, value):
     [
         ("train.batch=32; epochs 1", "E0101"), ("train.batch=32\nepochs 1", "E0101"), ("train.batch=", "E0101"),
         ("train.batch=32 }", "E0101"), ("train.batch=1/3", "E0307"), ("train.optimizer=sdg lr=1", "E0801"),
-        ("train.lrr=1", "E0801"), ("train.lr=fast", "E0305"), ("train.lr={}", "E0101"), ("train.lr=1 momentum=1", "E0101"),
+        ("train.lrr=1", "E0801"), ("train.lr=fast", "E0305"), ("train.lr={}", "E0101"),
+        ("train.lr=1 momentum=1", "E0101"),
         ("train.loss=nll lr=3", "E0301"), ("train.optimizer=adam lr=x", "E0202"), ("train.epochs=1, 2", "E0802"),
     ],
 )  # fmt: skip
@@ -125,3 +130,21 @@ def test_numbers_and_lists_of_python_are_taken_as_they_are():
     changed = override(graph, {"lr": 0.5, "batch": 8, "nesterov": True})
     assert changed.entries["optimizer"] == (recipe.Sgd(lr=0.5, momentum=0.9, nesterov=True),)
     assert changed.entries["batch"] == (recipe.Batch(8),)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [f"x{'[0:]' * 750}[0]", f"{'-' * 750}1", f"{'1**' * 750}1", f"{'1+' * 750}1", f"{'[' * 750}1{']' * 750}",
+     f"x{'[0:][0:]' * 99}{'[1:]' * 9}"],
+)
+def test_what_is_too_deep_has_a_place(value):
+    found = refusal(lambda: check_text(f"net n(x = [1]) {{ input a: 4; dense {value} }}"))
+    assert found.code == "E0107"
+    assert found.span is not None
+
+
+def test_a_long_chain_of_lets_is_no_traceback_in_python():
+    pytest.importorskip("torch")
+    lets = "\n".join(f"let v{i + 1} = v{i}" for i in range(400))
+    net = netdsl.loads(f"net n {{ input a: 4; let v0 = 1\n{lets}\ndense v400 }}")
+    assert refusal(net.to_torch_source).code == "E0702"

@@ -20,6 +20,12 @@ TOLERANCES = {DType.FLOAT64: 1e-9, DType.FLOAT32: 1e-4, DType.FLOAT16: 1e-2, DTy
 """The relative differences that rounding over some hundred layers may add up to."""
 
 
+UNITS = {DType.FLOAT64: 2.0**-53, DType.FLOAT32: 2.0**-24, DType.FLOAT16: 2.0**-11, DType.BFLOAT16: 2.0**-8}
+"""The largest relative error of one rounding."""
+FACTOR = 10
+"""A run may be so many times as far from float64 as rounding alone leads PyTorch, where that is more."""
+
+
 @dataclass(frozen=True)
 class Difference:
     """How far an array is from what it should be.
@@ -48,9 +54,9 @@ def difference(values: Array, truth: Array) -> Difference:
     return Difference(absolute, absolute / largest if largest else inf if absolute else 0.0)
 
 
-def tolerance(dtypes: Iterable[DType]) -> float:
-    """The relative difference that is allowed where values of these element types are computed: by the coarsest."""
-    return max((TOLERANCES[dtype] for dtype in dtypes if dtype.is_float), default=0.0)
+def coarsest(dtypes: Iterable[DType]) -> DType | None:
+    """The floating-point type of some that rounds most; None where there is none."""
+    return max((dtype for dtype in dtypes if dtype.is_float), key=UNITS.__getitem__, default=None)
 
 
 def statistics(values: Array) -> str:

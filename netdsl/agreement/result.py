@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
+from netdsl.agreement.difference import FACTOR
 from netdsl.table import Table
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ class Comparison:
         sizes: the symbolic sizes as `--size` takes them.
         difference: how far it is from float64.
         tolerance: the relative difference that is allowed.
+        widened: whether that is more than the element type allows, because rounding alone leads far.
     """
 
     output: str
@@ -32,6 +34,7 @@ class Comparison:
     sizes: str
     difference: Difference
     tolerance: float
+    widened: bool = False
 
     @property
     def ok(self) -> bool:
@@ -49,6 +52,7 @@ class Comparison:
             "absolute": absolute if isfinite(absolute) else None,
             "relative": relative if isfinite(relative) else None,
             "tolerance": self.tolerance,
+            "widened": self.widened,
             "problem": self.difference.problem or None,
             "ok": self.ok,
         }
@@ -95,6 +99,8 @@ class Agreement:
         ]  # fmt: skip
         apart = sum(not comparison.ok for comparison in self.comparisons)
         verdict = f"{apart} of {len(rows)} differ" if apart else "all agree"
+        if any(c.widened for c in self.comparisons):
+            verdict = f"rounding grows in this net: allowed is {FACTOR} times what it makes of PyTorch\n{verdict}"
         return (
             f"{self.net} on {self.device}: the largest differences from PyTorch in float64,\n"
             "as they are and relative to the output's largest value\n\n"

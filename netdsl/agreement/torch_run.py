@@ -76,6 +76,21 @@ class TorchRun:
         self.visit(feeds, values.__setitem__)
         return values
 
+    def shaken(self, feeds: Mapping[str, Array], unit: float) -> dict[str, Array]:
+        """The outputs where every input and every layer's result is off by up to `unit` of itself, at random.
+
+        It is what rounding does, whoever computes: a norm over two values that are nearly equal makes much of little.
+        """
+        random = np.random.default_rng(0)
+
+        def shake(_path: str, values: Array) -> Array | None:
+            if not np.issubdtype(values.dtype, np.floating):
+                return None
+            shaken: Array = values * (1 + random.uniform(-unit, unit, values.shape))
+            return shaken
+
+        return self._run(feeds, _Visitor(self.module, shake).run)
+
     def settle(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
         """Give batch norms statistics of the size of what reaches them, which their own are multiplied by.
 

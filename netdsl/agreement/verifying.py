@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from itertools import chain
+from math import inf
 from typing import TYPE_CHECKING, TypeAlias
 
 from netdsl.agreement.cases import given_case, random_cases
-from netdsl.agreement.difference import TOLERANCES, difference, tolerance
+from netdsl.agreement.difference import FACTOR, TOLERANCES, UNITS, coarsest, difference
 from netdsl.agreement.findings import not_finite, parted
 from netdsl.agreement.onnx_run import OnnxRun
 from netdsl.agreement.result import Agreement, Comparison
@@ -30,6 +31,10 @@ if TYPE_CHECKING:
 
     Weights: TypeAlias = Callable[[Param], Array]
     Arrays: TypeAlias = Mapping[str, Array]
+
+
+PYTORCH = "PyTorch"
+"""The run by which the others are measured."""
 
 
 def verify(
@@ -55,7 +60,8 @@ def verify(
         device: where PyTorch and onnxruntime compute, without TF32; float64 is always computed on the CPU.
         half: run PyTorch in float16, too.
         rtol: the relative difference allowed in every run; None allows 1e-4 in float32, 1e-9 in float64, 1e-2 in
-            float16 and 5e-2 in bfloat16, by the coarsest type in the net.
+            float16 and 5e-2 in bfloat16, by the coarsest type in the net, or 10 times what PyTorch itself differs by
+            from float64, if that is more: a norm over few values enlarges rounding, whoever computes it.
 
     Raises:
         NetdslError: PyTorch or onnxruntime is not installed (E0907), the device is not available (E0904), the inputs
@@ -69,30 +75,62 @@ def verify(
     truth = torch_run(graph, values, Device("cpu"), "float64")
     due = [truth.run(case.feeds) for case in cases]
 
-    coarsest = tolerance(node.type.dtype for node in graph.nodes)
-    runs: dict[str, tuple[Callable[[], Run], float]] = {
-        "PyTorch": (lambda: torch_run(graph, values, place), coarsest),
-        "onnxruntime -O0": (lambda: plain, coarsest),
-        "onnxruntime -O1": (lambda: OnnxRun(graph, values, place, level=1), coarsest),
+    kind = coarsest(node.type.dtype for node in graph.nodes)
+    runs: dict[str, tuple[Callable[[], Run], DType | None]] = {
+        PYTORCH: (lambda: torch_run(graph, values, place), kind),
+        "onnxruntime -O0": (lambda: plain, kind),
+        "onnxruntime -O1": (lambda: OnnxRun(graph, values, place, level=1), kind),
     }
     if half:
-        runs["PyTorch float16"] = lambda: torch_run(graph, values, place, "float16"), TOLERANCES[DType.FLOAT16]
+        runs["PyTorch float16"] = lambda: torch_run(graph, values, place, "float16"), DType.FLOAT16
     strange = (not_finite(graph, truth, case, outputs) for case, outputs in zip(cases, due, strict=True))
     findings = [finding for finding in strange if finding is not None][:1]
     look = not findings  # where float64 itself gives NaN, there is no truth to part from
+    noise = _Noise(truth, cases, due)
     compared: list[list[Comparison]] = []
-    for name, (build, allowed) in runs.items():
-        run, limit = build(), allowed if rtol is None else rtol  # only one at a time is in memory
-        rows = [
-            (case, Comparison(output, name, case.batch, case.text, difference(values, truths[output]), limit))
-            for case, truths in zip(cases, due, strict=True)
-            for output, values in run.run(case.feeds).items()
-        ]
+    for name, (build, dtype) in runs.items():
+        run = build()  # only one at a time is in memory
+        rows = []
+        for number, (case, truths) in enumerate(zip(cases, due, strict=True)):
+            for output, array in run.run(case.feeds).items():
+                apart = difference(array, truths[output])
+                limit = noise.limit(name, number, output, apart.relative, dtype) if rtol is None else rtol
+                widened = rtol is None and dtype is not None and limit > TOLERANCES[dtype]
+                rows.append((case, Comparison(output, name, case.batch, case.text, apart, limit, widened)))
         compared.append([comparison for _, comparison in rows])
-        apart = next((case for case, comparison in rows if not comparison.ok), None)
-        if look and apart is not None:
-            findings.append(parted(graph, name, run, truth, apart, tolerance=limit, rounding=allowed))
+        worst = next(((case, comparison) for case, comparison in rows if not comparison.ok), None)
+        if look and worst is not None:
+            case, limit = worst[0], worst[1].tolerance
+            rounding = limit if rtol is None else TOLERANCES[dtype] if dtype else 0.0
+            findings.append(parted(graph, name, run, truth, case, tolerance=limit, rounding=rounding))
     return Agreement(graph.name, str(place), tuple(chain.from_iterable(zip(*compared, strict=True))), tuple(findings))
+
+
+class _Noise:
+    """How far rounding alone leads, output by output."""
+
+    def __init__(self, truth: TorchRun, cases: Sequence[Case], due: Sequence[Arrays]) -> None:
+        self.truth, self.cases, self.due = truth, cases, due
+        self.found: dict[tuple[int, str], float] = {}
+        """How far PyTorch is from float64 in the net's own types, by case and output."""
+
+    def limit(self, run: str, case: int, output: str, apart: float, dtype: DType | None) -> float:
+        """The relative difference that is allowed to an output of a run, which has `apart`.
+
+        It is that of the element type, or `FACTOR` times what PyTorch differs by in the net's own types, if that is
+        more. PyTorch may be lucky, or wrong itself, so what it is held to, and what the others may be held to as well,
+        is float64 with every result shaken by one rounding.
+        """
+        if dtype is None:
+            return 0.0
+        allowed = max(TOLERANCES[dtype], FACTOR * self.found.get((case, output), 0.0))
+        if allowed < apart < inf:
+            shaken = self.truth.shaken(self.cases[case].feeds, UNITS[dtype])[output]
+            noise = difference(shaken, self.due[case][output]).relative
+            allowed = max(allowed, FACTOR * noise) if noise < inf else allowed
+        if run == PYTORCH and apart <= allowed:
+            self.found[case, output] = apart
+        return allowed
 
 
 def _drawn(graph: Graph, torch_run: type[TorchRun], sizes: Mapping[str, Sequence[int]]) -> Weights:
