@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from textwrap import wrap
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -12,14 +13,30 @@ import click
 from netdsl.cli.common import (
     allow_option,
     complete_net,
-    device_option,
     set_option,
     show_warnings,
     size_option,
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from netdsl.training.history import Row
+    from netdsl.training.run import Run
+
+
+def _device(ctx: click.Context, param: click.Parameter, text: str) -> str:
+    """Refuse what does not train."""
+    from netdsl.diagnostics import NetdslError
+    from netdsl.runtime import Device
+
+    try:
+        kind = Device.parse(text).kind
+    except NetdslError as error:
+        raise click.BadParameter(error.diagnostics[0].message) from error
+    if kind not in ("cpu", "cuda"):
+        raise click.BadParameter(f"expected cpu, cuda or cuda:N to train on, got `{text}`")
+    return text
 
 
 @click.command()
@@ -32,12 +49,15 @@ if TYPE_CHECKING:
 @click.option("--from", "file", type=click.Path(path_type=Path), metavar="FILE", help="Begin with these weights.")
 @click.option("--partial", is_flag=True, help="Draw weights that --from lacks or has in another shape: a new head.")
 @click.option("--freeze", multiple=True, metavar="PATTERN", help="Leave parameters as they are (features.*).")
+@click.option("--export", type=click.Choice(["best", "last"]),
+              help="The epoch that becomes the model: of the lowest held-out loss, or the last. Best unless given, but "
+              "where epochs are judged by test data.")  # fmt: skip
 @click.option("--precision", type=click.Choice(["32-true", "16-mixed", "bf16-mixed", "64-true"]), default="32-true",
               show_default=True, help="What is computed with.")  # fmt: skip
 @click.option("--channels-last", is_flag=True, help="Keep the channels of images together in memory.")
 @click.option("--compile", "compiled", is_flag=True, help="Compile the module by torch.compile.")
-@click.option("--processes", type=click.IntRange(1), default=1, show_default=True, help="Processes of each machine.")
-@click.option("--machines", type=click.IntRange(1), default=1, show_default=True, help="Machines, as torchrun starts.")
+@click.option("--processes", type=click.IntRange(1), help="Processes of each machine; 1, or as torchrun starts them.")
+@click.option("--machines", type=click.IntRange(1), help="Machines; 1, or as torchrun starts them.")
 @click.option("--strategy", type=click.Choice(["auto", "ddp", "fsdp"]), default="auto", show_default=True,
               help="How processes share the work.")  # fmt: skip
 @size_option("A size that the input leaves open: H=224.")
@@ -46,7 +66,8 @@ if TYPE_CHECKING:
 @click.option("--quiet", is_flag=True, help="Print errors only.")
 @set_option
 @allow_option
-@device_option
+@click.option("--device", default="cpu", callback=_device, metavar="DEVICE", show_default=True,
+              help="cpu, cuda or cuda:N; never another one than asked for.")  # fmt: skip
 def train(
     *,
     net: str,
@@ -57,11 +78,12 @@ def train(
     file: Path | None,
     partial: bool,
     freeze: tuple[str, ...],
+    export: str | None,
     precision: str,
     channels_last: bool,
     compiled: bool,
-    processes: int,
-    machines: int,
+    processes: int | None,
+    machines: int | None,
     strategy: str,
     sizes: dict[str, int],
     skip_bad: bool,
@@ -87,6 +109,7 @@ def train(
     need_packages()
     from netdsl.compiler import check
     from netdsl.runtime import Device
+    from netdsl.training.claim import LAST, claimed
     from netdsl.training.data.opening import open_data
     from netdsl.training.overrides import override
     from netdsl.training.run import Machine, initializer, prepared
@@ -96,36 +119,81 @@ def train(
     changes = {name.removeprefix("train."): arguments.pop(name) for name in [*arguments] if name.startswith("train.")}
     checked = check(net, arguments)
     settings = Settings.of(override(checked.graph, changes))
+    each, nodes, external = _processes(processes, machines)
     machine = Machine.on(
-        Device.parse(device), processes, num_nodes=machines, strategy=strategy, precision=precision, compile=compiled,
-        channels_last=channels_last,
+        Device.parse(device), each, num_nodes=nodes, strategy=strategy, precision=precision, compile=compiled,
+        channels_last=channels_last, external=external,
     )  # fmt: skip
-    samples = open_data(data, checked.graph, settings, val=val, sizes=sizes, skip_bad=skip_bad)
-    graph = prepared(checked.graph, samples)
-    weights = None
-    if file is not None:
-        from netdsl.checkpoints import weights_from
+    folder = output if output is not None else Path("runs") / checked.graph.name
+    with claimed(folder, resume=resume):
+        choosing = export == "best"
+        samples = open_data(data, checked.graph, settings, val=val, choosing=choosing, sizes=sizes, skip_bad=skip_bad)
+        graph = prepared(checked.graph, samples)
+        weights = None
+        if file is not None:
+            from netdsl.checkpoints import weights_from
 
-        weights = weights_from(file, graph, partial=partial, training=True, initial=initializer(settings))
-    if not quiet:
-        read = () if weights is None else weights.warnings
-        show_warnings((*checked.warnings, *read, *samples.skipped), allowed)
-    folder = output if output is not None else Path("runs") / graph.name
-    done = run(
-        graph,
-        settings,
-        samples,
-        folder,
-        machine=machine,
-        weights=weights,
-        freeze=freeze,
-        resume=resume,
-        tensorboard=tensorboard,
-        tell=(lambda _: None) if quiet else _Lines(settings.epochs),
-        bar=not quiet and sys.stderr.isatty(),
-    )
+            weights = weights_from(file, graph, partial=partial, training=True, initial=initializer(settings))
+        if not quiet:
+            read = () if weights is None else weights.warnings
+            show_warnings((*checked.warnings, *read, *samples.skipped), allowed)
+        try:
+            done = run(
+                graph,
+                settings,
+                samples,
+                folder,
+                machine=machine,
+                weights=weights,
+                freeze=freeze,
+                export=export,
+                resume=resume,
+                tensorboard=tensorboard,
+                tell=(lambda _: None) if quiet else _Lines(settings.epochs),
+                announce=(lambda _: None) if quiet else _announce,
+                warn=(lambda _: None) if quiet else lambda warning: show_warnings((warning,), allowed),
+                bar=not quiet and sys.stderr.isatty(),
+            )
+        except KeyboardInterrupt:
+            if not (folder / LAST).exists():
+                raise
+            click.echo("interrupted: the same command with `--resume` goes on from the last whole epoch", err=True)
+            click.get_current_context().exit(130)
     if done is not None and not quiet:
-        click.echo(f"{done.model} and {done.weights}")
+        _conclude(done)
+
+
+def _processes(processes: int | None, machines: int | None) -> tuple[int, int, bool]:
+    """Processes of each machine, machines, and whether another program starts them."""
+    from netdsl.training.run import launched
+
+    try:
+        outside = launched()
+    except ValueError as error:
+        raise click.UsageError(f"WORLD_SIZE, LOCAL_WORLD_SIZE: {error}") from None
+    if outside is None or outside == (1, 1):
+        return processes or 1, machines or 1, False
+    for name, asked, there in zip(("--processes", "--machines"), (processes, machines), outside, strict=True):
+        if asked not in (None, there):
+            raise click.UsageError(f"{name} {asked} contradicts the environment, which has {there}: leave it out")
+    return *outside, True
+
+
+def _announce(words: Mapping[str, str]) -> None:
+    """Print what is going to happen, each thing behind its word."""
+    indent = max(map(len, words)) + 2
+    for word, text in words.items():
+        lines = wrap(text, 80 - indent, break_long_words=False, break_on_hyphens=False)
+        click.echo(word.ljust(indent) + ("\n" + " " * indent).join(lines))
+    click.echo()
+
+
+def _conclude(done: Run) -> None:
+    """Print which epoch has become the model, and which was the best."""
+    if done.best is not None:
+        click.echo(f"best epoch      {done.best}: {_figures(done.history[done.best - 1], 'val')}")
+    click.echo(f"exported epoch  {done.exported}: {_figures(done.history[done.exported - 1], 'val')}")
+    click.echo(f"{done.model} and {done.weights}")
 
 
 class _Lines:
@@ -137,10 +205,10 @@ class _Lines:
     def __call__(self, row: Row) -> None:
         now = perf_counter()
         epoch = f"{row['epoch']:.0f}".rjust(len(str(self.epochs)))
-        train, val = _figures(row, "train"), _figures(row, "val")
-        click.echo(f"epoch {epoch}/{self.epochs}  {train}   held out: {val}   {now - self.since:.1f} s")
+        train, val = _figures(row, "train"), f"{row['val_loss']:.4f}, {row['val_accuracy']:.2%}"
+        click.echo(f"epoch {epoch}/{self.epochs}  {train}  held out {val}  {now - self.since:.1f} s")
         self.since = now
 
 
 def _figures(row: Row, phase: str) -> str:
-    return f"loss {row[f'{phase}_loss']:.4f}, accuracy {row[f'{phase}_accuracy']:7.2%}"
+    return f"loss {row[f'{phase}_loss']:.4f}, accuracy {row[f'{phase}_accuracy']:.2%}"

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import fnmatch
 import json
+import os
 from dataclasses import asdict, dataclass, replace
-from hashlib import sha256
 from importlib.util import find_spec
-from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -19,22 +18,26 @@ from netdsl import recipe
 from netdsl.backends.onnx import lower as lower_to_onnx
 from netdsl.backends.onnx_file import write
 from netdsl.backends.torch import lower as lower_to_torch
-from netdsl.diagnostics import fail
+from netdsl.diagnostics import Diagnostic, fail
 from netdsl.files import whole_file
-from netdsl.ir.printer import print_graph
+from netdsl.ir.dim import evaluate, product, symbols
 from netdsl.passes import optimize
 from netdsl.passes.standardize import standardize
 from netdsl.pictures.curves import draw_curves
 from netdsl.pictures.drawing import save as save_picture
 from netdsl.runtime.torch_device import torch_device
 from netdsl.training.augment import make_augment
-from netdsl.training.loop import BEST, LAST, fit
+from netdsl.training.batches import smallest
+from netdsl.training.claim import DESCRIPTION, need_fitting
+from netdsl.training.description import describe, need_finite, need_same
+from netdsl.training.loop import BEST, fit
+from netdsl.training.plan import plan
 from netdsl.training.task import Task
 from netdsl.version import __version__
 from netdsl.weights import Initializer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from netdsl.ir.graph import Graph
@@ -45,8 +48,6 @@ if TYPE_CHECKING:
     from netdsl.training.settings import Settings
     from netdsl.weights import Array
 
-DESCRIPTION = "run.json"
-"""What a run was asked to do."""
 CURVES = "curves.png"
 """Loss and accuracy of the epochs; drawn where matplotlib is installed."""
 
@@ -58,19 +59,27 @@ class Run:
     Attributes:
         folder: where everything lies.
         history: the figures of each epoch.
-        weights: the weights after the last epoch, or after the best one where training stopped early.
+        weights: the weights after the epoch `exported`.
         model: the ONNX model with these weights.
+        exported: the number of an epoch, from 1.
+        best: the epoch of the lowest validation loss; None where it is not to be chosen, since it is the test data
+            that the epochs were judged by.
     """
 
     folder: Path
     history: tuple[Row, ...]
     weights: Path
     model: Path
+    exported: int
+    best: int | None
 
 
 @dataclass(frozen=True)
 class Machine:
-    """What a run is computed on and how; the words are those of pytorch_lightning.Trainer."""
+    """What a run is computed on and how; the words are those of pytorch_lightning.Trainer.
+
+    `external` says that somebody else starts the processes, and tells each by its environment which it is.
+    """
 
     accelerator: str = "cpu"
     devices: int | list[int] = 1
@@ -79,6 +88,12 @@ class Machine:
     precision: str = "32-true"
     compile: bool = False
     channels_last: bool = False
+    external: bool = False
+
+    @property
+    def processes(self) -> int:
+        """Processes of all machines."""
+        return (self.devices if isinstance(self.devices, int) else len(self.devices)) * self.num_nodes
 
     @staticmethod
     def on(device: Device, processes: int = 1, **options: Any) -> Machine:
@@ -90,6 +105,19 @@ class Machine:
         if torch_device(device).type == "cpu":
             return Machine("cpu", processes, **options)
         return Machine("cuda", [*range(device.ordinal, device.ordinal + processes)], **options)
+
+
+def launched() -> tuple[int, int] | None:
+    """Processes of each machine, and machines, where torchrun or the like has started this process; else None.
+
+    Raises:
+        ValueError: the environment says other things than numbers.
+    """
+    if not {"WORLD_SIZE", "RANK", "LOCAL_RANK"} <= os.environ.keys():
+        return None
+    world = int(os.environ["WORLD_SIZE"])
+    local = int(os.environ.get("LOCAL_WORLD_SIZE", world))
+    return local, world // local
 
 
 def prepared(graph: Graph, data: Data) -> Graph:
@@ -108,8 +136,11 @@ def train(  # noqa: PLR0913 - each of them is a choice of its own
     machine: Machine = Machine(),
     weights: Callable[[Param], Array] | None = None,
     freeze: tuple[str, ...] = (),
+    export: str | None = None,
     resume: bool = False,
     tell: Callable[[Row], None] = lambda _: None,
+    announce: Callable[[Mapping[str, str]], None] = lambda _: None,
+    warn: Callable[[Diagnostic], None] = lambda _: None,
     **options: Any,
 ) -> Run | None:
     """Train a net.
@@ -118,37 +149,62 @@ def train(  # noqa: PLR0913 - each of them is a choice of its own
         graph: the net, as `prepared` gives it.
         settings: the recipe.
         data: what to learn from, and to judge each epoch by.
-        folder: where to write; made if need be.
+        folder: where to write, `claimed` by the caller; made if need be.
         machine: where and how to compute.
         weights: initial values; None draws them as the recipe says.
         freeze: patterns (`features.*`) of parameters that keep their values.
+        export: the epoch that becomes the model: `best`, by its loss on the validation samples, or `last`; None takes
+            the best, unless it is by the test data that epochs are judged.
         resume: go on from the folder's last checkpoint.
         tell: is called with the figures of each epoch.
+        announce: is called before the first epoch with what is going to happen, in words.
+        warn: is called with what is suspicious.
         options: `tensorboard` and `bar` of `netdsl.training.loop.fit`.
 
     Returns:
         What was written; None in all processes but the first.
 
     Raises:
-        NetdslError: the folder holds a run (E1101), or none to go on from (E1102); a file cannot be written.
+        NetdslError: the folder holds a run (E1101), or none to go on from (E1102); there is nothing to train (E1103,
+            E1106), weights to begin with are not finite (E1105), batches are too small (E1108); training diverges
+            (E1104); a file cannot be written.
     """
-    description = _describe(graph, settings)
-    if rank_zero_only.rank == 0:  # type: ignore[attr-defined] # Lightning sets it
-        _prepare(folder, description, resume=resume)
+    need_fitting(folder, resume=resume)
     net = lower_to_torch(graph, initializer(settings) if weights is None else weights)
+    need_finite(net)
     frozen = _freeze(net, freeze)
+    least = 2 if _needs_two(graph, data, net, frozen) else 1
+    skipped = _need_batches(data, settings, machine.processes, least)
+    if rank_zero_only.rank == 0:  # type: ignore[attr-defined] # Lightning sets it
+        description = describe(graph, settings, data, net, precision=machine.precision, processes=machine.processes,
+                               given=weights is not None)  # fmt: skip
+        if resume:
+            need_same(folder, description)
+        else:
+            folder.mkdir(parents=True, exist_ok=True)
+            with whole_file(folder / DESCRIPTION) as file:
+                file.write(json.dumps(description, indent=2).encode())
+        for warning in skipped:
+            warn(warning)
+        announce(plan(graph, settings, data, net, machine, folder))
     if machine.channels_last:
         net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # its stub lacks it
     if machine.compile:
         net.compile()
     task = Task(net, graph, settings, make_augment(settings.augment, graph.inputs[0].type), frozen)
     chosen = {key: value for key, value in asdict(machine).items() if key not in ("compile", "channels_last")}
-    trainer = fit(task, data.train, data.val, folder, resume=resume, tell=tell, **chosen, **options)
+    choosing = data.held != "test"
+    trainer = fit(
+        task, data.train, data.val, folder, least=least, choosing=choosing, resume=resume, tell=tell, **chosen,
+        **options,
+    )  # fmt: skip
     if not trainer.is_global_zero:
         return None
-    if settings.early_stop is not None:
-        best = torch.load(folder / BEST, weights_only=True)["state_dict"]
-        task.load_state_dict(best)
+    losses = [row["val_loss"] for row in task.history]
+    best = losses.index(min(losses)) + 1 if choosing else None
+    exported = len(losses) if best is None or export == "last" else best
+    if exported != len(losses):
+        task.load_state_dict(torch.load(folder / BEST, weights_only=True)["state_dict"])
     state = {key: value.detach().cpu().contiguous() for key, value in net.state_dict().items()}
     saved, model = folder / "weights.safetensors", folder / f"{graph.name}.onnx"
     with whole_file(saved) as file:
@@ -156,7 +212,7 @@ def train(  # noqa: PLR0913 - each of them is a choice of its own
     write(lower_to_onnx(optimize(graph, 1)), model, lambda param: state[param.name].numpy())
     if find_spec("matplotlib") is not None:
         save_picture(draw_curves(task.history, graph.name), folder / CURVES)
-    return Run(folder, tuple(task.history), saved, model)
+    return Run(folder, tuple(task.history), saved, model, exported, best)
 
 
 def initializer(settings: Settings) -> Initializer:
@@ -171,59 +227,11 @@ def initializer(settings: Settings) -> Initializer:
     return Initializer("pytorch", settings.seed)
 
 
-def _describe(graph: Graph, settings: Settings) -> dict[str, Any]:
-    """What must be the same for a run to be resumed: the net, and the recipe except for an end it does not aim at."""
-    aimed = isinstance(settings.schedule, recipe.Linear | recipe.Cosine)
-    open_end = {"early_stop"} if aimed else {"early_stop", "epochs"}
-    entries = {key: repr(value) for key, value in vars(settings).items() if key not in open_end}
-    return {"net": graph.name, "graph": sha256(print_graph(graph).encode()).hexdigest(), "recipe": entries}
-
-
-def _prepare(folder: Path, description: dict[str, Any], *, resume: bool) -> None:
-    """Make the folder of a new run, or see that the run in it can be resumed."""
-    file = folder / DESCRIPTION
-    if not resume:
-        if (folder / LAST).exists():
-            raise fail(
-                "E1101",
-                f"`{folder}` holds a run already",
-                help="go on with it by `--resume`, or choose another folder by `-o`",
-            )
-        folder.mkdir(parents=True, exist_ok=True)
-        with whole_file(file) as out:
-            out.write(json.dumps(description, indent=2).encode())
-        return
-    if not (folder / LAST).exists():
-        raise fail("E1102", f"`{folder}` holds no run to resume", help="leave out `--resume` to begin one")
-    known = _known(folder)
-    different = [key for key, value in description["recipe"].items() if known["recipe"].get(key) != value]
-    if known["graph"] != description["graph"]:
-        different.insert(0, "the net")
-    if different:
-        raise fail(
-            "E1102",
-            f"the run in `{folder}` differs in {', '.join(different)}",
-            help="resume it with what it began with",
-        )
-
-
-def _known(folder: Path) -> dict[str, Any]:
-    """What the run in a folder was asked to do, if its files can be read."""
-    try:
-        known: dict[str, Any] = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
-        known["recipe"].items(), known["graph"]
-        torch.load(folder / LAST, weights_only=True, mmap=True)
-    except (OSError, ValueError, KeyError, AttributeError, TypeError, EOFError, RuntimeError, UnpicklingError) as error:
-        reason = str(error).partition("\n")[0]
-        raise fail(
-            "E1102", f"the files of the run in `{folder}` are broken: {reason}", help="begin anew in another folder"
-        ) from error
-    return known
-
-
 def _freeze(net: nn.Module, patterns: tuple[str, ...]) -> tuple[nn.Module, ...]:
     """Take the parameters that match out of training; gives the layers that have none left to train."""
     params = dict(net.named_parameters())
+    if not params:
+        raise fail("E1106", "the net has no parameters to train", help="train a net that has layers with weights")
     for pattern in patterns:
         chosen = fnmatch.filter(params, pattern)
         if not chosen:
@@ -234,5 +242,38 @@ def _freeze(net: nn.Module, patterns: tuple[str, ...]) -> tuple[nn.Module, ...]:
             )
         for name in chosen:
             params[name].requires_grad_(False)
+    if not any(param.requires_grad for param in params.values()):
+        listed = ", ".join(f"`{pattern}`" for pattern in patterns)
+        raise fail("E1106", f"nothing is left to train: {listed or 'the net'} freezes all {len(params)} parameters",
+                   help="leave the last layer free, at least")  # fmt: skip
     owners = (module for module in net.modules() if [*module.parameters(recurse=False)])
     return tuple(owner for owner in owners if not any(param.requires_grad for param in owner.parameters(recurse=False)))
+
+
+def _needs_two(graph: Graph, data: Data, net: nn.Module, frozen: tuple[nn.Module, ...]) -> bool:
+    """Whether a layer takes statistics of a batch in which each sample has one value of a channel."""
+    sizes: dict[str, int] = {}
+    for dim, size in zip(graph.inputs[0].type.shape, data.val.shape, strict=True):
+        sizes |= dict.fromkeys(symbols(dim), size)
+    for node in graph.nodes:
+        if node.layer.batch_statistics and evaluate(product(node.type.shape[1:]), sizes) == 1:
+            role, param = next(iter(node.params.items()))
+            if net.get_submodule(param.name.removesuffix(f".{role}")) not in frozen:
+                return True
+    return False
+
+
+def _need_batches(data: Data, settings: Settings, processes: int, least: int) -> tuple[Diagnostic, ...]:
+    """See that batches are large enough; a warning (W0119) where the last one is not, and is left out."""
+    count, step = len(data.train), settings.batch * processes
+    if smallest(count, settings.batch, processes) >= least:
+        return ()
+    why = "a layer takes the statistics of a batch, and one sample has one value of each channel"
+    if settings.batch < least or count < step:
+        raise fail("E1108", "a batch has one sample of each process", notes=(why,),
+                   help="`--set train.batch=2`, or more in the recipe")  # fmt: skip
+    left = count % step
+    message = f"{left} of {count:,} training samples, other ones in each epoch, {'is' if left == 1 else 'are'} left out"
+    fitting = next((size for size in range(settings.batch - 1, 1, -1) if smallest(count, size, processes) > 1), None)
+    remedy = None if fitting is None else f"`--set train.batch={fitting}` takes all of them"
+    return (Diagnostic("W0119", message, notes=(why, "and the last batch would have one sample"), help=remedy),)

@@ -52,7 +52,8 @@ def picture_shapes(
     moving = [word for word in words if not isinstance(word, VALUES_ONLY)]
     if targets_stay and moving:
         raise fail("E1009", f"`{type(moving[0]).__name__.lower()}` moves what is in the image, and its targets, one "
-                            "for each position, would stay", help="leave it out of the recipe")  # fmt: skip
+                            "for each position, would stay",
+                   help="leave it out of the recipe, or give others: `--set train.augment=contrast`")  # fmt: skip
     size = _fixed(image.shape[1], sizes), _fixed(image.shape[2], sizes)
     before, after = crop_sizes(words, size) or (size, size)
     first, last = _known(image, before), _known(image, after)
@@ -174,7 +175,7 @@ def _known(image: TensorType, size: tuple[Dim, Dim]) -> Shape:
         return channels, height, width
     dim = width if isinstance(height, int) else height
     raise _misfit(f"the input {image} leaves the size `{dim}` open, and images of a batch need one",
-                  f"give it: `--size {dim}=224`, or `crop 224` in the recipe")  # fmt: skip
+                  f'give it: `--size {dim}=224`, or `--set "train.augment=crop 224"`')  # fmt: skip
 
 
 def _torch_dtype(kind: TensorType) -> torch.dtype:

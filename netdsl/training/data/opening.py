@@ -43,6 +43,7 @@ class Data:
             augmentation; empty where the net takes whole numbers.
         std: their deviation; 1 for a constant channel.
         skipped: a warning (W0110) about images that were left out; empty where none were.
+        held: where `val` comes from: the source's `validation` or `test` data, or `part` of its training data.
     """
 
     name: str
@@ -53,14 +54,16 @@ class Data:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     skipped: tuple[Diagnostic, ...]
+    held: str = "validation"
 
 
-def open_data(
+def open_data(  # noqa: PLR0913 - each of them is a choice of its own
     spec: str | Path,
     graph: Graph,
     settings: Settings | None = None,
     *,
     val: float | None = None,
+    choosing: bool = False,
     sizes: Mapping[str, int] | None = None,
     skip_bad: bool = False,
     most_bytes: int = MOST_BYTES,
@@ -78,6 +81,8 @@ def open_data(
         settings: the recipe: its augmentation, batch size, loss and seed; None for defaults.
         val: the fraction of the training data to validate by; None takes what the source sets apart for validation, or
             for tests, or else 0.2.
+        choosing: whether an epoch is going to be chosen by the validation samples, which test samples must not do; the
+            recipe's `early_stop` and `schedule plateau` choose, too.
         sizes: values of sizes that the input leaves open.
         skip_bad: leave out images that cannot be read.
         most_bytes: images of a split that take no more are kept in memory; others are read anew for each epoch.
@@ -96,13 +101,15 @@ def open_data(
     for name, part in found.parts.items():
         if not len(part):
             raise fail("E1006", f"the {name} data of `{found.name}` have no samples", help="add samples")
-    found = with_validation(found, val, settings.seed)
+    source = found
+    found = with_validation(found, val, settings.seed, choosing=choosing or settings.choosing)
+    held = "test" if found.val is source.test else "validation" if found.val is source.val else "part"
     targets = fit_targets(found, graph, settings.loss)
     if settings.batch > len(found.train):
         raise fail(
             "E1006",
             f"a batch takes {settings.batch:,} samples, and `{found.name}` has {len(found.train):,} to learn from",
-            help=f"`batch {len(found.train)}` in the recipe, or fewer",
+            help=f"`--set train.batch={len(found.train)}`, or a smaller `batch` in the recipe",
         )
     if found.train.pictures:
         moved = any(values.ndim > 2 for values in targets.values())
@@ -123,8 +130,9 @@ def open_data(
     if not graph.inputs[0].type.dtype.is_float:
         mean, std = (), ()
     return Data(
-        found.name, splits["training"], splits["validation"], splits.get("test"), found.labels, mean, std, skipped
-    )
+        found.name, splits["training"], splits["validation"], splits.get("test"), found.labels, mean, std, skipped,
+        held,
+    )  # fmt: skip
 
 
 def _read_all(
