@@ -272,7 +272,7 @@ def test_a_run_is_the_loop_one_would_write_by_hand(aux, changes, folder):
     graph = netdsl.loads(TABLE.replace("-> dense 4", f"\n{aux}\n dense 4")).graph
     settings = Settings.of(override(graph, {"batch": 4, "epochs": 2, **changes}))
     data = open_data("points.npz", graph, settings)
-    found = train(graph, settings, data, folder / "a", export="last")  # the graph as written, so that nothing is standardized
+    found = train(graph, settings, data, folder / "a", export="last")  # as written: nothing is standardized
     net = lower(graph, initializer(settings))
     optimizer = torch.optim.SGD(net.parameters(), 0.2, 0.9)
     losses = []

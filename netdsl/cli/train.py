@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from textwrap import wrap
@@ -152,7 +153,7 @@ def train(
                 tell=(lambda _: None) if quiet else _Lines(settings.epochs),
                 announce=(lambda _: None) if quiet else _announce,
                 warn=(lambda _: None) if quiet else lambda warning: show_warnings((warning,), allowed),
-                bar=not quiet and sys.stderr.isatty(),
+                bar=not quiet and sys.stderr.isatty() and os.environ.get("TERM") != "dumb",
             )
         except KeyboardInterrupt:
             if not (folder / LAST).exists():
@@ -205,10 +206,11 @@ class _Lines:
     def __call__(self, row: Row) -> None:
         now = perf_counter()
         epoch = f"{row['epoch']:.0f}".rjust(len(str(self.epochs)))
-        train, val = _figures(row, "train"), f"{row['val_loss']:.4f}, {row['val_accuracy']:.2%}"
+        train, val = _figures(row, "train"), _figures(row, "val", "{:.4f}", "{:.2%}")  # in 80 columns
         click.echo(f"epoch {epoch}/{self.epochs}  {train}  held out {val}  {now - self.since:.1f} s")
         self.since = now
 
 
-def _figures(row: Row, phase: str) -> str:
-    return f"loss {row[f'{phase}_loss']:.4f}, accuracy {row[f'{phase}_accuracy']:.2%}"
+def _figures(row: Row, phase: str, loss: str = "loss {:.4f}", accuracy: str = "accuracy {:.2%}") -> str:
+    parts = ((loss, row[f"{phase}_loss"]), (accuracy, row.get(f"{phase}_accuracy")))
+    return ", ".join(form.format(value) for form, value in parts if value is not None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
+import os
 import sys
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ _PAUSE = 0.1
 
 
 class Bar(Callback):
-    """Writes the line on stderr. Lightning's bar counts epochs from 0, and lines that others print run into it."""
+    """Writes the line on stderr, a terminal. Lightning's bar counts epochs from 0, and lines that others print run into it."""
 
     def __init__(self) -> None:
         self._shown = 0.0
@@ -49,7 +49,7 @@ class Bar(Callback):
             return
         width = len(str(trainer.max_epochs))
         text = f"epoch {trainer.current_epoch + 1:{width}}/{trainer.max_epochs}  {what} {index + 1} of {count:.0f}"
-        columns = shutil.get_terminal_size().columns
+        columns = os.get_terminal_size(sys.stderr.fileno()).columns or 80  # some say nothing
         sys.stderr.write(f"\r\x1b[K{text[: columns - 1]}")  # a full line would wrap, and could not be taken back
         sys.stderr.flush()
         self._shown = monotonic()

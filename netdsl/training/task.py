@@ -193,8 +193,8 @@ class Task(LightningModule):
         """
         with torch.no_grad():
             right = (scores > 0) == (targets > 0.5) if targets.is_floating_point() else scores.argmax(1) == targets
-            answers = right.new_full((), targets.numel(), dtype=torch.float64)  # float32 counts to 2**24 only
-            sums = torch.stack([loss * own, answers.new_tensor(own), right.sum() * bool(own), answers * bool(own)])
+            counts = own, right.sum() * bool(own), right.numel() * bool(own)
+            sums = torch.stack([torch.as_tensor(count, dtype=torch.float64) for count in (loss * own, *counts)])
             self.seen[phase] = self.seen[phase] + sums if phase in self.seen else sums
 
     def _figures(self, phase: str) -> dict[str, float]:

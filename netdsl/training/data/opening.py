@@ -10,7 +10,7 @@ from netdsl.training.augment import make_augment
 from netdsl.training.data.inputs import fit_numbers, fit_pictures, need_no_scaling, number_moments, picture_shapes
 from netdsl.training.data.keeping import MOST_BYTES, prepare
 from netdsl.training.data.reading import read_data
-from netdsl.training.data.splits import with_validation
+from netdsl.training.data.splits import DEFAULT, with_validation
 from netdsl.training.data.targets import fit_targets
 from netdsl.training.settings import Settings
 
@@ -102,7 +102,9 @@ def open_data(  # noqa: PLR0913 - each of them is a choice of its own
         if not len(part):
             raise fail("E1006", f"the {name} data of `{found.name}` have no samples", help="add samples")
     source = found
-    found = with_validation(found, val, settings.seed, choosing=choosing or settings.choosing)
+    if val is None and found.val is None and (choosing or settings.choosing):
+        val = DEFAULT
+    found = with_validation(found, val, settings.seed)
     held = "test" if found.val is source.test else "validation" if found.val is source.val else "part"
     targets = fit_targets(found, graph, settings.loss)
     if settings.batch > len(found.train):
@@ -131,7 +133,7 @@ def open_data(  # noqa: PLR0913 - each of them is a choice of its own
         mean, std = (), ()
     return Data(
         found.name, splits["training"], splits["validation"], splits.get("test"), found.labels, mean, std, skipped,
-        held,
+        held=held,
     )  # fmt: skip
 
 

@@ -17,7 +17,7 @@ DEFAULT = 0.2
 """The fraction of the training data that is set apart where the data have no samples for that."""
 
 
-def with_validation(found: Found, fraction: float | None, seed: int, *, choosing: bool = False) -> Found:
+def with_validation(found: Found, fraction: float | None, seed: int) -> Found:
     """The same data with samples to validate by.
 
     Args:
@@ -25,14 +25,13 @@ def with_validation(found: Found, fraction: float | None, seed: int, *, choosing
         fraction: of the training data, taken out of it; None takes the validation data that the source sets apart, or
             else its test data, or else `DEFAULT`.
         seed: another seed sets others apart.
-        choosing: whether what becomes of the training is chosen by these samples, which test data must not do.
 
     Raises:
         NetdslError: no sample would be left on one of the sides (E1006).
     """
     if fraction is None and found.val is not None:
         return found
-    if fraction is None and found.test is not None and not choosing:
+    if fraction is None and found.test is not None:
         return replace(found, val=found.test, test=None)
     fraction = DEFAULT if fraction is None else fraction
     held = held_out(found.train.targets, fraction, seed)
