@@ -209,8 +209,9 @@ class Network:
         from netdsl.runtime import Device  # noqa: PLC0415 - likewise
         from netdsl.training.claim import claimed  # noqa: PLC0415 - likewise
         from netdsl.training.data.opening import open_data  # noqa: PLC0415 - likewise
+        from netdsl.training.machine import Machine  # noqa: PLC0415 - likewise
         from netdsl.training.overrides import override  # noqa: PLC0415 - likewise
-        from netdsl.training.run import Machine, prepared, train  # noqa: PLC0415 - likewise
+        from netdsl.training.run import prepared, train  # noqa: PLC0415 - likewise
         from netdsl.training.settings import Settings  # noqa: PLC0415 - likewise
 
         settings = Settings.of(override(self.graph, changes or {}))

@@ -31,7 +31,7 @@ BELOW = {
     "netdsl.training": ["netdsl.training", "netdsl.recipe", "netdsl.ir", "netdsl.files", "netdsl.diagnostics",
                         "netdsl.source", "netdsl.runtime", "netdsl.passes", "netdsl.backends", "netdsl.weights",
                         "netdsl.version", "netdsl.compiler", "netdsl.arguments", "netdsl.layer", "netdsl.elaborate",
-                        "netdsl.parallel",
+                        "netdsl.parallel", "netdsl.written",
                         "netdsl.pictures.curves", "netdsl.pictures.drawing"],
     "netdsl.evaluation": ["netdsl.evaluation", "netdsl.runtime", "netdsl.training.data.reading", "netdsl.diagnostics",
                           "netdsl.table"],

@@ -79,7 +79,7 @@ def test_a_remedy_for_a_recipe_can_be_given_from_outside(words, remedy):
 
 
 class Screen:
-    """Lines as a terminal of a width shows them: a carriage return goes back, `ESC [ K` clears to the end, a full line wraps."""
+    """Lines as a terminal shows them: a carriage return goes back, `ESC [ K` clears to the end, a full line wraps."""
 
     def __init__(self, columns):
         self.columns, self.lines, self.place = columns, [""], 0

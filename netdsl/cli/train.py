@@ -112,8 +112,9 @@ def train(
     from netdsl.runtime import Device
     from netdsl.training.claim import LAST, claimed
     from netdsl.training.data.opening import open_data
+    from netdsl.training.machine import Machine
     from netdsl.training.overrides import override
-    from netdsl.training.run import Machine, initializer, prepared
+    from netdsl.training.run import initializer, prepared
     from netdsl.training.run import train as run
     from netdsl.training.settings import Settings
 
@@ -166,7 +167,7 @@ def train(
 
 def _processes(processes: int | None, machines: int | None) -> tuple[int, int, bool]:
     """Processes of each machine, machines, and whether another program starts them."""
-    from netdsl.training.run import launched
+    from netdsl.training.machine import launched
 
     try:
         outside = launched()

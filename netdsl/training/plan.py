@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from netdsl.ir.graph import Graph
     from netdsl.training.data.opening import Data
-    from netdsl.training.run import Machine
+    from netdsl.training.machine import Machine
     from netdsl.training.settings import Settings
 
 _HELD = {

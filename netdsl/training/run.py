@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fnmatch
 import json
-import os
 from dataclasses import asdict, dataclass, replace
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
@@ -25,12 +24,12 @@ from netdsl.passes import optimize
 from netdsl.passes.standardize import standardize
 from netdsl.pictures.curves import draw_curves
 from netdsl.pictures.drawing import save as save_picture
-from netdsl.runtime.torch_device import torch_device
 from netdsl.training.augment import make_augment
 from netdsl.training.batches import smallest
 from netdsl.training.claim import DESCRIPTION, need_fitting
 from netdsl.training.description import describe, need_finite, need_same
 from netdsl.training.loop import BEST, fit
+from netdsl.training.machine import ONE_CPU, Machine
 from netdsl.training.plan import plan
 from netdsl.training.task import Task
 from netdsl.version import __version__
@@ -42,7 +41,6 @@ if TYPE_CHECKING:
 
     from netdsl.ir.graph import Graph
     from netdsl.ir.params import Param
-    from netdsl.runtime.devices import Device
     from netdsl.training.data.opening import Data
     from netdsl.training.history import Row
     from netdsl.training.settings import Settings
@@ -74,52 +72,6 @@ class Run:
     best: int | None
 
 
-@dataclass(frozen=True)
-class Machine:
-    """What a run is computed on and how; the words are those of pytorch_lightning.Trainer.
-
-    `external` says that somebody else starts the processes, and tells each by its environment which it is.
-    """
-
-    accelerator: str = "cpu"
-    devices: int | list[int] = 1
-    strategy: str = "auto"
-    num_nodes: int = 1
-    precision: str = "32-true"
-    compile: bool = False
-    channels_last: bool = False
-    external: bool = False
-
-    @property
-    def processes(self) -> int:
-        """Processes of all machines."""
-        return (self.devices if isinstance(self.devices, int) else len(self.devices)) * self.num_nodes
-
-    @staticmethod
-    def on(device: Device, processes: int = 1, **options: Any) -> Machine:
-        """So many processes on a device and those after it; `options` are further fields.
-
-        Raises:
-            NetdslError: PyTorch cannot use the device (E0904).
-        """
-        if torch_device(device).type == "cpu":
-            return Machine("cpu", processes, **options)
-        return Machine("cuda", [*range(device.ordinal, device.ordinal + processes)], **options)
-
-
-def launched() -> tuple[int, int] | None:
-    """Processes of each machine, and machines, where torchrun or the like has started this process; else None.
-
-    Raises:
-        ValueError: the environment says other things than numbers.
-    """
-    if not {"WORLD_SIZE", "RANK", "LOCAL_RANK"} <= os.environ.keys():
-        return None
-    world = int(os.environ["WORLD_SIZE"])
-    local = int(os.environ.get("LOCAL_WORLD_SIZE", world))
-    return local, world // local
-
-
 def prepared(graph: Graph, data: Data) -> Graph:
     """The graph that is trained: it normalizes its input by the statistics of the data, and knows their labels."""
     if data.mean:
@@ -133,7 +85,7 @@ def train(  # noqa: PLR0913 - each of them is a choice of its own
     data: Data,
     folder: Path,
     *,
-    machine: Machine = Machine(),
+    machine: Machine = ONE_CPU,
     weights: Callable[[Param], Array] | None = None,
     freeze: tuple[str, ...] = (),
     export: str | None = None,
