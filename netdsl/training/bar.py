@@ -17,7 +17,10 @@ _PAUSE = 0.1
 
 
 class Bar(Callback):
-    """Writes the line on stderr, a terminal. Lightning's bar counts epochs from 0, and lines that others print run into it."""
+    """Writes the line on stderr, a terminal.
+
+    Lightning's bar counts epochs from 0, and lines that others print run into it.
+    """
 
     def __init__(self) -> None:
         self._shown = 0.0
