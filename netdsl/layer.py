@@ -128,6 +128,8 @@ class Layer:
 
     kind: ClassVar[str]
     """The layer's name in the language."""
+    batch_statistics: ClassVar[bool] = False
+    """Whether it needs, in training, two values of each channel in a batch at least, whose statistics it takes."""
     arity: ClassVar[tuple[int, int | None]] = (1, 1)
     """The least and the largest number of inputs; None is any number."""
     training_only: ClassVar[bool] = False

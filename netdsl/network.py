@@ -221,30 +221,34 @@ class Network:
             folder: where to write; made if need be.
             changes: of the recipe: `{"lr": 0.05, "optimizer": "adam"}`, as `--set train.lr=0.05` makes them.
             device: what to compute on: `cpu`, `cuda` or `cuda:N`.
-            options: `weights`, `freeze`, `resume` and `tell` of `netdsl.training.run.train`; `weights` may be the path
-                of a checkpoint, as for `to_onnx`.
+            options: `weights`, `freeze`, `export`, `resume` and `tell` of `netdsl.training.run.train`; `weights` may be
+                the path of a checkpoint, as for `to_onnx`.
 
         Raises:
             NetdslError: a package is missing (E0907), the device is not available (E0904), a change is unknown or does
-                not fit (E0801, E0803), the data do not (E1001 to E1009), or the folder holds a run (E1101).
+                not fit (E0801, E0803), the data do not (E1001 to E1009), the folder holds a run
+                (E1101) or one to go on from is not there (E1102), or the run cannot be (E1103 to E1108).
         """
         from netdsl.training import need_packages  # noqa: PLC0415 - only who trains waits for it
 
         need_packages()
         from netdsl.runtime import Device  # noqa: PLC0415 - likewise
+        from netdsl.training.claim import claimed  # noqa: PLC0415 - likewise
         from netdsl.training.data.opening import open_data  # noqa: PLC0415 - likewise
+        from netdsl.training.machine import Machine  # noqa: PLC0415 - likewise
         from netdsl.training.overrides import override  # noqa: PLC0415 - likewise
-        from netdsl.training.run import Machine, prepared, train  # noqa: PLC0415 - likewise
+        from netdsl.training.run import prepared, train  # noqa: PLC0415 - likewise
         from netdsl.training.settings import Settings  # noqa: PLC0415 - likewise
 
         settings, graph = Settings.of(override(self.graph, changes or {})), self.graph
-        with inputs_kept(self.checked.files):
+        choosing = options.get("export") == "best"
+        with inputs_kept(self.checked.files), claimed(Path(folder), resume=bool(options.get("resume"))):
             weights = options.get("weights")
             if weights is not None and not callable(weights):
                 from netdsl.trained import load_trained  # noqa: PLC0415 - for who has a checkpoint
 
                 graph, options["weights"] = load_trained(weights, graph, labels=False, training=True)
-            samples = open_data(os.fspath(data), graph, settings)
+            samples = open_data(os.fspath(data), graph, settings, choosing=choosing)
             machine = Machine.on(Device.parse(device))
             run = train(prepared(graph, samples), settings, samples, Path(folder), machine=machine, **options)
         assert run is not None  # noqa: S101 - there is one process

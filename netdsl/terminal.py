@@ -60,7 +60,7 @@ def errors_are_coloured() -> bool:
 
 def watched() -> bool:
     """Whether a person sees what is told on stderr while it is told."""
-    return sys.stderr.isatty()
+    return sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
 
 
 @contextmanager
@@ -69,6 +69,13 @@ def progress(length: int, label: str) -> Iterator[Callable[[int], None]]:
     with click.progressbar(length=length, label=visible(label), file=sys.stderr) as bar:
         yield bar.update
         bar.update(length - bar.pos)  # what is not told of is done as well
+
+
+def show_in_place(line: str) -> None:
+    """Put a line on stderr, a terminal, where the last one of these stands; an empty one takes it away."""
+    columns = os.get_terminal_size(sys.stderr.fileno()).columns or 80  # some say nothing
+    sys.stderr.write(f"\r\x1b[K{visible(line)[: columns - 1]}")  # a full line would wrap, and could not be taken back
+    sys.stderr.flush()
 
 
 def show_wrong_usage(error: click.ClickException) -> None:

@@ -41,7 +41,7 @@ BELOW = {
                         "netdsl.diagnostics", "netdsl.source", "netdsl.runtime", "netdsl.passes", "netdsl.backends",
                         "netdsl.weights",
                         "netdsl.version", "netdsl.compiler", "netdsl.arguments", "netdsl.layer", "netdsl.elaborate",
-                        "netdsl.parallel", "netdsl.show",
+                        "netdsl.parallel", "netdsl.show", "netdsl.written", "netdsl.terminal",
                         "netdsl.pictures.curves", "netdsl.pictures.drawing"],
     "netdsl.evaluation": ["netdsl.evaluation", "netdsl.runtime", "netdsl.training.data.reading", "netdsl.diagnostics",
                           "netdsl.ir.meaning", "netdsl.table"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from textwrap import wrap
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -11,17 +12,33 @@ import click
 from netdsl.cli.common import (
     allow_option,
     complete_net,
-    device_option,
     key_option,
     set_option,
     show_taken,
     show_warnings,
     size_option,
 )
-from netdsl.terminal import say, watched
+from netdsl.terminal import say, say_text, watched
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from netdsl.training.history import Row
+    from netdsl.training.run import Run
+
+
+def _device(ctx: click.Context, param: click.Parameter, text: str) -> str:
+    """Refuse what does not train."""
+    from netdsl.diagnostics import NetdslError
+    from netdsl.runtime import Device
+
+    try:
+        kind = Device.parse(text).kind
+    except NetdslError as error:
+        raise click.BadParameter(error.diagnostics[0].message) from error
+    if kind not in ("cpu", "cuda"):
+        raise click.BadParameter(f"expected cpu, cuda or cuda:N to train on, got `{text}`")
+    return text
 
 
 @click.command()
@@ -35,12 +52,15 @@ if TYPE_CHECKING:
 @key_option
 @click.option("--partial", is_flag=True, help="Draw weights that --from lacks or has in another shape: a new head.")
 @click.option("--freeze", multiple=True, metavar="PATTERN", help="Leave parameters as they are (features.*).")
+@click.option("--export", type=click.Choice(["best", "last"]),
+              help="The epoch that becomes the model: of the lowest held-out loss, or the last. Best unless given, but "
+              "where epochs are judged by test data.")  # fmt: skip
 @click.option("--precision", type=click.Choice(["32-true", "16-mixed", "bf16-mixed", "64-true"]), default="32-true",
               show_default=True, help="What is computed with.")  # fmt: skip
 @click.option("--channels-last", is_flag=True, help="Keep the channels of images together in memory.")
 @click.option("--compile", "compiled", is_flag=True, help="Compile the module by torch.compile.")
-@click.option("--processes", type=click.IntRange(1), default=1, show_default=True, help="Processes of each machine.")
-@click.option("--machines", type=click.IntRange(1), default=1, show_default=True, help="Machines, as torchrun starts.")
+@click.option("--processes", type=click.IntRange(1), help="Processes of each machine; 1, or as torchrun starts them.")
+@click.option("--machines", type=click.IntRange(1), help="Machines; 1, or as torchrun starts them.")
 @click.option("--strategy", type=click.Choice(["auto", "ddp", "fsdp"]), default="auto", show_default=True,
               help="How processes share the work.")  # fmt: skip
 @size_option("A size that the input leaves open: H=224.")
@@ -49,7 +69,8 @@ if TYPE_CHECKING:
 @click.option("--quiet", is_flag=True, help="Print errors only.")
 @set_option
 @allow_option
-@device_option
+@click.option("--device", default="cpu", callback=_device, metavar="DEVICE", show_default=True,
+              help="cpu, cuda or cuda:N; never another one than asked for.")  # fmt: skip
 def train(
     *,
     net: str,
@@ -61,11 +82,12 @@ def train(
     key: str | None,
     partial: bool,
     freeze: tuple[str, ...],
+    export: str | None,
     precision: str,
     channels_last: bool,
     compiled: bool,
-    processes: int,
-    machines: int,
+    processes: int | None,
+    machines: int | None,
     strategy: str,
     sizes: dict[str, int],
     skip_bad: bool,
@@ -93,52 +115,100 @@ def train(
     from netdsl.outputs import remember
     from netdsl.passes.restore import named
     from netdsl.runtime import Device
+    from netdsl.training.claim import LAST, claimed
     from netdsl.training.data.opening import open_data
+    from netdsl.training.machine import Machine
     from netdsl.training.overrides import override
-    from netdsl.training.run import Machine, initializer, prepared
+    from netdsl.training.run import initializer, prepared
     from netdsl.training.run import train as run
     from netdsl.training.settings import Settings
 
     changes = {name.removeprefix("train."): arguments.pop(name) for name in [*arguments] if name.startswith("train.")}
     checked = check(net, arguments)
     settings = Settings.of(override(checked.graph, changes))
+    each, nodes, external = _processes(processes, machines)
     machine = Machine.on(
-        Device.parse(device), processes, num_nodes=machines, strategy=strategy, precision=precision, compile=compiled,
-        channels_last=channels_last,
+        Device.parse(device), each, num_nodes=nodes, strategy=strategy, precision=precision, compile=compiled,
+        channels_last=channels_last, external=external,
     )  # fmt: skip
     remember([file] if file is not None else [])
-    graph, weights = checked.graph, None
-    if file is not None:
-        from netdsl.trained import labels_of, load_trained
+    folder = output if output is not None else Path("runs") / checked.graph.name
+    with claimed(folder, resume=resume):
+        graph, weights = checked.graph, None
+        if file is not None:
+            from netdsl.trained import labels_of, load_trained
 
-        graph, weights = load_trained(
-            file, graph, labels=False, key=key, partial=partial, training=True, initial=initializer(settings)
+            graph, weights = load_trained(
+                file, graph, labels=False, key=key, partial=partial, training=True, initial=initializer(settings)
+            )
+        samples = open_data(
+            data, graph, settings, val=val, choosing=export == "best", sizes=sizes, skip_bad=skip_bad
         )
-    samples = open_data(data, graph, settings, val=val, sizes=sizes, skip_bad=skip_bad)
-    graph = prepared(graph, samples)
-    if weights is not None:
-        graph = named(graph, labels_of(weights))
-    if not quiet:
+        graph = prepared(graph, samples)
         if weights is not None:
-            show_taken(weights.fit)
-        read = () if weights is None else weights.warnings
-        show_warnings((*checked.warnings, *read, *samples.skipped), allowed)
-    folder = output if output is not None else Path("runs") / graph.name
-    done = run(
-        graph,
-        settings,
-        samples,
-        folder,
-        machine=machine,
-        weights=weights,
-        freeze=freeze,
-        resume=resume,
-        tensorboard=tensorboard,
-        tell=(lambda _: None) if quiet else _Lines(settings.epochs),
-        bar=not quiet and watched(),
-    )
+            graph = named(graph, labels_of(weights))
+        if not quiet:
+            if weights is not None:
+                show_taken(weights.fit)
+            read = () if weights is None else weights.warnings
+            show_warnings((*checked.warnings, *read, *samples.skipped), allowed)
+        try:
+            done = run(
+                graph,
+                settings,
+                samples,
+                folder,
+                machine=machine,
+                weights=weights,
+                freeze=freeze,
+                export=export,
+                resume=resume,
+                tensorboard=tensorboard,
+                tell=(lambda _: None) if quiet else _Lines(settings.epochs),
+                announce=(lambda _: None) if quiet else _announce,
+                warn=(lambda _: None) if quiet else lambda warning: show_warnings((warning,), allowed),
+                bar=not quiet and watched(),
+            )
+        except KeyboardInterrupt:
+            if not (folder / LAST).exists():
+                raise
+            say("interrupted: the same command with `--resume` goes on from the last whole epoch", err=True)
+            click.get_current_context().exit(130)
     if done is not None and not quiet:
-        say(f"{done.model} and {done.weights}")
+        _conclude(done)
+
+
+def _processes(processes: int | None, machines: int | None) -> tuple[int, int, bool]:
+    """Processes of each machine, machines, and whether another program starts them."""
+    from netdsl.training.machine import launched
+
+    try:
+        outside = launched()
+    except ValueError as error:
+        raise click.UsageError(f"WORLD_SIZE, LOCAL_WORLD_SIZE: {error}") from None
+    if outside is None or outside == (1, 1):
+        return processes or 1, machines or 1, False
+    for name, asked, there in zip(("--processes", "--machines"), (processes, machines), outside, strict=True):
+        if asked not in (None, there):
+            raise click.UsageError(f"{name} {asked} contradicts the environment, which has {there}: leave it out")
+    return *outside, True
+
+
+def _announce(words: Mapping[str, str]) -> None:
+    """Print what is going to happen, each thing behind its word."""
+    indent = max(map(len, words)) + 2
+    for word, text in words.items():
+        lines = wrap(text, 80 - indent, break_long_words=False, break_on_hyphens=False)
+        say_text(word.ljust(indent) + ("\n" + " " * indent).join(lines))
+    say("")
+
+
+def _conclude(done: Run) -> None:
+    """Print which epoch has become the model, and which was the best."""
+    if done.best is not None:
+        say(f"best epoch      {done.best}: {_figures(done.history[done.best - 1], 'val')}")
+    say(f"exported epoch  {done.exported}: {_figures(done.history[done.exported - 1], 'val')}")
+    say(f"{done.model} and {done.weights}")
 
 
 class _Lines:
@@ -150,11 +220,11 @@ class _Lines:
     def __call__(self, row: Row) -> None:
         now = perf_counter()
         epoch = f"{row['epoch']:.0f}".rjust(len(str(self.epochs)))
-        train, val = _figures(row, "train"), _figures(row, "val")
-        say(f"epoch {epoch}/{self.epochs}  {train}   held out: {val}   {now - self.since:.1f} s")
+        train, val = _figures(row, "train"), _figures(row, "val", "{:.4f}", "{:.2%}")  # in 80 columns
+        say(f"epoch {epoch}/{self.epochs}  {train}  held out {val}  {now - self.since:.1f} s")
         self.since = now
 
 
-def _figures(row: Row, phase: str) -> str:
-    accuracy = row.get(f"{phase}_accuracy")
-    return f"loss {row[f'{phase}_loss']:.4f}" + ("" if accuracy is None else f", accuracy {accuracy:7.2%}")
+def _figures(row: Row, phase: str, loss: str = "loss {:.4f}", accuracy: str = "accuracy {:.2%}") -> str:
+    parts = ((loss, row[f"{phase}_loss"]), (accuracy, row.get(f"{phase}_accuracy")))
+    return ", ".join(form.format(value) for form, value in parts if value is not None)

@@ -63,4 +63,10 @@ WARNINGS = {
         "With `--skip-bad` a run goes on without the images that cannot be read. The first of them are named, "
         "with what is wrong; a class that has lost many is learned worse than the others.",
     ),
+    "W0119": Code(
+        "a last batch of one sample left out",
+        "Batch norm over vectors, or maps of one position, takes the statistics of a batch, which one sample has not. "
+        "Where the last batch of an epoch would have one sample of each process, it is left out; which samples these "
+        "are changes from epoch to epoch. Another `batch` takes all.",
+    ),
 }

@@ -41,6 +41,8 @@ class BatchNorm(ChannelAffine):
     ONNX operator BatchNormalization, whose running variance is not corrected for the size of the batch as PyTorch's.
     """
 
+    batch_statistics = True
+
     eps: AboveZero = 1e-5
     momentum: Real = 0.1
     affine: Flag = True

@@ -145,4 +145,4 @@ def _pair(size: int | tuple[int, ...]) -> Size:
 
 
 def _impossible(problem: str, remedy: str) -> NetdslError:
-    return fail("E1009", problem, help=remedy)
+    return fail("E1009", problem, help=f"{remedy}; `--set train.augment=...` says what holds instead of the recipe's")

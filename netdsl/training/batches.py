@@ -30,6 +30,11 @@ class Samples:
     def __len__(self) -> int:
         return len(self.inputs)
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of a sample's input."""
+        return tuple(self.inputs.shape[1:])
+
     def batches(self, size: int, order: torch.Tensor | None = None, *, rank: int = 0, world: int = 1) -> Batches:
         """All samples once, in batches."""
         return Batches(self, size, order, rank=rank, world=world)
@@ -41,7 +46,7 @@ class Batches:
     Args:
         samples: what to cut.
         size: samples of a batch in each process; the last batch may have fewer.
-        order: sample numbers in the order to take; None is the order they lie in.
+        order: sample numbers to take, in this order; None takes all in the order they lie in.
         rank: which of `world` processes this is; the processes share each group of `world` batches.
         world: the number of processes.
     """
@@ -52,13 +57,17 @@ class Batches:
         self.samples, self.size, self.order, self.rank, self.world = samples, size, order, rank, world
 
     def __len__(self) -> int:
-        return ceil(len(self.samples) / (self.size * self.world))
+        return ceil(self._count / (self.size * self.world))
 
     def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         inputs, targets = self.samples.inputs, self.samples.targets
-        for share in shares(len(self.samples), self.size, self.rank, self.world):
+        for share in shares(self._count, self.size, self.rank, self.world):
             chosen = share if self.order is None else self.order[share]
             yield as_input(inputs[chosen], self.samples.dtype), targets[chosen]
+
+    @property
+    def _count(self) -> int:
+        return len(self.samples if self.order is None else self.order)
 
 
 def shares(count: int, size: int, rank: int, world: int) -> Iterator[slice]:
@@ -69,6 +78,24 @@ def shares(count: int, size: int, rank: int, world: int) -> Iterator[slice]:
         share = -(-(most - start) // world)  # of the last group, every process takes the same part
         first = min(start + rank * share, most - share)
         yield slice(first, first + share)
+
+
+def counted(count: int, size: int, rank: int, world: int) -> Iterator[tuple[int, float]]:
+    """How many samples at the end of each batch of a process no other process counts, and what their mean weighs.
+
+    The mean over all processes of the weighted means is that over all samples of the group, each of them once.
+    """
+    step = size * world
+    for start in range(0, count, step):
+        group = min(step, count - start)
+        share = -(-group // world)
+        own = min((rank + 1) * share, group) - min(rank * share, group)
+        yield own, own * world / group
+
+
+def smallest(count: int, size: int, world: int) -> int:
+    """The samples of the smallest batch of a process."""
+    return -(-(count % (size * world) or size * world) // world)
 
 
 def as_input(values: torch.Tensor, dtype: torch.dtype | None) -> torch.Tensor:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from pytorch_lightning import Callback, LightningDataModule, LightningModule, Trainer
 from pytorch_lightning.callbacks import Checkpoint, EarlyStopping, ModelCheckpoint
 from pytorch_lightning.loggers import TensorBoardLogger
@@ -19,8 +20,11 @@ from pytorch_lightning.plugins.io import TorchCheckpointIO
 
 from netdsl.diagnostics import fail
 from netdsl.files import whole_file
-from netdsl.training.batches import shuffled
+from netdsl.training.bar import Bar
+from netdsl.training.batches import counted, shuffled, smallest
+from netdsl.training.claim import LAST
 from netdsl.training.history import write_history
+from netdsl.training.task import DivergedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,19 +34,20 @@ if TYPE_CHECKING:
     from netdsl.training.settings import Settings
     from netdsl.training.task import Task
 
-LAST = "last.ckpt"
-"""The checkpoint after the newest whole epoch, and before the first."""
 BEST = "best.ckpt"
 """The checkpoint after the epoch of the lowest validation loss."""
 WATCHED = "val_loss"
 
 
-def fit(
+def fit(  # noqa: PLR0913 - each of them is a choice of its own
     task: Task,
     train: Source,
     val: Source,
     folder: Path,
     *,
+    least: int = 1,
+    choosing: bool = True,
+    external: bool = False,
     resume: bool = False,
     tensorboard: bool = False,
     bar: bool = False,
@@ -56,6 +61,9 @@ def fit(
         train: the samples to learn from.
         val: the samples that each epoch is judged by.
         folder: where `last.ckpt`, `best.ckpt` and `metrics.csv` go.
+        least: the samples that a batch of each process must have; a smaller last one is left out.
+        choosing: whether the validation samples may choose an epoch, which becomes `best.ckpt`.
+        external: whether the environment says which process of how many this is, as torchrun does.
         resume: go on from `last.ckpt`; the result is that of a run which was not interrupted.
         tensorboard: write the figures for TensorBoard too.
         bar: show a bar of progress.
@@ -64,24 +72,22 @@ def fit(
 
     Raises:
         KeyboardInterrupt: the user has stopped the run, which can be resumed.
+        DivergedError: a loss or a weight has become NaN or infinite (E1104); in the first process only, the others end.
     """
     _keep_memory()
     settings = task.settings
     first = _First()
-    callbacks: list[Callback] = [
-        first,
-        _Told(folder / "metrics.csv", tell),
-        ModelCheckpoint(
-            folder,
-            Path(BEST).stem,
-            monitor=WATCHED,
-            save_last=True,
-            save_on_train_epoch_end=True,
-            enable_version_counter=False,
-        ),
-    ]
+    callbacks: list[Callback] = [first]
+    if choosing:
+        best = ModelCheckpoint(
+            folder, Path(BEST).stem, monitor=WATCHED, save_on_train_epoch_end=True, enable_version_counter=False
+        )
+        callbacks.append(best)
+    callbacks.append(_Kept(folder, tell))  # after the best, so that the last checkpoint knows the best score
     if settings.early_stop is not None:
         callbacks.append(_Patience(WATCHED, patience=settings.early_stop, check_on_train_epoch_end=True))
+    if bar:
+        callbacks.append(Bar())
     with _quiet():
         trainer = Trainer(
             default_root_dir=folder,
@@ -89,19 +95,22 @@ def fit(
             accumulate_grad_batches=settings.accumulate,
             gradient_clip_val=settings.clip,
             callbacks=callbacks,
-            plugins=[WholeCheckpoints()],
+            plugins=[WholeCheckpoints(), *([TorchElasticEnvironment()] if external else [])],
             num_sanity_val_steps=0,
             use_distributed_sampler=False,
             reload_dataloaders_every_n_epochs=1,
             enable_model_summary=False,
-            enable_progress_bar=bar,
+            enable_progress_bar=False,
             logger=TensorBoardLogger(folder, name="", version="tensorboard") if tensorboard else False,
             **options,
         )
-        feed = Feed(train, val, settings)
+        feed = Feed(train, val, settings, least)
         with _interruptible(trainer):
             try:
                 trainer.fit(task, datamodule=feed, ckpt_path=folder / LAST if resume else None, weights_only=True)
+            except DivergedError:
+                if trainer.is_global_zero:
+                    raise
             except Exception as error:
                 if resume and not first.started:  # what Lightning raises at a checkpoint of something else
                     reason = " ".join(str(error).split())[:300] or type(error).__name__
@@ -112,29 +121,52 @@ def fit(
 
 
 class Feed(LightningDataModule):
-    """The batches of each epoch, in that epoch's order."""
+    """The batches of each epoch, in that epoch's order.
 
-    def __init__(self, train: Source, val: Source, settings: Settings) -> None:
+    A batch is its inputs, its targets, how many samples at its end count (several processes may be given the same
+    sample, and one of them counts it), and the weight of their mean loss in a step.
+    """
+
+    def __init__(self, train: Source, val: Source, settings: Settings, least: int) -> None:
         super().__init__()
-        self.train, self.val, self.settings = train, val, settings
+        self.train, self.val, self.settings, self.least = train, val, settings, least
 
     def train_dataloader(self) -> Any:
-        """All training samples once, shuffled."""
+        """All training samples once, shuffled; without those of a last batch that is too small."""
         order = shuffled(len(self.train), self.settings.seed, self._trainer.current_epoch)
-        return self._batches(self.train, order)
+        if smallest(len(order), self.settings.batch, self._trainer.world_size) < self.least:
+            order = order[: len(order) - len(order) % (self.settings.batch * self._trainer.world_size)]
+        return self._batches(self.train, order, self.settings.accumulate)
 
     def val_dataloader(self) -> Any:
         """All validation samples once."""
-        return self._batches(self.val, None)
+        return self._batches(self.val, torch.arange(len(self.val)), 1)
 
     @property
     def _trainer(self) -> Trainer:
         assert self.trainer is not None  # noqa: S101 - Lightning asks while it trains
         return self.trainer
 
-    def _batches(self, samples: Source, order: torch.Tensor | None) -> Any:
+    def _batches(self, samples: Source, order: torch.Tensor, accumulate: int) -> _Weighted:
         rank, world = self._trainer.global_rank, self._trainer.world_size
-        return samples.batches(self.settings.batch, order, rank=rank, world=world)
+        batches = samples.batches(self.settings.batch, order, rank=rank, world=world)
+        return _Weighted(batches, [*counted(len(order), self.settings.batch, rank, world)], accumulate)
+
+
+class _Weighted:
+    """Batches with what they weigh; Lightning divides all by `accumulate`, also those of a shorter last window."""
+
+    def __init__(self, batches: Any, counts: list[tuple[int, float]], accumulate: int) -> None:
+        self.batches, self.counts, self.accumulate = batches, counts, accumulate
+
+    def __len__(self) -> int:
+        return len(self.counts)
+
+    def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor, int, float]]:
+        whole = len(self) - len(self) % self.accumulate
+        for index, ((inputs, targets), (own, weight)) in enumerate(zip(self.batches, self.counts, strict=True)):
+            window = self.accumulate if index < whole else len(self) - whole
+            yield inputs, targets, own, weight * self.accumulate / window
 
 
 class WholeCheckpoints(TorchCheckpointIO):
@@ -168,18 +200,30 @@ class _Patience(EarlyStopping):
         trainer.should_stop = self.wait_count >= self.patience
 
 
-class _Told(Checkpoint):
-    """Tells and writes the figures of each epoch; Lightning's own table loses rows when a run is resumed."""
+class _Kept(Checkpoint):
+    """Keeps each epoch: its state, and then its figures, which are told last.
 
-    def __init__(self, file: Path, tell: Callable[[Row], None]) -> None:
-        self.file, self.tell = file, tell
+    Lightning keeps the last state only when it keeps a better one, and its own table loses rows when a run is resumed.
+    """
+
+    def __init__(self, folder: Path, tell: Callable[[Row], None]) -> None:
+        self.folder, self.tell = folder, tell
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Called after the module's own, as all checkpoints are."""
+        trainer.save_checkpoint(self.folder / LAST)
+        history: list[Row] = pl_module.history  # type: ignore[assignment] # it is a Task
+        self._write(trainer, history)
         if trainer.is_global_zero:
-            history: list[Row] = pl_module.history  # type: ignore[assignment] # it is a Task
-            write_history(history, self.file)
             self.tell(history[-1])
+
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:  # noqa: ARG002 - Lightning's
+        """Write the figures that a run which was killed had no time for."""
+        self._write(trainer, checkpoint["history"])
+
+    def _write(self, trainer: Trainer, history: list[Row]) -> None:
+        if trainer.is_global_zero:
+            write_history(history, self.folder / "metrics.csv")
 
 
 @contextmanager
@@ -198,7 +242,8 @@ def _interruptible(trainer: Trainer) -> Iterator[None]:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Keep Lightning from talking of what it is, and from advice that does not hold for batches cut from memory."""
-    loggers = [logging.getLogger(name) for name in ("pytorch_lightning", "pytorch_lightning.utilities.rank_zero")]
+    packages = ("pytorch_lightning", "lightning_fabric")
+    loggers = [logging.getLogger(f"{name}{part}") for name in packages for part in ("", ".utilities.rank_zero")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
         logger.setLevel(logging.WARNING)

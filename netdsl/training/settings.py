@@ -40,6 +40,11 @@ class Settings:
     aux_weight: float = 0.3
     seed: int = 0
 
+    @property
+    def choosing(self) -> bool:
+        """Whether the validation samples decide what becomes of the training: its end, or its rate."""
+        return self.early_stop is not None or isinstance(self.schedule, recipe.Plateau)
+
     @staticmethod
     def of(written: Recipe | None) -> Settings:
         """The settings that a recipe asks for; all defaults where a net has none."""

@@ -9,8 +9,11 @@ from pytorch_lightning import LightningModule
 from torch import nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
+from netdsl.diagnostics import Diagnostic, NetdslError, fail
 from netdsl.ir.deciding import described, taught
 from netdsl.training.batches import stream
+from netdsl.training.claim import LAST
+from netdsl.training.description import not_finite
 from netdsl.training.losses import make_loss, right_answers
 from netdsl.training.optimizers import make_optimizer, make_schedule
 
@@ -21,7 +24,11 @@ if TYPE_CHECKING:
     from netdsl.training.history import Row
     from netdsl.training.settings import Settings
 
-    Batch = tuple[torch.Tensor, torch.Tensor]
+    Batch = tuple[torch.Tensor, torch.Tensor, int, float]
+
+
+class DivergedError(NetdslError):
+    """A loss or a weight has become NaN or infinite (E1104); raised in all processes at once."""
 
 
 class Task(LightningModule):
@@ -54,6 +61,7 @@ class Task(LightningModule):
         self._resumed_at: dict[str, Any] | None = None
         self.history: list[Row] = []
         self.seen: dict[str, torch.Tensor] = {}
+        self._newest: tuple[str, int, torch.Tensor] | None = None
 
     def train(self, mode: bool = True) -> Task:
         """Set the mode, of what is frozen apart."""
@@ -67,24 +75,40 @@ class Task(LightningModule):
         result: torch.Tensor = self._outputs(inputs)[self.main]
         return result
 
-    def training_step(self, batch: Batch, index: int) -> torch.Tensor:  # noqa: ARG002 - Lightning's signature
-        """The loss of a batch: that of the main output, and of the auxiliary ones with their weight."""
-        inputs, targets = batch
+    def training_step(self, batch: Batch, index: int) -> torch.Tensor:
+        """The loss of a batch: that of the main output, and of the auxiliary ones with their weight.
+
+        Raises:
+            DivergedError: the loss of the batch before is NaN or infinite.
+            NetdslError: nothing that is trained has a part in the loss (E1106).
+        """
+        inputs, targets, own, weight = batch
         if self.augment is not None:
             inputs = self.augment(inputs)
-        outputs = self._outputs(inputs)
+        outputs = {name: _last(values, own) for name, values in self._outputs(inputs).items()}
+        targets = _last(targets, own)
         loss = self.losses[self.main](outputs[self.main], targets)
-        self._count("train", loss, outputs[self.main], targets)
+        self._count("train", loss, outputs[self.main], targets, own)
         for name, aux in self.losses.items():
             if name != self.main:
                 loss = loss + self.settings.aux_weight * aux(outputs[name], targets)
-        return loss
+        if not loss.requires_grad:
+            raise fail("E1106", "nothing that is trained has a part in the loss", help="freeze less, or train a net "
+                       "whose parameters reach its output by layers that have derivatives")  # fmt: skip
+        self._watch("training", index, loss)
+        return loss if weight == 1 else loss * weight
 
-    def validation_step(self, batch: Batch, index: int) -> None:  # noqa: ARG002 - Lightning's signature
-        """Count loss and right answers of a batch."""
-        inputs, targets = batch
-        scores = self(inputs)
-        self._count("val", self.losses[self.main](scores, targets), scores, targets)
+    def validation_step(self, batch: Batch, index: int) -> None:
+        """Count loss and right answers of a batch.
+
+        Raises:
+            DivergedError: the loss of the batch before is NaN or infinite.
+        """
+        inputs, targets, own, _ = batch
+        scores, targets = _last(self(inputs), own), _last(targets, own)
+        loss = self.losses[self.main](scores, targets)
+        self._count("val", loss, scores, targets, own)
+        self._watch("validation", index, loss)
 
     def on_train_epoch_start(self) -> None:
         """Draw what an epoch draws from the same numbers, whether the run was interrupted before it or not.
@@ -98,7 +122,12 @@ class Task(LightningModule):
         """Log mean loss and accuracy of the epoch: of its training batches as they were met, of all validation samples.
 
         The schedule makes its step here and not in Lightning's hands, which move it after the checkpoint is written.
+
+        Raises:
+            DivergedError: a loss or a weight is NaN or infinite; no checkpoint has been written.
         """
+        self._need_finite_loss()
+        self._need_finite_weights()
         (rate,) = {group["lr"] for group in self.trainer.optimizers[0].param_groups}
         figures = {"rate": rate, **self._figures("train"), **self._figures("val")}
         self.history.append({"epoch": self.current_epoch + 1, **figures})
@@ -132,13 +161,44 @@ class Task(LightningModule):
         outputs = self.net(inputs)
         return outputs if isinstance(outputs, dict) else {self.main: outputs}
 
-    def _count(self, phase: str, loss: torch.Tensor, scores: torch.Tensor, targets: torch.Tensor) -> None:
-        """Add a batch to the sums of an epoch: loss, samples, right answers, answers; nothing leaves the device."""
+    def _watch(self, phase: str, index: int, loss: torch.Tensor) -> None:
+        """Look at the loss of the batch before, which a device has computed by now, so that nobody waits for it."""
+        self._need_finite_loss()
+        self._newest = phase, index, loss.detach()
+
+    def _need_finite_loss(self) -> None:
+        if self._newest is not None:
+            (phase, index, loss), self._newest = self._newest, None
+            if self._any(not bool(loss.isfinite())):
+                raise self._diverged(f"the {phase} loss is {loss.item()} at batch {index + 1}")
+
+    def _need_finite_weights(self) -> None:
+        name = not_finite(self.net.state_dict())
+        if self._any(name is not None):
+            raise self._diverged(f"`{name or 'a weight'}` holds nan or infinity at the end")
+
+    def _any(self, found: bool) -> bool:
+        """Whether this process or another has found something."""
+        return bool(self.trainer.strategy.reduce_boolean_decision(found, all=False))
+
+    def _diverged(self, problem: str) -> DivergedError:
+        path = f"{self.trainer.default_root_dir}/{LAST}"
+        epoch = self.current_epoch
+        kept = f"`{path}` holds the weights {f'after epoch {epoch}' if epoch else 'of the beginning'}"
+        remedy = "train anew with a smaller rate or bounded gradients: `-o FOLDER --set train.lr=...` or `train.clip=1`"
+        remedy += f"; `--from {path}` begins with what is kept" if epoch else ""
+        return DivergedError([Diagnostic("E1104", f"{problem} of epoch {epoch + 1}", notes=(kept,), help=remedy)])
+
+    def _count(self, phase: str, loss: torch.Tensor, scores: torch.Tensor, targets: torch.Tensor, own: int) -> None:
+        """Add a batch to the sums of an epoch: loss, samples, right answers, answers; nothing leaves the device.
+
+        A process of which another counts all samples (`own` is 0) adds nothing.
+        """
         with torch.no_grad():
             right = right_answers(self.gives[self.main], scores, targets)
             right = targets.new_empty(0) if right is None else right
-            samples, answers = loss.new_tensor([len(targets), right.numel()])
-            sums = torch.stack([loss * samples, samples, right.sum(), answers])
+            counts = own, right.sum() * bool(own), right.numel() * bool(own)
+            sums = torch.stack([torch.as_tensor(count, dtype=torch.float64) for count in (loss * own, *counts)])
             self.seen[phase] = self.seen[phase] + sums if phase in self.seen else sums
 
     def _figures(self, phase: str) -> dict[str, float]:
@@ -146,3 +206,8 @@ class Task(LightningModule):
         sums = self.trainer.strategy.reduce(self.seen.pop(phase), reduce_op="sum")
         loss, samples, right, answers = (float(value) for value in sums)
         return {f"{phase}_loss": loss / samples} | ({f"{phase}_accuracy": right / answers} if answers else {})
+
+
+def _last(values: torch.Tensor, own: int) -> torch.Tensor:
+    """The samples at the end of a batch that are counted; all where there are none, for the sake of the shapes."""
+    return values[len(values) - own :] if own else values

@@ -15,7 +15,7 @@ from fuzzing.mutations import chosen_net, mutated
 from fuzzing.outcome import FACTOR, Outcome, refusal_fault
 from fuzzing.seeds import import_test
 from netdsl.agreement.cases import random_cases
-from netdsl.agreement.difference import difference, tolerance
+from netdsl.agreement.difference import TOLERANCES, coarsest, difference
 from netdsl.agreement.torch_run import TorchRun
 from netdsl.agreement.weights import TrainedLike
 from netdsl.backends.onnx_file import assemble
@@ -248,7 +248,8 @@ def _same_types(graph: Graph, case: Case, given: Arrays, run: str) -> None:
 
 def _same_values(graph: Graph, case: Case, given: Arrays, own: Arrays, due: Arrays, level: int) -> bool:
     """Hold the outputs of onnxruntime to float64; False where there is nothing finite to hold them to."""
-    allowed = tolerance(node.type.dtype for node in graph.nodes)
+    kind = coarsest(node.type.dtype for node in graph.nodes)
+    allowed = TOLERANCES[kind] if kind is not None else 0.0
     finite = True
     for name, truth in due.items():
         if not np.isfinite(truth.astype(np.float64)).all() or not np.isfinite(own[name].astype(np.float64)).all():

@@ -93,7 +93,8 @@ def need_nothing_moved(words: Sequence[Any]) -> None:
     moving = [word for word in words if not isinstance(word, VALUES_ONLY)]
     if moving:
         raise fail("E1009", f"`{type(moving[0]).__name__.lower()}` moves what is in the image, and its targets, one "
-                            "for each position, would stay", help="leave it out of the recipe")  # fmt: skip
+                            "for each position, would stay",
+                   help="leave it out of the recipe, or give others: `--set train.augment=contrast`")  # fmt: skip
 
 
 def need_colours(words: Sequence[Any], samples: Samples, name: str) -> None:
@@ -193,7 +194,7 @@ def _known(image: TensorType, size: tuple[Dim, Dim]) -> Shape:
         return channels, height, width
     dim = width if isinstance(height, int) else height
     raise _misfit(f"the input {image} leaves the size `{dim}` open, and images of a batch need one",
-                  f"give it: `--size {dim}=224`, or `crop 224` in the recipe")  # fmt: skip
+                  f'give it: `--size {dim}=224`, or `--set "train.augment=crop 224"`')  # fmt: skip
 
 
 def _torch_dtype(kind: TensorType) -> torch.dtype:

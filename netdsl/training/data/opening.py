@@ -23,7 +23,7 @@ from netdsl.training.data.inputs import (
 )
 from netdsl.training.data.keeping import MOST_BYTES, prepare
 from netdsl.training.data.reading import read_data
-from netdsl.training.data.splits import with_validation
+from netdsl.training.data.splits import DEFAULT, with_validation
 from netdsl.training.data.targets import are_classes, belong_to_positions, fit_targets
 from netdsl.training.settings import Settings
 
@@ -60,6 +60,7 @@ class Data:
         skipped: a warning (W0110) about images that were left out; empty where none were.
         takes: what the net's input takes of them.
         gives: what the outputs that are trained are with these targets, by name.
+        held: where `val` comes from: the source's `validation` or `test` data, or `part` of its training data.
     """
 
     name: str
@@ -72,14 +73,16 @@ class Data:
     skipped: tuple[Diagnostic, ...]
     takes: Takes = field(default_factory=Numbers)
     gives: Mapping[str, Gives] = field(default_factory=dict)
+    held: str = "validation"
 
 
-def open_data(
+def open_data(  # noqa: PLR0913 - each of them is a choice of its own
     spec: str | Path,
     graph: Graph,
     settings: Settings | None = None,
     *,
     val: float | None = None,
+    choosing: bool = False,
     sizes: Mapping[str, int] | None = None,
     skip_bad: bool = False,
     most_bytes: int = MOST_BYTES,
@@ -97,6 +100,8 @@ def open_data(
         settings: the recipe: its augmentation, batch size, loss and seed; None for defaults.
         val: the fraction of the training data to validate by; None takes what the source sets apart for validation, or
             for tests, or else 0.2.
+        choosing: whether an epoch is going to be chosen by the validation samples, which test samples must not do; the
+            recipe's `early_stop` and `schedule plateau` choose, too.
         sizes: values of sizes that the input leaves open.
         skip_bad: leave out images that cannot be read.
         most_bytes: images of a split that take no more are kept in memory; others are read anew for each epoch.
@@ -115,14 +120,18 @@ def open_data(
     for name, part in found.parts.items():
         if not len(part):
             raise fail("E1006", f"the {name} data of `{found.name}` have no samples", help="add samples")
+    source = found
+    if val is None and found.val is None and (choosing or settings.choosing):
+        val = DEFAULT
     classes = are_classes(found.train.targets, next(iter(graph.outputs.values())).type)
     found = with_validation(found, val, settings.seed, classes=classes)
+    held = "test" if found.val is source.test else "validation" if found.val is source.val else "part"
     targets = fit_targets(found, graph, settings.loss)
     if settings.batch > len(found.train):
         raise fail(
             "E1006",
             f"a batch takes {settings.batch:,} samples, and `{found.name}` has {len(found.train):,} to learn from",
-            help=f"`batch {len(found.train)}` in the recipe, or fewer",
+            help=f"`--set train.batch={len(found.train)}`, or a smaller `batch` in the recipe",
         )
     if any(map(belong_to_positions, targets.values())):
         need_nothing_moved(settings.augment)
@@ -164,6 +173,7 @@ def open_data(
         skipped,
         takes,
         taught(graph, settings.loss, classes=numbers),
+        held,
     )
 
 

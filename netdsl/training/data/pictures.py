@@ -79,18 +79,21 @@ class PictureBatches:
         self.pictures, self.size, self.order, self.rank, self.world = pictures, size, order, rank, world
 
     def __len__(self) -> int:
-        return ceil(len(self.pictures) / (self.size * self.world))
+        return ceil(len(self._order) / (self.size * self.world))
 
     def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        count = len(self.pictures)
-        order = torch.arange(count) if self.order is None else self.order
-        chunks = [order[share].tolist() for share in shares(count, self.size, self.rank, self.world)]
+        order = self._order
+        chunks = [order[share].tolist() for share in shares(len(order), self.size, self.rank, self.world)]
         for batch in read_chunks(self.pictures, chunks, self.world):
             if batch.troubles:
                 raise NetdslError(list(batch.troubles.values()))
             inputs = torch.from_numpy(batch.pixels)
             dtype = None if self.pictures.dtype is torch.uint8 else self.pictures.dtype
             yield as_input(inputs, dtype), self.pictures.targets[batch.numbers]
+
+    @property
+    def _order(self) -> torch.Tensor:
+        return torch.arange(len(self.pictures)) if self.order is None else self.order
 
 
 @dataclass(frozen=True)

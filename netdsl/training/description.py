@@ -1,0 +1,193 @@
+"""What a run was asked to do, as it stands in its folder; a run is resumed only by what would have gone on with it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from hashlib import sha256
+from os.path import commonpath
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from netdsl import recipe
+from netdsl.diagnostics import fail
+from netdsl.files import read_file, reading
+from netdsl.ir.printer import print_graph
+from netdsl.outputs import replaceable
+from netdsl.training.batches import Samples
+from netdsl.training.claim import DESCRIPTION, LAST
+from netdsl.version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from torch import nn
+
+    from netdsl.diagnostics import NetdslError
+    from netdsl.ir.graph import Graph
+    from netdsl.training.data.opening import Data, Source
+    from netdsl.training.settings import Settings
+
+FORMAT = 2
+"""Grows when a description says something in another way; those of another number are not resumed."""
+
+_MOST = 2**26
+_NAMES = {
+    "graph": "the net",
+    "training": "the training data",
+    "validation": "the validation data",
+    "frozen": "what is frozen",
+    "precision": "the precision",
+    "processes": "the number of processes",
+    "weights": "the weights to begin with",
+}
+_SHOWN = ("precision", "processes")
+_WORDS = {cls: word for words in recipe.WORDS.values() for word, cls in words.items()}
+_BEGIN_ANEW = "begin anew in another folder by `-o`"
+
+
+def describe(
+    graph: Graph, settings: Settings, data: Data, net: nn.Module, *, precision: str, processes: int, given: bool
+) -> dict[str, Any]:
+    """All that the weights at the end of a run depend on, as JSON has it.
+
+    Args:
+        graph: the net.
+        settings: the recipe.
+        data: arrays are told apart by their content, images on disk by the names, sizes and times of the files.
+        net: its module before the first step, with what is frozen.
+        precision: what is computed with.
+        processes: how many share each step.
+        given: whether the initial values were given, and not drawn as the recipe says.
+    """
+    frozen = sorted(name for name, param in net.named_parameters() if not param.requires_grad)
+    return {
+        "format": FORMAT,
+        "netdsl": __version__,
+        "net": graph.name,
+        "graph": sha256(print_graph(graph).encode()).hexdigest(),
+        "recipe": {key: _entry(value) for key, value in vars(settings).items()},
+        "data": data.name,
+        "training": _fingerprint(data.train),
+        "validation": _fingerprint(data.val),
+        "frozen": frozen,
+        "precision": precision,
+        "processes": processes,
+        "weights": _hash(*net.state_dict().values()) if given else None,
+    }
+
+
+def need_same(folder: Path, description: Mapping[str, Any]) -> None:
+    """See that the run in a folder is the one that is described, and can go on.
+
+    `early_stop` may change, and `epochs` unless the schedule depends on it. Weights to begin with need not be given
+    again.
+
+    Raises:
+        NetdslError: something differs, or a file is broken (E1102); a weight of the checkpoint is not finite (E1105).
+    """
+    with replaceable():  # a run may replace its own files
+        known = _known(folder)
+    now: dict[str, Any] = json.loads(json.dumps(description))
+    different = dict(_differences(known, now))
+    if different:
+        notes = [f"it was {was}, and is now {new}" for was, new in different.values() if was]
+        raise fail("E1102", f"the run in `{folder}` differs in {', '.join(different)}", notes=tuple(notes),
+                   help=f"resume it with what it began with, or {_BEGIN_ANEW}")  # fmt: skip
+    path = folder / LAST
+    with reading(path, "E1102", "a whole checkpoint", _BEGIN_ANEW):
+        checkpoint = torch.load(path, weights_only=True, mmap=True)
+        state, _ = checkpoint["state_dict"], (checkpoint["history"], checkpoint["optimizer_states"])
+        name = not_finite(state)
+    if name is not None:
+        raise _no_start(f"`{path}`", name.removeprefix("net."))
+
+
+def need_finite(net: nn.Module) -> None:
+    """Refuse to begin with weights of NaN or infinity (E1105)."""
+    name = not_finite(net.state_dict())
+    if name is not None:
+        raise _no_start("the weights to begin with", name)
+
+
+def not_finite(state: Mapping[str, torch.Tensor]) -> str | None:
+    """The first tensor that holds NaN or infinity."""
+    floats = {name: value for name, value in state.items() if value.is_floating_point()}
+    if not floats or bool(torch.stack([value.isfinite().all() for value in floats.values()]).all()):
+        return None  # so far, a device has been waited for once
+    return next(name for name, value in floats.items() if not value.isfinite().all())
+
+
+def _no_start(what: str, name: str) -> NetdslError:
+    return fail("E1105", f"{what}: `{name}` is not finite, and every loss would be nan",
+                help="begin with weights from before the training diverged")  # fmt: skip
+
+
+def _known(folder: Path) -> dict[str, Any]:
+    """What the run in a folder was asked to do."""
+    path = folder / DESCRIPTION
+    with reading(path, "E1102", "the description of a run", _BEGIN_ANEW):
+        known: dict[str, Any] = json.loads(read_file(path, _MOST))
+        entries, form = dict(known["recipe"]), known.get("format")
+    if form != FORMAT:
+        raise fail("E1102", f"`{path}` is of another version of netdsl: expected format {FORMAT}, got {form or 1}",
+                   help=f"resume the run by that version, or {_BEGIN_ANEW}")  # fmt: skip
+    return {**known, "recipe": entries}
+
+
+def _differences(known: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[tuple[str, tuple[str, str]]]:
+    """What differs, by its name, with what it was and is where that can be shown."""
+    aimed = now["recipe"]["schedule"].keys() & {"linear", "cosine"}
+    free = {"early_stop"} if aimed else {"early_stop", "epochs"}
+    other_data = any(known.get(key) != now[key] for key in ("training", "validation"))
+    for key, name in _NAMES.items():
+        if known.get(key) == now[key] or (key == "weights" and now[key] is None):
+            continue
+        if key == "graph" and other_data:  # whose mean and deviation are a part of the net
+            continue
+        yield name, (str(known.get(key)), str(now[key])) if key in _SHOWN else ("", "")
+    for key, value in now["recipe"].items():
+        if key not in free and known["recipe"].get(key) != value:
+            yield key, (f"`{_text(key, known['recipe'].get(key))}`", f"`{_text(key, value)}`")
+
+
+def _entry(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_entry(item) for item in value]
+    return {_WORDS[type(value)]: asdict(value)} if type(value) in _WORDS else value
+
+
+def _text(key: str, value: Any) -> str:
+    """An entry as a recipe has it, with all arguments."""
+    items = value if isinstance(value, list) else [value]
+    return f"{key} {', '.join(_item(item) for item in items)}" if items else f"no {key}"
+
+
+def _item(value: Any) -> str:
+    if not isinstance(value, dict):
+        return "none" if value is None else str(value)
+    return " ".join(" ".join([word, *(f"{k}={v}" for k, v in given.items())]) for word, given in value.items())
+
+
+def _fingerprint(samples: Source) -> dict[str, Any]:
+    if isinstance(samples, Samples):
+        return {"samples": len(samples), "sha256": _hash(samples.inputs, samples.targets)}
+    targets = _hash(samples.targets)
+    if not isinstance(samples.images, list):
+        return {"samples": len(samples), "sha256": _hash(torch.from_numpy(samples.images)), "targets": targets}
+    files, digest = [Path(file) for file in samples.images], sha256()
+    root = commonpath([file.parent for file in files])
+    for file in files:
+        status = file.stat()
+        digest.update(f"{file.relative_to(root)}\0{status.st_size}\0{status.st_mtime_ns}\0".encode())
+    return {"samples": len(samples), "files": digest.hexdigest(), "targets": targets}
+
+
+def _hash(*tensors: torch.Tensor) -> str:
+    digest = sha256()
+    for tensor in tensors:
+        digest.update(f"{tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.detach().cpu().reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()

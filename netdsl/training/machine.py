@@ -1,0 +1,61 @@
+"""What a run is computed on, and by how many processes."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from netdsl.runtime.torch_device import torch_device
+
+if TYPE_CHECKING:
+    from netdsl.runtime.devices import Device
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What a run is computed on and how; the words are those of pytorch_lightning.Trainer.
+
+    `external` says that somebody else starts the processes, and tells each by its environment which it is.
+    """
+
+    accelerator: str = "cpu"
+    devices: int | list[int] = 1
+    strategy: str = "auto"
+    num_nodes: int = 1
+    precision: str = "32-true"
+    compile: bool = False
+    channels_last: bool = False
+    external: bool = False
+
+    @property
+    def processes(self) -> int:
+        """Processes of all machines."""
+        return (self.devices if isinstance(self.devices, int) else len(self.devices)) * self.num_nodes
+
+    @staticmethod
+    def on(device: Device, processes: int = 1, **options: Any) -> Machine:
+        """So many processes on a device and those after it; `options` are further fields.
+
+        Raises:
+            NetdslError: PyTorch cannot use the device (E0904).
+        """
+        if torch_device(device).type == "cpu":
+            return Machine("cpu", processes, **options)
+        return Machine("cuda", [*range(device.ordinal, device.ordinal + processes)], **options)
+
+
+ONE_CPU = Machine()
+
+
+def launched() -> tuple[int, int] | None:
+    """Processes of each machine, and machines, where torchrun or the like has started this process; else None.
+
+    Raises:
+        ValueError: the environment says other things than numbers.
+    """
+    if not {"WORLD_SIZE", "RANK", "LOCAL_RANK"} <= os.environ.keys():
+        return None
+    world = int(os.environ["WORLD_SIZE"])
+    local = int(os.environ.get("LOCAL_WORLD_SIZE", world))
+    return local, world // local

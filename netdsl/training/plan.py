@@ -1,0 +1,81 @@
+"""What a run is going to do, in words, before it does it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from netdsl import recipe
+from netdsl.training.claim import LAST
+from netdsl.written import written
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from torch import nn
+
+    from netdsl.ir.graph import Graph
+    from netdsl.training.data.opening import Data
+    from netdsl.training.machine import Machine
+    from netdsl.training.settings import Settings
+
+_HELD = {
+    "test": "its test data, which choose no epoch",
+    "validation": "its validation data",
+    "part": "a part of its training data",
+}
+_WORDS = {cls: word for words in recipe.WORDS.values() for word, cls in words.items()}
+
+
+def plan(
+    graph: Graph, settings: Settings, data: Data, net: nn.Module, machine: Machine, folder: Path
+) -> dict[str, str]:
+    """What a run is computed on, what it learns from, how, and where it goes; each by a word."""
+    counts = {True: 0, False: 0}
+    for param in net.parameters():
+        counts[param.requires_grad] += param.numel()
+    frozen = f"{counts[False]:,} frozen" if counts[False] else "none frozen"
+    classes = "" if data.train.targets.is_floating_point() else f", {_classes(graph):,} classes"
+    words = {
+        "net": f"{graph.name}, {counts[True]:,} parameters to train, {frozen}",
+        "data": f"{data.name}, {len(data.train):,} samples to learn from{classes}",
+        "judged by": f"{len(data.val):,} others, {_HELD[data.held]}",
+        "recipe": recipe_text(settings),
+    }
+    if graph.recipe is None or not graph.recipe.entries:
+        words["recipe"] = f"the net has none, so by defaults: {words['recipe']}"
+    words["device"] = _device(machine)
+    words["folder"] = str(folder) + (", from its last checkpoint" if (folder / LAST).exists() else "")
+    return words
+
+
+def _classes(graph: Graph) -> int:
+    count = next(iter(graph.outputs.values())).type.shape[0]
+    assert isinstance(count, int)  # noqa: S101 - targets have been held to it
+    return count
+
+
+def recipe_text(settings: Settings) -> str:
+    """Settings as a recipe says them."""
+    entries = []
+    for key, value in vars(settings).items():
+        items = value if isinstance(value, tuple) else (value,)
+        if items and value is not None:
+            entries.append(f"{key} {', '.join(map(_said, items))}")
+    return "; ".join(entries)
+
+
+def _said(item: Any) -> str:
+    return written(_WORDS[type(item)], item) if type(item) in _WORDS else f"{item:g}"
+
+
+def _device(machine: Machine) -> str:
+    if machine.accelerator == "cpu":
+        threads = torch.get_num_threads()
+        name = f"cpu with {threads} thread{'s' * (threads > 1)}"
+    else:
+        assert isinstance(machine.devices, list)  # noqa: S101 - `Machine.on` names the devices of CUDA
+        name = ", ".join(f"cuda:{number} ({torch.cuda.get_device_name(number)})" for number in machine.devices)
+    shared = f", {machine.processes} processes" if machine.processes > 1 else ""
+    return f"{name}{shared}, precision {machine.precision}"
