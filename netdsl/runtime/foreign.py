@@ -29,7 +29,10 @@ def gives_of(path: Path) -> dict[str, Gives]:
     """What is known of the outputs of an ONNX model, which onnxruntime has loaded."""
     import onnx  # noqa: PLC0415 - not for models that say what they give
 
-    model = onnx.load(path, load_external_data=False)
+    try:
+        model = onnx.load(path, load_external_data=False)
+    except Exception:  # noqa: BLE001 - onnxruntime reads a format of its own too, which protobuf calls damaged
+        return {}
     opset = next((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), 13)
     made = {name: node for node in model.graph.node for name in node.output}
     found = {}
