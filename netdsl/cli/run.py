@@ -40,7 +40,8 @@ def run(
 ) -> None:
     """Run MODEL, an ONNX file, on images or arrays.
 
-    An INPUT is an image, or a .npy file with one sample or a batch. A model with several inputs takes NAME=FILE for
+    An INPUT is an image, or a .npy file with one sample or a batch, of which bytes (uint8) are images where the model
+    takes pixels. A model with several inputs takes NAME=FILE for
     each, or one .npz file. Images are scaled until they cover the model's input and cropped to its middle; along sizes
     that the model leaves open they keep their own, or take those of --size.
     """

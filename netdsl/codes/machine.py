@@ -33,9 +33,10 @@ MACHINE = {
     ),
     "E0906": Code(
         "input data not usable",
-        "What a model is given must have the shapes and element types that the message lists, the batch first. "
-        "Arrays are never rounded or rescaled in silence: convert them with numpy. An image that cannot be read, or "
-        "whose range is not known (floats, integers of 32 bits), is reported here too.",
+        "What a model is given must have the shapes and element types that the message lists, the batch first, and "
+        "tokens must be among those that it has vectors for. Bytes (uint8) are images for a model that takes pixels, "
+        "and numbers for any other. Other arrays are never rounded or rescaled in silence: convert them with numpy. An "
+        "image that cannot be read, or whose range is not known (floats, integers of 32 bits), is reported here too.",
     ),
     "E0907": Code(
         "package missing or broken",
@@ -70,7 +71,9 @@ MACHINE = {
         "The names, shapes and types of a checkpoint must be those of the net's parameters, as `netdsl weights FILE "
         "--net NET` compares them. Where only names differ, `--map 'OLD=NEW'` renames them, a `*` on both sides "
         "standing for the same text. Where a part was replaced, as the last layer for other classes, `--partial` takes "
-        "what fits.",
+        "what fits. A file that netdsl wrote also tells how the net normalizes its input and what its classes are "
+        "called, and those of the net must not be others; an optimized model has layers folded into its weights, which "
+        "are then no longer those of the net.",
     ),
     "E0915": Code(
         "backends disagree",

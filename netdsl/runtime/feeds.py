@@ -72,7 +72,7 @@ def _named(session: Session, files: Sequence[str], preparation: Preparation) -> 
         feeds = read_npz(Path(files[0]), "E0906")
         yield Batch(
             {
-                port.name: fitted(feeds.pop(port.name), port, preparation)
+                port.name: fitted(as_batch(feeds.pop(port.name), port, preparation)[0], port, preparation)
                 for port in session.inputs
                 if port.name in feeds
             }

@@ -42,10 +42,12 @@ class Preparation:
     sizes: Mapping[str, int] = field(default_factory=dict)
 
     def taken(self, port: Port) -> Pixels | None:
-        """The pixels that an input takes; None where it takes no images.
+        """The pixels that an input takes; None where it takes no images, or is of a type that numpy lacks.
 
         One that takes numbers of the form of an image takes images where the user has said what a pixel becomes.
         """
+        if port.dtype == "bfloat16":
+            return None
         if isinstance(port.asks, Numbers) and (self.scale, self.mean, self.std) != (None, (0.0,), (1.0,)):
             asks = default_takes(port.shape[1:], port.dtype)
             return asks if isinstance(asks, Pixels) else None
@@ -113,7 +115,8 @@ def load_picture(path: Path, port: Port, preparation: Preparation) -> np.ndarray
 def need_pixels(port: Port, preparation: Preparation, code: str = "E0906") -> Pixels:
     """The pixels that an input takes; refuse one that takes none."""
     asks = preparation.taken(port)
-    if asks is None and isinstance(default_takes(port.shape[1:], port.dtype), Pixels):
+    like_one = isinstance(default_takes(port.shape[1:], port.dtype), Pixels)
+    if asks is None and like_one and isinstance(port.asks, Numbers):
         raise fail(
             code,
             f"{port} takes {port.asks}, and which of them a pixel is, the model does not say",

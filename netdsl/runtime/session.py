@@ -101,7 +101,12 @@ class Session:
     @cached_property
     def known(self) -> Mapping[str, Gives]:
         """What is known of the outputs: what the model says, or, of a model of others, its last operators."""
-        return self.meaning.outputs if MEANING in self.metadata else gives_of(read_model(self.path))
+        if MEANING in self.metadata:
+            return self.meaning.outputs
+        try:
+            return gives_of(read_model(self.path))
+        except NetdslError:  # onnxruntime reads a format of its own, too
+            return {}
 
     def gives(self, output: Port) -> Gives:
         """What an output is; where nothing is known, logits of classes if it is a vector, or else values."""
