@@ -150,6 +150,9 @@ class Layer:
     global_view: ClassVar[bool] = False
     """Whether every output sees the whole input (dense layers, global pools)."""
 
+    of_batch: ClassVar[bool] = False
+    """Whether, in training, it takes a mean and a deviation of each channel over the batch."""
+
     def infer(self, *inputs: TensorType) -> TensorType:
         """The type of the result, or `LayerError`. The default keeps the input's type."""
         return inputs[0]

@@ -40,6 +40,8 @@ class BatchNorm(ChannelAffine):
     ONNX operator BatchNormalization, whose running variance is not corrected for the size of the batch as PyTorch's.
     """
 
+    of_batch = True
+
     eps: AboveZero = 1e-5
     momentum: Real = 0.1
     affine: Flag = True
