@@ -51,12 +51,12 @@ def check_loss(recipe: Recipe, graph: Graph) -> None:
 
 
 def check_batch(recipe: Recipe, graph: Graph) -> None:
-    """Refuse a batch of one sample where a layer takes a deviation over the batch, which may be of one value (E0416)."""
+    """Refuse a batch of one where a layer takes a deviation over the batch, which may be of one value (E0416)."""
     if not any(batch.value == 1 for batch in recipe.entries.get("batch", ())):
         return
     for node in needed(graph, training=True):
         if node.layer.of_batch and not Need(dim.product(node.type.shape[1:]), 2, "").met:
-            message = f"`{node.layer.kind}` takes a mean and a deviation of the batch, and `batch 1` leaves it one value"
+            message = f"`{node.layer.kind}` takes the deviation of the batch, and `batch 1` leaves it one value"
             remedy = "use a larger `batch`, or a norm of each sample, such as `ln`"
             raise fail("E0416", message, node.span, help=remedy)
 
