@@ -220,6 +220,28 @@ def test_what_no_bound_mends(body: str, message: str) -> None:
     assert "add" not in (diagnostic.help or "")
 
 
+@pytest.mark.parametrize(
+    ("layers", "batch", "passes"),
+    [("flatten -> dense 4 -> bn", 1, False), ("flatten -> dense 4 -> bn", 2, True), ("conv 4 k3 -> bn", 1, True),
+     ("conv 4 k6x5 -> bn", 1, False), ("flatten -> dense 4 -> ln", 1, True)],
+)  # fmt: skip
+def test_a_batch_of_one_has_a_deviation_over_space_alone(layers: str, batch: int, passes: bool) -> None:
+    """PyTorch refuses to train where it has not."""
+    tail = "-> flatten -> dense 2\ntrain { loss cross_entropy; batch "
+    text = f"net n {{ input x: 4x6x5\n{layers} {tail}{batch} }} }}"
+    module = netdsl.loads(text.replace(f"batch {batch}", "batch 7")).to_torch(weights).train()
+    x = torch.zeros(batch, 4, 6, 5)
+    if passes:
+        check_text(text)
+        module(x)
+        return
+    with pytest.raises(ValueError, match="more than 1 value"):
+        module(x)
+    with pytest.raises(NetdslError, match=f"E0416.*`batch {batch}` leaves it one value") as caught:
+        check_text(text)
+    assert caught.value.diagnostics[0].span is not None
+
+
 def test_sizes_of_several_inputs_are_bounded_together() -> None:
     text = """net n {
         input a: [T, 4]

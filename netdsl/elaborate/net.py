@@ -16,7 +16,7 @@ from netdsl.elaborate.inputs import make_input
 from netdsl.elaborate.names import Names
 from netdsl.elaborate.place import Place
 from netdsl.elaborate.promises import Promise, check_promises
-from netdsl.elaborate.recipe import check_loss, check_recipe, loss_of
+from netdsl.elaborate.recipe import check_batch, check_loss, check_recipe, loss_of
 from netdsl.elaborate.values import UNKNOWN, Unknown
 from netdsl.elaborate.variants import given, resolve
 from netdsl.interpreter import deep_stack, without_garbage_collection
@@ -96,6 +96,7 @@ class NetElaborator(BodyElaborator):
         check_bounds(graph, self.errors)
         if self.recipe is not None:
             check_loss(self.recipe, graph)
+            check_batch(self.recipe, graph)
         if self._promises:
             check_promises(self._promises, graph, self.errors)
         return graph

@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Any
 from netdsl.diagnostics import Diagnostic, NetdslError, fail
 from netdsl.elaborate.binding import Callee, match, require
 from netdsl.elaborate.suggestions import listed, suggestion
+from netdsl.ir import dim
+from netdsl.ir.bounds import Need
 from netdsl.ir.deciding import ending
+from netdsl.ir.graph import needed
 from netdsl.ir.meaning import Gives
 from netdsl.recipe import NUMBERS, WORDS, BinaryCrossEntropy, CrossEntropy, NegativeLogLikelihood, Recipe
 from netdsl.syntax import tree
@@ -59,6 +62,17 @@ def check_loss(recipe: Recipe, graph: Graph) -> None:
             word = next(word for word, cls in WORDS["loss"].items() if isinstance(loss, cls))
             message = f"`{word}` {problem[0]}, and `{name}` is {_described(output)}"
             raise fail("E0803", message, recipe.spans.get("loss"), help=problem[1])
+
+
+def check_batch(recipe: Recipe, graph: Graph) -> None:
+    """Refuse a batch of one where a layer takes a deviation over the batch, which may be of one value (E0416)."""
+    if not any(batch.value == 1 for batch in recipe.entries.get("batch", ())):
+        return
+    for node in needed(graph, training=True):
+        if node.layer.batch_statistics and not Need(dim.product(node.type.shape[1:]), 2, "").met:
+            message = f"`{node.layer.kind}` takes the deviation of the batch, and `batch 1` leaves it one value"
+            remedy = "use a larger `batch`, or a norm of each sample, such as `ln`"
+            raise fail("E0416", message, node.span, help=remedy)
 
 
 def _misfit(loss: Any, output: Node, end: Gives | None) -> tuple[str, str] | None:
