@@ -12,7 +12,7 @@ from warnings import warn
 
 from netdsl.compiler import check, check_text, compile_graph
 from netdsl.counts import count_macs, count_params
-from netdsl.diagnostics import render
+from netdsl.diagnostics import fail, render
 from netdsl.packages import need
 from netdsl.report import summarize
 from netdsl.report_text import headline
