@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from netdsl.diagnostics import NetdslError
-from netdsl.packages import import_apart, need, works
+from netdsl.packages import import_apart, need, refused, works
 
 TORCHVISION = 'from torch_like import register\n__version__ = "0.1.2"\nregister("nms")\n'
 TORCH_LIKE = 'def register(name):\n    raise RuntimeError(f"operator torchvision::{name} does not exist")\n'
@@ -85,6 +85,23 @@ def test_a_version_is_that_of_the_package_that_broke_and_of_no_other(packages):
     packages(matplotlib="raise RuntimeError('damaged')\n")
     sys.modules.pop("matplotlib", None)
     assert "needs matplotlib, and its import fails" in refusal("matplotlib").message  # not that of the installed one
+
+
+def test_a_package_without_what_is_needed_is_told_with_its_version(packages, tmp_path):
+    packages(bare_like="__version__ = '0.1'\n")
+    import bare_like
+
+    for code in ("from bare_like import Whole", "import bare_like.part", "bare_like.Whole"):
+        with pytest.raises((ImportError, AttributeError)) as error:
+            exec(code, {"bare_like": bare_like})  # noqa: S102 - the lines above
+        (found,) = refused(error.value).diagnostics
+        assert "bare_like 0.1" in found.message
+        assert str(tmp_path / "bare_like") in found.notes[0]
+
+
+@pytest.mark.parametrize("error", [KeyError("x"), ImportError("no"), AttributeError("no"), ZeroDivisionError()])
+def test_an_error_of_no_package_is_not_one_of_a_package(error):
+    assert refused(error) is None
 
 
 def test_imports_apart_survive_what_kills_and_what_hangs(packages):
