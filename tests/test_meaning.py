@@ -105,6 +105,19 @@ def test_a_mean_of_means_takes_no_longer_than_its_nodes():
         ("input x: [6] int32; reshape [2, 3] -> transpose (1, 0) -> embedding 7 4", Tokens(7)),
         ("input x: [6] int64; concat { @x -> embedding 9 4; @x -> embedding 5 4 }", Tokens(5)),
         ("input x: [6] int64; identity", Numbers()),
+        ("input x: [2] int64; concat axis=-1 { slice 0 1 -> embedding 9 4; slice 1 -> embedding 5 4 }",
+         Tokens(5, 0, (9, 5))),
+        ("input x: [2, 6] int64; concat { slice 0 1 -> flatten -> embedding 9 4; slice 1 -> flatten -> embedding 5 4 }",
+         Tokens(5, 0, (9, 5))),
+        ("input x: [T, 3] int32; concat axis=1 { select [2, 0] axis=1 -> embedding 9 4; split 3 1 1 -> embedding 5 4 }",
+         Tokens(5, 1, (9, 5, 9))),
+        ("input x: [3, T] int32; concat { select [2, 0, 2] -> slice 1 -> embedding 9 4; slice 1 2 -> embedding 5 4 }",
+         Tokens(5, 0, (9, 5, 9))),
+        ("input x: [3] int64; concat { select [0, 1, 0] -> embedding 9 4; select [2, 1, 2] -> embedding 5 4 }",
+         Tokens(5, 0, (9, 5, 5))),
+        ("input x: [3] int64; concat { slice 0 1 -> embedding 9 4; identity -> embedding 5 4 }", Tokens(5)),
+        ("input x: [4] int64; concat { reshape [2, 2] -> flatten -> embedding 9 4; slice 3 -> embedding 5 4 }",
+         Tokens(5, 0, (9, 9, 9, 5))),
     ],
 )
 def test_the_form_and_the_layers_tell_what_an_input_takes(net, takes):
@@ -434,6 +447,44 @@ def test_tokens_are_held_to_their_bound(array):
     assert "tokens from 0 to 4" in run("test", "n.onnx", "--data", "d.npz", "--split", "train", code=1)[1]
 
 
+def test_columns_of_a_table_have_bounds_of_their_own():
+    Path("n.net").write_text(
+        "net n { input x: [2] int64; concat axis=-1 { slice 0 1 -> embedding 9 4; slice 1 -> embedding 5 4 } -> flatten"
+        " -> dense 2; train { batch 8; epochs 1 } }"
+    )
+    random = np.random.default_rng(0)
+    x = np.stack([random.integers(0, 9, 40), random.integers(0, 5, 40)], 1)
+    x[0] = 8, 4
+    np.savez("d.npz", x_train=x, y_train=x[:, 0] % 2, x_test=x[:8], y_test=x[:8, 0] % 2)
+    run("train", "n.net", "--data", "d.npz", "-o", "r")
+    (plain,) = onnxruntime.InferenceSession("r/n.onnx").run(None, {"x": x})
+    session = netdsl.Session("r/n.onnx")
+    np.testing.assert_allclose(session.run({"x": x})["output"], plain, atol=1e-6)
+    assert evaluate("r/n.onnx", "d.npz").accuracy == (plain[:8].argmax(1) == x[:8, 0] % 2).mean()
+    run("verify", "n.net")
+    run("bench", "r/n.onnx", "--runs", "1")
+    for wrong, told in (((8, 5), "to 4 at position 1 of axis 0, and has 5"), ((-1, 4), "to 8 at position 0 of")):
+        with pytest.raises(NetdslError, match=told):
+            session.run({"x": np.int64([wrong])})
+        np.savez("wrong.npz", x=np.concatenate([x, [wrong]]), y=np.arange(41) % 2)
+        assert told in run("train", "n.net", "--data", "wrong.npz", "-o", "s", code=1)[1]
+    model = onnx.load("r/n.onnx")
+    for prop in model.metadata_props:
+        prop.value = prop.value.replace("[9, 5]", "[9, 5, 5]")
+    onnx.save(model, "m.onnx")
+    with pytest.raises(NetdslError, match="tables for 3 positions cannot read") as error:
+        netdsl.Session("m.onnx")
+    assert diagnostic(error).code == "E0905"
+
+
+def test_a_model_tells_how_its_own_normalize_is_folded_into_it():
+    Path("n.net").write_text("net n { input x: 3x8x8; normalize mean=0.25 std=(0.5, 2.0, 1.0) -> conv 4 k3 }")
+    for level in "01":
+        run("compile", "n.net", f"-O{level}", "-o", "m.onnx")
+        meaning = netdsl.Session("m.onnx").meaning
+        assert (meaning.mean, meaning.std) == ((0.25,) * 3, (0.5, 2.0, 1.0))
+
+
 def test_a_whole_number_is_never_wrapped_into_another():
     Path("n.net").write_text("net n { input x: [T] int32; embedding 5 4 }")
     run("compile", "n.net", "--quiet")
@@ -656,7 +707,7 @@ def test_the_loss_that_weights_were_trained_by_tells_what_the_net_gives():
 # ------------------------------------------------------------------------------------------------ as text
 
 
-WHOLE = Meaning({"a": Pixels(255, "bgr", "stretch", "nearest"), "b": Numbers(), "c": Tokens(7)},
+WHOLE = Meaning({"a": Pixels(255, "bgr", "stretch", "nearest"), "b": Numbers(), "c": Tokens(7, 1, (9, 7))},
                 {"y": Gives.DISTANCES, "ü": Gives.YES_LOGITS}, (0.1, 1e-30), (2.0, 3.0), ("x", "ÿ"),
                 ("w",))  # fmt: skip
 
@@ -679,6 +730,9 @@ def damaged():
                {"inputs": {"a": pixels | {"order": {}}}}, {"inputs": {"a": pixels | {"x": 1}}},
                {"inputs": {"b": {"kind": "numbers", "count": 1}}}, {"inputs": {"c": {"kind": "tokens"}}},
                {"inputs": {"c": {"kind": "tokens", "count": 0}}},
+               {"inputs": {"c": {"kind": "tokens", "count": 2, "counts": [0]}}},
+               {"inputs": {"c": {"kind": "tokens", "count": 2, "counts": 3}}},
+               {"inputs": {"c": {"kind": "tokens", "count": 2, "axis": -1}}},
                {"inputs": {"c": {"kind": "tokens", "count": True}}}]  # fmt: skip
     yield from (json.dumps(text | change) for change in changes)
 

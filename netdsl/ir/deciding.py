@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from netdsl.ir.meaning import Gives, Meaning, Numbers, Pixels, Takes, Tokens, with_labels
+from netdsl.ir.meaning import Gives, Meaning, Numbers, Pixels, Takes, with_labels
+from netdsl.ir.tokens import tokens_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,8 +24,8 @@ def decide(graph: Graph, loss: Any = None) -> Meaning:
         graph: the net.
         loss: one of `netdsl.recipe.WORDS["loss"]`; None where the net has no recipe.
     """
-    bounds = {node.name: _bound(graph, node) for node in graph.inputs}
-    inputs: dict[str, Takes] = {name: Tokens(count) for name, count in bounds.items() if count is not None}
+    tokens = {node.name: tokens_of(graph, node) for node in graph.inputs}
+    inputs: dict[str, Takes] = {name: takes for name, takes in tokens.items() if takes is not None}
     ends = endings(graph)
     outputs = {name: gives for name, node in graph.outputs.items() if (gives := ends[node]) is not None}
     if loss is not None:
@@ -109,20 +110,6 @@ def _ending(node: Node, found: dict[Node, tuple[Gives, int] | None]) -> tuple[Gi
         return gives, perm.index(axis)
     kept = axis < node.type.rank and node.type.shape[: axis + 1] == source.type.shape[: axis + 1]
     return end if kept else (Gives.VALUES, 0)
-
-
-def _bound(graph: Graph, given: Node) -> int | None:
-    """The number of vectors that there are for an input of tokens; of several tables, of the smallest."""
-    if given.type.dtype.is_float:
-        return None
-    reads, counts = {given}, set[int]()
-    for node in graph.nodes:
-        if reads.intersection(node.inputs):
-            if node.layer.kind == "embedding":
-                counts.add(node.layer.arguments()["count"])
-            elif node.layer.rearranges:
-                reads.add(node)
-    return min(counts, default=None)
 
 
 def default_takes(shape: Sequence[Any], dtype: str) -> Takes:

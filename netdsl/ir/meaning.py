@@ -54,12 +54,30 @@ class Numbers:
 
 @dataclass(frozen=True)
 class Tokens:
-    """An input that takes whole numbers from 0 to `count` - 1, for which a net has vectors."""
+    """An input that takes whole numbers for which a net has vectors.
+
+    Attributes:
+        count: the numbers from 0 to one less are taken at all positions.
+        axis: an axis along which positions have tables of their own, without the batch.
+        counts: what stands for `count` at each position along it; empty where that holds for all.
+    """
 
     count: int
+    axis: int = 0
+    counts: tuple[int, ...] = ()
 
     def __str__(self) -> str:
-        return f"tokens from 0 to {self.count - 1}"
+        most = max(self.counts, default=self.count) - 1
+        return f"tokens from 0 to {self.count - 1}" + f", or to {most} at some positions" * bool(self.counts)
+
+    def misfit(self, values: Any) -> str | None:
+        """What an array of tokens, N x any shape, should hold and does not; None where all of it has vectors."""
+        parts = [(values.take(at, self.axis + 1), count, f" at position {at} of axis {self.axis}")
+                 for at, count in enumerate(self.counts)] or [(values, self.count, "")]  # fmt: skip
+        for part, count, where in parts:
+            if part.size and not 0 <= part.min() <= part.max() < count:
+                return f"tokens from 0 to {count - 1}{where}, and has {part.min() if part.min() < 0 else part.max()}"
+        return None
 
 
 Takes: TypeAlias = Pixels | Numbers | Tokens
@@ -200,10 +218,12 @@ def _takes(name: str, entry: Any) -> Takes:
     if cls is Numbers:
         _need(not fields, name, "no more than a `kind`", sorted(fields))
         return Numbers()
-    count = fields.get("count")
-    whole = fields.keys() == {"count"} and isinstance(count, int) and not isinstance(count, bool) and count > 0
-    _need(whole, name, "a `count` above 0", fields)
-    return Tokens(fields["count"])
+    _need("count" in fields and fields.keys() <= {"count", "axis", "counts"}, name, "a `count`", fields)
+    axis, counts = fields.get("axis", 0), fields.get("counts", [])
+    _need(isinstance(counts, list), name, "a list of `counts`", fields)
+    _need(all(type(count) is int and count > 0 for count in (fields["count"], *counts)), name, "counts above 0", fields)
+    _need(type(axis) is int and axis >= 0, name, "an `axis`", fields)
+    return Tokens(fields["count"], axis, tuple(counts))
 
 
 def _is_number(value: Any) -> bool:

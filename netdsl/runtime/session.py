@@ -151,13 +151,11 @@ class Session:
                 known = sizes.setdefault(due, size) if isinstance(due, str) else due
                 if size != known:
                     raise self.input_error(f"axis {axis} of `{port.name}` has size {known}, not {size} (in {given})")
-            if isinstance(port.asks, Tokens) and array.size:
-                low, high = int(array.min()), int(array.max())
-                if not 0 <= low <= high < port.asks.count:
-                    raise self.input_error(
-                        f"`{port.name}` takes {port.asks}, and has {low if low < 0 else high}",
-                        "give the numbers by which the net was trained; its vocabulary has no other",
-                    )
+            if isinstance(port.asks, Tokens) and (problem := port.asks.misfit(array)) is not None:
+                raise self.input_error(
+                    f"`{port.name}` takes {problem}",
+                    "give the numbers by which the net was trained; its vocabulary has no other",
+                )
         if "netdsl.version" in self.metadata:
             self._need_formulas(sizes)
         if refused := refusal(self.constraints, sizes):
@@ -222,6 +220,10 @@ class Session:
         due = default_takes(port.shape[1:], port.dtype)
         if isinstance(takes, Pixels) and not (isinstance(due, Pixels) and ORDERS[takes.order] == port.shape[1]):
             raise ValueError(f"`{takes}` cannot be put into {port}")
+        if isinstance(takes, Tokens) and takes.counts:
+            size = port.shape[takes.axis + 1] if takes.axis + 1 < len(port.shape) else 0
+            if size != len(takes.counts):
+                raise ValueError(f"tables for {len(takes.counts)} positions cannot read {port}")
         return replace(port, takes=takes)
 
     def _load_error(self, ort: Any, error: Exception) -> NetdslError:

@@ -167,10 +167,10 @@ def number_moments(samples: Samples) -> Moments:
 def _need_tokens(graph: Graph, values: Array, where: str) -> None:
     """Refuse tokens that a table has no vector for, which would stop a GPU at some later moment."""
     takes = graph.meaning.inputs.get(graph.inputs[0].name)
-    if isinstance(takes, Tokens) and values.size and not 0 <= values.min() <= values.max() < takes.count:
+    if isinstance(takes, Tokens) and (problem := takes.misfit(values)) is not None:
         raise _misfit(
-            f"`{graph.inputs[0].name}` takes {takes}, and {where} have tokens from {values.min()} to {values.max()}",
-            f"a table for them has {values.max() + 1} vectors",
+            f"`{graph.inputs[0].name}` takes {problem}, in {where}",
+            "tokens are numbers from 0, and a table has a vector for each",
         )
 
 
