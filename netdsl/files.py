@@ -86,12 +86,21 @@ def read_file(path: str | Path, most: int, name: str | None = None) -> bytes:
     name = str(path) if name is None else name
     with open_file(path, name) as file:
         try:
-            data = file.read(most + 1)
+            data = _up_to(file, most + 1)
         except OSError as error:
             raise _unreadable(name, error) from error
     if len(data) > most:
         raise fail("E0901", f"cannot read `{name}`: expected at most {most:,} bytes, got more")
     return data
+
+
+def _up_to(file: BinaryIO, most: int) -> bytes:
+    """So many bytes of a file, or all it has: in pieces, since `read` takes the memory that it may need beforehand."""
+    pieces: list[bytes] = []
+    while most > 0 and (piece := file.read(min(most, PIECE))):
+        pieces.append(piece)
+        most -= len(piece)
+    return b"".join(pieces)
 
 
 def need_file(path: str | Path, name: str | None = None) -> None:

@@ -16,6 +16,7 @@ from netdsl.files import whole_file
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
+    from typing import IO, Any
     from zipfile import ZipInfo
 
     from netdsl.ir.meaning import Meaning
@@ -37,10 +38,33 @@ def read(path: Path) -> Checkpoint:
     """
     size = path.stat().st_size
     archive = ZipFile(path)
-    entries = distinct((info.filename.removesuffix(".npy"), info) for info in archive.infolist())
-    told = entries.pop(DESCRIPTION, None)
-    tensors = {name: _tensor(path, archive, name, info, size) for name, info in entries.items()}
+    arrays = entries(archive, size)
+    told = arrays.pop(DESCRIPTION, None)
+    tensors = {name: _tensor(path, archive, name, info) for name, info in arrays.items()}
     return Checkpoint(path, "npz", tensors, meaning=_meaning(path, archive) if told is not None else None)
+
+
+def entries(archive: ZipFile, size: int) -> dict[str, ZipInfo]:
+    """The entries of an npz file of so many bytes, by the names of their arrays.
+
+    Raises:
+        ValueError: two have one name, or one is packed as numpy does not, or promises what the file cannot hold.
+    """
+    found = distinct((info.filename.removesuffix(".npy"), info) for info in archive.infolist())
+    for name, info in found.items():
+        if info.compress_type not in (ZIP_STORED, ZIP_DEFLATED):  # others may make gigabytes of a few bytes
+            raise ValueError(f"`{name}` is compressed in a way that numpy does not write")
+        if info.compress_size > size or info.file_size > MOST_FACTOR * info.compress_size + MOST_HEADER:
+            raise ValueError(f"`{name}` has {info.file_size:,} bytes, and the file cannot hold so many")
+    return found
+
+
+def head(file: IO[bytes], room: int) -> tuple[tuple[int, ...], np.dtype[Any], int]:
+    """Shape and element type of an array in a file of `room` bytes, and the bytes of values behind them."""
+    first = np.lib.format.read_magic(file) == (1, 0)
+    read_header = np.lib.format.read_array_header_1_0 if first else np.lib.format.read_array_header_2_0
+    shape, _, dtype = read_header(file)
+    return shape, dtype, room - file.tell()
 
 
 def write_npz(path: Path, arrays: Iterable[tuple[str, Array]], metadata: Mapping[str, str] | None = None) -> None:
@@ -68,16 +92,9 @@ def _meaning(path: Path, archive: ZipFile) -> Meaning | None:
     return meaning_in(path, said)
 
 
-def _tensor(path: Path, archive: ZipFile, name: str, info: ZipInfo, most: int) -> Tensor:
-    if info.compress_type not in (ZIP_STORED, ZIP_DEFLATED):  # others may make gigabytes of a few bytes
-        raise ValueError(f"`{name}` is compressed in a way that numpy does not write")
-    if info.compress_size > most or info.file_size > MOST_FACTOR * info.compress_size + MOST_HEADER:
-        raise ValueError(f"`{name}` has {info.file_size:,} bytes, and the file cannot hold so many")
+def _tensor(path: Path, archive: ZipFile, name: str, info: ZipInfo) -> Tensor:
     with archive.open(info) as member:
-        first = np.lib.format.read_magic(member) == (1, 0)
-        read_header = np.lib.format.read_array_header_1_0 if first else np.lib.format.read_array_header_2_0
-        shape, _, dtype = read_header(member)
-        given = info.file_size - member.tell()
+        shape, dtype, given = head(member, info.file_size)
     if dtype.hasobject:
         raise unusable(
             path,
