@@ -409,6 +409,32 @@ def test_texts_in_a_model_that_are_no_utf8(where):
     assert "error[E0905]" in run("run", "m.onnx", "x.npy", code=1)
 
 
+@pytest.mark.skipif(sys.platform == "darwin", reason="there, all names of files are text")
+def test_names_of_files_that_are_no_text():
+    odd = os.fsdecode(b"a\xff\x1b[31m")
+    Path(f"{odd}.net").write_text(NET)
+    run("compile", f"{odd}.net", "-o", "b.onnx")
+    run("run", "b.onnx", "x.npy")
+    assert "error[E0902]" in run("compile", "a.net", "-o", f"{odd}.onnx", "--external-data", code=1)
+    assert not Path(f"{odd}.onnx").exists()
+    run("compile", "a.net", "-o", f"{odd}.onnx")
+    assert "no Unicode text" in run("run", f"{odd}.onnx", "x.npy", code=1)
+    assert "softmax" in run("run", "-", "x.npy", given=Path(f"{odd}.onnx").read_bytes())
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="there, all names of files are text")
+def test_classes_are_called_what_a_model_can_keep():
+    for name in (b"cat", b"do\xffg"):
+        folder = Path("d", os.fsdecode(name))
+        folder.mkdir(parents=True)
+        Image.new("L", (8, 8)).save(folder / "0.png")
+    assert "no Unicode text" in problem("E0112", lambda: read_data("d"))
+    np.savez("d.npz", x=np.zeros((4, 8, 8), np.uint8), y=np.arange(4) % 2, names=np.array(["cat", "\ud800"]))
+    assert "no Unicode text" in problem("E0112", lambda: read_data("d.npz"))
+    text = NET.replace("train {", 'labels ["\ud800"]; train {')
+    assert "<string>:4:" in problem("E0112", lambda: netdsl.loads(text))
+
+
 # ------------------------------------------------------------------------------------------- damage
 
 

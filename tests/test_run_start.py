@@ -252,7 +252,7 @@ def test_a_description_of_another_form_is_a_clear_error():
     for content in (
         '{"net": "numbers", "graph": "0", "recipe": {"loss": "CrossEntropy(label_smoothing=0.0)"}}',
         '{"format": 99, "net": "numbers", "graph": "0", "recipe": {}}',
-        '{"format": 2, "recipe": {}}', "[" * 100_000, "\xff", '{"format": 2, "recipe": 3}', "null", "",
+        '{"format": 2, "recipe": {}}', '{"format": 2, "recipe": {"optimizer": {"sgd": 0.5}}}', "[" * 100_000, "\xff", '{"format": 2, "recipe": 3}', "null", "",
     ):  # fmt: skip
         Path("a/run.json").write_bytes(content.encode("latin-1"))
         assert "error[E1102]" in (told := numbers("a", "--resume", code=1)[1])
