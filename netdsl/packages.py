@@ -162,7 +162,8 @@ def report(modules: Sequence[str]) -> None:
             import_module(module)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - a package may raise anything
             problem = fault(error, module)
-        print(json.dumps([module, problem and asdict(problem)]), file=lines, flush=True)
+        lines.write(json.dumps([module, problem and asdict(problem)]) + "\n")
+        lines.flush()
         if problem is not None:
             break
     os._exit(0)  # what packages do at the end of a process is not of interest
@@ -195,6 +196,8 @@ def fault(error: BaseException, module: str = "") -> Broken:
         if top:
             return Broken(top, _version(top, error.filename, {}), _folder(top, error.filename), reason)
     package = others[-1] if others else asked
+    if not package:
+        return Broken("", "", "", reason)
     file, names = places.get(package, ("", {}))
     return Broken(package, _version(package, file, names), _folder(package, file), reason)
 

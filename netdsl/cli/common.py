@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from netdsl.checkpoints import Fit
     from netdsl.diagnostics import Diagnostic
 
+SET = "--set"
+"""The option whose text is read by the grammar of the language, and what its errors call it."""
+
 F = TypeVar("F", bound="Callable[..., Any]")
 
 MOST_SHOWN = 100
@@ -168,7 +171,7 @@ def _arguments(ctx: click.Context, param: click.Parameter, given: tuple[str, ...
         name, equals, _ = text.partition("=")
         if not equals or not is_name(name.removeprefix("train.")):
             raise click.BadParameter(f"`{text}` is not of the form NAME=VALUE")
-        pairs[name] = Said.of(Source("--set", text), "train." * name.startswith("train."))
+        pairs[name] = Said.of(Source(SET, text), "train." * name.startswith("train."))
     return pairs
 
 

@@ -94,8 +94,7 @@ def _lock(folder: Path) -> int:
             if os.path.samestat(os.fstat(descriptor), path.stat()):  # or its owner has just removed it
                 break
         os.close(descriptor)
-    os.ftruncate(descriptor, 0)
-    os.write(descriptor, str(os.getpid()).encode())
+    path.write_text(str(os.getpid()))
     _HELD.add(descriptor)
     return descriptor
 

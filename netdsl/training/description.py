@@ -88,8 +88,7 @@ def need_same(folder: Path, description: Mapping[str, Any]) -> None:
     Raises:
         NetdslError: something differs, or a file is broken (E1102); a weight of the checkpoint is not finite (E1105).
     """
-    with replaceable():  # a run may replace its own files
-        known = _known(folder)
+    known = _known(folder)
     now: dict[str, Any] = json.loads(json.dumps(description))
     with replaceable(), reading(folder / DESCRIPTION, "E1102", "the description of a run", _BEGIN_ANEW):
         different = dict(_differences(known, now))
@@ -98,7 +97,7 @@ def need_same(folder: Path, description: Mapping[str, Any]) -> None:
         raise fail("E1102", f"the run in `{folder}` differs in {', '.join(different)}", notes=tuple(notes),
                    help=f"resume it with what it began with, or {_BEGIN_ANEW}")  # fmt: skip
     path = folder / LAST
-    with reading(path, "E1102", "a whole checkpoint", _BEGIN_ANEW):
+    with replaceable(), reading(path, "E1102", "a whole checkpoint", _BEGIN_ANEW):
         checkpoint = torch.load(path, weights_only=True, mmap=True)
         state, _ = checkpoint["state_dict"], (checkpoint["history"], checkpoint["optimizer_states"])
         name = not_finite(state)
@@ -129,7 +128,7 @@ def _no_start(what: str, name: str) -> NetdslError:
 def _known(folder: Path) -> dict[str, Any]:
     """What the run in a folder was asked to do."""
     path = folder / DESCRIPTION
-    with reading(path, "E1102", "the description of a run", _BEGIN_ANEW):
+    with replaceable(), reading(path, "E1102", "the description of a run", _BEGIN_ANEW):
         known: dict[str, Any] = json.loads(read_file(path, _MOST))
         entries, form = dict(known["recipe"]), known.get("format")
     if form != FORMAT:
