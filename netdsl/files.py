@@ -204,7 +204,7 @@ def whole_file(path: str | Path) -> Iterator[BinaryIO]:
     except OSError as error:
         if error.filename not in (None, str(hidden), str(path)):  # the block failed to read something else
             raise
-        raise _explained(error, path) from error
+        raise unwritable(error, path) from error
     finally:
         with suppress(OSError):
             hidden.unlink()
@@ -229,7 +229,8 @@ def impostor(start: bytes) -> tuple[str, str] | None:
     return None
 
 
-def _explained(error: OSError, path: Path) -> NetdslError:
+def unwritable(error: OSError, path: Path) -> NetdslError:
+    """What to raise where a file could not be written: E0903 without space, else E0902."""
     folder = path.parent
     if error.errno in _FULL:
         return fail(

@@ -301,6 +301,14 @@ def test_two_arrays_of_one_name_are_not_read_as_one():
         assert "two entries are called `x`" in problem("E0906", lambda: read_npz(Path("two.npz"), "E0906"))
 
 
+def test_endings_in_large_letters_are_the_same_endings():
+    Path("X.NPY").write_bytes(Path("x.npy").read_bytes())
+    run("run", "a.onnx", "X.NPY", "-o", "O.NPZ")
+    assert list(read_npz(Path("O.NPZ"), "E0906")) == ["output"]
+    run("run", "a.onnx", "X.NPY", "-o", "O.NPY")
+    assert read_npy(Path("O.NPY"), "E0906").shape == (1, 10)
+
+
 def test_what_is_called_npy_and_is_an_archive():
     Path("z.npy").write_bytes(Path("x.npz").read_bytes())
     assert "`z.npy`" in problem("E0906", lambda: read_npy(Path("z.npy"), "E0906"))

@@ -11,6 +11,7 @@ from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile
 import numpy as np
 
 from netdsl.checkpoints.checkpoint import NUMBERS, Checkpoint, Tensor, distinct, meaning_in, unreadable, unusable
+from netdsl.diagnostics import fail
 from netdsl.files import whole_file
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 DESCRIPTION = "netdsl.json"
 """The entry of an archive that says what net its weights are of, as text; numpy gives it as bytes."""
 MOST_DESCRIPTION = 2**24
+MOST_NAME = 2**16 - 1
+"""Bytes that the name of an entry may have."""
 MOST_FACTOR, MOST_HEADER = 1032, 2**16
 """Deflate, which numpy writes, makes at most so many bytes of one; and what a small entry may have beside that."""
 
@@ -74,9 +77,15 @@ def write_npz(path: Path, arrays: Iterable[tuple[str, Array]], metadata: Mapping
         path: the file.
         arrays: names and arrays.
         metadata: texts that go into an entry `netdsl.json`, which is no array.
+
+    Raises:
+        NetdslError: the file cannot be written (E0902, E0903), or no entry can have a name (E0902).
     """
     with whole_file(path) as file, ZipFile(file, "w") as archive:
         for name, array in arrays:
+            if name == DESCRIPTION or "\0" in name or len(f"{name}.npy".encode()) > MOST_NAME:
+                raise fail("E0902", f"cannot write `{path}`: no array in an npz file can be called `{name}`",
+                           help="rename it, or choose another form of file")  # fmt: skip
             with archive.open(f"{name}.npy", "w", force_zip64=True) as entry:
                 np.lib.format.write_array(entry, array, allow_pickle=False)
         if metadata:

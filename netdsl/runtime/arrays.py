@@ -23,9 +23,9 @@ _STARTS = {b"\x93NUMPY": NPY, b"PK\x03\x04": NPZ, b"PK\x05\x06": NPZ}
 
 
 def form_of(path: Path) -> str:
-    """The ending of a file's name; what standard input holds is told from how it begins."""
+    """The ending of a file's name in small letters; what standard input holds is told from how it begins."""
     if not is_standard_input(path):
-        return path.suffix
+        return path.suffix.lower()
     with open_file(path) as file:
         start = file.read(6)
     return next((form for known, form in _STARTS.items() if start.startswith(known)), "")
