@@ -86,12 +86,21 @@ def read_file(path: str | Path, most: int, name: str | None = None) -> bytes:
     name = str(path) if name is None else name
     with open_file(path, name) as file:
         try:
-            data = file.read(most + 1)
+            data = _up_to(file, most + 1)
         except OSError as error:
             raise _unreadable(name, error) from error
     if len(data) > most:
         raise fail("E0901", f"cannot read `{name}`: expected at most {most:,} bytes, got more")
     return data
+
+
+def _up_to(file: BinaryIO, most: int) -> bytes:
+    """So many bytes of a file, or all it has: in pieces, since `read` takes the memory that it may need beforehand."""
+    pieces: list[bytes] = []
+    while most > 0 and (piece := file.read(min(most, PIECE))):
+        pieces.append(piece)
+        most -= len(piece)
+    return b"".join(pieces)
 
 
 def need_file(path: str | Path, name: str | None = None) -> None:
@@ -195,7 +204,7 @@ def whole_file(path: str | Path) -> Iterator[BinaryIO]:
     except OSError as error:
         if error.filename not in (None, str(hidden), str(path)):  # the block failed to read something else
             raise
-        raise _explained(error, path) from error
+        raise unwritable(error, path) from error
     finally:
         with suppress(OSError):
             hidden.unlink()
@@ -220,7 +229,8 @@ def impostor(start: bytes) -> tuple[str, str] | None:
     return None
 
 
-def _explained(error: OSError, path: Path) -> NetdslError:
+def unwritable(error: OSError, path: Path) -> NetdslError:
+    """What to raise where a file could not be written: E0903 without space, else E0902."""
     folder = path.parent
     if error.errno in _FULL:
         return fail(

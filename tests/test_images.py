@@ -80,6 +80,12 @@ def test_big_endian_twelve_bits_and_white_that_is_zero(tmp_path):
     np.testing.assert_array_equal(pixels(tmp_path / "t.tif"), np.rint(twelve * 255 / 4095))
 
 
+def test_bytes_with_a_sign_are_refused(tmp_path):
+    path = saved(tmp_path / "s.tif", Image.fromarray(DRAW.integers(0, 255, (5, 7), np.uint8)), tiffinfo={339: 2})
+    with pytest.raises(NetdslError, match="integers with a sign"):
+        read_image(path)
+
+
 @pytest.mark.parametrize(
     ("name", "image"),
     [

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from netdsl.diagnostics import NetdslError
-from netdsl.packages import import_apart, need, works
+from netdsl.packages import import_apart, need, refused, works
 
 TORCHVISION = 'from torch_like import register\n__version__ = "0.1.2"\nregister("nms")\n'
 TORCH_LIKE = 'def register(name):\n    raise RuntimeError(f"operator torchvision::{name} does not exist")\n'
@@ -39,6 +39,12 @@ def refusal(module, what="this"):
     (found,) = caught.value.diagnostics
     assert found.code == "E0907"
     return found
+
+
+def test_an_error_that_comes_of_no_import_is_no_package_s():
+    with pytest.raises(ValueError, match="odd") as caught:
+        int("odd")
+    assert refused(caught.value) is None
 
 
 def test_what_is_not_installed_is_told_with_the_command_that_installs_it(packages):

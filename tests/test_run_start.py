@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from errno import ENOSPC
 from pathlib import Path
 
 import numpy as np
@@ -247,12 +248,26 @@ def test_weights_to_begin_with_need_not_be_given_again_but_must_be_the_same():
     assert same(weights("a"), weights("b"))
 
 
+def test_a_folder_that_cannot_be_written_is_a_clear_error(monkeypatch):
+    Path("a").write_text("mine")
+    assert "error[E0902]: cannot write `a`" in numbers("a", code=1)[1]
+    assert Path("a").read_text() == "mine"
+
+    def full(*_):
+        raise OSError(ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("netdsl.training.claim.os.getpid", full)
+    assert "error[E0903]" in numbers("b", code=1)[1]
+    assert not Path("b").exists()
+
+
 def test_a_description_of_another_form_is_a_clear_error():
     numbers("a", "--set", "train.epochs=1")
     for content in (
         '{"net": "numbers", "graph": "0", "recipe": {"loss": "CrossEntropy(label_smoothing=0.0)"}}',
         '{"format": 99, "net": "numbers", "graph": "0", "recipe": {}}',
-        '{"format": 2, "recipe": {}}', "[" * 100_000, "\xff", '{"format": 2, "recipe": 3}', "null", "",
+        '{"format": 2, "recipe": {}}', '{"format": 2, "recipe": {"optimizer": {"sgd": 0.5}}}',
+        "[" * 100_000, "\xff", '{"format": 2, "recipe": 3}', "null", "",
     ):  # fmt: skip
         Path("a/run.json").write_bytes(content.encode("latin-1"))
         assert "error[E1102]" in (told := numbers("a", "--resume", code=1)[1])

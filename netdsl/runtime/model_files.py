@@ -19,6 +19,11 @@ _AGAIN = "write or download it again"
 
 def need_model(path: Path) -> None:
     """Refuse what is no model by its first bytes (E0905), or cannot be read, itself or what lies beside it (E0901)."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        raise fail("E0901", f"cannot read `{path}`: onnxruntime opens no file whose name is no Unicode text",
+                   help="rename it, or give it as standard input, `-`") from error  # fmt: skip
     with open_file(path) as file:
         start = file.read(64)
         if path.suffix == ".net":

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from pytorch_lightning.utilities import rank_zero_only
 
 from netdsl.diagnostics import fail
+from netdsl.files import unwritable
 
 try:
     import fcntl
@@ -47,11 +48,13 @@ def claimed(folder: Path, *, resume: bool) -> Iterator[None]:
         return
     made = [path for path in (folder, *folder.parents) if not path.exists()]
     try:
-        if not resume:
-            folder.mkdir(parents=True, exist_ok=True)
-        elif not folder.is_dir():
+        if resume and not folder.is_dir():
             need_fitting(folder, resume=True)
-        held = _lock(folder)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            held = _lock(folder)
+        except OSError as error:
+            raise unwritable(error, folder / LOCK if folder.is_dir() else folder) from error
         try:
             need_fitting(folder, resume=resume)
             yield
@@ -94,7 +97,12 @@ def _lock(folder: Path) -> int:
             if os.path.samestat(os.fstat(descriptor), path.stat()):  # or its owner has just removed it
                 break
         os.close(descriptor)
-    path.write_text(str(os.getpid()))
+    try:
+        path.write_text(str(os.getpid()))
+    except OSError:
+        path.unlink()
+        os.close(descriptor)
+        raise
     _HELD.add(descriptor)
     return descriptor
 

@@ -90,7 +90,8 @@ def need_same(folder: Path, description: Mapping[str, Any]) -> None:
     """
     known = _known(folder)
     now: dict[str, Any] = json.loads(json.dumps(description))
-    different = dict(_differences(known, now))
+    with replaceable(), reading(folder / DESCRIPTION, "E1102", "the description of a run", _BEGIN_ANEW):
+        different = dict(_differences(known, now))
     if different:
         notes = [f"it was {was}, and is now {new}" for was, new in different.values() if was]
         raise fail("E1102", f"the run in `{folder}` differs in {', '.join(different)}", notes=tuple(notes),
