@@ -236,6 +236,8 @@ def _folder(package: str, file: str) -> str:
 
 def _version(package: str, file: str, names: Mapping[str, Any]) -> str:
     """The version of a package that a file belongs to: the one installed beside it, or what the file says itself."""
+    if not package:  # no package is at fault
+        return ""
     try:
         installed = distribution(_pip_name(package))
         if not file or Path(file).is_relative_to(Path(str(installed.locate_file("")))):

@@ -8,11 +8,9 @@ are chosen here pass. A text from elsewhere may not make lines either: `say` pri
 from __future__ import annotations
 
 import json
-import logging
 import os
 import re
 import sys
-import traceback
 import warnings
 from contextlib import contextmanager
 from io import StringIO
@@ -90,15 +88,27 @@ def show_wrong_usage(error: click.ClickException) -> None:
 
 def show_traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     """Print the traceback of an internal error, as `sys.excepthook` does."""
+    import traceback  # noqa: PLC0415 - it takes time, and there should be none
+
     say_text("".join(traceback.format_exception(kind, error, trace)).rstrip("\n"), err=True)
 
 
 @contextmanager
 def door() -> Iterator[None]:
-    """While a command runs, warnings and logs of libraries go through the door, too."""
+    """While the program runs, warnings of libraries go through the door, too."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # what a terminal cannot show must not stop the program
             stream.reconfigure(errors="backslashreplace")
+    with warnings.catch_warnings():
+        warnings.showwarning = _show_warning
+        yield
+
+
+@contextmanager
+def logs_shown() -> Iterator[None]:
+    """While a command runs, logs of libraries go through the door, too."""
+    import logging  # noqa: PLC0415 - the help goes without libraries, and without the time that this takes
+
     make_record = logging.getLogRecordFactory()
 
     def visible_record(*args: Any, **kwargs: Any) -> logging.LogRecord:
@@ -107,12 +117,10 @@ def door() -> Iterator[None]:
         return record
 
     logging.setLogRecordFactory(visible_record)
-    with warnings.catch_warnings():
-        warnings.showwarning = _show_warning
-        try:
-            yield
-        finally:
-            logging.setLogRecordFactory(make_record)
+    try:
+        yield
+    finally:
+        logging.setLogRecordFactory(make_record)
 
 
 def flush() -> None:

@@ -62,7 +62,7 @@ class Program(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         """Call the command, which replaces no file that it reads; with `--format json` it prints its errors as JSON."""
         try:
-            with inputs_kept():
+            with inputs_kept(), terminal.logs_shown():
                 return super().invoke(ctx)
         except NetdslError as error:
             if not wants_json(ctx):

@@ -50,18 +50,25 @@ def taught(graph: Graph, loss: Any, *, classes: bool = False) -> dict[str, Gives
 
 
 def endings(graph: Graph) -> dict[Node, Gives | None]:
-    """What the result of each node is by its last layer alone; None where that leaves it open, as a `dense` does.
+    """What each output, and each auxiliary one, is by its last layer alone; None where that leaves it open.
 
-    Layers that only put elements elsewhere are passed over, and a mean of probabilities is one of probabilities.
+    `dense` leaves it open, for one. Layers that only put elements elsewhere are passed over, and a mean of
+    probabilities is one of probabilities.
     """
+    ends = [*graph.outputs.values(), *graph.aux.values()]
     found: dict[Node, tuple[Gives, int] | None] = {}
-    for node in graph.nodes:
-        found[node] = _ending(node, found)
-    return {node: end and (Gives.VALUES if _other_axis(end) else end[0]) for node, end in found.items()}
+    asked = [*ends]
+    while asked:
+        node = asked[-1]
+        if due := [source for source in _telling(node) if source not in found]:
+            asked += due
+        else:
+            found[asked.pop()] = _ending(node, found)
+    return {node: end and (Gives.VALUES if _other_axis(end) else end[0]) for node in ends for end in (found[node],)}
 
 
 def ending(graph: Graph, output: Node) -> Gives | None:
-    """That of one node."""
+    """That of one of them."""
     return endings(graph)[output]
 
 
@@ -69,6 +76,14 @@ def _other_axis(end: tuple[Gives, int]) -> bool:
     """Whether the probabilities of classes are not along the first axis, so that they are those of nothing known."""
     gives, axis = end
     return axis != 0 and gives in (Gives.PROBABILITIES, Gives.LOG_PROBABILITIES)
+
+
+def _telling(node: Node) -> tuple[Node, ...]:
+    """Those before a node on which it depends what its result is."""
+    layer = node.layer
+    if layer.gives is not None or layer.activation:
+        return ()
+    return node.inputs if layer.kind == "mean" or (layer.rearranges and len(node.inputs) == 1) else ()
 
 
 def _ending(node: Node, found: dict[Node, tuple[Gives, int] | None]) -> tuple[Gives, int] | None:
@@ -79,11 +94,11 @@ def _ending(node: Node, found: dict[Node, tuple[Gives, int] | None]) -> tuple[Gi
         return layer.gives, axis % max(1, node.type.rank)
     if layer.activation:
         return Gives.VALUES, 0
+    if not _telling(node):
+        return None
     if layer.kind == "mean":
         ends = {found[source] for source in node.inputs}
         return ends.pop() if len(ends) == 1 else None
-    if not layer.rearranges or len(node.inputs) != 1:
-        return None
     (source,) = node.inputs
     end = found[source]
     if end is None or end[0] not in (Gives.PROBABILITIES, Gives.LOG_PROBABILITIES):

@@ -6,8 +6,10 @@ computes for the weights is done when weights are read (`netdsl.weights.material
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from netdsl.ir.deciding import described
 from netdsl.ir.verify import verified
 from netdsl.passes.fold_ahead import fold_ahead
 from netdsl.passes.fold_back import fold_back
@@ -31,6 +33,9 @@ OPTIMIZATIONS: tuple[Callable[[Graph], Graph], ...] = (
 
 def optimize(graph: Graph, level: int) -> Graph:
     """The graph as it is for level 0, and ready for inference for level 1; no training graph can be made of that."""
-    for optimization in OPTIMIZATIONS if level else ():
+    if not level:
+        return graph
+    graph = replace(graph, meaning=described(graph))  # its `normalize` may be folded away, and the numbers are told
+    for optimization in OPTIMIZATIONS:
         graph = verified(optimization(graph))
     return graph
