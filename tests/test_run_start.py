@@ -210,8 +210,6 @@ def test_a_run_on_tokens_is_not_resumed_on_others():
 def test_images_on_disk_are_told_apart_by_names_sizes_and_times(tmp_path):
     from PIL import Image
 
-    from netdsl.training.description import _fingerprint
-
     for name in ("a", "b"):
         Path("images", name).mkdir(parents=True)
         for index in range(5):
@@ -220,7 +218,7 @@ def test_images_on_disk_are_told_apart_by_names_sizes_and_times(tmp_path):
     settings = Settings.of(graph.recipe)
 
     def found():
-        return _fingerprint(open_data(tmp_path / "images", graph, settings, most_bytes=0).train)
+        return open_data(tmp_path / "images", graph, settings, most_bytes=0).origin["training"]
 
     first = found()
     assert first == found()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from pytorch_lightning.utilities import rank_zero_only
 
 from netdsl.diagnostics import fail
+from netdsl.training.record import DESCRIPTION
 
 try:
     import fcntl
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
 
 LOCK = "run.lock"
 """The file that a process holds locked while it trains into a folder; the lock ends with the process, however."""
-DESCRIPTION = "run.json"
-"""What the run was asked to do."""
 LAST = "last.ckpt"
 """The checkpoint after the newest whole epoch, and before the first."""
 
