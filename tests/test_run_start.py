@@ -31,7 +31,7 @@ TWO = """net two {
     dense 3 -> output second
 }"""
 MAPS = """net maps {
-    input image: 1xHxH
+    input image: 1xHxH where H >= 3
     conv 8 k3 bias=no -> bn -> relu -> global_avgpool -> flatten -> dense 4
     train { optimizer sgd lr=0.1; batch 13; epochs 1 }
 }"""
@@ -225,11 +225,12 @@ def test_images_on_disk_are_told_apart_by_names_sizes_and_times(tmp_path):
     Path("images").rename("moved")
     Path("moved").rename("images")
     assert first == found()
-    Image.new("L", (8, 8), 7).save("images/a/1.png")
-    assert first != found()
     for index in range(5):  # whichever of them is trained on
+        Image.new("L", (8, 8), 7).save(f"images/a/{index}.png")
+    assert first != (second := found())
+    for index in range(5):
         Path(f"images/a/{index}.png").touch()
-    assert first != found()
+    assert second != found()
 
 
 def test_weights_to_begin_with_need_not_be_given_again_but_must_be_the_same():

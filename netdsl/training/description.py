@@ -83,8 +83,7 @@ def need_same(folder: Path, description: Mapping[str, Any]) -> None:
     Raises:
         NetdslError: something differs, or a file is broken (E1102); a weight of the checkpoint is not finite (E1105).
     """
-    with replaceable():  # a run may replace its own files
-        known = read_description(folder, "E1102", _BEGIN_ANEW)
+    known = read_description(folder, "E1102", _BEGIN_ANEW)
     now: dict[str, Any] = json.loads(json.dumps(description))
     different = dict(_differences(known, now))
     if different:
@@ -92,7 +91,7 @@ def need_same(folder: Path, description: Mapping[str, Any]) -> None:
         raise fail("E1102", f"the run in `{folder}` differs in {', '.join(different)}", notes=tuple(notes),
                    help=f"resume it with what it began with, or {_BEGIN_ANEW}")  # fmt: skip
     path = folder / LAST
-    with reading(path, "E1102", "a whole checkpoint", _BEGIN_ANEW):
+    with replaceable(), reading(path, "E1102", "a whole checkpoint", _BEGIN_ANEW):
         checkpoint = torch.load(path, weights_only=True, mmap=True)
         state, _ = checkpoint["state_dict"], (checkpoint["history"], checkpoint["optimizer_states"])
         name = not_finite(state)

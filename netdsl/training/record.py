@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from netdsl.diagnostics import fail
 from netdsl.files import read_file, reading
+from netdsl.outputs import replaceable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,7 +31,7 @@ def read_description(folder: Path, code: str, remedy: str) -> dict[str, Any]:
         NetdslError: it cannot be read (E0901), is broken or of another version of netdsl (`code`).
     """
     path = folder / DESCRIPTION
-    with reading(path, code, "the description of a run", remedy):
+    with replaceable(), reading(path, code, "the description of a run", remedy):
         known: dict[str, Any] = json.loads(read_file(path, _MOST))
         entries, form = dict(known["recipe"]), known.get("format")
     if form != FORMAT:
