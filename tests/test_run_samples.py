@@ -104,7 +104,7 @@ def test_the_run_the_test_and_plain_onnxruntime_count_the_same_samples_right(kin
     ends, words, split, origin = HELD[way]
     is_right = written(kind, ends)
     told, _ = run("train", "n.net", "--data", "d.npz", "-o", "r", *words)
-    epoch, percent = re.search(r"exported epoch +(\d+): loss \S+ accuracy (\S+)%", told).groups()
+    epoch, percent = re.search(r"exported epoch +(\d+): held out loss \S+ accuracy (\S+)%", told).groups()
     (samples,) = held
     (answers,) = onnxruntime.InferenceSession("r/n.onnx").run(None, {"x": plain_inputs(samples)})
     right = is_right(answers, samples.targets.numpy())

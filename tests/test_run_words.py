@@ -41,8 +41,8 @@ def test_a_run_says_what_it_is_going_to_do():
     block = told[: told.index("\n\n")]
     assert re.fullmatch(
         r"net        numbers, 84 parameters to train, 96 frozen\n"
-        r"data       points\.npz, 66 samples to learn from, 4 classes\n"
-        r"judged by  33 others, its validation data\n"
+        r"data       points\.npz, 66 samples to train on, 4 classes\n"
+        r"held out   33 samples: the validation data\n"
         r"recipe     loss cross_entropy; optimizer sgd 0\.1 momentum=0\.9; schedule\n"
         r"           constant; init pytorch; batch 16; epochs 1; accumulate 1; clip 2;\n"
         r"           aux_weight 0\.3; seed 0\n"
@@ -153,7 +153,7 @@ def test_the_bar_and_the_lines_of_epochs_do_not_overwrite_each_other(columns, mo
         assert [line.split("/")[0] for line in shown[:3]] == ["epoch 2", "epoch 3", "epoch 4"]
         assert shown[3].startswith("best epoch      ")
         assert shown[4].startswith("exported epoch  ")
-        assert shown[5:] == ["a/numbers.onnx and a/weights.safetensors", ""]
+        assert shown[5:] == ["written: a/numbers.onnx and a/weights.safetensors", ""]
     bars = {line for line in seen if "batch" in line}
     assert bars
     assert all(re.fullmatch(BAR, line) or columns == 30 for line in bars), bars

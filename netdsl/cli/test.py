@@ -39,7 +39,7 @@ def test(
     """Test MODELs on the samples of a data set.
 
     A MODEL is an ONNX file, or the folder of a training run, whose model is judged by the samples that the run held
-    out: the figures are those of its last line.
+    out; the figures are those that the run printed.
 
     Gives accuracy and loss, the figures of each class, and which classes are confused. Of several models, which must
     have the same classes, the probabilities are averaged. For --ten-crop images are scaled to 8/7 of the model's input
