@@ -211,8 +211,6 @@ def test_a_run_on_tokens_is_not_resumed_on_others():
 def test_images_on_disk_are_told_apart_by_names_sizes_and_times(tmp_path):
     from PIL import Image
 
-    from netdsl.training.description import _fingerprint
-
     for name in ("a", "b"):
         Path("images", name).mkdir(parents=True)
         for index in range(5):
@@ -221,18 +219,19 @@ def test_images_on_disk_are_told_apart_by_names_sizes_and_times(tmp_path):
     settings = Settings.of(graph.recipe)
 
     def found():
-        return _fingerprint(open_data(tmp_path / "images", graph, settings, most_bytes=0).train)
+        return open_data(tmp_path / "images", graph, settings, most_bytes=0).origin["training"]
 
     first = found()
     assert first == found()
     Path("images").rename("moved")
     Path("moved").rename("images")
     assert first == found()
-    Image.new("L", (8, 8), 7).save("images/a/1.png")
-    assert first != found()
     for index in range(5):  # whichever of them is trained on
+        Image.new("L", (8, 8), 7).save(f"images/a/{index}.png")
+    assert first != (second := found())
+    for index in range(5):
         Path(f"images/a/{index}.png").touch()
-    assert first != found()
+    assert second != found()
 
 
 def test_weights_to_begin_with_need_not_be_given_again_but_must_be_the_same():

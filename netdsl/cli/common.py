@@ -109,6 +109,25 @@ def device_option(command: F) -> F:
     )(command)
 
 
+def data_options(command: F) -> F:
+    """`--data` and `--split`, which the folder of a run can do without; see `need_data`."""
+    told = "`digits`, a directory or a file, as `netdsl train` takes it; that of the run where MODEL is one's folder."
+    split = click.option(
+        "--split", type=click.Choice(["test", "val", "train"]),
+        help="Which samples: what the run held out, or of other data test, or else val, unless given.",
+    )  # fmt: skip
+    data = click.option("--data", help=told)
+    return data(split(command))
+
+
+def need_data(models: Iterable[Path], data: str | None) -> None:
+    """Refuse a command line without data, where no model belongs to a run, which knows its own."""
+    from netdsl.evaluation.runs import run_of
+
+    if data is None and not any(run_of(model) for model in models):
+        raise click.UsageError("Missing option '--data': only the model of a run is tested without it.")
+
+
 def size_option(help_text: str) -> Callable[[F], F]:
     """`--size NAME=NUMBER`, given to the command as the mapping `sizes`."""
     return click.option("--size", "sizes", multiple=True, metavar="NAME=NUMBER", callback=_sizes, help=help_text)

@@ -10,6 +10,7 @@ from pytorch_lightning.utilities import rank_zero_only
 
 from netdsl.diagnostics import fail
 from netdsl.files import unwritable
+from netdsl.training.record import DESCRIPTION
 
 try:
     import fcntl
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 
 LOCK = "run.lock"
 """The file that a process holds locked while it trains into a folder; the lock ends with the process, however."""
-DESCRIPTION = "run.json"
-"""What the run was asked to do."""
 LAST = "last.ckpt"
 """The checkpoint after the newest whole epoch, and before the first."""
 

@@ -29,12 +29,13 @@ from netdsl.pictures.curves import METRICS, draw_curves
 from netdsl.pictures.drawing import save as save_picture
 from netdsl.training.augment import make_augment
 from netdsl.training.batches import smallest
-from netdsl.training.claim import DESCRIPTION, LAST, need_fitting
+from netdsl.training.claim import LAST, need_fitting
 from netdsl.training.data.targets import need_one_class
 from netdsl.training.description import describe, need_finite, need_same
 from netdsl.training.loop import BEST, fit
 from netdsl.training.machine import ONE_CPU, Machine
 from netdsl.training.plan import plan
+from netdsl.training.record import DESCRIPTION
 from netdsl.training.task import Task
 from netdsl.version import __version__
 from netdsl.weights import Initializer
