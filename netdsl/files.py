@@ -9,7 +9,7 @@ import stat
 import sys
 from contextlib import contextmanager, suppress
 from functools import lru_cache
-from io import BytesIO
+from io import BufferedReader, BytesIO, FileIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -68,7 +68,7 @@ def open_file(path: str | Path, name: str | None = None) -> Iterator[BinaryIO]:
     except NetdslError:
         os.close(descriptor)
         raise
-    with os.fdopen(descriptor, "rb") as file:
+    with _Sized(FileIO(descriptor)) as file:
         yield file
 
 
@@ -86,7 +86,7 @@ def read_file(path: str | Path, most: int, name: str | None = None) -> bytes:
     name = str(path) if name is None else name
     with open_file(path, name) as file:
         try:
-            data = _up_to(file, most + 1)
+            data = file.read(most + 1)
         except OSError as error:
             raise _unreadable(name, error) from error
     if len(data) > most:
@@ -94,13 +94,14 @@ def read_file(path: str | Path, most: int, name: str | None = None) -> bytes:
     return data
 
 
-def _up_to(file: BinaryIO, most: int) -> bytes:
-    """So many bytes of a file, or all it has: in pieces, since `read` takes the memory that it may need beforehand."""
-    pieces: list[bytes] = []
-    while most > 0 and (piece := file.read(min(most, PIECE))):
-        pieces.append(piece)
-        most -= len(piece)
-    return b"".join(pieces)
+class _Sized(BufferedReader):
+    """A file that takes no memory for more bytes than it has, however many are asked for."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """So many bytes, or as many as there are."""
+        if size is not None and size > PIECE:
+            size = max(0, min(size, os.fstat(self.fileno()).st_size - self.tell()))
+        return super().read(size)
 
 
 def need_file(path: str | Path, name: str | None = None) -> None:

@@ -28,6 +28,8 @@ DESCRIPTION = "netdsl.json"
 MOST_DESCRIPTION = 2**24
 MOST_NAME = 2**16 - 1
 """Bytes that the name of an entry may have."""
+VERSIONS = ((1, 0), (2, 0), (3, 0))
+"""The forms in which numpy writes what stands before the values of an array."""
 MOST_FACTOR, MOST_HEADER = 1032, 2**16
 """Deflate, which numpy writes, makes at most so many bytes of one; and what a small entry may have beside that."""
 
@@ -63,8 +65,19 @@ def entries(archive: ZipFile, size: int) -> dict[str, ZipInfo]:
 
 
 def head(file: IO[bytes], room: int) -> tuple[tuple[int, ...], np.dtype[Any], int]:
-    """Shape and element type of an array in a file of `room` bytes, and the bytes of values behind them."""
-    first = np.lib.format.read_magic(file) == (1, 0)
+    """Shape and element type of an array in a file of `room` bytes, and the bytes of values behind them.
+
+    Raises:
+        ValueError: the head is of another form, or promises more than there is. Others come out of numpy.
+    """
+    version = np.lib.format.read_magic(file)
+    if version not in VERSIONS:
+        raise ValueError(f"its head is of the unknown form {'.'.join(map(str, version))}")
+    first, at = version == (1, 0), file.tell()
+    promised = int.from_bytes(file.read(2 if first else 4), "little")
+    if promised > room:
+        raise ValueError(f"its head asks for {promised:,} bytes, and it has {room:,}")
+    file.seek(at)
     read_header = np.lib.format.read_array_header_1_0 if first else np.lib.format.read_array_header_2_0
     shape, _, dtype = read_header(file)
     return shape, dtype, room - file.tell()

@@ -24,8 +24,8 @@ FORMATS = ("AVIF", "BMP", "DIB", "GIF", "ICNS", "ICO", "JPEG", "JPEG2000", "PCX"
            "SUN", "TGA", "TIFF", "WEBP")  # fmt: skip
 """The formats that are read, by Pillow's names. EPS is a program, which Pillow has Ghostscript run."""
 
-MOST_PIXELS = 2**28 // 3
-"""As many pixels as fill 256 MiB with three bytes each; larger images are refused before memory is taken for them."""
+MOST_PIXELS = 2**26
+"""Four bytes each fill 256 MiB, of which decoding takes several; larger images are refused before that is taken."""
 
 _TAG_BITS, _TAG_PHOTOMETRIC, _TAG_FORMAT, _SIGNED = 258, 262, 339, 2
 """Of TIFF: bits of a sample, what 0 means (0: white, 1: black), and what a sample is (2: a number with a sign)."""
