@@ -18,6 +18,7 @@ from importlib import import_module
 from importlib.metadata import PackageNotFoundError, distribution, packages_distributions
 from pathlib import Path
 from traceback import walk_tb
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from netdsl.diagnostics import NetdslError, fail
@@ -195,11 +196,30 @@ def fault(error: BaseException, module: str = "") -> Broken:
         top = _owner(Path(error.filename))
         if top:
             return Broken(top, _version(top, error.filename, {}), _folder(top, error.filename), reason)
-    package = others[-1] if others else asked
+    lacking = "" if others else _lacking(error)
+    package = others[-1] if others else lacking or asked
     if not package:
         return Broken("", "", "", reason)
+    if lacking:
+        own = vars(sys.modules[lacking])
+        places[lacking] = str(own.get("__file__") or ""), own
     file, names = places.get(package, ("", {}))
     return Broken(package, _version(package, file, names), _folder(package, file), reason)
+
+
+def _lacking(error: BaseException) -> str:
+    """The package of another version, or the file of its name, in which netdsl does not find what it needs; or empty.
+
+    Such a package is imported, and no code of its own raises anything.
+    """
+    match error:
+        case ImportError(name=str(name)):
+            top = name.partition(".")[0]
+        case AttributeError(obj=ModuleType(__name__=name)):
+            top = name.partition(".")[0]
+        case _:
+            return ""
+    return "" if top == OWN or top in sys.stdlib_module_names or sys.modules.get(top) is None else top
 
 
 def _refused(module: str, what: str, found: Broken) -> NetdslError:
@@ -220,7 +240,7 @@ def _refused(module: str, what: str, found: Broken) -> NetdslError:
 
 def _owner(file: Path) -> str:
     """The top of the package that a file belongs to; empty where that is not known."""
-    for folder in map(Path, sys.path):
+    for folder in sorted(map(Path, sys.path), key=lambda folder: len(folder.parts), reverse=True):
         if folder.is_absolute() and file.is_relative_to(folder) and "lib-dynload" not in file.parts:
             top = file.relative_to(folder).parts[0].removesuffix(".py")
             if top not in sys.stdlib_module_names and top != "site-packages":

@@ -93,6 +93,23 @@ def test_a_version_is_that_of_the_package_that_broke_and_of_no_other(packages):
     assert "needs matplotlib, and its import fails" in refusal("matplotlib").message  # not that of the installed one
 
 
+def test_a_package_without_what_is_needed_is_told_with_its_version(packages, tmp_path):
+    packages(bare_like="__version__ = '0.1'\n")
+    import bare_like
+
+    for code in ("from bare_like import Whole", "import bare_like.part", "bare_like.Whole"):
+        with pytest.raises((ImportError, AttributeError)) as error:
+            exec(code, {"bare_like": bare_like})  # noqa: S102 - the lines above
+        (found,) = refused(error.value).diagnostics
+        assert "bare_like 0.1" in found.message
+        assert str(tmp_path / "bare_like") in found.notes[0]
+
+
+@pytest.mark.parametrize("error", [KeyError("x"), ImportError("no"), AttributeError("no"), ZeroDivisionError()])
+def test_an_error_of_no_package_is_not_one_of_a_package(error):
+    assert refused(error) is None
+
+
 def test_imports_apart_survive_what_kills_and_what_hangs(packages):
     packages(
         kills="import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n",

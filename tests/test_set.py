@@ -143,6 +143,13 @@ def test_what_is_too_deep_has_a_place(value):
     assert found.span is not None
 
 
+def test_a_list_of_python_that_is_in_itself_is_too_deep():
+    endless = []
+    endless.append(endless)
+    found = refusal(lambda: netdsl.loads("net n(x = [1]) { input a: 4; dense x[0] }", x=endless))
+    assert (found.code, "nested more than" in found.message) == ("E0703", True)
+
+
 def test_a_long_chain_of_lets_is_no_traceback_in_python():
     pytest.importorskip("torch")
     lets = "\n".join(f"let v{i + 1} = v{i}" for i in range(400))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from netdsl.ir.dim import Symbolic, total
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 LONGEST_LIST = 10_000
 DEEPEST_LIST = 16
@@ -18,7 +18,7 @@ class TooLong(Exception):  # noqa: N818 - becomes a located error where it is ca
     """A list would be longer or deeper than any that a net needs."""
 
 
-def extent(value: tuple[Any, ...]) -> int:
+def extent(value: Sequence[Any]) -> int:
     """How many elements a list has, with those of the lists in it and the atoms of symbolic sizes.
 
     Raises:
@@ -34,7 +34,7 @@ def extent(value: tuple[Any, ...]) -> int:
             raise TooLong(f"lists are nested more than {DEEPEST_LIST} deep")
         items = [item for items in lists for item in items]
         count += sum(item.atoms for item in items if isinstance(item, Symbolic))
-        lists = [item for item in items if isinstance(item, tuple)]
+        lists = [item for item in items if isinstance(item, tuple | list)]  # from Python, lists may be in themselves
     _need_short(count)
     return count
 

@@ -104,8 +104,9 @@ class Nodes:
                 notes=_shapes(inputs),
                 help=TOO_LARGE,
             )
-        for path in dict.fromkeys((node.name, spot.weights)):
-            self._own(path, node)
+        self._own(node.name, node)
+        if spot.weights != node.name:
+            self._own(spot.weights, node)
         for role, spec in node.specs.items():
             node.params[role] = self._param(spot, role, spec, node)
         self.made.append(node)

@@ -10,6 +10,7 @@ from netdsl.elaborate.arithmetic import exact
 from netdsl.elaborate.binding import Bound, Callee, match
 from netdsl.elaborate.errors import DEEPEST, Errors
 from netdsl.elaborate.expressions import Evaluator
+from netdsl.elaborate.functions import TooLong, extent
 from netdsl.elaborate.program import BlockDefinition, NetDefinition, VariantDefinition
 from netdsl.elaborate.said import Said
 from netdsl.elaborate.suggestions import suggestion
@@ -91,6 +92,10 @@ def _value(key: str, value: object, base: BlockDefinition) -> Value:
     if isinstance(value, Said):
         return value.value(base.module)
     if isinstance(value, list | tuple):
+        try:
+            extent(value)
+        except TooLong as error:
+            raise fail("E0703", f"`{key}`: {error}") from None
         return tuple(_value(key, item, base) for item in value)
     if isinstance(value, str) and value in base.module.blocks:
         return BlockValue(base.module.blocks[value])
