@@ -131,7 +131,10 @@ def _chosen(module: Module, name: str | None) -> str:
         return module.own_nets[0]
     if not module.own_nets:
         raise fail(
-            "E0206", f"`{file}` declares no net", help="add `net name { ... }`, or compile the file that uses this one"
+            "E0206",
+            f"`{file}` declares no net",
+            module.file.declarations[0].span,
+            help="add `net name { ... }`, or compile the file that uses this one",
         )
     raise fail(
         "E0207",

@@ -9,7 +9,7 @@ import stat
 import sys
 from contextlib import contextmanager, suppress
 from functools import lru_cache
-from io import BytesIO
+from io import BufferedReader, BytesIO, FileIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -68,7 +68,7 @@ def open_file(path: str | Path, name: str | None = None) -> Iterator[BinaryIO]:
     except NetdslError:
         os.close(descriptor)
         raise
-    with os.fdopen(descriptor, "rb") as file:
+    with _Sized(FileIO(descriptor)) as file:
         yield file
 
 
@@ -92,6 +92,16 @@ def read_file(path: str | Path, most: int, name: str | None = None) -> bytes:
     if len(data) > most:
         raise fail("E0901", f"cannot read `{name}`: expected at most {most:,} bytes, got more")
     return data
+
+
+class _Sized(BufferedReader):
+    """A file that takes no memory for more bytes than it has, however many are asked for."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """So many bytes, or as many as there are."""
+        if size is not None and size > PIECE:
+            size = max(0, min(size, os.fstat(self.fileno()).st_size - self.tell()))
+        return super().read(size)
 
 
 def need_file(path: str | Path, name: str | None = None) -> None:
@@ -195,7 +205,7 @@ def whole_file(path: str | Path) -> Iterator[BinaryIO]:
     except OSError as error:
         if error.filename not in (None, str(hidden), str(path)):  # the block failed to read something else
             raise
-        raise _explained(error, path) from error
+        raise unwritable(error, path) from error
     finally:
         with suppress(OSError):
             hidden.unlink()
@@ -220,7 +230,8 @@ def impostor(start: bytes) -> tuple[str, str] | None:
     return None
 
 
-def _explained(error: OSError, path: Path) -> NetdslError:
+def unwritable(error: OSError, path: Path) -> NetdslError:
+    """What to raise where a file could not be written: E0903 without space, else E0902."""
     folder = path.parent
     if error.errno in _FULL:
         return fail(

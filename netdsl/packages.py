@@ -163,7 +163,8 @@ def report(modules: Sequence[str]) -> None:
             import_module(module)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - a package may raise anything
             problem = fault(error, module)
-        print(json.dumps([module, problem and asdict(problem)]), file=lines, flush=True)
+        lines.write(json.dumps([module, problem and asdict(problem)]) + "\n")
+        lines.flush()
         if problem is not None:
             break
     os._exit(0)  # what packages do at the end of a process is not of interest
@@ -197,6 +198,8 @@ def fault(error: BaseException, module: str = "") -> Broken:
             return Broken(top, _version(top, error.filename, {}), _folder(top, error.filename), reason)
     lacking = "" if others else _lacking(error)
     package = others[-1] if others else lacking or asked
+    if not package:
+        return Broken("", "", "", reason)
     if lacking:
         own = vars(sys.modules[lacking])
         places[lacking] = str(own.get("__file__") or ""), own

@@ -47,7 +47,8 @@ def same_shapes(model, *, symbolic=False):
     """ONNX's own inference, given nothing but the inputs, finds the shapes that netdsl wrote, on every value.
 
     It may leave open what is symbolic, as it does the batch behind a Resize. Where sizes other than the batch are
-    `symbolic`, it may know no shape at all, as behind a Reshape to a computed one.
+    `symbolic`, it may leave open any size, as that of a Slice, or know no shape at all, as behind a Reshape to a
+    computed one.
     """
     ours = {value.name: shape(value) for value in (*model.graph.value_info, *model.graph.output)}
     del model.graph.value_info[:]
@@ -71,4 +72,5 @@ def _filled(theirs, ours, symbolic):
         return ours
     if len(theirs or []) != len(ours):
         return theirs
-    return [o if isinstance(o, str) and str(t).startswith("unk__") else t for t, o in zip(theirs, ours, strict=True)]
+    pairs = zip(theirs, ours, strict=True)
+    return [o if (symbolic or isinstance(o, str)) and str(t).startswith("unk__") else t for t, o in pairs]

@@ -19,7 +19,7 @@ from torch import nn
 from torch.nn.utils import parametrizations, prune
 
 import netdsl
-from netdsl.checkpoints import open_checkpoint, pytorch, weights_from
+from netdsl.checkpoints import open_checkpoint, pytorch, weights_from, write_checkpoint
 from netdsl.cli import main
 from netdsl.diagnostics import NetdslError
 
@@ -547,6 +547,31 @@ def test_parts_of_a_norm_that_do_not_fit_are_told():
     assert "not in the net: `head.weight_v`, `head.weight_g`" in found.notes
     torch.save(values | {"head.weight_v": v}, "w.pt")
     error("E0912", weights_from, "w.pt", graph())
+
+
+def test_a_weight_of_two_steps_is_not_made_of_the_first_alone():
+    module = nn.Sequential(OrderedDict(head=nn.Linear(4, 2)))
+    parametrizations.spectral_norm(parametrizations.weight_norm(module.head))
+    torch.save(state() | module.state_dict(), "w.pt")
+    parts = [name for name in module.state_dict() if "weight" in name]
+    assert len(parts) == 4
+    values = {name: tensor for name, tensor in (state() | module.state_dict()).items() if name != "head.weight"}
+    torch.save(values, "w.pt")
+    found = error("E0912", weights_from, "w.pt", graph())
+    assert "missing in the file: `head.weight`" in found.notes
+    assert all(any(f"`{part}`" in note for note in found.notes) for part in parts)
+
+
+@pytest.mark.parametrize(("name", "ending"), [("__metadata__", "safetensors"), ("netdsl.json", "npz"),
+                                              ("a\0b", "npz"), ("x" * 2**16, "npz")])  # fmt: skip
+def test_a_name_that_a_form_of_file_cannot_hold_is_refused(name, ending):
+    torch.save({name: torch.zeros(2)}, "w.pt")
+    other = "npz" if ending == "safetensors" else "safetensors"
+    error("E0902", write_checkpoint, open_checkpoint("w.pt"), Path(f"a.{ending}"))
+    assert not list(Path().glob("*a.*")) + list(Path().glob(".netdsl*"))
+    write_checkpoint(open_checkpoint("w.pt"), Path(f"a.{other.upper()}"))
+    Path(f"a.{other.upper()}").rename(f"a.{other}")
+    assert list(open_checkpoint(f"a.{other}").tensors) == [name]
 
 
 def test_a_net_s_own_parameter_may_be_called_as_a_part():

@@ -91,7 +91,6 @@ def test_version_and_help():
         ["compile", LENET, "-O2"],
         ["compile", LENET, "--batch", "0"],
         ["compile", LENET, "--set", "classes"],
-        ["compile", LENET, "--set", "classes=[1,"],
         ["compile", LENET, "--allow", "E0402"],
         ["compile", LENET, "--emit", "graph", "-o", "x.onnx"],
         ["compile", LENET, "-o", "-"],
@@ -310,15 +309,10 @@ def test_every_stage_can_be_printed(folder, stage, words):
     assert list(folder.iterdir()) == []
 
 
-@pytest.mark.parametrize(
-    ("text", "value"),
-    [("3", 3), ("-1", -1), ("1e-3", 1e-3), ("yes", True), ("no", False), ("tanh", "tanh"), ('"yes"', "yes"),
-     ("[3, 4, 6, 3]", [3, 4, 6, 3]), ("(1, (2, 3))", (1, (2, 3)))],
-)  # fmt: skip
-def test_values_of_parameters(text, value):
-    from netdsl.cli.common import _value
-
-    assert _value(text) == value
+@pytest.mark.parametrize("text", ["classes=[1,", "classes=3 4", "train.batch=32; epochs 1", "classes={[]:1}"])
+def test_the_text_of_an_option_that_cannot_be_read_is_wrong_usage(text):
+    _, err = run("train", LENET, "--data", "digits", "--set", text, code=2)
+    assert re.search(r"^error\[E01\d\d\](.|\n)*--> --set:1:", err)
 
 
 # ------------------------------------------------------------------------------------------------ check

@@ -325,7 +325,7 @@ def test_crops_get_larger_images_for_training_alone(tmp_path):
 
 def test_open_sizes_are_given_or_those_of_the_crop(tmp_path):
     pictures(tmp_path)
-    graph = netdsl.loads("net n { input x: 3xHxW where H % 4 == 0; conv 2 k3; global_avgpool; flatten }").graph
+    graph = netdsl.loads("net n { input x: 3xHxW where H % 4 == 0, W >= 3; conv 2 k3; global_avgpool; flatten }").graph
     data = open_data(tmp_path, graph, replace(SMALL, augment=(recipe.Crop(8, pad=1),)))
     assert next(iter(data.val.batches(1)))[0].shape == (1, 3, 8, 8)
     data = open_data(tmp_path, graph, SMALL, sizes={"H": 8, "W": 6})

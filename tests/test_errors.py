@@ -29,6 +29,7 @@ COVERED_ELSEWHERE = {
     "E0910", "E0915", "E0916", "E0917",  # in test_torch, test_agreement, test_evaluation, test_pictures
     "E1001", "E1002", "E1003", "E1004", "E1005", "E1006", "E1007", "E1008", "E1009", "W0110",  # in test_data
     "E1101", "E1102", "E1103",  # training runs, in test_runs
+    "E1104", "E1105", "E1106", "E1107", "E1108", "E1109", "W0119",  # in test_run_start, _end and _samples
     "E0911", "E0912", "E0918", "W0108", "W0109",  # checkpoints, in test_checkpoints and test_checkpoint_forms
 }  # fmt: skip
 

@@ -232,7 +232,8 @@ def test_images_in_folders_are_scaled_and_prepared(tmp_path):
             for number in range(3):
                 pixels = random.integers(0, 256, (20 + number, 30, 3), np.uint8)
                 Image.fromarray(pixels).save(tmp_path / "d" / split / label / f"{number}.png")
-    net = netdsl.loads('net n { input image: 3xHxW; conv 2 k3 -> global_avgpool -> flatten; labels ["cat", "dog"] }')
+    layers = 'conv 2 k3 -> global_avgpool -> flatten; labels ["cat", "dog"]'
+    net = netdsl.loads(f"net n {{ input image: 3xHxW where H >= 3, W >= 3; {layers} }}")
     net.to_onnx(tmp_path / "m.onnx")
     preparation = Preparation(mean=(0.5,), sizes={"H": 16, "W": 16})
     found = evaluate(tmp_path / "m.onnx", tmp_path / "d", preparation=preparation, batch=4)

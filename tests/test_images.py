@@ -9,10 +9,12 @@ import pytest
 from PIL import Image
 
 from netdsl.diagnostics import NetdslError
+from netdsl.ir.meaning import Pixels
 from netdsl.runtime.images import eight_bits, read_image
 from netdsl.runtime.pictures import Preparation, load_picture, pixels_of
 from netdsl.runtime.session import Port
 
+ORDERS = {1: "grey", 3: "rgb", 4: "rgba"}
 DRAW = np.random.default_rng(0)
 COLOURS = DRAW.integers(0, 256, (5, 7, 4), np.uint8)
 WORDS = DRAW.integers(0, 2**16, (5, 7)).astype(np.uint16)
@@ -27,7 +29,7 @@ def saved(path, image, **options):
 def pixels(path, channels=1):
     """The bytes that a model gets of a file, height x width x channels."""
     image = read_image(path)
-    found = pixels_of(image, channels, image.height, image.width)
+    found = pixels_of(image, Pixels(order=ORDERS[channels]), image.height, image.width)
     return found[..., 0] if channels == 1 else found
 
 
@@ -76,6 +78,12 @@ def test_big_endian_twelve_bits_and_white_that_is_zero(tmp_path):
     twelve = DRAW.integers(0, 2**12, (4, 6))
     (tmp_path / "t.tif").write_bytes(tiff(twelve, 12))
     np.testing.assert_array_equal(pixels(tmp_path / "t.tif"), np.rint(twelve * 255 / 4095))
+
+
+def test_bytes_with_a_sign_are_refused(tmp_path):
+    path = saved(tmp_path / "s.tif", Image.fromarray(DRAW.integers(0, 255, (5, 7), np.uint8)), tiffinfo={339: 2})
+    with pytest.raises(NetdslError, match="integers with a sign"):
+        read_image(path)
 
 
 @pytest.mark.parametrize(
@@ -170,7 +178,8 @@ def test_other_modes_by_their_formulas():
                                   "LAB", "HSV"])  # fmt: skip
 def test_every_mode_becomes_grey_and_coloured(name):
     image = eight_bits(Image.new(name, (3, 2)))
-    assert [pixels_of(image, channels, 2, 3).shape for channels in (1, 3, 4)] == [(2, 3, 1), (2, 3, 3), (2, 3, 4)]
+    for channels, order in ORDERS.items():
+        assert pixels_of(image, Pixels(order=order), 2, 3).shape == (2, 3, channels)
 
 
 def test_the_first_picture_upright(tmp_path):

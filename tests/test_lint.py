@@ -42,7 +42,7 @@ NEAR_MISSES = {
     "padding that lets the last window in": ("W0101", f"{IMAGE}; conv 8 k3 s2 p1"),
     "padding that is not seen itself": ("W0101", "input image: 3x31x31; conv 8 k3 s2 p=(0, 0, 1, 1)"),
     "rounding up": ("W0101", "input image: 3x15x15; maxpool k2 ceil=yes"),
-    "a size that is not known": ("W0101", "input image: 3xHxW; maxpool k2"),
+    "a size that is not known": ("W0101", "input image: 3xHxW where H >= 2, W >= 2; maxpool k2"),
     "activations on two branches": ("W0102", f"{VECTOR}; dense 8; concat {{ relu; tanh }}; dense 4"),
     "activations with a layer between them": ("W0102", f"{VECTOR}; dense 8 -> relu -> dropout -> tanh -> dense 4"),
     "softmax after an activation": ("W0102", f"{VECTOR}; dense 8 -> relu -> softmax"),

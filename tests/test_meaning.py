@@ -741,7 +741,7 @@ def damaged():
 def test_damaged_metadata_are_an_error_that_names_the_file(text):
     with pytest.raises(ValueError, match="`"):
         from_metadata({MEANING: text})
-    with pytest.raises(NetdslError, match=r"m\.onnx` has broken metadata") as error:
+    with pytest.raises(NetdslError, match=r"m\.onnx` is not a model with whole names and metadata") as error:
         netdsl.Session(model("m.onnx", [("Identity", {})], meaning=text))
     assert diagnostic(error).code == "E0905"
 

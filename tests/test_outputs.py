@@ -6,11 +6,10 @@ import os
 import sys
 from pathlib import Path
 
-import numpy as np
 import onnx
 import pytest
 from click.testing import CliRunner
-from PIL import Image
+from shelf import NET, here, problem, run, shelf  # noqa: F401 - the fixtures are taken by their names
 
 import netdsl
 from netdsl.cli import main
@@ -20,55 +19,6 @@ from netdsl.outputs import CONTENTS, inputs_kept, wrong_ending
 from netdsl.runtime import Session
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such links")
-
-NET = """net a(classes = 10) {
-    input image: 1x8x8
-    flatten -> dense classes
-    train { loss cross_entropy; optimizer sgd lr=0.1; epochs 1; batch 8 }
-}
-"""
-
-
-@pytest.fixture(scope="module")
-def shelf(tmp_path_factory):
-    """Files that are as they should be, to be copied."""
-    folder = tmp_path_factory.mktemp("shelf")
-    (folder / "a.net").write_text(NET)
-    network = netdsl.load(str(folder / "a.net"))
-    network.to_onnx(folder / "a.onnx")
-    network.to_onnx(folder / "e.onnx", external=True)
-    np.save(folder / "x.npy", np.zeros((1, 1, 8, 8), np.float32))
-    np.savez(folder / "x.npz", image=np.zeros((1, 1, 8, 8), np.float32))
-    np.savez(folder / "data.npz", x=np.zeros((40, 1, 8, 8), np.float32), y=np.arange(40) % 10)
-    np.savez(folder / "w.npz", **{"dense1.weight": np.zeros((10, 64), "f"), "dense1.bias": np.zeros(10, "f")})
-    Image.new("L", (8, 8)).save(folder / "i.png")
-    return folder
-
-
-@pytest.fixture(autouse=True)
-def here(tmp_path, monkeypatch, shelf):
-    """A working directory with copies of them."""
-    for file in shelf.iterdir():
-        (tmp_path / file.name).write_bytes(file.read_bytes())
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-def run(*args, code=0, given=None):
-    """What a command prints, on both streams."""
-    result = CliRunner().invoke(main, [str(arg) for arg in args], input=given)
-    assert result.exit_code == code, result.output
-    return result.output
-
-
-def problem(code, call):
-    """The text of an error with this code."""
-    with pytest.raises(NetdslError) as error:
-        call()
-    assert [d.code for d in error.value.diagnostics] == [code], str(error.value)
-    return str(error.value)
-
-
 
 REPLACED = [
     "compile src -o src", "compile src -o ./src", "compile src -o hard", "compile src -o soft",
@@ -86,7 +36,7 @@ LINKS = [("src", "hard"), ("w.npz", "wh"), ("w.npz", "w2.npz"), ("x.npy", "xh.np
 
 
 @pytest.mark.parametrize("command", REPLACED)
-def test_no_file_that_is_read_is_replaced(here, command, monkeypatch):
+def test_no_file_that_is_read_is_replaced(command, monkeypatch):
     for name in ("src", "used"):
         Path(name).write_text(NET if name == "src" else "block b = relu\n")
     Path("user.net").write_text('use "used"\nnet u { input x: 3; b -> dense 3 }')
@@ -97,10 +47,10 @@ def test_no_file_that_is_read_is_replaced(here, command, monkeypatch):
     Path("i.npy").write_bytes(Path("x.npy").read_bytes())
     for old, new in LINKS:
         os.link(old, new)
-    before = {path: path.read_bytes() for path in here.rglob("*") if path.is_file()}
+    before = {path: path.read_bytes() for path in Path.cwd().rglob("*") if path.is_file()}
     monkeypatch.setattr("netdsl.runtime.Session.run", lambda *_: pytest.fail("it was computed"))
     assert "error[E0902]" in run(*command.split(), code=1)
-    assert {path: path.read_bytes() for path in here.rglob("*") if path.is_file()} == before
+    assert {path: path.read_bytes() for path in Path.cwd().rglob("*") if path.is_file()} == before
 
 
 def test_python_may_write_what_it_has_read_but_not_what_it_reads():
@@ -140,12 +90,12 @@ ENDINGS = [
 
 
 @pytest.mark.parametrize("command", ENDINGS)
-def test_an_ending_does_not_contradict_the_content(here, command):
-    before = sorted(here.rglob("*"))
+def test_an_ending_does_not_contradict_the_content(command):
+    before = sorted(Path.cwd().rglob("*"))
     result = CliRunner().invoke(main, command.split())
     assert result.exit_code in (1, 2), result.output
     assert "must end in" in result.output
-    assert sorted(here.rglob("*")) == before
+    assert sorted(Path.cwd().rglob("*")) == before
 
 
 def test_endings_that_say_nothing_are_as_good():

@@ -41,6 +41,12 @@ def refusal(module, what="this"):
     return found
 
 
+def test_an_error_that_comes_of_no_import_is_no_package_s():
+    with pytest.raises(ValueError, match="odd") as caught:
+        int("odd")
+    assert refused(caught.value) is None
+
+
 def test_what_is_not_installed_is_told_with_the_command_that_installs_it(packages):
     found = refusal("nonesuch.inner", "drawing")
     assert found.message == "drawing needs nonesuch, which is not installed"

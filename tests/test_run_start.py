@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from errno import ENOSPC
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +32,7 @@ TWO = """net two {
     dense 3 -> output second
 }"""
 MAPS = """net maps {
-    input image: 1xHxH
+    input image: 1xHxH where H >= 3
     conv 8 k3 bias=no -> bn -> relu -> global_avgpool -> flatten -> dense 4
     train { optimizer sgd lr=0.1; batch 13; epochs 1 }
 }"""
@@ -40,7 +41,7 @@ MAPS = """net maps {
 @pytest.fixture(autouse=True)
 def parts(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("netdsl.training.run.find_spec", lambda _: None)  # curves take longer than these runs
+    monkeypatch.setattr("netdsl.training.run.works", lambda _: False)  # curves take longer than these runs
     return write_numbers(tmp_path)
 
 
@@ -210,8 +211,6 @@ def test_a_run_on_tokens_is_not_resumed_on_others():
 def test_images_on_disk_are_told_apart_by_names_sizes_and_times(tmp_path):
     from PIL import Image
 
-    from netdsl.training.description import _fingerprint
-
     for name in ("a", "b"):
         Path("images", name).mkdir(parents=True)
         for index in range(5):
@@ -220,18 +219,19 @@ def test_images_on_disk_are_told_apart_by_names_sizes_and_times(tmp_path):
     settings = Settings.of(graph.recipe)
 
     def found():
-        return _fingerprint(open_data(tmp_path / "images", graph, settings, most_bytes=0).train)
+        return open_data(tmp_path / "images", graph, settings, most_bytes=0).origin["training"]
 
     first = found()
     assert first == found()
     Path("images").rename("moved")
     Path("moved").rename("images")
     assert first == found()
-    Image.new("L", (8, 8), 7).save("images/a/1.png")
-    assert first != found()
     for index in range(5):  # whichever of them is trained on
+        Image.new("L", (8, 8), 7).save(f"images/a/{index}.png")
+    assert first != (second := found())
+    for index in range(5):
         Path(f"images/a/{index}.png").touch()
-    assert first != found()
+    assert second != found()
 
 
 def test_weights_to_begin_with_need_not_be_given_again_but_must_be_the_same():
@@ -247,12 +247,26 @@ def test_weights_to_begin_with_need_not_be_given_again_but_must_be_the_same():
     assert same(weights("a"), weights("b"))
 
 
+def test_a_folder_that_cannot_be_written_is_a_clear_error(monkeypatch):
+    Path("a").write_text("mine")
+    assert "error[E0902]: cannot write `a`" in numbers("a", code=1)[1]
+    assert Path("a").read_text() == "mine"
+
+    def full(*_):
+        raise OSError(ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("netdsl.training.claim.os.getpid", full)
+    assert "error[E0903]" in numbers("b", code=1)[1]
+    assert not Path("b").exists()
+
+
 def test_a_description_of_another_form_is_a_clear_error():
     numbers("a", "--set", "train.epochs=1")
     for content in (
         '{"net": "numbers", "graph": "0", "recipe": {"loss": "CrossEntropy(label_smoothing=0.0)"}}',
         '{"format": 99, "net": "numbers", "graph": "0", "recipe": {}}',
-        '{"format": 2, "recipe": {}}', "[" * 100_000, "\xff", '{"format": 2, "recipe": 3}', "null", "",
+        '{"format": 2, "recipe": {}}', '{"format": 2, "recipe": {"optimizer": {"sgd": 0.5}}}',
+        "[" * 100_000, "\xff", '{"format": 2, "recipe": 3}', "null", "",
     ):  # fmt: skip
         Path("a/run.json").write_bytes(content.encode("latin-1"))
         assert "error[E1102]" in (told := numbers("a", "--resume", code=1)[1])

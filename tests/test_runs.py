@@ -99,7 +99,7 @@ def test_a_run_leaves_checkpoints_figures_weights_and_a_model():
         "tensorboard",
     }  # fmt: skip
     assert [row["epoch"] for row in rows("a")] == [1, 2, 3]
-    assert told.count("held out") == 3
+    assert told.count("  held out ") == 3
     assert netdsl.Session("a/small.onnx").labels == tuple(NAMES)
     assert list(Path("a/tensorboard").glob("events*"))
 

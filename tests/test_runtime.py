@@ -631,7 +631,7 @@ def test_inputs_that_take_no_image(tmp_path, port):
 
 
 def test_without_pillow(tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "PIL", None)
+    monkeypatch.setitem(sys.modules, "PIL.Image", None)
     with pytest.raises(NetdslError) as error:
         load_picture(tmp_path / "x.png", COLOUR, Preparation())
     assert code(error) == "E0907"

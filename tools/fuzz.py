@@ -180,7 +180,7 @@ class Series:
 PROGRAM_ROWS = {
     "refused": "refused by `check`, each with a place and on one screen",
     "too large": "accepted, and too large to be tried",
-    "no kernel": "accepted, and right in onnx's checker and PyTorch; onnxruntime has no kernel for the type on a CPU",
+    "no kernel": "accepted; onnxruntime or PyTorch has no kernel for an element type other than float32 on a CPU",
     "not finite": "run, with shapes and types that agree; float64 itself gives no finite numbers",
     "compared": "run, and compared in shape, type and value",
     "internal error": "internal errors",

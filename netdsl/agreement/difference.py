@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from netdsl.ir.meaning import Gives
 from netdsl.ir.types import DType, format_shape
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from netdsl.ir.graph import Graph
     from netdsl.weights import Array
 
 
@@ -42,15 +44,31 @@ class Difference:
     problem: str = ""
 
 
-def difference(values: Array, truth: Array) -> Difference:
-    """How far `values` are from `truth`."""
+LEAST_PROBABILITY = 1e-3
+"""Probabilities come of sums with 1 or of others, so that those of a saturated net are not held to their own size."""
+
+
+def least_largest(graph: Graph, output: str) -> float:
+    """What `difference` takes for the largest value of an output at least."""
+    gives = graph.meaning.outputs.get(output)
+    return LEAST_PROBABILITY if gives in (Gives.PROBABILITIES, Gives.YES_PROBABILITIES) else 0.0
+
+
+def difference(values: Array, truth: Array, least: float = 0.0) -> Difference:
+    """How far `values` are from `truth`.
+
+    Args:
+        values: an array.
+        truth: what it should be.
+        least: what differences are divided by, if all that should be there is smaller.
+    """
     if values.shape != truth.shape:
         return Difference(problem=f"{format_shape(values.shape)}, not {format_shape(truth.shape)}")
     got, due = values.astype(np.float64), truth.astype(np.float64)
     if not (np.isfinite(got).all() and np.isfinite(due).all()):
         return Difference(problem="NaN or infinite")
     absolute = float(np.abs(got - due).max(initial=0.0))
-    largest = float(np.abs(due).max(initial=0.0))
+    largest = float(np.abs(due).max(initial=least))
     return Difference(absolute, absolute / largest if largest else inf if absolute else 0.0)
 
 

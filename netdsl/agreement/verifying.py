@@ -8,7 +8,7 @@ from math import inf
 from typing import TYPE_CHECKING, TypeAlias
 
 from netdsl.agreement.cases import given_case, random_cases
-from netdsl.agreement.difference import FACTOR, TOLERANCES, UNITS, coarsest, difference
+from netdsl.agreement.difference import FACTOR, TOLERANCES, UNITS, coarsest, difference, least_largest
 from netdsl.agreement.findings import not_finite, parted
 from netdsl.agreement.onnx_run import OnnxRun
 from netdsl.agreement.result import Agreement, Comparison
@@ -86,14 +86,14 @@ def verify(
     strange = (not_finite(graph, truth, case, outputs) for case, outputs in zip(cases, due, strict=True))
     findings = [finding for finding in strange if finding is not None][:1]
     look = not findings  # where float64 itself gives NaN, there is no truth to part from
-    noise = _Noise(truth, cases, due)
+    noise = _Noise(graph, truth, cases, due)
     compared: list[list[Comparison]] = []
     for name, (build, dtype) in runs.items():
         run = build()  # only one at a time is in memory
         rows = []
         for number, (case, truths) in enumerate(zip(cases, due, strict=True)):
             for output, array in run.run(case.feeds).items():
-                apart = difference(array, truths[output])
+                apart = difference(array, truths[output], least_largest(graph, output))
                 limit = noise.limit(name, number, output, apart.relative, dtype) if rtol is None else rtol
                 widened = rtol is None and dtype is not None and limit > TOLERANCES[dtype]
                 rows.append((case, Comparison(output, name, case.batch, case.text, apart, limit, widened)))
@@ -109,8 +109,8 @@ def verify(
 class _Noise:
     """How far rounding alone leads, output by output."""
 
-    def __init__(self, truth: TorchRun, cases: Sequence[Case], due: Sequence[Arrays]) -> None:
-        self.truth, self.cases, self.due = truth, cases, due
+    def __init__(self, graph: Graph, truth: TorchRun, cases: Sequence[Case], due: Sequence[Arrays]) -> None:
+        self.graph, self.truth, self.cases, self.due = graph, truth, cases, due
         self.found: dict[tuple[int, str], float] = {}
         """How far PyTorch is from float64 in the net's own types, by case and output."""
 
@@ -126,7 +126,7 @@ class _Noise:
         allowed = max(TOLERANCES[dtype], FACTOR * self.found.get((case, output), 0.0))
         if allowed < apart < inf:
             shaken = self.truth.shaken(self.cases[case].feeds, UNITS[dtype])[output]
-            noise = difference(shaken, self.due[case][output]).relative
+            noise = difference(shaken, self.due[case][output], least_largest(self.graph, output)).relative
             allowed = max(allowed, FACTOR * noise) if noise < inf else allowed
         if run == PYTORCH and apart <= allowed:
             self.found[case, output] = apart

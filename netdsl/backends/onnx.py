@@ -20,7 +20,7 @@ from onnx.helper import find_min_ir_version_for, make_opsetid
 from netdsl.backends.onnx_proto import onnx_dtype, set_attributes, set_value_info, tensor
 from netdsl.backends.onnx_sizes import Sizes
 from netdsl.counts import count_macs
-from netdsl.diagnostics import fail
+from netdsl.diagnostics import fail, visible
 from netdsl.ir.deciding import described
 from netdsl.ir.graph import needed
 from netdsl.ir.names import need_names
@@ -280,4 +280,5 @@ def _place(node: Node) -> str | None:
     if node.span is None:
         return None
     line, _ = node.span.source.position(node.span.start)
-    return f"{node.span.source.name.replace(chr(92), '/').rpartition('/')[2]}:{line}"
+    name = node.span.source.name.replace("\\", "/").rpartition("/")[2]
+    return f"{visible(name)}:{line}"  # a file may have a name that is no Unicode, and no text in a model

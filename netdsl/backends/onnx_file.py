@@ -54,6 +54,12 @@ def claim_model(path: Path, *, external: bool | None = None) -> None:
 
 
 def _beside(path: Path) -> Path:
+    """The file of the weights, whose name stands in the model."""
+    try:
+        path.name.encode()
+    except UnicodeEncodeError as error:
+        raise fail("E0902", f"cannot write `{path}`: a model with external data says what they are called, and this "
+                            "is no Unicode text", help="choose another name") from error  # fmt: skip
     return path.parent / f"{path.name}.data"
 
 

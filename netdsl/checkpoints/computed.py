@@ -46,9 +46,10 @@ def computed(
         transposed: of these, the weights of transposed convolutions, which spectral_norm takes along their second axis.
     """
     parts: dict[str, dict[str, str]] = {}
-    for name in tensors:
-        weight, role = stands_for(name)
-        if role and name not in params and weight in params and weight not in tensors:
+    roles_of = {name: stands_for(name) for name in tensors}
+    more = {weight for name, (weight, role) in roles_of.items() if not role and weight != name}  # a second step
+    for name, (weight, role) in roles_of.items():
+        if role and name not in params and weight in params and weight not in tensors and weight not in more:
             parts.setdefault(weight, {})[role] = name
     made: dict[str, Tensor] = {}
     used: set[str] = set()

@@ -11,11 +11,13 @@ from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile
 import numpy as np
 
 from netdsl.checkpoints.checkpoint import NUMBERS, Checkpoint, Tensor, distinct, meaning_in, unreadable, unusable
+from netdsl.diagnostics import fail
 from netdsl.files import whole_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
+    from typing import IO, Any
     from zipfile import ZipInfo
 
     from netdsl.ir.meaning import Meaning
@@ -24,6 +26,10 @@ if TYPE_CHECKING:
 DESCRIPTION = "netdsl.json"
 """The entry of an archive that says what net its weights are of, as text; numpy gives it as bytes."""
 MOST_DESCRIPTION = 2**24
+MOST_NAME = 2**16 - 1
+"""Bytes that the name of an entry may have."""
+VERSIONS = ((1, 0), (2, 0), (3, 0))
+"""The forms in which numpy writes what stands before the values of an array."""
 MOST_FACTOR, MOST_HEADER = 1032, 2**16
 """Deflate, which numpy writes, makes at most so many bytes of one; and what a small entry may have beside that."""
 
@@ -37,10 +43,44 @@ def read(path: Path) -> Checkpoint:
     """
     size = path.stat().st_size
     archive = ZipFile(path)
-    entries = distinct((info.filename.removesuffix(".npy"), info) for info in archive.infolist())
-    told = entries.pop(DESCRIPTION, None)
-    tensors = {name: _tensor(path, archive, name, info, size) for name, info in entries.items()}
+    arrays = entries(archive, size)
+    told = arrays.pop(DESCRIPTION, None)
+    tensors = {name: _tensor(path, archive, name, info) for name, info in arrays.items()}
     return Checkpoint(path, "npz", tensors, meaning=_meaning(path, archive) if told is not None else None)
+
+
+def entries(archive: ZipFile, size: int) -> dict[str, ZipInfo]:
+    """The entries of an npz file of so many bytes, by the names of their arrays.
+
+    Raises:
+        ValueError: two have one name, or one is packed as numpy does not, or promises what the file cannot hold.
+    """
+    found = distinct((info.filename.removesuffix(".npy"), info) for info in archive.infolist())
+    for name, info in found.items():
+        if info.compress_type not in (ZIP_STORED, ZIP_DEFLATED):  # others may make gigabytes of a few bytes
+            raise ValueError(f"`{name}` is compressed in a way that numpy does not write")
+        if info.compress_size > size or info.file_size > MOST_FACTOR * info.compress_size + MOST_HEADER:
+            raise ValueError(f"`{name}` has {info.file_size:,} bytes, and the file cannot hold so many")
+    return found
+
+
+def head(file: IO[bytes], room: int) -> tuple[tuple[int, ...], np.dtype[Any], int]:
+    """Shape and element type of an array in a file of `room` bytes, and the bytes of values behind them.
+
+    Raises:
+        ValueError: the head is of another form, or promises more than there is. Others come out of numpy.
+    """
+    version = np.lib.format.read_magic(file)
+    if version not in VERSIONS:
+        raise ValueError(f"its head is of the unknown form {'.'.join(map(str, version))}")
+    first, at = version == (1, 0), file.tell()
+    promised = int.from_bytes(file.read(2 if first else 4), "little")
+    if promised > room:
+        raise ValueError(f"its head asks for {promised:,} bytes, and it has {room:,}")
+    file.seek(at)
+    read_header = np.lib.format.read_array_header_1_0 if first else np.lib.format.read_array_header_2_0
+    shape, _, dtype = read_header(file)
+    return shape, dtype, room - file.tell()
 
 
 def write_npz(path: Path, arrays: Iterable[tuple[str, Array]], metadata: Mapping[str, str] | None = None) -> None:
@@ -50,9 +90,15 @@ def write_npz(path: Path, arrays: Iterable[tuple[str, Array]], metadata: Mapping
         path: the file.
         arrays: names and arrays.
         metadata: texts that go into an entry `netdsl.json`, which is no array.
+
+    Raises:
+        NetdslError: the file cannot be written (E0902, E0903), or no entry can have a name (E0902).
     """
     with whole_file(path) as file, ZipFile(file, "w") as archive:
         for name, array in arrays:
+            if name == DESCRIPTION or "\0" in name or len(f"{name}.npy".encode()) > MOST_NAME:
+                raise fail("E0902", f"cannot write `{path}`: no array in an npz file can be called `{name}`",
+                           help="rename it, or choose another form of file")  # fmt: skip
             with archive.open(f"{name}.npy", "w", force_zip64=True) as entry:
                 np.lib.format.write_array(entry, array, allow_pickle=False)
         if metadata:
@@ -68,16 +114,9 @@ def _meaning(path: Path, archive: ZipFile) -> Meaning | None:
     return meaning_in(path, said)
 
 
-def _tensor(path: Path, archive: ZipFile, name: str, info: ZipInfo, most: int) -> Tensor:
-    if info.compress_type not in (ZIP_STORED, ZIP_DEFLATED):  # others may make gigabytes of a few bytes
-        raise ValueError(f"`{name}` is compressed in a way that numpy does not write")
-    if info.compress_size > most or info.file_size > MOST_FACTOR * info.compress_size + MOST_HEADER:
-        raise ValueError(f"`{name}` has {info.file_size:,} bytes, and the file cannot hold so many")
+def _tensor(path: Path, archive: ZipFile, name: str, info: ZipInfo) -> Tensor:
     with archive.open(info) as member:
-        first = np.lib.format.read_magic(member) == (1, 0)
-        read_header = np.lib.format.read_array_header_1_0 if first else np.lib.format.read_array_header_2_0
-        shape, _, dtype = read_header(member)
-        given = info.file_size - member.tell()
+        shape, dtype, given = head(member, info.file_size)
     if dtype.hasobject:
         raise unusable(
             path,

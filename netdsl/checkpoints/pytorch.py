@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from functools import partial
 from pickle import UnpicklingError
+from pickletools import genops
 from typing import TYPE_CHECKING
 from warnings import catch_warnings, simplefilter
 from zipfile import ZIP_STORED, ZipFile
@@ -23,6 +24,7 @@ from netdsl.checkpoints.checkpoint import (
 from netdsl.checkpoints.nesting import found_in
 from netdsl.checkpoints.stand_ins import STAND_INS, PickledArray
 from netdsl.diagnostics import NetdslError
+from netdsl.files import open_file
 from netdsl.packages import need
 
 if TYPE_CHECKING:
@@ -36,6 +38,10 @@ MOST_REPEATED = 2**26
 """Bytes of a tensor that has them from fewer in the file, as `expand` makes them."""
 _BYTEARRAY = re.compile(rb"c(?:builtins|__builtin__)\nbytearray\n")
 """What a pickle says that makes PyTorch take as much memory as it asks for."""
+_PICKLES = 5
+"""So many pickles stand before the values in a file of the older form."""
+_NUMBERS = ("BININT", "BININT1", "BININT2", "INT", "LONG", "LONG1", "LONG4")
+"""What a pickle writes whole numbers by."""
 _SAVE = "save its weights alone where you trust it: `torch.save(model.state_dict(), path)`"
 
 
@@ -56,6 +62,7 @@ def read(path: Path) -> Checkpoint:
             _look_over(path)
         else:
             _look_for_memory(path, data.data)
+            _need_values(path, len(data))
         with catch_warnings(), torch.serialization.safe_globals(STAND_INS):
             simplefilter("ignore")  # what it warns of is either read or refused
             loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
@@ -95,6 +102,25 @@ def _look_over(path: Path) -> None:
 def _look_for_memory(path: Path, data: bytes | memoryview) -> None:
     if _BYTEARRAY.search(data):
         raise unusable(path, "it would run `bytearray` to be read, which is not done", _SAVE)
+
+
+def _need_values(path: Path, size: int) -> None:
+    """Refuse a file of the older form whose pickles promise storages of more values than it has bytes.
+
+    PyTorch takes their memory before it reads them, as it takes that of texts, whose lengths are found out here, too. A
+    storage has a persistent name, a tuple behind a mark, in which a whole number says how many values it has.
+    """
+    with open_file(path) as file:
+        for _ in range(_PICKLES):
+            number = 0
+            for opcode, value, _ in genops(file):
+                if opcode.name == "MARK":
+                    number = 0
+                elif opcode.name in _NUMBERS and isinstance(value, int):
+                    number = max(number, value)
+                elif opcode.name == "BINPERSID" and number > size:
+                    problem = f"it promises {number:,} values in a storage, and has {size:,} bytes"
+                    raise unusable(path, problem, "write or download it again")
 
 
 def _held(loaded: object) -> str:

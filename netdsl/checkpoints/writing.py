@@ -10,6 +10,7 @@ import numpy as np
 from netdsl.checkpoints.checkpoint import NUMBERS, unusable
 from netdsl.checkpoints.npz import write_npz
 from netdsl.checkpoints.safetensors_file import DTYPES
+from netdsl.diagnostics import fail
 from netdsl.files import whole_file, write_pieces
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 ENDINGS = (".safetensors", ".npz")
 """What the name of a file to write may end in."""
+_METADATA = "__metadata__"
+"""What the header of a safetensors file has beside its tensors."""
 
 
 def write_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
@@ -36,7 +39,7 @@ def write_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
         if tensor.dtype not in NUMBERS:
             raise unusable(checkpoint.path, f"`{name}` has elements of the type {tensor.dtype}, which is not converted",
                            "convert it to a type of numpy first")  # fmt: skip
-    if path.suffix == ".npz":
+    if path.suffix.lower() == ".npz":
         arrays = ((name, _numpys_own(tensor)) for name, tensor in checkpoint.tensors.items())
         write_npz(path, arrays, _metadata(checkpoint))
     else:
@@ -49,10 +52,13 @@ def _metadata(checkpoint: Checkpoint) -> dict[str, str]:
 
 def _write_safetensors(checkpoint: Checkpoint, path: Path) -> None:
     """Larger elements come first, as the library puts them, so that all are aligned."""
+    if _METADATA in checkpoint.tensors:
+        raise fail("E0902", f"cannot write `{path}`: no tensor in a safetensors file can be called `{_METADATA}`",
+                   help="rename it, or choose another form of file")  # fmt: skip
     names = {dtype: name for name, dtype in DTYPES.items()}
     tensors = sorted(checkpoint.tensors.items(), key=lambda item: -np.dtype(item[1].dtype).itemsize)
     # Other programs take no file without the format.
-    header: dict[str, object] = {"__metadata__": {"format": "pt", **_metadata(checkpoint)}}
+    header: dict[str, object] = {_METADATA: {"format": "pt", **_metadata(checkpoint)}}
     offset = 0
     for name, tensor in tensors:
         places = [offset, offset + tensor.bytes]

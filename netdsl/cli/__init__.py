@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from netdsl import terminal
-from netdsl.cli.common import echo_json, show_diagnostics, wants_json
+from netdsl.cli.common import SET, echo_json, show_diagnostics, wants_json
 from netdsl.diagnostics import NetdslError, shortened
 from netdsl.outputs import inputs_kept
 from netdsl.version import __version__
@@ -68,7 +68,7 @@ class Program(click.Group):
             if not wants_json(ctx):
                 raise
             echo_json({"diagnostics": [diagnostic.as_json() for diagnostic in error.diagnostics]})
-            return 1
+            return _code(error)
 
     def main(
         self,
@@ -117,12 +117,18 @@ def _guarded(run: Callable[[], object]) -> int:
         return 1
 
 
+def _code(error: NetdslError) -> int:
+    """1, or 2 where the text of an option cannot be read."""
+    read = (found.span.source.name if found.span else "" for found in error.diagnostics if found.code.startswith("E01"))
+    return 2 if SET in read else 1
+
+
 def _told(error: Exception) -> int:
     """Tell of an exception on stderr; gives the exit code."""
     match error:
         case NetdslError():
             show_diagnostics(error.diagnostics)
-            return 1
+            return _code(error)
         case click.ClickException():
             terminal.show_wrong_usage(error)
             return error.exit_code

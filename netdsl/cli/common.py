@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from netdsl.checkpoints import Fit
     from netdsl.diagnostics import Diagnostic
 
+SET = "--set"
+"""The option whose text is read by the grammar of the language, and what its errors call it."""
+
 F = TypeVar("F", bound="Callable[..., Any]")
 
 MOST_SHOWN = 100
@@ -106,6 +109,25 @@ def device_option(command: F) -> F:
     )(command)
 
 
+def data_options(command: F) -> F:
+    """`--data` and `--split`, which the folder of a run can do without; see `need_data`."""
+    told = "`digits`, a directory or a file, as `netdsl train` takes it; that of the run where MODEL is one's folder."
+    split = click.option(
+        "--split", type=click.Choice(["test", "val", "train"]),
+        help="Which samples: what the run held out, or of other data test, or else val, unless given.",
+    )  # fmt: skip
+    data = click.option("--data", help=told)
+    return data(split(command))
+
+
+def need_data(models: Iterable[Path], data: str | None) -> None:
+    """Refuse a command line without data, where no model belongs to a run, which knows its own."""
+    from netdsl.evaluation.runs import run_of
+
+    if data is None and not any(run_of(model) for model in models):
+        raise click.UsageError("Missing option '--data': only the model of a run is tested without it.")
+
+
 def size_option(help_text: str) -> Callable[[F], F]:
     """`--size NAME=NUMBER`, given to the command as the mapping `sizes`."""
     return click.option("--size", "sizes", multiple=True, metavar="NAME=NUMBER", callback=_sizes, help=help_text)
@@ -168,7 +190,7 @@ def _arguments(ctx: click.Context, param: click.Parameter, given: tuple[str, ...
         name, equals, _ = text.partition("=")
         if not equals or not is_name(name.removeprefix("train.")):
             raise click.BadParameter(f"`{text}` is not of the form NAME=VALUE")
-        pairs[name] = Said.of(Source("--set", text), "train." * name.startswith("train."))
+        pairs[name] = Said.of(Source(SET, text), "train." * name.startswith("train."))
     return pairs
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from netdsl.cli.common import device_option
+from netdsl.cli.common import data_options, device_option
 from netdsl.cli.images import image_options
 from netdsl.terminal import say
 
@@ -19,10 +19,7 @@ if TYPE_CHECKING:
 @click.argument("model", type=click.Path(path_type=Path))
 @click.argument("image")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="The page; MODEL's name with .html unless given.")
-@click.option("--data", help="Test the model, too: `digits`, a directory or a file, as `netdsl train` takes it.")
-@click.option(
-    "--split", type=click.Choice(["test", "val", "train"]), default="test", show_default=True, help="Samples of --data."
-)
+@data_options
 @image_options
 @device_option
 def inspect(
@@ -31,24 +28,27 @@ def inspect(
     image: str,
     output: Path | None,
     data: str | None,
-    split: str,
+    split: str | None,
     preparation: Preparation,
     device: str,
 ) -> None:
     """Show MODEL and what it does to IMAGE on one page.
 
-    MODEL is an ONNX file, and IMAGE an image or an .npy file with one sample. The page is HTML and needs no other file.
-    It has the layers, the most likely classes, the filters of the first layer and what every layer gives; with --data
-    the confusion matrix and the mistakes; and the curves of the training, if the model lies in the folder of a run.
+    MODEL is an ONNX file or the folder of a run, and IMAGE an image or an .npy file with one sample. The page is HTML
+    and needs no other file. It has the layers, the most likely classes, the filters of the first layer and what every
+    layer gives; with --data, or for the folder of a run, the confusion matrix and the mistakes; and the curves of the
+    training, if the model lies in the folder of a run.
     """
+    from netdsl.evaluation.runs import model_of
     from netdsl.files import whole_file
     from netdsl.inspection.inspecting import inspect_model
     from netdsl.outputs import claim, remember
 
-    path = output or Path(f"{model.stem}.html")
-    remember([model, image])
+    file = model_of(model)
+    path = output or Path(f"{file.stem}.html")
+    remember([file, image])
     claim(path, "a page of HTML")
     page = inspect_model(model, image, preparation, data=data, split=split, device=device)
-    with whole_file(path) as file:
-        file.write(page.encode(errors="backslashreplace"))  # names of files may be no text
+    with whole_file(path) as page_file:
+        page_file.write(page.encode(errors="backslashreplace"))  # names of files may be no text
     say(str(path))

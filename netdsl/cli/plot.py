@@ -7,14 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from netdsl.cli.common import F, claim_output, device_option
+from netdsl.cli.common import F, claim_output, data_options, device_option, need_data
 from netdsl.cli.images import image_options
 from netdsl.terminal import say
 
 if TYPE_CHECKING:
     from netdsl.runtime.pictures import Preparation
-
-SPLITS = ["test", "val", "train"]
 
 
 @click.group()
@@ -27,13 +25,6 @@ def output_option(command: F) -> F:
     told = "The picture, .png or .svg; the command's name with .png unless given."
     path = click.Path(path_type=Path)
     return click.option("-o", "--output", type=path, callback=_picture, metavar="FILE", help=told)(command)
-
-
-def data_options(command: F) -> F:
-    """`--data` and `--split`."""
-    split = click.option("--split", type=click.Choice(SPLITS), default="test", show_default=True, help="Which samples.")
-    data = click.option("--data", required=True, help="`digits`, a directory or a file, as `netdsl train` takes it.")
-    return data(split(command))
 
 
 def _picture(ctx: click.Context, param: click.Parameter, path: Path | None) -> Path:
@@ -69,12 +60,15 @@ def curves(*, run: Path, output: Path) -> None:
 @image_options
 @output_option
 @device_option
-def confusion(*, model: Path, data: str, split: str, preparation: Preparation, output: Path, device: str) -> None:
+def confusion(
+    *, model: Path, data: str | None, split: str | None, preparation: Preparation, output: Path, device: str
+) -> None:
     """Which classes MODEL takes for which on a data set."""
     from netdsl.evaluation import evaluate
     from netdsl.inspection.gathering import need_classes
     from netdsl.pictures.confusion import draw_confusion
 
+    need_data([model], data)
     found = need_classes(evaluate(model, data, split=split, preparation=preparation, device=device))
     _save(draw_confusion(found), output)
 
@@ -85,7 +79,9 @@ def confusion(*, model: Path, data: str, split: str, preparation: Preparation, o
 @image_options
 @output_option
 @device_option
-def errors(*, model: Path, data: str, split: str, preparation: Preparation, output: Path, device: str) -> None:
+def errors(
+    *, model: Path, data: str | None, split: str | None, preparation: Preparation, output: Path, device: str
+) -> None:
     """Images that MODEL takes for another class.
 
     The surest mistakes come first; of more than 40 the others are left out.
@@ -93,10 +89,10 @@ def errors(*, model: Path, data: str, split: str, preparation: Preparation, outp
     from netdsl.evaluation import evaluate
     from netdsl.inspection.gathering import mistaken_pictures, need_classes
     from netdsl.pictures.examples import draw_mistakes
-    from netdsl.runtime import Session
 
+    need_data([model], data)
     found = need_classes(evaluate(model, data, split=split, preparation=preparation, device=device))
-    pictures = mistaken_pictures(Session(model), found, data, split, preparation)
+    pictures = mistaken_pictures(model, found, data, split, preparation)
     _save(draw_mistakes(found, pictures), output)
 
 
@@ -109,11 +105,12 @@ def filters(*, model: Path, output: Path) -> None:
     All are on one scale, so that faint filters look faint; of three channels they are coloured. Of more than 256 the
     others are left out.
     """
+    from netdsl.evaluation.runs import model_of
     from netdsl.inspection.layers import first_filters
     from netdsl.pictures.filters import draw_filters
     from netdsl.runtime import Session
 
-    _save(draw_filters(*first_filters(Session(model))), output)
+    _save(draw_filters(*first_filters(Session(model_of(model)))), output)
 
 
 @plot.command()
@@ -128,11 +125,13 @@ def activations(*, model: Path, image: str, preparation: Preparation, output: Pa
     IMAGE is an image, or an .npy file with one sample. Of more than 40 layers so many are shown, evenly spread, and of
     each the first 12 channels.
     """
+    from netdsl.evaluation.runs import model_of
     from netdsl.inspection.looking import look
     from netdsl.pictures.activations import draw_activations
     from netdsl.runtime import Session
 
-    _save(draw_activations(look(Session(model, device), image, preparation).steps, f"{model.name}, {image}"), output)
+    seen = look(Session(model_of(model), device), image, preparation)
+    _save(draw_activations(seen.steps, f"{model.name}, {image}"), output)
 
 
 @plot.command()
@@ -145,11 +144,12 @@ def activations(*, model: Path, image: str, preparation: Preparation, output: Pa
 def classes(*, model: Path, image: str, top: int, preparation: Preparation, output: Path, device: str) -> None:
     """IMAGE as MODEL sees it, and its most likely classes."""
     from netdsl.diagnostics import fail
+    from netdsl.evaluation.runs import model_of
     from netdsl.inspection.looking import look
     from netdsl.pictures.examples import draw_classes
     from netdsl.runtime import Session
 
-    seen = look(Session(model, device), image, preparation, top=top)
+    seen = look(Session(model_of(model), device), image, preparation, top=top)
     if seen.picture is None or seen.ranking is None:
         raise fail("E0917", f"`{model}` does not give scores of classes for an image",
                    help="`netdsl plot activations` shows what its layers give")  # fmt: skip

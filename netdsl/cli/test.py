@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from netdsl.cli.common import LARGEST_BATCH, device_option, echo_json, format_option
+from netdsl.cli.common import LARGEST_BATCH, data_options, device_option, echo_json, format_option, need_data
 from netdsl.cli.images import image_options
 from netdsl.terminal import say_text
 
@@ -17,10 +17,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("models", nargs=-1, required=True, metavar="MODEL...", type=click.Path(path_type=Path))
-@click.option("--data", required=True, help="`digits`, a directory or a file, as `netdsl train` takes it.")
-@click.option(
-    "--split", type=click.Choice(["test", "val", "train"]), default="test", show_default=True, help="Which samples."
-)
+@data_options
 @click.option("--batch", type=click.IntRange(1, LARGEST_BATCH), help="Samples at a time; 64 unless given.")
 @click.option("--top", type=click.IntRange(min=1), default=5, show_default=True, help="Count the best so many, too.")
 @click.option("--ten-crop", is_flag=True, help="Average ten views of each image: corners and middle, and mirrored.")
@@ -30,8 +27,8 @@ if TYPE_CHECKING:
 def test(
     *,
     models: tuple[Path, ...],
-    data: str,
-    split: str,
+    data: str | None,
+    split: str | None,
     batch: int | None,
     top: int,
     ten_crop: bool,
@@ -39,7 +36,10 @@ def test(
     device: str,
     form: str,
 ) -> None:
-    """Test MODELs, ONNX files, on the samples of a data set.
+    """Test MODELs on the samples of a data set.
+
+    A MODEL is an ONNX file, or the folder of a training run, whose model is judged by the samples that the run held
+    out; the figures are those that the run printed.
 
     Gives accuracy and loss, the figures of each class, and which classes are confused. Of several models, which must
     have the same classes, the probabilities are averaged. For --ten-crop images are scaled to 8/7 of the model's input
@@ -48,6 +48,7 @@ def test(
     from netdsl.evaluation import ClassEvaluation, evaluate
     from netdsl.evaluation.text import class_text
 
+    need_data(models, data)
     found = evaluate(models, data, split=split, batch=batch, ten_crop=ten_crop, preparation=preparation, device=device)
     if form == "json":
         echo_json(found.as_json(top))

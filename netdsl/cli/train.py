@@ -206,9 +206,9 @@ def _announce(words: Mapping[str, str]) -> None:
 def _conclude(done: Run) -> None:
     """Print which epoch has become the model, and which was the best."""
     if done.best is not None:
-        say(f"best epoch      {done.best}: {_figures(done.history[done.best - 1], 'val')}")
-    say(f"exported epoch  {done.exported}: {_figures(done.history[done.exported - 1], 'val')}")
-    say(f"{done.model} and {done.weights}")
+        say(f"best epoch      {done.best}: held out {_figures(done.history[done.best - 1], 'val')}")
+    say(f"exported epoch  {done.exported}: held out {_figures(done.history[done.exported - 1], 'val')}")
+    say(f"written: {done.model} and {done.weights}")
 
 
 class _Lines:

@@ -46,4 +46,11 @@ RUNS = {
         "Batch norm over vectors, or maps of one position, takes the statistics of a batch, which one sample has not: "
         "give each process two samples at least.",
     ),
+    "E1109": Code(
+        "the samples of a run are not found",
+        "The model of a run is judged by the samples that the run held out. Its `run.json` says where the data lie, "
+        "how they were divided and what they were: arrays are told apart by their content, images on disk by names, "
+        "sizes and times. Data that have moved are named by `--data`; others are no data of the run, and are "
+        "divided as they divide themselves.",
+    ),
 }

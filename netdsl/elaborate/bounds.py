@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from netdsl.diagnostics import fail
 from netdsl.ir.bounds import demanded, order_bound
@@ -18,15 +18,19 @@ if TYPE_CHECKING:
     from netdsl.ir.dim import Dim
     from netdsl.ir.graph import Graph, Node
 
+    _Owners: TypeAlias = dict[tuple[Dim, int], tuple[Need, Node]]
+    """The first layer that has a need, by the size and the least that it must be."""
+
 
 def check_bounds(graph: Graph, errors: Errors) -> None:
     """Report bounds on open sizes under which all layers work, if the net does not state them: all in one error.
 
-    Every layer that is run counts, those of aux outputs too. The place of the error is the layer that asks most.
+    Every layer that is run counts, those of aux outputs too. The place of the error is the first
+    layer that does not work at the largest size that is too small.
     """
     if not any(isinstance(dim, Symbolic) for node in graph.inputs for dim in node.type.shape):
         return
-    owners: dict[tuple[Dim, int], tuple[Need, Node]] = {}
+    owners: _Owners = {}
     for node in needed(graph, training=True):
         for need in all_needs(node.layer, node.type, *node.input_types):
             if not need.met:
@@ -35,7 +39,7 @@ def check_bounds(graph: Graph, errors: Errors) -> None:
         return
     open_needs = [need for need, _ in owners.values()]
     bounds, unmet = demanded(reversed(open_needs))  # the last layers ask most, and then the others need no search
-    asking = [(bound, need, owners[need.size, need.least][1]) for bound, need in bounds.values()]
+    asking = [(bound, *_first(bound, need, owners)) for bound, need in bounds.values()]
     asking.sort(key=lambda item: (item[0].size, item[0].relation == "<="))
     if unmet is not None:
         _, node = owners[unmet.size, unmet.least]
@@ -57,14 +61,28 @@ def _only_where(asking: list[tuple[Constraint, Need, Node]], place: Node) -> Net
     )
 
 
+def _first(bound: Constraint, need: Need, owners: _Owners) -> tuple[Need, Node]:
+    """The need that the first layer has which does not work at the first size past a bound."""
+    past, good = _past(bound, need), {bound.size: bound.number}
+    for other, node in owners.values():
+        alone = past and {symbol.name for symbol in symbol_atoms(other.size)} == past.keys()
+        if alone and evaluate(other.size, past) < other.least <= evaluate(other.size, good):
+            return other, node
+    return owners[need.size, need.least]
+
+
+def _past(bound: Constraint, need: Need) -> dict[str, int]:
+    """The first size past a bound, by its name; nothing where a need is about several sizes."""
+    (*others, symbol) = symbol_atoms(need.size)
+    step = -symbol.unit if bound.relation == ">=" else symbol.unit
+    return {} if others else {bound.size: bound.number + step}
+
+
 def _because(bound: Constraint, need: Need, node: Node) -> str:
     """What goes wrong at the first size past a bound."""
     wrong = f"{need.what} is {need.size}"
-    (*others, symbol) = symbol_atoms(need.size)
-    if not others:
-        past = bound.number + (-symbol.unit if bound.relation == ">=" else symbol.unit)
-        value = evaluate(need.size, {bound.size: past})
-        wrong = f"at {bound.size} = {past}, {need.what} would be {value}"
+    if past := _past(bound, need):
+        wrong = f"at {bound.size} = {past[bound.size]}, {need.what} would be {evaluate(need.size, past)}"
     return f"`{node.name}` needs {bound.text}: {wrong}, and must be at least {need.least}"
 
 

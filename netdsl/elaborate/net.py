@@ -172,7 +172,7 @@ class NetElaborator(BodyElaborator):
                     statement.names.span,
                     help="write it without them",
                 )
-        self.labels = tuple(class_name(str(item)) for item in value)
+        self.labels = tuple(class_name(str(item), statement.names.span) for item in value)
 
     # -------------------------------------------------------------------------------------------- the end
 

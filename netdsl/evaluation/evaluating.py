@@ -12,7 +12,8 @@ import numpy as np
 from netdsl.diagnostics import fail
 from netdsl.evaluation.classes import ClassEvaluation
 from netdsl.evaluation.labels import LabelEvaluation
-from netdsl.evaluation.samples import SPLITS, Feed, open_split
+from netdsl.evaluation.runs import SPLITS, model_of, run_of
+from netdsl.evaluation.samples import open_split
 from netdsl.evaluation.scores import class_logs, log_mean, log_no_yes
 from netdsl.evaluation.targets import need_same_classes, question
 from netdsl.evaluation.values import ValueEvaluation
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from netdsl.evaluation.samples import Feed, Samples
     from netdsl.runtime.feeds import Array
-    from netdsl.training.data.parts import Found, Part
 
     PathLike: TypeAlias = str | os.PathLike[str]
 
@@ -37,9 +38,9 @@ BATCH = 64
 
 def evaluate(
     models: PathLike | Sequence[PathLike],
-    data: str | Path,
+    data: str | Path | None = None,
     *,
-    split: str = "test",
+    split: str | None = None,
     batch: int | None = None,
     ten_crop: bool = False,
     preparation: Preparation | None = None,
@@ -51,9 +52,10 @@ def evaluate(
     the probabilities, or what else the scores are, are averaged; the figures of each are in `members`.
 
     Args:
-        models: an ONNX file, or several.
-        data: `digits`, a directory or a file, as `netdsl train` takes it.
-        split: `test`, `val` or `train`, as the data set itself divides its samples.
+        models: an ONNX file or the folder of a run, or several.
+        data: `digits`, a directory or a file, as `netdsl train` takes it; None takes those of the run.
+        split: `test`, `val` or `train`; None takes what the run held out, or of data that are not the run's `test`, or
+            else `val`.
         batch: samples at a time; None takes the model's own number, or 64.
         ten_crop: average the probabilities of ten views of every image: corners and middle of the image scaled to 8/7
             of the input, and the same mirrored (Krizhevsky et al. 2012).
@@ -62,14 +64,16 @@ def evaluate(
 
     Raises:
         NetdslError: a model cannot be used (E0901, E0904, E0905, E0907) or gives no scores of classes (E0916), the data
-            cannot be used (E0901, E0907, E1001 to E1006), or do not fit a model (E0906, E1004, E1007, E1008).
+            cannot be used (E0901, E0907, E1001 to E1006) or found (E1109), or do not fit a model (E0906, E1004, E1007,
+            E1008).
     """
     paths = [models] if isinstance(models, str | os.PathLike) else list(models)
     if not paths:
         raise ValueError("give one model at least")
-    found, part = open_split(data, split)
+    runs = [run_of(path) for path in paths]
+    samples = open_split(data, split, runs)
     members = [
-        _evaluate(Session(path, device), found, part, split, batch, preparation or Preparation(), crops=ten_crop)
+        _evaluate(Session(model_of(path), device), samples, batch, preparation or Preparation(), crops=ten_crop)
         for path in paths
     ]
     first: Any = members[0]  # what holds of it holds of the others, as is seen to below
@@ -121,23 +125,22 @@ def _mean(members: Sequence[Evaluation]) -> dict[str, Any]:
 
 def _evaluate(
     session: Session,
-    found: Found,
-    part: Part,
-    split: str,
+    samples: Samples,
     batch: int | None,
     preparation: Preparation,
     *,
     crops: bool,
 ) -> Evaluation:
+    found, part = samples.found, samples.part
     need_same_classes(session, found)
-    scores = _scores(session, Feed(session, part, preparation, crops), batch)
+    scores = _scores(session, samples.feed(session, preparation, crops=crops), batch)
     asked = question(session, found, part, scores[0])
     outputs = scores[0].shape[1]
     classes = 2 if asked.paired else outputs
     common: dict[str, Any] = {
         "model": str(session.path),
         "data": found.name,
-        "split": SPLITS[split],
+        "split": SPLITS[samples.split],
         "labels": next((names for names in (session.labels, found.labels) if len(names) == classes), ()),
         "views": len(scores),
         "positions": prod(scores[0].shape[2:]),

@@ -5,11 +5,13 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from netdsl.diagnostics import NetdslError, fail
+from netdsl.evaluation.runs import DIGITS, SPLITS
 from netdsl.evaluation.views import larger, ten_crops
 from netdsl.runtime.feeds import fitted
 from netdsl.runtime.images import read_image
@@ -19,37 +21,106 @@ from netdsl.training.data.reading import read_data
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
+    from netdsl.evaluation.runs import TrainedRun
     from netdsl.runtime import Port, Session
     from netdsl.runtime.feeds import Array
     from netdsl.runtime.pictures import Preparation
     from netdsl.training.data.parts import Found, Part
 
-SPLITS = {"test": "test", "val": "validation", "train": "training"}
-"""The splits of a data set: the word for the command line, and that for a message."""
+
+@dataclass(frozen=True)
+class Samples:
+    """What models are judged by.
+
+    Attributes:
+        found: the data set.
+        part: the samples of it.
+        split: `test`, `val` or `train`.
+        shape: the shape of a sample that a run of these data has recorded; empty where there is none.
+    """
+
+    found: Found
+    part: Part
+    split: str
+    shape: tuple[int, ...] = ()
+
+    def feed(self, session: Session, preparation: Preparation, *, crops: bool = False) -> Feed:
+        """The samples for a model; images get the size that the run gave them, where model and user leave it open."""
+        port = session.inputs[0]
+        pairs = zip(port.shape[1:], self.shape, strict=True) if len(self.shape) + 1 == len(port.shape) else ()
+        sizes = {name: size for name, size in pairs if isinstance(name, str)}
+        return Feed(session, self.part, replace(preparation, sizes={**sizes, **preparation.sizes}), crops)
 
 
-def open_split(data: str | Path, split: str) -> tuple[Found, Part]:
-    """A data set and one of its splits, as `netdsl.training.data.reading.read_data` reads it.
+def open_split(data: str | Path | None, split: str | None, runs: Sequence[TrainedRun | None] = ()) -> Samples:
+    """The samples by which models are judged.
+
+    On the data of a run whose folder was named they are divided as the run divided them, and else as they divide
+    themselves. Those of a run are also taken where a model lies in its folder and the data hold nothing out.
+
+    Args:
+        data: a data set as `netdsl.training.data.reading.read_data` reads it; None takes the runs'.
+        split: `test`, `val` or `train`; None takes what judged the runs' epochs, or else `test`, or else `val`.
+        runs: the run of each model, None for a model that belongs to none.
 
     Raises:
         NetdslError: there is no such data or no such split (E1001), it has no samples (E1006), it cannot be used, or a
-            package is missing (E0907).
+            package is missing (E0907); no data are named and the models belong to no run, or to runs of different
+            samples, or these are gone or have changed (E1109).
     """
+    if data is None:
+        return _of_runs(split, [run for run in runs if run is not None])
     found = read_data(data)
+    named = [run for run in runs if run is not None and run.named]
+    own = next((word for word in ("test", "val") if SPLITS[word] in found.parts), None)
+    asked = named if named or split or own else [run for run in runs if run is not None]
+    note = None
+    if asked and all(run.prints == asked[0].prints for run in asked):
+        word = split or asked[0].split
+        divided = asked[0].divided(found, word)
+        if divided is not None:
+            return _part(divided, word, asked[0].shape)
+        note = f"they are not the data of the run in `{asked[0].folder}`"
+    return _part(found, split or own or "test", note=note)
+
+
+def _of_runs(split: str | None, runs: list[TrainedRun]) -> Samples:
+    if not runs:
+        raise fail("E1109", "no data are named, and no model lies in the folder of a run",
+                   help="name data to judge by: `--data DATA`")  # fmt: skip
+    first = runs[0]
+    for run in runs[1:]:
+        if run.prints != first.prints:
+            raise fail("E1109", f"the runs in `{first.folder}` and `{run.folder}` held out different samples",
+                       help="name data that hold samples out: `--data DATA --split test`")  # fmt: skip
+    remedy = "`--data DATA` says where they are now"
+    if first.data != DIGITS and not Path(first.data).exists():
+        raise fail("E1109", f"the data of the run in `{first.folder}` are gone: there is no `{first.data}`",
+                   help=remedy)  # fmt: skip
+    word = split or first.split
+    found = first.divided(read_data(first.data), word)
+    if found is None:
+        raise fail("E1109", f"`{first.data}` has changed since the run in `{first.folder}` learned from it",
+                   help=f"restore it; where the data are kept elsewhere, {remedy}; `--data {first.data}` judges by "
+                   "what is there now")  # fmt: skip
+    return _part(found, word, first.shape)
+
+
+def _part(found: Found, split: str, shape: tuple[int, ...] = (), note: str | None = None) -> Samples:
     parts = found.parts
     if SPLITS[split] not in parts:
         own = [word for word, name in SPLITS.items() if name in parts]
         raise fail(
             "E1001",
-            f"`{data}` has no {SPLITS[split]} samples",
-            help=f"it has {' and '.join(SPLITS[word] for word in own)} samples: `--split {own[0]}`",
+            f"`{found.name}` has no {SPLITS[split]} samples",
+            notes=(note,) if note else (),
+            help=f"it has {' and '.join(SPLITS[word] for word in own)} samples: `--split {own[0]}`; `netdsl test "
+            "runs/NAME` judges a run's model by what the run held out",
         )
-    part = parts[SPLITS[split]]
-    if not len(part):
-        raise fail("E1006", f"the {SPLITS[split]} data of `{data}` have no samples", help="add samples")
-    return found, part
+    if not len(parts[SPLITS[split]]):
+        raise fail("E1006", f"the {SPLITS[split]} data of `{found.name}` have no samples", help="add samples")
+    return Samples(found, parts[SPLITS[split]], split, shape)
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,15 @@ from typing import TYPE_CHECKING
 
 from netdsl.diagnostics import fail
 from netdsl.evaluation import ClassEvaluation, ValueEvaluation
-from netdsl.evaluation.samples import Feed, open_split
+from netdsl.evaluation.runs import model_of, run_of
+from netdsl.evaluation.samples import open_split
 from netdsl.pictures.examples import MOST_EXAMPLES
+from netdsl.runtime import Session
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from netdsl.evaluation.evaluating import Evaluation
-    from netdsl.runtime import Session
     from netdsl.runtime.feeds import Array
     from netdsl.runtime.pictures import Preparation
 
@@ -28,19 +31,26 @@ def need_classes(found: Evaluation) -> ClassEvaluation:
 
 
 def mistaken_pictures(
-    session: Session, found: ClassEvaluation, data: str, split: str, preparation: Preparation
+    model: Path, found: ClassEvaluation, data: str | None, split: str | None, preparation: Preparation
 ) -> list[Array]:
     """The images of the surest mistakes, bytes of shape height x width x channels.
+
+    Args:
+        model: as `evaluate` takes it, and so the rest.
+        found: its evaluation.
+        data: the data set.
+        split: the split of it.
+        preparation: what happens to pixels.
 
     Raises:
         NetdslError: there is no mistake, the samples are no images, or have a class for each position (E0917).
     """
-    _, part = open_split(data, split)
-    feed = Feed(session, part, preparation)
+    samples = open_split(data, split, [run_of(model)])
+    feed, part = samples.feed(Session(model_of(model)), preparation), samples.part
     if not feed.pictures:
-        raise fail("E0917", f"the samples of `{data}` are no images", help="give data of images")
+        raise fail("E0917", f"the samples of `{found.data}` are no images", help="give data of images")
     if len(part) != len(found.targets):
-        raise fail("E0917", f"the model gives a class for each position of an image of `{data}`",
+        raise fail("E0917", f"the model gives a class for each position of an image of `{found.data}`",
                    help="give a model of one class for each image")  # fmt: skip
     if not len(found.wrong):
         raise fail("E0917", f"there is no mistake in {len(part):,} {found.split} samples", help="draw something else")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from netdsl.diagnostics import NetdslError
 from netdsl.evaluation import ClassEvaluation, evaluate
+from netdsl.evaluation.runs import model_of
 from netdsl.inspection.gathering import mistaken_pictures
 from netdsl.inspection.layers import first_filters
 from netdsl.inspection.looking import look
@@ -24,29 +25,33 @@ if TYPE_CHECKING:
 
 
 def inspect_model(
-    model: Path, image: str, preparation: Preparation, *, data: str | None, split: str, device: str
+    model: Path, image: str, preparation: Preparation, *, data: str | None, split: str | None, device: str
 ) -> str:
     """The text of a page of HTML; see `netdsl.inspection.page`.
 
     Args:
-        model: an ONNX file; where it lies in the folder of a training run, the curves of that are shown.
+        model: an ONNX file, or the folder of a run; the curves of a run are shown in both cases, and its folder tells
+            what to test the model on.
         image: an image or an array of one sample, as `netdsl run` takes them.
         preparation: what happens to pixels.
-        data: a data set to test the model on; None tests nothing.
-        split: which of its samples.
+        data: a data set to test the model on; None takes that of the run, or tests nothing.
+        split: which of its samples; see `evaluate`.
         device: where to compute.
 
     Raises:
         NetdslError: a file or a device cannot be used, or a package is missing, as `look`, `evaluate` and
             `read_metrics` say.
     """
-    session = Session(model, device)
+    file = model_of(model)
+    session = Session(file, device)
     seen = look(session, image, preparation)
-    metrics = model.parent / METRICS
-    found = None if data is None else evaluate(model, data, split=split, preparation=preparation, device=device)
+    metrics = file.parent / METRICS
+    found = None
+    if data is not None or file != model:
+        found = evaluate(model, data, split=split, preparation=preparation, device=device)
     mistakes = None
-    if data is not None and isinstance(found, ClassEvaluation):
-        mistakes = _if_any(lambda: mistaken_pictures(session, found, data, split, preparation))
+    if isinstance(found, ClassEvaluation):
+        mistakes = _if_any(lambda: mistaken_pictures(model, found, data, split, preparation))
     return write_page(
         session,
         seen,

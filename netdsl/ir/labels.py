@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+import re
+from typing import TYPE_CHECKING
 from unicodedata import normalize
 
+from netdsl.diagnostics import fail
 
-def class_name(text: str) -> str:
+if TYPE_CHECKING:
+    from netdsl.source import Span
+
+
+def class_name(text: str, span: Span | None = None) -> str:
     """The name of a class in the one form in which names are kept and compared: Unicode's composed form (NFC).
 
     Some systems write `é` as one character and others as `e` and an accent, so that one name has two spellings.
     Source: Unicode Standard Annex #15, "Unicode Normalization Forms".
+
+    Raises:
+        NetdslError: it has halves of characters, as names of folders have that are no UTF-8, so that no file can keep
+            it (E0112).
     """
+    if re.search("[\ud800-\udfff]", text):
+        raise fail("E0112", f"expected the name of a class, got `{text}`, which is no Unicode text", span,
+                   help="call it otherwise; of a class that is a folder, rename the folder")  # fmt: skip
     return normalize("NFC", text)

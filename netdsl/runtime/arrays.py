@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from math import prod
 from typing import TYPE_CHECKING, Any, TypeAlias
 from zipfile import ZipFile
 
 import numpy as np
 
+from netdsl.checkpoints.npz import entries, head
 from netdsl.files import is_standard_input, need_unpacked, open_file, reading
 
 if TYPE_CHECKING:
@@ -23,9 +23,9 @@ _STARTS = {b"\x93NUMPY": NPY, b"PK\x03\x04": NPZ, b"PK\x05\x06": NPZ}
 
 
 def form_of(path: Path) -> str:
-    """The ending of a file's name; what standard input holds is told from how it begins."""
+    """The ending of a file's name in small letters; what standard input holds is told from how it begins."""
     if not is_standard_input(path):
-        return path.suffix
+        return path.suffix.lower()
     with open_file(path) as file:
         start = file.read(6)
     return next((form for known, form in _STARTS.items() if start.startswith(known)), "")
@@ -59,17 +59,15 @@ def read_npz(path: Path, code: str) -> dict[str, Array]:
         NetdslError: the file cannot be read (E0901), or holds something else (`code`).
     """
     with reading(path, code, "a whole archive of arrays", _REMEDY), open_file(path) as file, ZipFile(file) as archive:
-        size, members = file.seek(0, 2), archive.infolist()
-        names = [member.filename.removesuffix(NPY) for member in members]
-        if double := [name for name, count in Counter(names).items() if count > 1]:
-            raise ValueError(f"it has two arrays of the name `{double[0]}`")
+        size = file.seek(0, 2)
+        members = entries(archive, size)
         promised = 0
-        for member in members:
+        for member in members.values():
             with archive.open(member) as entry:
                 promised += _need_room(entry, member.file_size)
         need_unpacked(path, size, promised, code, "write it with `numpy.savez`, which does not compress")
         arrays = {}
-        for name, member in zip(names, members, strict=True):
+        for name, member in members.items():
             with archive.open(member) as entry:
                 arrays[name] = _array(entry)
         return arrays
@@ -77,11 +75,8 @@ def read_npz(path: Path, code: str) -> dict[str, Array]:
 
 def _need_room(file: IO[bytes], room: int) -> int:
     """The bytes that the array in a file of `room` bytes takes; ValueError where it has not so many."""
-    version = np.lib.format.read_magic(file)
-    first = version == (1, 0)
-    read_header = np.lib.format.read_array_header_1_0 if first else np.lib.format.read_array_header_2_0
-    shape, _, dtype = read_header(file)
-    due, there = prod(shape) * dtype.itemsize, room - file.tell()
+    shape, dtype, there = head(file, room)
+    due = prod(shape) * dtype.itemsize
     if min(shape, default=0) < 0:
         raise ValueError(f"its shape is {shape}")
     if due > there and not dtype.hasobject:

@@ -133,7 +133,7 @@ def save_arrays(path: Path, outputs: Mapping[str, Array]) -> None:
     Raises:
         NetdslError: the file cannot be written (E0902), or is a `.npy` for several outputs (E0906).
     """
-    if path.suffix == ".npz":
+    if path.suffix.lower() == NPZ:
         write_npz(path, outputs.items())
         return
     if len(outputs) != 1:

@@ -24,11 +24,11 @@ FORMATS = ("AVIF", "BMP", "DIB", "GIF", "ICNS", "ICO", "JPEG", "JPEG2000", "PCX"
            "SUN", "TGA", "TIFF", "WEBP")  # fmt: skip
 """The formats that are read, by Pillow's names. EPS is a program, which Pillow has Ghostscript run."""
 
-MOST_PIXELS = 2**28 // 3
-"""As many pixels as fill 256 MiB with three bytes each; larger images are refused before memory is taken for them."""
+MOST_PIXELS = 2**26
+"""Four bytes each fill 256 MiB, of which decoding takes several; larger images are refused before that is taken."""
 
-_TAG_BITS, _TAG_PHOTOMETRIC = 258, 262
-"""Of TIFF: bits of a sample, and what 0 means (0: white, 1: black)."""
+_TAG_BITS, _TAG_PHOTOMETRIC, _TAG_FORMAT, _SIGNED = 258, 262, 339, 2
+"""Of TIFF: bits of a sample, what 0 means (0: white, 1: black), and what a sample is (2: a number with a sign)."""
 _SIXTEEN_BITS = ("PNG", "PPM")
 """Formats whose grey of more than 8 bits Pillow gives as 32-bit integers from 0 to 65535 in some of its versions."""
 
@@ -64,6 +64,8 @@ def read_image(path: Path) -> Any:
             raise fail("E0906", f"`{path}` has {image.width} x {image.height} pixels", help="give another image")
         if image.mode == "F" or image.mode[:1] == "I":
             return _scaled(image, _white(path, opened, tags), inverted=tags.get(_TAG_PHOTOMETRIC) == 0)
+        if _SIGNED in tags.get(_TAG_FORMAT, ()):  # Pillow gives bytes, in which the sign is lost
+            raise _unknown_range(path, "integers with a sign")
         return eight_bits(image)
 
 
@@ -98,8 +100,11 @@ def _white(path: Path, opened: Any, tags: Mapping[int, Any]) -> int:
         return (1 << min(int(bits[0]), 16)) - 1
     if opened.mode == "I" and opened.format in _SIXTEEN_BITS:
         return 2**16 - 1
-    held = "floats" if opened.mode == "F" else "integers of 32 bits, or with a sign"
-    raise fail(
+    raise _unknown_range(path, "floats" if opened.mode == "F" else "integers of 32 bits, or with a sign")
+
+
+def _unknown_range(path: Path, held: str) -> NetdslError:
+    return fail(
         "E0906",
         f"`{path}` has pixels whose range is not known: expected whole numbers of 1, 8 or 16 bits, got {held}",
         help="save it with 8 or 16 bits, or as an array: `numpy.save('x.npy', x)`",

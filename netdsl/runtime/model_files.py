@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+import os
 from typing import TYPE_CHECKING, Any
 
 from netdsl.diagnostics import fail
@@ -19,6 +20,11 @@ _AGAIN = "write or download it again"
 
 def need_model(path: Path) -> None:
     """Refuse what is no model by its first bytes (E0905), or cannot be read, itself or what lies beside it (E0901)."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        raise fail("E0901", f"cannot read `{path}`: onnxruntime opens no file whose name is no Unicode text",
+                   help="rename it, or give it as standard input, `-`") from error  # fmt: skip
     with open_file(path) as file:
         start = file.read(64)
         if path.suffix == ".net":
@@ -38,7 +44,7 @@ def need_model(path: Path) -> None:
     for beside in sorted({place for tensor in _tensors(read_model(path)) if (place := _location(tensor))}):
         if "\0" in beside:
             raise fail("E0905", f"`{path}` has its weights in `{beside}`, which no file can be called", help=_AGAIN)
-        if (path.parent / beside).exists():  # what is missing is told when the model is loaded
+        if os.path.exists(path.parent / beside):  # noqa: PTH110 - a name too long exists for nobody; what is missing is told when the model is loaded
             need_file(path.parent / beside)
 
 

@@ -11,7 +11,7 @@ from netdsl.diagnostics import fail
 from netdsl.ir.deciding import CHANNELS, default_takes
 from netdsl.ir.meaning import ORDERS, Numbers, Pixels
 from netdsl.packages import need
-from netdsl.runtime.images import MOST_PIXELS, read_image
+from netdsl.runtime.images import read_image
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from netdsl.runtime.ports import Port
 
+MOST_TAKEN = 2**24
+"""Pixels of an image that a model takes: in float32 and three channels they fill 192 MiB."""
 MODES = {"grey": "L", "rgb": "RGB", "bgr": "RGB", "rgba": "RGBA"}
 """How Pillow calls images of such channels."""
 FILTERS = {"nearest": 0, "bilinear": 2, "bicubic": 3}
@@ -172,8 +174,8 @@ def pixels_of(image: Any, asks: Pixels, height: int, width: int) -> np.ndarray[A
     Raises:
         NetdslError: so many pixels would take too much memory (E0906).
     """
-    if width * height > MOST_PIXELS:
-        raise fail("E0906", f"an image of {height:,} x {width:,} pixels is too large: expected at most {MOST_PIXELS:,} "
+    if width * height > MOST_TAKEN:
+        raise fail("E0906", f"an image of {height:,} x {width:,} pixels is too large: expected at most {MOST_TAKEN:,} "
                             f"pixels", help="give the net a smaller input, or a smaller `--size`")  # fmt: skip
     image, scaling = image.convert(MODES[asks.order]), FILTERS[asks.interpolation]
     if asks.reach == "cover":
@@ -191,7 +193,7 @@ def _cover(image: Any, width: int, height: int, scaling: int) -> Any:
     factor = max(width / image.width, height / image.height)
     size = max(width, round(image.width * factor)), max(height, round(image.height * factor))
     left, top = (size[0] - width) // 2, (size[1] - height) // 2
-    if size[0] * size[1] > MOST_PIXELS:  # a long strip: all but its middle would be scaled in vain
+    if size[0] * size[1] > MOST_TAKEN:  # a long strip: all but its middle would be scaled in vain
         return _middle(image, size, (left, top, left + width, top + height), scaling)
     if size != image.size:
         image = image.resize(size, scaling)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections import Counter
 from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
@@ -90,6 +91,8 @@ class Session:
             """What the model says of its inputs and outputs."""
             self.inputs = tuple(map(self._input, self.ort.get_inputs()))
             self.outputs = tuple(map(_port, self.ort.get_outputs()))
+            if double := [name for name, count in Counter(port.name for port in self.outputs).items() if count > 1]:
+                raise ValueError(f"it has two outputs of the name `{double[0]}`")
             self.constraints = tuple(map(Constraint.parse, self._texts("netdsl.constraints")))
             """What the net's `where` said, which onnxruntime itself knows nothing of."""
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from pytorch_lightning.utilities import rank_zero_only
 
 from netdsl.diagnostics import fail
+from netdsl.files import unwritable
+from netdsl.training.record import DESCRIPTION
 
 try:
     import fcntl
@@ -21,8 +23,6 @@ if TYPE_CHECKING:
 
 LOCK = "run.lock"
 """The file that a process holds locked while it trains into a folder; the lock ends with the process, however."""
-DESCRIPTION = "run.json"
-"""What the run was asked to do."""
 LAST = "last.ckpt"
 """The checkpoint after the newest whole epoch, and before the first."""
 
@@ -47,11 +47,13 @@ def claimed(folder: Path, *, resume: bool) -> Iterator[None]:
         return
     made = [path for path in (folder, *folder.parents) if not path.exists()]
     try:
-        if not resume:
-            folder.mkdir(parents=True, exist_ok=True)
-        elif not folder.is_dir():
+        if resume and not folder.is_dir():
             need_fitting(folder, resume=True)
-        held = _lock(folder)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            held = _lock(folder)
+        except OSError as error:
+            raise unwritable(error, folder / LOCK if folder.is_dir() else folder) from error
         try:
             need_fitting(folder, resume=resume)
             yield
@@ -94,8 +96,12 @@ def _lock(folder: Path) -> int:
             if os.path.samestat(os.fstat(descriptor), path.stat()):  # or its owner has just removed it
                 break
         os.close(descriptor)
-    os.ftruncate(descriptor, 0)
-    os.write(descriptor, str(os.getpid()).encode())
+    try:
+        path.write_text(str(os.getpid()))
+    except OSError:
+        path.unlink()
+        os.close(descriptor)
+        raise
     _HELD.add(descriptor)
     return descriptor
 

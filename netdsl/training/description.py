@@ -5,39 +5,35 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from hashlib import sha256
-from os.path import commonpath
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from netdsl import recipe
 from netdsl.diagnostics import fail
-from netdsl.files import read_file, reading
+from netdsl.files import reading
 from netdsl.ir.printer import print_graph
 from netdsl.outputs import replaceable
-from netdsl.training.batches import Samples
-from netdsl.training.claim import DESCRIPTION, LAST
+from netdsl.training.claim import LAST
+from netdsl.training.record import DESCRIPTION, FORMAT, read_description
 from netdsl.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
     from torch import nn
 
     from netdsl.diagnostics import NetdslError
     from netdsl.ir.graph import Graph
-    from netdsl.training.data.opening import Data, Source
+    from netdsl.training.data.opening import Data
     from netdsl.training.settings import Settings
 
-FORMAT = 2
-"""Grows when a description says something in another way; those of another number are not resumed."""
-
-_MOST = 2**26
 _NAMES = {
     "graph": "the net",
     "training": "the training data",
     "validation": "the validation data",
+    "shape": "the size of the images",
     "frozen": "what is frozen",
     "precision": "the precision",
     "processes": "the number of processes",
@@ -56,7 +52,7 @@ def describe(
     Args:
         graph: the net.
         settings: the recipe.
-        data: arrays are told apart by their content, images on disk by the names, sizes and times of the files.
+        data: where it lies, and how it was divided, stands there too, so that its parts can be found again.
         net: its module before the first step, with what is frozen.
         precision: what is computed with.
         processes: how many share each step.
@@ -69,9 +65,8 @@ def describe(
         "net": graph.name,
         "graph": sha256(print_graph(graph).encode()).hexdigest(),
         "recipe": {key: _entry(value) for key, value in vars(settings).items()},
-        "data": data.name,
-        "training": _fingerprint(data.train),
-        "validation": _fingerprint(data.val),
+        **data.origin,
+        "shape": [*data.val.shape],
         "frozen": frozen,
         "precision": precision,
         "processes": processes,
@@ -88,16 +83,16 @@ def need_same(folder: Path, description: Mapping[str, Any]) -> None:
     Raises:
         NetdslError: something differs, or a file is broken (E1102); a weight of the checkpoint is not finite (E1105).
     """
-    with replaceable():  # a run may replace its own files
-        known = _known(folder)
+    known = read_description(folder, "E1102", _BEGIN_ANEW)
     now: dict[str, Any] = json.loads(json.dumps(description))
-    different = dict(_differences(known, now))
+    with replaceable(), reading(folder / DESCRIPTION, "E1102", "the description of a run", _BEGIN_ANEW):
+        different = dict(_differences(known, now))
     if different:
         notes = [f"it was {was}, and is now {new}" for was, new in different.values() if was]
         raise fail("E1102", f"the run in `{folder}` differs in {', '.join(different)}", notes=tuple(notes),
                    help=f"resume it with what it began with, or {_BEGIN_ANEW}")  # fmt: skip
     path = folder / LAST
-    with reading(path, "E1102", "a whole checkpoint", _BEGIN_ANEW):
+    with replaceable(), reading(path, "E1102", "a whole checkpoint", _BEGIN_ANEW):
         checkpoint = torch.load(path, weights_only=True, mmap=True)
         state, _ = checkpoint["state_dict"], (checkpoint["history"], checkpoint["optimizer_states"])
         name = not_finite(state)
@@ -125,18 +120,6 @@ def _no_start(what: str, name: str) -> NetdslError:
                 help="begin with weights from before the training diverged")  # fmt: skip
 
 
-def _known(folder: Path) -> dict[str, Any]:
-    """What the run in a folder was asked to do."""
-    path = folder / DESCRIPTION
-    with reading(path, "E1102", "the description of a run", _BEGIN_ANEW):
-        known: dict[str, Any] = json.loads(read_file(path, _MOST))
-        entries, form = dict(known["recipe"]), known.get("format")
-    if form != FORMAT:
-        raise fail("E1102", f"`{path}` is of another version of netdsl: expected format {FORMAT}, got {form or 1}",
-                   help=f"resume the run by that version, or {_BEGIN_ANEW}")  # fmt: skip
-    return {**known, "recipe": entries}
-
-
 def _differences(known: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[tuple[str, tuple[str, str]]]:
     """What differs, by its name, with what it was and is where that can be shown."""
     aimed = now["recipe"]["schedule"].keys() & {"linear", "cosine"}
@@ -145,7 +128,7 @@ def _differences(known: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[t
     for key, name in _NAMES.items():
         if known.get(key) == now[key] or (key == "weights" and now[key] is None):
             continue
-        if key == "graph" and other_data:  # whose mean and deviation are a part of the net
+        if key in ("graph", "shape") and other_data:  # whose mean and deviation are a part of the net
             continue
         yield name, (str(known.get(key)), str(now[key])) if key in _SHOWN else ("", "")
     for key, value in now["recipe"].items():
@@ -169,20 +152,6 @@ def _item(value: Any) -> str:
     if not isinstance(value, dict):
         return "none" if value is None else str(value)
     return " ".join(" ".join([word, *(f"{k}={v}" for k, v in given.items())]) for word, given in value.items())
-
-
-def _fingerprint(samples: Source) -> dict[str, Any]:
-    if isinstance(samples, Samples):
-        return {"samples": len(samples), "sha256": _hash(samples.inputs, samples.targets)}
-    targets = _hash(samples.targets)
-    if not isinstance(samples.images, list):
-        return {"samples": len(samples), "sha256": _hash(torch.from_numpy(samples.images)), "targets": targets}
-    files, digest = [Path(file) for file in samples.images], sha256()
-    root = commonpath([file.parent for file in files])
-    for file in files:
-        status = file.stat()
-        digest.update(f"{file.relative_to(root)}\0{status.st_size}\0{status.st_mtime_ns}\0".encode())
-    return {"samples": len(samples), "files": digest.hexdigest(), "targets": targets}
 
 
 def _hash(*tensors: torch.Tensor) -> str:

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from netdsl.training.settings import Settings
 
 _HELD = {
-    "test": "its test data, which choose no epoch",
-    "validation": "its validation data",
-    "part": "a part of its training data",
+    "test": "samples: the test data, by which no epoch is chosen",
+    "validation": "samples: the validation data",
+    "part": "samples of the training data",
 }
 _WORDS = {cls: word for words in recipe.WORDS.values() for word, cls in words.items()}
 
@@ -39,8 +39,8 @@ def plan(
     classes = "" if data.train.targets.is_floating_point() else f", {_classes(graph):,} classes"
     words = {
         "net": f"{graph.name}, {counts[True]:,} parameters to train, {frozen}",
-        "data": f"{data.name}, {len(data.train):,} samples to learn from{classes}",
-        "judged by": f"{len(data.val):,} others, {_HELD[data.held]}",
+        "data": f"{data.name}, {len(data.train):,} samples to train on{classes}",
+        "held out": f"{len(data.val):,} {_HELD[data.held]}",
         "recipe": recipe_text(settings),
     }
     if graph.recipe is None or not graph.recipe.entries:

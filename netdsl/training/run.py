@@ -21,7 +21,7 @@ from netdsl.files import reading, whole_file
 from netdsl.ir.deciding import described, normalization
 from netdsl.ir.dim import evaluate, product, symbols
 from netdsl.ir.meaning import Meaning
-from netdsl.outputs import need_unread
+from netdsl.outputs import need_unread, replaceable
 from netdsl.packages import works
 from netdsl.passes import optimize
 from netdsl.passes.standardize import standardize
@@ -29,12 +29,13 @@ from netdsl.pictures.curves import METRICS, draw_curves
 from netdsl.pictures.drawing import save as save_picture
 from netdsl.training.augment import make_augment
 from netdsl.training.batches import smallest
-from netdsl.training.claim import DESCRIPTION, LAST, need_fitting
+from netdsl.training.claim import LAST, need_fitting
 from netdsl.training.data.targets import need_one_class
 from netdsl.training.description import describe, need_finite, need_same
 from netdsl.training.loop import BEST, fit
 from netdsl.training.machine import ONE_CPU, Machine
 from netdsl.training.plan import plan
+from netdsl.training.record import DESCRIPTION
 from netdsl.training.task import Task
 from netdsl.version import __version__
 from netdsl.weights import Initializer
@@ -166,7 +167,7 @@ def train(  # noqa: PLR0913 - each of them is a choice of its own
     best = losses.index(min(losses)) + 1 if choosing else None
     exported = len(losses) if best is None or export == "last" else best
     if exported != len(losses):
-        with reading(folder / BEST, "E1102", "whole, as the run left it", "train again"):
+        with replaceable(), reading(folder / BEST, "E1102", "whole, as the run left it", "train again"):
             state_dict = torch.load(folder / BEST, weights_only=True)["state_dict"]
         task.load_state_dict(state_dict)
     state = {key: value.detach().cpu().contiguous() for key, value in net.state_dict().items()}

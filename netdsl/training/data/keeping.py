@@ -25,12 +25,12 @@ _CHUNK = 64
 
 def prepare(
     pictures: Pictures, *, skip_bad: bool = False, most_bytes: int = MOST_BYTES
-) -> tuple[Samples | Pictures, Moments, tuple[Diagnostic, ...]]:
+) -> tuple[Samples | Pictures, Moments, dict[int, Diagnostic]]:
     """Read all images once, and keep them if they take no more than `most_bytes`.
 
     Returns:
         The images that can be read, in memory or still to be read; mean and deviation of their channels; and what is
-        wrong with the others.
+        wrong with the others, by their numbers.
 
     Raises:
         NetdslError: an image cannot be read (E1005), unless bad ones are skipped; the first of them are named.
@@ -40,26 +40,26 @@ def prepare(
     if (stored := _fitting(pictures)) is not None and stored.numel() <= most_bytes:
         moments = Moments(pictures.shape[0])
         moments.add(stored)
-        return Samples(stored, pictures.targets, dtype), moments, ()
+        return Samples(stored, pictures.targets, dtype), moments, {}
     keep = count * prod(pictures.shape) <= most_bytes
     kept = np.empty((count if keep else 0, *pictures.shape), np.uint8)
     moments, good = Moments(pictures.shape[0]), list[int]()
-    troubles: list[Diagnostic] = []
+    troubles: dict[int, Diagnostic] = {}
     chunks = [list(range(first, min(first + _CHUNK, count))) for first in range(0, count, _CHUNK)]
     for chunk in read_chunks(pictures, chunks):
-        troubles += chunk.troubles.values()
+        troubles |= chunk.troubles
         if chunk.troubles and not skip_bad:
-            raise NetdslError(troubles)
+            raise NetdslError([*troubles.values()])
         if keep:
             kept[len(good) : len(good) + len(chunk.numbers)] = chunk.pixels
         moments.add(torch.from_numpy(chunk.pixels))
         good += chunk.numbers
     if not keep:
-        return (pictures.take(good) if troubles else pictures), moments, tuple(troubles)
+        return (pictures.take(good) if troubles else pictures), moments, troubles
     return (
         Samples(torch.from_numpy(kept[: len(good)]), pictures.targets[good] if troubles else pictures.targets, dtype),
         moments,
-        tuple(troubles),
+        troubles,
     )
 
 

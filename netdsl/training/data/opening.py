@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeAlias
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from netdsl.ir.deciding import takes_of, taught
 from netdsl.ir.meaning import Numbers, Pixels
 from netdsl.runtime.taking import arranged
 from netdsl.training.augment import make_augment
+from netdsl.training.data.fingerprints import fingerprint
 from netdsl.training.data.inputs import (
     fit_numbers,
     fit_pictures,
@@ -29,7 +31,6 @@ from netdsl.training.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from netdsl.ir.graph import Graph
     from netdsl.ir.meaning import Gives, Takes
@@ -61,6 +62,8 @@ class Data:
         takes: what the net's input takes of them.
         gives: what the outputs that are trained are with these targets, by name.
         held: where `val` comes from: the source's `validation` or `test` data, or `part` of its training data.
+        origin: where the source lies, how it was divided, and what tells its samples from others; see
+            `netdsl.training.record`.
     """
 
     name: str
@@ -74,6 +77,7 @@ class Data:
     takes: Takes = field(default_factory=Numbers)
     gives: Mapping[str, Gives] = field(default_factory=dict)
     held: str = "validation"
+    origin: Mapping[str, Any] = field(default_factory=dict)
 
 
 def open_data(  # noqa: PLR0913 - each of them is a choice of its own
@@ -121,11 +125,12 @@ def open_data(  # noqa: PLR0913 - each of them is a choice of its own
         if not len(part):
             raise fail("E1006", f"the {name} data of `{found.name}` have no samples", help="add samples")
     source = found
-    if val is None and found.val is None and (choosing or settings.choosing):
+    if val is None and found.val is None and (choosing or settings.choosing or found.test is None):
         val = DEFAULT
     classes = are_classes(found.train.targets, next(iter(graph.outputs.values())).type)
     found = with_validation(found, val, settings.seed, classes=classes)
     held = "test" if found.val is source.test else "validation" if found.val is source.val else "part"
+    division = {"held": held, "fraction": val, "classes": classes}
     targets = fit_targets(found, graph, settings.loss)
     if settings.batch > len(found.train):
         raise fail(
@@ -147,7 +152,7 @@ def open_data(  # noqa: PLR0913 - each of them is a choice of its own
             name: fit_pictures(part, targets[name], shapes[name != "training"], graph, workers)
             for name, part in found.parts.items()
         }
-        splits, mean, std, skipped = _read_all(pictures, skip_bad=skip_bad, most_bytes=most_bytes)
+        splits, mean, std, skipped, left_out = _read_all(pictures, skip_bad=skip_bad, most_bytes=most_bytes)
     else:
         need_no_scaling(graph, settings.augment)
         samples = {
@@ -155,7 +160,7 @@ def open_data(  # noqa: PLR0913 - each of them is a choice of its own
             for name, part in found.parts.items()
         }
         need_colours(settings.augment, samples["training"], found.name)
-        splits, skipped = dict(samples), ()
+        splits, skipped, left_out = dict(samples), (), {}
         mean, std = number_moments(samples["training"]).result()
         if isinstance(takes, Pixels) and not graph.meaning.mean:  # weights trained on images take their own numbers
             takes = Numbers()
@@ -174,6 +179,10 @@ def open_data(  # noqa: PLR0913 - each of them is a choice of its own
         takes,
         taught(graph, settings.loss, classes=numbers),
         held,
+        {
+            "data": {"name": found.name, "path": None if spec == "digits" else str(Path(spec).absolute()), **division},
+            **{name: fingerprint(part, left_out.get(name, ())) for name, part in found.parts.items()},
+        },
     )
 
 
@@ -184,23 +193,26 @@ def _has_shape(inputs: Sequence[Path] | Array, graph: Graph) -> bool:
 
 def _read_all(
     pictures: dict[str, Pictures], *, skip_bad: bool, most_bytes: int
-) -> tuple[dict[str, Source], tuple[float, ...], tuple[float, ...], tuple[Diagnostic, ...]]:
-    """The images of each split, mean and deviation of the training images, and what was wrong with those left out."""
+) -> tuple[dict[str, Source], tuple[float, ...], tuple[float, ...], tuple[Diagnostic, ...], dict[str, list[int]]]:
+    """The images of each split, mean and deviation of the training images; what was left out, told and by number."""
     splits: dict[str, Source] = {}
     moments: dict[str, Moments] = {}
     skipped: list[Diagnostic] = []
+    left_out: dict[str, list[int]] = {}
     for name, split in pictures.items():
         splits[name], moments[name], bad = prepare(split, skip_bad=skip_bad, most_bytes=most_bytes)
-        skipped += bad
+        skipped += bad.values()
+        left_out[name] = [*bad]
         if not len(splits[name]):
             raise fail(
                 "E1006", f"none of the images of the {name} data can be read", help="give images that can be read"
             )
     mean, std = moments["training"].result(1 / 255)
-    return splits, mean, std, (_left_out(skipped, sum(map(len, pictures.values()))),) if skipped else ()
+    warnings = (_warning(skipped, sum(map(len, pictures.values()))),) if skipped else ()
+    return splits, mean, std, warnings, left_out
 
 
-def _left_out(troubles: list[Diagnostic], count: int) -> Diagnostic:
+def _warning(troubles: list[Diagnostic], count: int) -> Diagnostic:
     notes = [trouble.message for trouble in troubles[:_NAMED]]
     if len(troubles) > _NAMED:
         notes.append(f"and {len(troubles) - _NAMED:,} more")

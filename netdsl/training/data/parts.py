@@ -54,6 +54,10 @@ class Part:
             return Part(self.inputs[chosen], self.targets[chosen])
         return Part([self.inputs[index] for index in chosen], self.targets[chosen])
 
+    def without(self, left_out: Sequence[int]) -> Part:
+        """The samples of all other numbers."""
+        return self.take(np.setdiff1d(np.arange(len(self)), left_out)) if left_out else self
+
 
 @dataclass(frozen=True)
 class Found:

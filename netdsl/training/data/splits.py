@@ -6,9 +6,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.random import MT19937, RandomState
 
 from netdsl.diagnostics import fail
-from netdsl.training.batches import shuffled
 
 if TYPE_CHECKING:
     from netdsl.training.data.parts import Array, Found
@@ -55,7 +55,7 @@ def held_out(targets: Array, fraction: float, seed: int, *, classes: bool) -> Ar
         seed: another seed draws others.
         classes: whether a target is the number of a class. Where it has several numbers, all samples are one group.
     """
-    order = shuffled(len(targets), seed, 0).numpy()
+    order = RandomState(MT19937(seed % 2**63)).permutation(len(targets))  # numpy keeps both as they are
     kinds = targets.reshape(len(targets), -1)
     groups = [order]
     if classes and kinds.shape[1] == 1:

@@ -38,10 +38,11 @@ def read_table(path: Path) -> Found:
             is no whole number from 0 (E1004), or there is no sample (E1006).
     """
     try:
-        source = Source(str(path), read_file(path, MOST_BYTES).decode("utf-8-sig"))
+        text = read_file(path, MOST_BYTES).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise fail("E1002", f"`{path}` is no text in UTF-8: {error.reason} at byte {error.start}",
                    help="save it as CSV in UTF-8") from error  # fmt: skip
+    source = Source(str(path), text.replace("\r\n", "\n").replace("\r", "\n"))  # a line ends at any of the three
     lines, rows = _rows(source)
     head = rows[0] if rows and _is_head(rows[0]) else None
     if head is not None:

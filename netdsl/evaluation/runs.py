@@ -1,0 +1,137 @@
+"""The folder of a training run, as the place of a model and of the samples that judge it."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from netdsl.diagnostics import NetdslError, fail
+from netdsl.files import reading
+from netdsl.training.data.fingerprints import fingerprint
+from netdsl.training.data.splits import with_validation
+from netdsl.training.record import DESCRIPTION, read_description
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Mapping
+
+    from netdsl.training.data.parts import Found
+
+SPLITS = {"test": "test", "val": "validation", "train": "training"}
+"""The splits of a data set: the word for the command line, and that for a message."""
+DIGITS = "digits"
+_CODE = "E1109"
+
+
+@dataclass(frozen=True)
+class TrainedRun:
+    """What a run says of its model and of its data.
+
+    Attributes:
+        folder: where the run lies.
+        model: its ONNX model.
+        named: whether the folder was named, and not the model in it.
+        data: the data set: `digits`, or a path from the root.
+        held: which samples judged its epochs: the data's own `validation` or `test`, or `part` of the training data.
+        fraction: how much of the training data that part is.
+        seed: what it was drawn by.
+        classes: whether the targets were classes.
+        shape: the shape of a sample.
+        prints: what tells the samples of each split from others, by its name in messages.
+    """
+
+    folder: Path
+    model: Path
+    named: bool
+    data: str
+    held: str
+    fraction: float | None
+    seed: int
+    classes: bool
+    shape: tuple[int, ...]
+    prints: Mapping[str, Mapping[str, Any]]
+
+    @property
+    def split(self) -> str:
+        """The word for what its epochs were judged by."""
+        return "test" if self.held == "test" else "val"
+
+    def divided(self, found: Found, split: str) -> Found | None:
+        """A data set divided as the run divided it, without samples that it left out; None where it is another.
+
+        Args:
+            found: a data set as it was read.
+            split: the split that is needed, which is seen to be the run's: `test`, `val` or `train`.
+        """
+        try:
+            own = with_validation(found, self.fraction, self.seed, classes=self.classes)
+        except NetdslError:  # so small a set was not the run's
+            return None
+        if self.held == "test":  # they are its validation data, and go by their own name too
+            own = replace(own, test=own.val)
+        name = SPLITS[split]
+        part, known = own.parts.get(name), self.prints.get(name)
+        if (None if part is None else fingerprint(part, known["left_out"] if known else ())) != known:
+            return None
+        if part is not None and known is not None:
+            kept: dict[str, Any] = {split: part.without(known["left_out"])}
+            own = replace(own, **kept)
+        return own
+
+
+def run_of(path: str | os.PathLike[str]) -> TrainedRun | None:
+    """The run whose folder this is, or whose model; None of a model by itself.
+
+    Raises:
+        NetdslError: it is a folder that holds no run, or one without a model (E1109).
+    """
+    path = Path(path)
+    if path.is_dir():
+        if not (path / DESCRIPTION).is_file():
+            raise fail(_CODE, f"`{path}` holds no run", help="give an ONNX file, or the folder of a run")
+        run = _read(path, named=True)
+        if not run.model.is_file():
+            raise fail(_CODE, f"the run in `{path}` has no model yet: there is no `{run.model}`",
+                       help="a run writes it at its end; `netdsl train ... --resume` goes on")  # fmt: skip
+        return run
+    if (path.parent / DESCRIPTION).is_file():
+        with suppress(NetdslError):  # the file may have nothing to do with it
+            run = _read(path.parent, named=False)
+            if run.model.name == path.name:
+                return run
+    return None
+
+
+def model_of(path: str | os.PathLike[str]) -> Path:
+    """The ONNX file that is meant: that of the run, if it is the folder of one."""
+    run = run_of(path) if Path(path).is_dir() else None
+    return Path(path) if run is None else run.model
+
+
+def _read(folder: Path, *, named: bool) -> TrainedRun:
+    remedy = "name the model in it and data to judge it by"
+    known = read_description(folder, _CODE, remedy)
+    with reading(folder / DESCRIPTION, _CODE, "the description of a run", remedy):
+        data, fraction = known["data"], known["data"]["fraction"]
+        return TrainedRun(
+            folder,
+            folder / f"{known['net']}.onnx",
+            named,
+            DIGITS if data["path"] is None else str(data["path"]),
+            str(data["held"]),
+            None if fraction is None else float(fraction),
+            int(known["recipe"]["seed"]),
+            bool(data["classes"]),
+            tuple(map(int, known["shape"])),
+            _prints(known),
+        )  # fmt: skip
+
+
+def _prints(known: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    prints: dict[str, Mapping[str, Any]] = {name: {**known[name], "left_out": [*map(int, known[name]["left_out"])]}
+                                            for name in SPLITS.values() if name != "test" or name in known}  # fmt: skip
+    if known["data"]["held"] == "test":
+        prints["test"] = prints["validation"]
+    return prints
