@@ -289,6 +289,8 @@ def model(path, ops, shape=(3,), dtype=TensorProto.FLOAT, opset=14, **metadata):
         ([("Sigmoid", {})], (3,), Gives.YES_PROBABILITIES),
         ([("Sigmoid", {}), ("Flatten", {})], (3,), Gives.YES_PROBABILITIES),
         ([("Tanh", {})], (3,), Gives.VALUES),
+        ([("Exp", {})], (3,), Gives.VALUES),
+        ([("Softmax", {"axis": 1}), ("Log", {})], (3,), Gives.LOGITS),
         ([("Identity", {})], (3,), Gives.LOGITS),
         ([("Identity", {})], (1,), Gives.VALUES),
     ],
@@ -468,10 +470,13 @@ def test_columns_of_a_table_have_bounds_of_their_own():
             session.run({"x": np.int64([wrong])})
         np.savez("wrong.npz", x=np.concatenate([x, [wrong]]), y=np.arange(41) % 2)
         assert told in run("train", "n.net", "--data", "wrong.npz", "-o", "s", code=1)[1]
-    model = onnx.load("r/n.onnx")
-    for prop in model.metadata_props:
+    changed = onnx.load("r/n.onnx")
+    for prop in changed.metadata_props:
         prop.value = prop.value.replace("[9, 5]", "[9, 5, 5]")
-    onnx.save(model, "m.onnx")
+    onnx.save(changed, "m.onnx")
+    model("float.onnx", [("Identity", {})], meaning=Meaning({"x": Tokens(7)}).as_metadata()[MEANING])
+    with pytest.raises(NetdslError, match="tokens from 0 to 6` cannot be put into"):
+        netdsl.Session("float.onnx")
     with pytest.raises(NetdslError, match="tables for 3 positions cannot read") as error:
         netdsl.Session("m.onnx")
     assert diagnostic(error).code == "E0905"

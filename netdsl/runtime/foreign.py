@@ -15,8 +15,9 @@ ENDS = {
     "Sigmoid": Gives.YES_PROBABILITIES,
     "HardSigmoid": Gives.YES_PROBABILITIES,
     **dict.fromkeys(
-        ("Celu", "Clip", "Elu", "Gelu", "HardSwish", "LeakyRelu", "Mish", "PRelu", "Relu", "Selu", "Softplus",
-         "Softsign", "Tanh", "ThresholdedRelu"), Gives.VALUES),
+        ("Abs", "Celu", "Clip", "Cos", "Elu", "Erf", "Exp", "Gelu", "Hardmax", "HardSwish", "LeakyRelu", "Mish",
+         "PRelu", "Reciprocal", "Relu", "Selu", "Sign", "Sin", "Softplus", "Softsign", "Sqrt", "Tanh",
+         "ThresholdedRelu"), Gives.VALUES),
 }  # fmt: skip
 """What the results of operators are; of others, a dense layer or a convolution, nothing is known."""
 PASSED = ("Cast", "Dropout", "Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze")

@@ -223,6 +223,8 @@ class Session:
         due = default_takes(port.shape[1:], port.dtype)
         if isinstance(takes, Pixels) and not (isinstance(due, Pixels) and ORDERS[takes.order] == port.shape[1]):
             raise ValueError(f"`{takes}` cannot be put into {port}")
+        if isinstance(takes, Tokens) and "int" not in port.dtype:
+            raise ValueError(f"`{takes}` cannot be put into {port}")
         if isinstance(takes, Tokens) and takes.counts:
             size = port.shape[takes.axis + 1] if takes.axis + 1 < len(port.shape) else 0
             if size != len(takes.counts):
