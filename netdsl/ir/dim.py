@@ -407,10 +407,16 @@ def _bound(dim: Dim, *, upper: bool) -> int | None:
     if upper not in dim.bounds:
         ways = (dim.terms, _without_floors(dim, upper=upper))
         found = [_bound_of_sum(terms, upper=upper) for terms in ways]
-        found += [_bound_of_shifted(terms, upper=upper) for terms in ways if max(map(len, terms), default=0) > 1]
+        found += [_bound_of_shifted(terms, upper=upper) for terms in ways if _is_contrary(terms)]
         known = [floor(bound) if upper else ceil(bound) for bound in found if bound is not None]
         dim.bounds[upper] = (min(known) if upper else max(known)) if known else None
     return dim.bounds[upper]
+
+
+def _is_contrary(terms: Mapping[Monomial, int | Fraction]) -> bool:
+    """Whether there are products, and terms of both signs; otherwise `_bound_of_sum` is as near as can be."""
+    signs = {coefficient > 0 for monomial, coefficient in terms.items() if monomial}
+    return len(signs) > 1 and max(map(len, terms)) > 1
 
 
 def _bound_of_sum(terms: Mapping[Monomial, int | Fraction], *, upper: bool) -> int | Fraction | None:
