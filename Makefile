@@ -1,6 +1,6 @@
 # make demo        compile LeNet-5 and show it a digit
 # make test        every check: ruff, mypy, pytest
-# make test-long   what takes an hour: programs and files in disorder, and the tests marked `long`
+# make test-long   what takes an hour or two: programs and files in disorder, and the tests marked `long`
 
 PYTHON := $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
