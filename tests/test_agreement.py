@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 NETS = {
     "convolutions": "input x: 3x8x8\nconv 4 k3 p1 -> bn -> relu -> maxpool k2 -> flatten -> dense 5",
     "branches": "input x: 4x6x6\nskip { conv 4 k3 p1 -> bn }\nconcat { identity ; avgpool k3 s1 p1 }\nrelu",
+    "an alpha that float16 takes for 0": "input x: 4x9 float16\nsilu -> celu alpha=1e-12",
+    "arguments of float64": "input x: 2x7x8x9 float64\nchannel_ln",
     "unknown sizes": "input x: 2xHxW where H % 4 == 0, W >= 4, W <= 30\nmaxpool k4 -> conv 3 k1 -> upsample 4",
     "several inputs": "input b: 2x5\ninput a: 2x5 float64\n@a\noutput one\n@b\nrelu\noutput two",
     "several outputs": "input x: 6\ndense 4\noutput hidden\nrelu -> dense 3\noutput logits",

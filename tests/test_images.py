@@ -204,3 +204,9 @@ def test_a_program_is_no_image(tmp_path):
     (tmp_path / "x.eps").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n")
     with pytest.raises(NetdslError, match="no image of a known format"):
         read_image(tmp_path / "x.eps")
+
+
+@pytest.mark.parametrize("size", [(0, 5), (5, 0)])
+def test_an_image_without_pixels_is_refused(size):
+    with pytest.raises(NetdslError, match="E0906"):
+        pixels_of(Image.new("L", size), Pixels(order="grey"), 3, 3)

@@ -153,7 +153,7 @@ class Celu(_Elementwise):
     """Continuously differentiable unit: y = max(x, 0) + min(0, alpha * (exp(x / alpha) - 1)), alpha > 0.
 
     Source: Barron, "Continuously differentiable exponential linear units" (2017); torch.nn.CELU; ONNX operator Celu,
-    for other types than float32 Elu.
+    for float64 Elu; in float16 computed in float32, since a small alpha is 0 there.
     """
 
     bfloat16 = False
@@ -161,8 +161,8 @@ class Celu(_Elementwise):
     alpha: AboveZero = 1.0
 
     def to_onnx(self, o: Lowering, *inputs: str) -> str:
-        if o.output.dtype is DType.FLOAT32:
-            return o.op("Celu", inputs[0], alpha=self.alpha)
+        if o.output.dtype is not DType.FLOAT64:
+            return narrow(o, o.op("Celu", widen(o, inputs[0]), alpha=self.alpha))
         alpha = o.const(self.alpha)
         return o.op("Mul", o.op("Elu", o.op("Div", inputs[0], alpha)), alpha)
 

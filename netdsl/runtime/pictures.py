@@ -174,6 +174,9 @@ def pixels_of(image: Any, asks: Pixels, height: int, width: int) -> np.ndarray[A
     Raises:
         NetdslError: so many pixels would take too much memory (E0906).
     """
+    if 0 in (*image.size, width, height):
+        raise fail("E0906", f"expected an image of a pixel at least, got {image.height} x {image.width}",
+                   help="give images with pixels")  # fmt: skip
     if width * height > MOST_TAKEN:
         raise fail("E0906", f"an image of {height:,} x {width:,} pixels is too large: expected at most {MOST_TAKEN:,} "
                             f"pixels", help="give the net a smaller input, or a smaller `--size`")  # fmt: skip
