@@ -61,6 +61,8 @@ class Lowering(Protocol):
     """Whether the training graph is being written."""
     inputs: tuple[TensorType, ...]
     output: TensorType
+    held: bool
+    """Whether the node reads nothing but elements of the inputs, whose tokens are held to a bound on the way in."""
 
     def op(self, op_type: str, *inputs: str | None, **attributes: Any) -> str:
         """Add a node with one output and return the output's name; None is an input left out.

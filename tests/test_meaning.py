@@ -499,6 +499,39 @@ def test_a_whole_number_is_never_wrapped_into_another():
     run("run", "n.onnx", "x.npy")
 
 
+@pytest.mark.parametrize("dtype", ["int32", "int64"])
+@pytest.mark.parametrize(
+    ("body", "token", "ok"),
+    [
+        ("add { @a; @a }", -1, False),
+        ("add { @a; @a } -> reshape [1, 2] -> flatten", -1, False),
+        ("mul { @a; @a; @a }", -1, False),
+        ("max { @a; @a }", -1, False),
+        ("add { @a; @a }", 3, False),
+        ("add { @a; @a }", 2, True),
+        ("mul { @a; @a }", -2, True),
+    ],
+)
+def test_computed_tokens_have_a_bound_in_onnx_as_in_pytorch(dtype, body, token, ok):
+    net = netdsl.loads(f"net n {{ input a: [2] {dtype}; {body} -> embedding 6 3 }}")
+    net.to_onnx("m.onnx")
+    tokens = np.full((1, 2), token, dtype)
+    run_plain = onnxruntime.InferenceSession("m.onnx").run
+    session = netdsl.Session("m.onnx")
+    if ok:
+        due = net.to_torch()(torch.from_numpy(tokens)).detach().numpy()
+        assert np.array_equal(run_plain(None, {"a": tokens})[0], due)
+        assert np.array_equal(session.run({"a": tokens})["output"], due)
+        return
+    with pytest.raises(IndexError):
+        net.to_torch()(torch.from_numpy(tokens))
+    with pytest.raises(Exception, match="out of data bounds"):
+        run_plain(None, {"a": tokens})
+    with pytest.raises(NetdslError) as caught:
+        session.run({"a": tokens})
+    assert caught.value.diagnostics[0].code == "E0906"
+
+
 def test_bench_draws_what_a_model_takes():
     for text, most in (("[9] int64; embedding 50 2", 50), ("3x8x8 uint8; identity", 256)):
         netdsl.loads(f"net n {{ input x: {text} }}").to_onnx("m.onnx")

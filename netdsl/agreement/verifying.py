@@ -59,7 +59,7 @@ def verify(
         sizes: values to try for each size that the net leaves open; None chooses two.
         device: where PyTorch and onnxruntime compute, without TF32; float64 is always computed on the CPU.
         half: run PyTorch in float16, too.
-        rtol: the relative difference allowed in every run; None allows 1e-4 in float32, 1e-7 in float64, 1e-2 in
+        rtol: the relative difference allowed in every run; None allows 1e-4 in float32, 1e-9 in float64, 1e-2 in
             float16 and 5e-2 in bfloat16, by the coarsest type in the net, or 10 times what PyTorch itself differs by
             from float64, if that is more: a norm over few values enlarges rounding, whoever computes it.
 

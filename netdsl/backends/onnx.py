@@ -24,6 +24,7 @@ from netdsl.diagnostics import fail, visible
 from netdsl.ir.deciding import described
 from netdsl.ir.graph import needed
 from netdsl.ir.names import need_names
+from netdsl.ir.tokens import held
 from netdsl.ir.types import DType
 from netdsl.layer import LayerError
 from netdsl.version import __version__
@@ -217,6 +218,7 @@ class _NodeLowering:
         self.builder, self.node = builder, node
         self.opset, self.training = builder.opset, builder.training
         self.inputs, self.output = node.input_types, node.type
+        self.held = held(node)
         self._path, self._place = builder.path(node), _place(node)
         self._last: onnx.NodeProto | None = None
 

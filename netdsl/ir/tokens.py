@@ -59,6 +59,24 @@ def tokens_of(graph: Graph, given: Node) -> Tokens | None:
     return Tokens(least, axis, counts) if {*counts} != {least} else Tokens(least)
 
 
+def held(node: Node) -> bool:
+    """Whether all that a node reads are elements of the net's inputs, so that tokens among them are held to a bound.
+
+    The sum of two inputs, for one, has no bound that could be asked of either.
+    """
+    seen: set[Node] = set()
+    ahead = [*node.inputs]
+    while ahead:
+        source = ahead.pop()
+        if source in seen:
+            continue
+        seen.add(source)
+        if source.inputs and not source.layer.rearranges:
+            return False
+        ahead += source.inputs
+    return True
+
+
 def _taken(part: _Part, node: Node) -> _Part:
     """What of a part is in the result of a layer that puts elements elsewhere."""
     if not part.aligned:

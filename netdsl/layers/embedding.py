@@ -57,10 +57,15 @@ class Embedding(Layer):
         (x,) = inputs
         weight = o.param("weight")
         if not o.inputs[0].dtype.is_float:
-            return o.op("Gather", weight, x, axis=0)
+            return o.op("Gather", weight, x if o.held else self._refusing(o, x), axis=0)
         if o.output.rank == 1:
             return o.op("Gemm", x, weight, transB=1)
         return o.op("MatMul", x, o.op("Transpose", weight, perm=[1, 0]))
+
+    def _refusing(self, o: Lowering, x: str) -> str:
+        """Tokens of which onnxruntime refuses those below 0, too; Gather counts them from the end."""
+        dtype = o.inputs[0].dtype.value
+        return o.op("Where", o.op("Less", x, o.const(0, dtype)), o.const(self.count, dtype), x)
 
     def to_torch(self, t: TorchLowering, *inputs: Any) -> Any:
         if t.inputs[0].dtype.is_float:

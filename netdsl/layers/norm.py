@@ -70,9 +70,12 @@ class BatchNorm(ChannelAffine):
         size = channels(o.output)
         weight = o.param("weight") if self.affine else o.const([1.0] * size)
         bias = o.param("bias") if self.affine else o.const([0.0] * size)
-        operands = (inputs[0], weight, bias, o.param("running_mean"), o.param("running_var"))
+        operands = [inputs[0], weight, bias, o.param("running_mean"), o.param("running_var")]
         if not o.training:
-            return o.op("BatchNormalization", *operands, epsilon=self.eps)
+            eps = self.eps
+            if o.output.dtype is DType.FLOAT64:  # an attribute is kept in float32
+                operands[-1], eps = o.op("Add", operands[-1], o.const(eps)), 0.0
+            return o.op("BatchNormalization", *operands, epsilon=eps)
         y, mean, var, *_ = o.ops(
             3 if o.opset >= 14 else 5,  # before opset 14 it is the number of outputs that asks for training
             "BatchNormalization", *operands, epsilon=self.eps, momentum=1 - self.momentum,
@@ -136,7 +139,7 @@ class LayerNorm(_OverLastAxes):
 
     Input and output of any shape with at least `dims` axes. Parameters: weight and, unless `bias=no`, bias, of the
     shape of those axes. Source: Ba et al., "Layer normalization" (2016); torch.nn.LayerNorm; ONNX operator
-    LayerNormalization, before opset 17 its formula.
+    LayerNormalization, before opset 17 its formula; in float64, too, since the operator keeps `eps` in float32.
     """
 
     opset = 17
@@ -150,7 +153,7 @@ class LayerNorm(_OverLastAxes):
 
     def to_onnx(self, o: Lowering, *inputs: str) -> str:
         weight, bias = o.param("weight"), o.param("bias") if self.bias else None
-        if o.opset >= 17:
+        if o.opset >= 17 and o.output.dtype is not DType.FLOAT64:
             return o.op("LayerNormalization", inputs[0], weight, bias, axis=-self.dims, epsilon=self.eps)
         scaled = o.op("Mul", self.over_deviation(o, inputs[0], self.eps, centre=True), weight)
         return o.op("Add", scaled, bias) if bias else scaled
