@@ -8,15 +8,15 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from netdsl.version import __version__
+from netdsl.base.version import __version__
 
 if TYPE_CHECKING:
+    from netdsl.api import Network, compile, load, loads, verify  # noqa: A004 - `netdsl.compile` reads as what it does
+    from netdsl.base.diagnostics import Diagnostic, NetdslError
     from netdsl.compiler import check, check_text
-    from netdsl.diagnostics import Diagnostic, NetdslError
     from netdsl.evaluation import evaluate
-    from netdsl.network import Network, compile, load, loads, verify  # noqa: A004 - `netdsl.compile` reads as what it does
     from netdsl.runtime import Session
-    from netdsl.weights import Initializer
+    from netdsl.weights.initial import Initializer
 
 __all__ = [
     "Diagnostic",
@@ -37,16 +37,16 @@ __all__ = [
 _HOMES = {
     "check": "netdsl.compiler",
     "check_text": "netdsl.compiler",
-    "Diagnostic": "netdsl.diagnostics",
-    "NetdslError": "netdsl.diagnostics",
-    "Network": "netdsl.network",
-    "compile": "netdsl.network",
+    "Diagnostic": "netdsl.base.diagnostics",
+    "NetdslError": "netdsl.base.diagnostics",
+    "Network": "netdsl.api",
+    "compile": "netdsl.api",
     "evaluate": "netdsl.evaluation",
-    "load": "netdsl.network",
-    "loads": "netdsl.network",
-    "verify": "netdsl.network",
+    "load": "netdsl.api",
+    "loads": "netdsl.api",
+    "verify": "netdsl.api",
     "Session": "netdsl.runtime",
-    "Initializer": "netdsl.weights",
+    "Initializer": "netdsl.weights.initial",
 }
 
 

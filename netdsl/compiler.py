@@ -7,22 +7,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import netdsl.layers  # noqa: F401 - fills the table of layers
-from netdsl.diagnostics import fail
+from netdsl.analysis.lint import lint
+from netdsl.base.diagnostics import fail
+from netdsl.base.files import is_standard_input
+from netdsl.base.outputs import inputs_kept
+from netdsl.base.resources import shipped
+from netdsl.base.source import Source
 from netdsl.elaborate.net import elaborate
 from netdsl.elaborate.program import load_program
 from netdsl.elaborate.suggestions import listed, suggestion
-from netdsl.files import is_standard_input
-from netdsl.lint import lint
-from netdsl.outputs import inputs_kept
-from netdsl.resources import shipped
-from netdsl.source import Source
 from netdsl.syntax.parser import read_source
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from netdsl.backends.onnx import LoweredModel
-    from netdsl.diagnostics import Diagnostic
+    from netdsl.backends.onnx.lower import LoweredModel
+    from netdsl.base.diagnostics import Diagnostic
     from netdsl.elaborate.program import Module
     from netdsl.ir.graph import Graph
 
@@ -79,7 +79,7 @@ def compile_graph(
         opset: None for the lowest sufficient one.
         batch: None for a symbolic batch.
     """
-    from netdsl.backends.onnx import lower  # noqa: PLC0415 - `check` goes without onnx
+    from netdsl.backends.onnx.lower import lower  # noqa: PLC0415 - `check` goes without onnx
     from netdsl.passes import optimize  # noqa: PLC0415 - likewise
 
     return lower(graph if training else optimize(graph, level), opset=opset, training=training, batch=batch)

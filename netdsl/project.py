@@ -6,18 +6,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from netdsl.analysis.lint import lint
+from netdsl.base.diagnostics import NetdslError, fail
+from netdsl.base.files import is_standard_input
 from netdsl.compiler import check, load
-from netdsl.diagnostics import NetdslError, fail
 from netdsl.elaborate.errors import MOST_ERRORS, Budget
 from netdsl.elaborate.net import elaborate
 from netdsl.elaborate.program import BlockDefinition
-from netdsl.files import is_standard_input
-from netdsl.lint import lint
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from netdsl.diagnostics import Diagnostic
+    from netdsl.base.diagnostics import Diagnostic
     from netdsl.elaborate.program import NetDefinition
     from netdsl.ir.graph import Graph
 
@@ -71,7 +71,7 @@ def check_file(path: Path) -> FileReport:
 
 def check_files(paths: Sequence[Path]) -> list[FileReport]:
     """Check files side by side; their reports come without the graphs."""
-    from netdsl.parallel import side_by_side  # noqa: PLC0415 - who checks one file needs no processes
+    from netdsl.base.processes import side_by_side  # noqa: PLC0415 - who checks one file needs no processes
 
     return side_by_side(_report, paths)
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
     from pytest import Mark  # noqa: PT013 - a type
 
-    from netdsl.layer import Layer
+    from netdsl.layers.base import Layer
 
 
 class Case(NamedTuple):

@@ -11,8 +11,8 @@ import onnxruntime
 import torch
 from onnx import numpy_helper
 
-from netdsl.backends import torch as torch_backend
-from netdsl.backends.onnx import lower, onnx_dtype
+from netdsl.backends.onnx.lower import lower, onnx_dtype
+from netdsl.backends.torch import lower as torch_backend
 from netdsl.ir.dim import evaluate
 from netdsl.ir.graph import Graph, Node, Scope
 from netdsl.ir.params import Param, ParamSpec
@@ -22,7 +22,7 @@ from netdsl.layers.ends import Input
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from netdsl.layer import Layer
+    from netdsl.layers.base import Layer
 
 
 class Difference(NamedTuple):

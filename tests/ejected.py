@@ -10,8 +10,8 @@ import torch
 from torch import fx, nn
 from torch.nn import functional
 
-from netdsl.backends import torch_modules
-from netdsl.backends.torch import _Store
+from netdsl.backends.torch import modules as torch_modules
+from netdsl.backends.torch.lower import _Store
 
 
 def module_in(source, name, device="meta"):

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import onnxruntime
 
-from netdsl.backends.onnx import lower
-from netdsl.backends.onnx_file import assemble
+from netdsl.backends.onnx.file import assemble
+from netdsl.backends.onnx.lower import lower
 from netdsl.ir.graph import Graph, Node, Scope
 from netdsl.ir.params import Param
 from netdsl.layers.ends import Input
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     import onnx
 
-    from netdsl.layer import Layer
+    from netdsl.layers.base import Layer
 
 
 class Sketch:

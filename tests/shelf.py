@@ -6,8 +6,8 @@ from click.testing import CliRunner
 from PIL import Image
 
 import netdsl
+from netdsl.base.diagnostics import NetdslError
 from netdsl.cli import main
-from netdsl.diagnostics import NetdslError
 
 NET = """net a(classes = 10) {
     input image: 1x8x8

@@ -13,14 +13,8 @@ import torch
 from click.testing import CliRunner
 
 import netdsl
-from netdsl.agreement.cases import random_cases
-from netdsl.agreement.difference import FACTOR, Difference, difference, statistics
-from netdsl.agreement.onnx_run import OnnxRun
-from netdsl.agreement.torch_run import TorchRun
-from netdsl.agreement.verifying import _drawn
-from netdsl.agreement.weights import TrainedLike
+from netdsl.base.diagnostics import NetdslError
 from netdsl.cli import main
-from netdsl.diagnostics import NetdslError
 from netdsl.ir.dim import evaluate
 from netdsl.layers.activation import Relu, Tanh
 from netdsl.layers.conv import Conv
@@ -30,9 +24,15 @@ from netdsl.layers.norm import BatchNorm, InstanceNorm
 from netdsl.layers.pool import AvgPool
 from netdsl.passes import scaling
 from netdsl.runtime import Device
+from netdsl.verification.cases import random_cases
+from netdsl.verification.difference import FACTOR, Difference, difference, statistics
+from netdsl.verification.onnx_run import OnnxRun
+from netdsl.verification.torch_run import TorchRun
+from netdsl.verification.verifying import _drawn
+from netdsl.verification.weights import TrainedLike
 
 if TYPE_CHECKING:
-    from netdsl.network import Network
+    from netdsl.api import Network
 
 NETS = {
     "convolutions": "input x: 3x8x8\nconv 4 k3 p1 -> bn -> relu -> maxpool k2 -> flatten -> dense 5",
@@ -149,7 +149,7 @@ def test_the_first_layer_at_fault_is_named(cls, method, broken, runs, path, monk
 def test_a_finding_shows_the_place_and_the_values(monkeypatch) -> None:
     monkeypatch.setattr(scaling.BiasBefore, "__call__", lambda _, *arrays: 0 * arrays[-1])
     (finding,) = faulty().verify(batches=(2,)).findings
-    text = re.sub(r"-?\d+\.\d+(e-\d+)?|\de-\d+", "#", netdsl.diagnostics.render(finding))
+    text = re.sub(r"-?\d+\.\d+(e-\d+)?|\de-\d+", "#", netdsl.base.diagnostics.render(finding))
     assert (
         text
         == """\
@@ -419,9 +419,9 @@ def test_a_fault_of_pytorch_in_float32_alone_excuses_nobody(monkeypatch) -> None
 def test_a_device_that_is_not_there_is_refused(monkeypatch) -> None:
     with pytest.raises(NetdslError, match=r"E0904.*`cuda:0` is not available: the installed onnxruntime"):
         load("input x: 4\ndense 4").verify(device="cuda")
-    monkeypatch.setattr("netdsl.agreement.verifying.OnnxRun", lambda *_, **__: None)
+    monkeypatch.setattr("netdsl.verification.verifying.OnnxRun", lambda *_, **__: None)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    monkeypatch.setattr("netdsl.agreement.torch_run.TorchRun.run", lambda *_: {})
+    monkeypatch.setattr("netdsl.verification.torch_run.TorchRun.run", lambda *_: {})
     with pytest.raises(NetdslError, match=r"E0904.*`cuda:0` is not available: the installed PyTorch"):
         load("input x: 4\ndense 4").verify(device="cuda")
 

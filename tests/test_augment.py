@@ -7,13 +7,13 @@ import pytest
 import torch
 from torch.nn import functional
 
-from netdsl import recipe
+from netdsl.base.diagnostics import NetdslError
 from netdsl.compiler import check
-from netdsl.diagnostics import NetdslError
 from netdsl.ir.dim import symbol
 from netdsl.ir.types import DType, TensorType
+from netdsl.recipe import words as recipe
+from netdsl.recipe.settings import Settings
 from netdsl.training.augment import crop_sizes, make_augment
-from netdsl.training.settings import Settings
 
 SIDE, COUNT = 65, 40
 COLOUR, GREY = TensorType((3, SIDE, SIDE)), TensorType((1, SIDE, SIDE))

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from netdsl.base.diagnostics import NetdslError, render
+from netdsl.base.resources import library, shipped
 from netdsl.compiler import check, check_text, load
-from netdsl.diagnostics import NetdslError, render
 from netdsl.ir.printer import print_graph
-from netdsl.resources import library, shipped
+from netdsl.reference.zoo import entries
 from netdsl.syntax import tree
-from netdsl.zoo import entries
 
 
 def with_library(net: str, file: str, names: dict[str, str]) -> str:

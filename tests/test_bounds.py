@@ -16,9 +16,9 @@ from models import weights
 from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidArgument
 
 import netdsl
-from netdsl.backends.onnx_file import assemble
+from netdsl.backends.onnx.file import assemble
+from netdsl.base.diagnostics import NetdslError
 from netdsl.compiler import check_text, compile_graph
-from netdsl.diagnostics import NetdslError
 from netdsl.ir.bounds import Need, demanded, order_bound
 from netdsl.ir.constraint import Constraint
 from netdsl.ir.dim import Dim, evaluate, symbol

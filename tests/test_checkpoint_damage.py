@@ -1,6 +1,7 @@
 """Files of weights that lie, grow, or lead elsewhere: refused in a line that names the file, in no time and memory."""
 
 # ruff: noqa: E501 - a case in a line
+
 from __future__ import annotations
 
 import io
@@ -20,10 +21,11 @@ import torch
 from click.testing import CliRunner
 
 import netdsl
-from netdsl.checkpoints import open_checkpoint, weights_from
-from netdsl.checkpoints.patterns import matched
+from netdsl.base.diagnostics import NetdslError
 from netdsl.cli import main
-from netdsl.diagnostics import NetdslError
+from netdsl.weights.loading import weights_from
+from netdsl.weights.opening import open_checkpoint
+from netdsl.weights.patterns import matched
 
 NET = "net small { input x: 3; head: dense 2 }"
 

@@ -19,9 +19,12 @@ from torch import nn
 from torch.nn.utils import parametrizations, prune
 
 import netdsl
-from netdsl.checkpoints import open_checkpoint, pytorch, weights_from, write_checkpoint
+from netdsl.base.diagnostics import NetdslError
 from netdsl.cli import main
-from netdsl.diagnostics import NetdslError
+from netdsl.weights import pytorch
+from netdsl.weights.loading import weights_from
+from netdsl.weights.opening import open_checkpoint
+from netdsl.weights.writing import write_checkpoint
 
 NET = "net small { input x: 3; conv1: dense 4 -> relu -> head: dense 2 }"
 PARTS = "net parts { input x: 3; encoder: { conv1: dense 4 -> relu }; decoder: { head: dense 2 } }"

@@ -22,9 +22,11 @@ import torch
 from click.testing import CliRunner
 
 import netdsl
-from netdsl.checkpoints import open_checkpoint, weights_from, write_checkpoint
+from netdsl.base.diagnostics import NetdslError
 from netdsl.cli import main
-from netdsl.diagnostics import NetdslError
+from netdsl.weights.loading import weights_from
+from netdsl.weights.opening import open_checkpoint
+from netdsl.weights.writing import write_checkpoint
 
 ROOT = Path(__file__).parents[1]
 NET = """\

@@ -18,10 +18,10 @@ from click.testing import CliRunner
 from PIL import Image
 
 import netdsl
+from netdsl.base.packages import Broken
+from netdsl.base.resources import shipped
 from netdsl.cli import HOMES, main
-from netdsl.packages import Broken
-from netdsl.recipe import NUMBERS, WORDS
-from netdsl.resources import shipped
+from netdsl.recipe.words import NUMBERS, WORDS
 
 ROOT = Path(__file__).parents[1]
 LENET = str(ROOT / "nets" / "lenet5.net")
@@ -112,14 +112,14 @@ def test_wrong_usage(arguments):
 
 
 def test_an_internal_error_is_short_and_says_so(monkeypatch):
-    monkeypatch.setattr("netdsl.zoo.entries", lambda: 1 / 0)
+    monkeypatch.setattr("netdsl.reference.zoo.entries", lambda: 1 / 0)
     _, err = run("nets", code=70)
     assert "internal error: ZeroDivisionError" in err
     assert len(err.splitlines()) <= 4
 
 
 def test_the_traceback_of_an_internal_error_can_be_had(monkeypatch):
-    monkeypatch.setattr("netdsl.zoo.entries", lambda: 1 / 0)
+    monkeypatch.setattr("netdsl.reference.zoo.entries", lambda: 1 / 0)
     monkeypatch.setenv("NETDSL_DEBUG", "1")
     assert isinstance(CliRunner().invoke(main, ["nets"]).exception, ZeroDivisionError)
 
@@ -137,7 +137,7 @@ def test_what_the_machine_refuses_is_one_line(monkeypatch, error, code, words):
     def fail():
         raise error
 
-    monkeypatch.setattr("netdsl.zoo.entries", fail)
+    monkeypatch.setattr("netdsl.reference.zoo.entries", fail)
     assert run("nets", code=code)[1] == words
 
 
@@ -593,7 +593,7 @@ def test_doctor():
 
 def test_doctor_misses_what_is_needed(monkeypatch):
     missing = {"numpy": Broken("numpy", "", "", "", missing=True), "torch": Broken("torch", "", "/x", "OSError: no")}
-    monkeypatch.setattr("netdsl.doctor.import_apart", lambda modules: {name: missing.get(name) for name in modules})
+    monkeypatch.setattr("netdsl.runtime.doctor.import_apart", lambda names: {name: missing.get(name) for name in names})
     assert re.search(r"^broken +torch .*the import at /x fails: OSError: no$", run("doctor", code=1)[0], re.MULTILINE)
     assert re.search(r"^missing +numpy +pip install numpy$", run("doctor", code=1)[0], re.MULTILINE)
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from netdsl.codes import CODES
+from netdsl.base.diagnostics import NetdslError
 from netdsl.compiler import check
-from netdsl.diagnostics import NetdslError
 from netdsl.project import check_file
+from netdsl.reference.codes import CODES
 
 PACKAGE = Path(__file__).parents[1] / "netdsl"
 SOURCES = [path for path in PACKAGE.rglob("*.py") if "codes" not in path.parts]

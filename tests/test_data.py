@@ -13,16 +13,16 @@ import torch
 from PIL import Image
 
 import netdsl
-from netdsl import recipe
-from netdsl.diagnostics import NetdslError
-from netdsl.runtime.pictures import Preparation, load_picture
+from netdsl.base.diagnostics import NetdslError
+from netdsl.data.splits import held_out
+from netdsl.recipe import words as recipe
+from netdsl.recipe.settings import Settings
+from netdsl.runtime.preparation import Preparation, load_picture
 from netdsl.runtime.session import Port
-from netdsl.training.batches import Samples, shuffled
-from netdsl.training.data.moments import Moments
-from netdsl.training.data.opening import open_data
-from netdsl.training.data.pictures import Pictures
-from netdsl.training.data.splits import held_out
-from netdsl.training.settings import Settings
+from netdsl.training.samples.batches import Samples, shuffled
+from netdsl.training.samples.moments import Moments
+from netdsl.training.samples.opening import open_data
+from netdsl.training.samples.pictures import Pictures
 
 SMALL = replace(Settings(), batch=2)
 
@@ -236,7 +236,7 @@ def test_tables_are_read(tmp_path, kind):
 
 
 def test_reading_needs_no_pytorch():
-    code = "import sys, netdsl.training.data.reading as r; r.read_data('digits'); sys.exit('torch' in sys.modules)"
+    code = "import sys, netdsl.data.reading as r; r.read_data('digits'); sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

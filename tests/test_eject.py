@@ -18,12 +18,12 @@ from programs import Writer
 from zoo_lines import net_lines, python_lines
 
 import netdsl
+from netdsl.api import Network
+from netdsl.base.diagnostics import NetdslError
 from netdsl.cli import main
 from netdsl.compiler import check_text
-from netdsl.diagnostics import NetdslError
 from netdsl.ir.types import DType
-from netdsl.network import Network
-from netdsl.zoo import entries
+from netdsl.reference.zoo import entries
 
 NETS = {entry.name: entry for entry in entries()}
 SMALL = [name for name, entry in NETS.items() if isinstance(entry.macs, int) and entry.macs < 5e7]

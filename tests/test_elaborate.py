@@ -4,10 +4,10 @@ import textwrap
 
 import pytest
 
+from netdsl.base.diagnostics import NetdslError
 from netdsl.compiler import check, check_text
-from netdsl.diagnostics import NetdslError
 from netdsl.ir.params import Init
-from netdsl.recipe import Milestones
+from netdsl.recipe.words import Milestones
 
 
 def graph_of(text, net=None, **arguments):

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from netdsl.codes import CODES
+from netdsl.base.diagnostics import NetdslError, render
+from netdsl.base.source import Source
 from netdsl.compiler import check, check_text
-from netdsl.diagnostics import NetdslError, render
-from netdsl.source import Source
+from netdsl.reference.codes import CODES
 from netdsl.syntax.parser import parse
 
 FOLDER = Path(__file__).parent / "errors"

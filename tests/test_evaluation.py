@@ -15,14 +15,14 @@ from test_cli import python, run
 from torch.nn import functional
 
 import netdsl
-from netdsl.diagnostics import NetdslError
+from netdsl.base.diagnostics import NetdslError
+from netdsl.data.reading import read_data
 from netdsl.evaluation import evaluate
 from netdsl.evaluation.scores import LOGITS, SIGMOID, SOFTMAX
 from netdsl.evaluation.views import larger, ten_crops
 from netdsl.ir.meaning import Gives
-from netdsl.pictures.curves import read_metrics
-from netdsl.runtime.pictures import Preparation
-from netdsl.training.data.reading import read_data
+from netdsl.plots.curves import read_metrics
+from netdsl.runtime.preparation import Preparation
 
 TINY = """net tiny(classes = 10) {
     input image: 1x8x8

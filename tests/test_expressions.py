@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netdsl.arguments import real
-from netdsl.diagnostics import NetdslError
+from netdsl.base.diagnostics import NetdslError
+from netdsl.base.source import Source
 from netdsl.elaborate.expressions import Evaluator
 from netdsl.elaborate.program import load_program
 from netdsl.elaborate.values import Environment
-from netdsl.source import Source
+from netdsl.layers.arguments import real
 from netdsl.syntax import tree
 
 

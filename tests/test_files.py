@@ -28,11 +28,11 @@ from PIL import Image
 from shelf import NET, here, problem, run, shelf  # noqa: F401 - the fixtures are taken by their names
 
 import netdsl
+from netdsl.base.files import need_unpacked, read_file, reading
 from netdsl.cli import main
-from netdsl.files import need_unpacked, read_file, reading
+from netdsl.data.arrays import read_npy, read_npz
+from netdsl.data.reading import read_data
 from netdsl.runtime import Session
-from netdsl.runtime.arrays import read_npy, read_npz
-from netdsl.training.data.reading import read_data
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such pipes and devices")
 
@@ -148,7 +148,7 @@ def test_standard_input_that_is_nothing_of_the_kind():
 
 
 def test_standard_input_has_a_bound(monkeypatch):
-    monkeypatch.setattr("netdsl.files.MOST_STANDARD_INPUT", 10)
+    monkeypatch.setattr("netdsl.base.files.MOST_STANDARD_INPUT", 10)
     assert "more than 10 bytes" in run("check", "-", given=b" " * 11, code=1)
 
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from netdsl.diagnostics import NetdslError
+from netdsl.base.diagnostics import NetdslError
+from netdsl.data.images import eight_bits, read_image
 from netdsl.ir.meaning import Pixels
-from netdsl.runtime.images import eight_bits, read_image
-from netdsl.runtime.pictures import Preparation, load_picture, pixels_of
+from netdsl.runtime.preparation import Preparation, load_picture, pixels_of
 from netdsl.runtime.session import Port
 
 ORDERS = {1: "grey", 3: "rgb", 4: "rgba"}

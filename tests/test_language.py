@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from netdsl.base.resources import library
 from netdsl.compiler import load
 from netdsl.elaborate.expressions import IN_ATTRIBUTES
 from netdsl.elaborate.functions import FUNCTIONS
 from netdsl.ir.types import DType
-from netdsl.recipe import NUMBERS, WORDS
-from netdsl.resources import library
+from netdsl.recipe.words import NUMBERS, WORDS
 from netdsl.syntax.grammar import grammar
 from netdsl.syntax.scanner import Scanner
 

@@ -13,7 +13,6 @@ from conformance import conform, operators
 import netdsl.layers  # noqa: F401 - fills LAYERS
 from netdsl.ir.dim import symbol
 from netdsl.ir.types import DType, TensorType
-from netdsl.layer import LAYERS, Layer, LayerError
 from netdsl.layers.activation import (
     Celu,
     Elu,
@@ -36,6 +35,7 @@ from netdsl.layers.activation import (
     Softsign,
     Tanh,
 )
+from netdsl.layers.base import LAYERS, Layer, LayerError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,8 +12,8 @@ from conformance import conform, operators, random_param
 
 from netdsl.ir.dim import symbol
 from netdsl.ir.types import DType, TensorType
-from netdsl.layer import Layer, LayerError
 from netdsl.layers.affine import Affine, ChannelAffine, Normalize, Scale
+from netdsl.layers.base import Layer, LayerError
 from netdsl.layers.norm import BatchNorm
 
 if TYPE_CHECKING:

@@ -12,16 +12,16 @@ import torch
 from conformance import conform, one_layer, operators
 from graphs import trained
 
-from netdsl.backends import torch as torch_backend
-from netdsl.backends.onnx import lower
-from netdsl.backends.onnx_file import assemble
+from netdsl.backends.onnx.file import assemble
+from netdsl.backends.onnx.lower import lower
+from netdsl.backends.torch import lower as torch_backend
 from netdsl.compiler import check_text
 from netdsl.ir.dim import symbol
 from netdsl.ir.params import Param
 from netdsl.ir.types import DType, TensorType
-from netdsl.layer import Layer, LayerError
 from netdsl.layers.attention import Attention
-from netdsl.weights import Initializer
+from netdsl.layers.base import Layer, LayerError
+from netdsl.weights.initial import Initializer
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -14,11 +14,11 @@ from conformance import conform, one_layer, operators
 
 from netdsl.ir.dim import Dim, evaluate, symbol
 from netdsl.ir.types import DType, TensorType
-from netdsl.layer import Layer, LayerError
+from netdsl.layers.base import Layer, LayerError
 from netdsl.layers.conv import Conv, Deconv, Depthwise
 from netdsl.layers.linear import Dense, Rbf
+from netdsl.layers.spans import Spans
 from netdsl.layers.windows import Slide, Windowed
-from netdsl.spans import Spans
 
 if TYPE_CHECKING:
     from collections.abc import Callable

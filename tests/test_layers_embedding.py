@@ -10,16 +10,16 @@ import torch.nn.functional as F  # noqa: N812 - everybody's name for it
 from conformance import conform, operators
 from graphs import trained
 
-from netdsl.backends import torch as torch_backend
-from netdsl.backends.onnx import lower
-from netdsl.backends.onnx_file import assemble
+from netdsl.backends.onnx.file import assemble
+from netdsl.backends.onnx.lower import lower
+from netdsl.backends.torch import lower as torch_backend
 from netdsl.compiler import check_text
 from netdsl.ir.dim import symbol
 from netdsl.ir.params import Param
 from netdsl.ir.types import DType, TensorType
-from netdsl.layer import Layer, LayerError
+from netdsl.layers.base import Layer, LayerError
 from netdsl.layers.embedding import Embedding, Positions
-from netdsl.weights import Initializer
+from netdsl.weights.initial import Initializer
 
 OPSETS = [13, 18, 21]
 T, C = symbol("T"), symbol("C")

@@ -14,13 +14,13 @@ from conformance import conform, operators
 from netdsl.compiler import check_text
 from netdsl.ir.dim import Dim, symbol
 from netdsl.ir.types import DType, TensorType
-from netdsl.layer import LayerError
+from netdsl.layers.base import LayerError
 from netdsl.layers.merge import Add, Concat, Max, Mean, Mul
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from netdsl.layer import Layer
+    from netdsl.layers.base import Layer
 
 OPSETS = [13, 18, 21]
 H, W = symbol("H"), symbol("W")

@@ -16,17 +16,17 @@ from conformance import conform, one_layer, operators
 from onnx import numpy_helper
 from onnx.reference import ReferenceEvaluator
 
-from netdsl.backends import torch as torch_backend
-from netdsl.backends.onnx import LoweredModel, lower
+from netdsl.backends.onnx.lower import LoweredModel, lower
+from netdsl.backends.torch import lower as torch_backend
 from netdsl.compiler import check_text
 from netdsl.ir.dim import symbol
 from netdsl.ir.graph import Graph, Node, Scope
 from netdsl.ir.params import Param
 from netdsl.ir.types import DType, TensorType
-from netdsl.layer import Layer, LayerError
+from netdsl.layers.base import Layer, LayerError
 from netdsl.layers.ends import Input
 from netdsl.layers.norm import BatchNorm, ChannelNorm, GroupNorm, InstanceNorm, LayerNorm, LocalResponseNorm, RmsNorm
-from netdsl.weights import Initializer
+from netdsl.weights.initial import Initializer
 
 if TYPE_CHECKING:
     from collections.abc import Callable

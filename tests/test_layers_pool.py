@@ -13,10 +13,10 @@ from conformance import conform, one_layer, operators
 
 from netdsl.ir.dim import Dim, Symbolic, evaluate, symbol
 from netdsl.ir.types import DType, TensorType
-from netdsl.layer import Layer, LayerError
 from netdsl.layers.adaptive import AdaptiveAvgPool, AdaptiveMaxPool, GlobalAvgPool, GlobalMaxPool
+from netdsl.layers.base import Layer, LayerError
 from netdsl.layers.pool import AvgPool, LpPool, MaxPool
-from netdsl.spans import Reads, Spans
+from netdsl.layers.spans import Reads, Spans
 
 if TYPE_CHECKING:
     from collections.abc import Callable

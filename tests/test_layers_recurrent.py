@@ -12,14 +12,14 @@ import torch
 from conformance import conform, one_layer, operators
 from graphs import trained
 
-from netdsl.backends.onnx import lower
-from netdsl.backends.onnx_file import assemble
+from netdsl.backends.onnx.file import assemble
+from netdsl.backends.onnx.lower import lower
 from netdsl.ir.dim import symbol
 from netdsl.ir.params import Param
 from netdsl.ir.types import DType, TensorType
-from netdsl.layer import Layer, LayerError
+from netdsl.layers.base import Layer, LayerError
 from netdsl.layers.recurrent import Gru, Lstm, Rnn
-from netdsl.weights import Initializer
+from netdsl.weights.initial import Initializer
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,11 +10,11 @@ import onnxruntime
 import pytest
 from conformance import conform, one_layer, operators
 
-from netdsl.arguments import ArgumentError
-from netdsl.backends.onnx import lower
+from netdsl.backends.onnx.lower import lower
 from netdsl.ir.dim import Dim, symbol
 from netdsl.ir.types import DType, TensorType
-from netdsl.layer import Layer, LayerError, signature
+from netdsl.layers.arguments import ArgumentError
+from netdsl.layers.base import Layer, LayerError, signature
 from netdsl.layers.regularise import Dropout, Dropout2d, DropPath
 
 if TYPE_CHECKING:

@@ -16,12 +16,12 @@ import torch
 from onnxruntime.capi.onnxruntime_pybind11_state import NotImplemented as NoKernel
 
 import netdsl
-from netdsl.backends.onnx_file import assemble
+from netdsl.backends.onnx.file import assemble
+from netdsl.base.diagnostics import NetdslError
 from netdsl.compiler import compile_graph
-from netdsl.diagnostics import NetdslError
 from netdsl.ir.types import DType
-from netdsl.layer import LAYERS, signature
-from netdsl.weights import Initializer
+from netdsl.layers.base import LAYERS, signature
+from netdsl.weights.initial import Initializer
 
 REQUIRED = {
     "conv": {"out": "4", "k": "3"}, "depthwise": {"k": "3"}, "deconv": {"out": "4", "k": "3"}, "maxpool": {"k": "2"},

@@ -17,25 +17,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 from onnx import numpy_helper
 
-from netdsl.arguments import ArgumentError
-from netdsl.backends.onnx import lower
+from netdsl.backends.onnx.lower import lower
 from netdsl.ir.dim import Dim, evaluate, symbol
 from netdsl.ir.graph import Graph, Node, Scope
 from netdsl.ir.params import Init
 from netdsl.ir.params import Param as Parameter
 from netdsl.ir.types import DType, TensorType
-from netdsl.layer import Layer, LayerError, all_needs, signature
+from netdsl.layers.arguments import ArgumentError
+from netdsl.layers.base import Layer, LayerError, all_needs, signature
 from netdsl.layers.ends import Input, Param
 from netdsl.layers.merge import Add
 from netdsl.layers.resize import Crop, Pad, Upsample
 from netdsl.layers.shape import ChannelShuffle, Flatten, Identity, PixelShuffle, Reshape, Transpose
 from netdsl.layers.slices import Select, Slice, Split
-from netdsl.spans import EACH, Spans
+from netdsl.layers.spans import EACH, Spans
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from netdsl.layer import Layer
+    from netdsl.layers.base import Layer
 
 OPSETS = [13, 18, 21]
 C, H, W = symbol("C"), symbol("H"), symbol("W")

@@ -6,10 +6,9 @@ import onnx
 import pytest
 from conformance import one_layer
 
-from netdsl.backends.onnx import OPSETS, lower
-from netdsl.backends.onnx_proto import set_value_info
+from netdsl.backends.onnx.lower import OPSETS, lower
+from netdsl.backends.onnx.proto import set_value_info
 from netdsl.ir.types import DType, TensorType
-from netdsl.layer import Layer, LayerError
 from netdsl.layers.activation import (
     Celu,
     Elu,
@@ -33,6 +32,7 @@ from netdsl.layers.activation import (
     Tanh,
 )
 from netdsl.layers.affine import Affine, Normalize, Scale
+from netdsl.layers.base import Layer, LayerError
 from netdsl.layers.norm import BatchNorm, ChannelNorm, GroupNorm, InstanceNorm, LayerNorm, LocalResponseNorm, RmsNorm
 from netdsl.layers.regularise import Dropout, Dropout2d, DropPath
 

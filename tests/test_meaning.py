@@ -18,16 +18,16 @@ from safetensors import safe_open
 from test_cli import run
 
 import netdsl
-from netdsl.checkpoints import open_checkpoint
+from netdsl.base.diagnostics import NetdslError
 from netdsl.compiler import check_text
-from netdsl.diagnostics import NetdslError
 from netdsl.evaluation import evaluate
 from netdsl.ir.deciding import described, endings
 from netdsl.ir.meaning import FOLDED, LABELS, MEANING, Gives, Meaning, Numbers, Pixels, Tokens, from_metadata
 from netdsl.runtime import Port
 from netdsl.runtime.bench import Plan, random_feeds
-from netdsl.runtime.pictures import Preparation
+from netdsl.runtime.preparation import Preparation
 from netdsl.runtime.taking import as_batch, taken
+from netdsl.weights.opening import open_checkpoint
 
 
 @pytest.fixture(autouse=True)
@@ -105,19 +105,31 @@ def test_a_mean_of_means_takes_no_longer_than_its_nodes():
         ("input x: [6] int32; reshape [2, 3] -> transpose (1, 0) -> embedding 7 4", Tokens(7)),
         ("input x: [6] int64; concat { @x -> embedding 9 4; @x -> embedding 5 4 }", Tokens(5)),
         ("input x: [6] int64; identity", Numbers()),
-        ("input x: [2] int64; concat axis=-1 { slice 0 1 -> embedding 9 4; slice 1 -> embedding 5 4 }",
-         Tokens(5, 0, (9, 5))),
-        ("input x: [2, 6] int64; concat { slice 0 1 -> flatten -> embedding 9 4; slice 1 -> flatten -> embedding 5 4 }",
-         Tokens(5, 0, (9, 5))),
-        ("input x: [T, 3] int32; concat axis=1 { select [2, 0] axis=1 -> embedding 9 4; split 3 1 1 -> embedding 5 4 }",
-         Tokens(5, 1, (9, 5, 9))),
-        ("input x: [3, T] int32; concat { select [2, 0, 2] -> slice 1 -> embedding 9 4; slice 1 2 -> embedding 5 4 }",
-         Tokens(5, 0, (9, 5, 9))),
-        ("input x: [3] int64; concat { select [0, 1, 0] -> embedding 9 4; select [2, 1, 2] -> embedding 5 4 }",
-         Tokens(5, 0, (9, 5, 5))),
+        (
+            "input x: [2] int64; concat axis=-1 { slice 0 1 -> embedding 9 4; slice 1 -> embedding 5 4 }",
+            Tokens(5, 0, (9, 5)),
+        ),
+        (
+            "input x: [2, 6] int64; concat { slice 0 1 -> flatten -> embedding 9 4; slice 1 -> flatten -> embedding 5 4 }",
+            Tokens(5, 0, (9, 5)),
+        ),
+        (
+            "input x: [T, 3] int32; concat axis=1 { select [2, 0] axis=1 -> embedding 9 4; split 3 1 1 -> embedding 5 4 }",
+            Tokens(5, 1, (9, 5, 9)),
+        ),
+        (
+            "input x: [3, T] int32; concat { select [2, 0, 2] -> slice 1 -> embedding 9 4; slice 1 2 -> embedding 5 4 }",
+            Tokens(5, 0, (9, 5, 9)),
+        ),
+        (
+            "input x: [3] int64; concat { select [0, 1, 0] -> embedding 9 4; select [2, 1, 2] -> embedding 5 4 }",
+            Tokens(5, 0, (9, 5, 5)),
+        ),
         ("input x: [3] int64; concat { slice 0 1 -> embedding 9 4; identity -> embedding 5 4 }", Tokens(5)),
-        ("input x: [4] int64; concat { reshape [2, 2] -> flatten -> embedding 9 4; slice 3 -> embedding 5 4 }",
-         Tokens(5, 0, (9, 9, 9, 5))),
+        (
+            "input x: [4] int64; concat { reshape [2, 2] -> flatten -> embedding 9 4; slice 3 -> embedding 5 4 }",
+            Tokens(5, 0, (9, 9, 9, 5)),
+        ),
     ],
 )
 def test_the_form_and_the_layers_tell_what_an_input_takes(net, takes):

@@ -16,16 +16,16 @@ from click.testing import CliRunner
 from torch import fx, nn
 
 import netdsl
-from netdsl.backends import torch as torch_backend
-from netdsl.backends.onnx import lower as lower_to_onnx
+from netdsl.backends.onnx.lower import lower as lower_to_onnx
+from netdsl.backends.torch import lower as torch_backend
+from netdsl.backends.torch_source.python import docstring, flat
+from netdsl.base.diagnostics import INVISIBLE, NetdslError
+from netdsl.base.naming import LONGEST_NAME, is_name, is_path, need_name
 from netdsl.cli import main
-from netdsl.diagnostics import INVISIBLE, NetdslError
-from netdsl.eject.python import docstring, flat
 from netdsl.ir.graph import Graph
-from netdsl.ir.verify import GraphError, verify
-from netdsl.naming import LONGEST_NAME, is_name, is_path, need_name
+from netdsl.ir.invariants import GraphError, verify
 from netdsl.syntax.grammar import grammar
-from netdsl.weights import Initializer
+from netdsl.weights.initial import Initializer
 
 FX_PAYLOAD = "\\. , getattr(__import__('os'),'system')('touch executed'))) #"
 """Behind a letter, the path of a submodule by which torch.fx writes a call of `touch` into its code."""
@@ -446,8 +446,8 @@ def test_two_layers_on_one_path_are_no_whole_graph():
 
 
 def test_a_graph_is_held_to_its_invariants_under_debug(monkeypatch):
-    monkeypatch.setattr("netdsl.ir.verify.always", False)
-    monkeypatch.setattr("netdsl.ir.verify._RULES", (lambda graph: [f"seen {graph.name}"],))
+    monkeypatch.setattr("netdsl.ir.invariants.always", False)
+    monkeypatch.setattr("netdsl.ir.invariants._RULES", (lambda graph: [f"seen {graph.name}"],))
     text = net("conv 4 k1")
     netdsl.loads(text)
     monkeypatch.setenv("NETDSL_DEBUG", "1")

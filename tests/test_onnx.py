@@ -14,18 +14,19 @@ from graphs import Sketch, chain, run, run_model, sample, trained
 from models import weights
 
 from netdsl import __version__
-from netdsl.backends.onnx import OPSETS, lower
-from netdsl.backends.onnx_file import assemble
-from netdsl.backends.onnx_proto import set_attributes, storage
+from netdsl.backends.onnx.file import assemble
+from netdsl.backends.onnx.lower import OPSETS, lower
+from netdsl.backends.onnx.proto import set_attributes, storage
+from netdsl.base.diagnostics import NetdslError
+from netdsl.base.source import Source, Span
 from netdsl.compiler import check_text, compile_graph
-from netdsl.diagnostics import NetdslError
 from netdsl.ir.constraint import Constraint
 from netdsl.ir.dim import Dim, evaluate, symbol
 from netdsl.ir.graph import Graph, Node, Scope
 from netdsl.ir.types import DType, TensorType
-from netdsl.layer import Layer, LayerError
 from netdsl.layers.activation import Gelu, Relu
 from netdsl.layers.adaptive import GlobalAvgPool
+from netdsl.layers.base import Layer, LayerError
 from netdsl.layers.conv import Conv
 from netdsl.layers.ends import Input
 from netdsl.layers.ends import Param as ParamLayer
@@ -35,7 +36,6 @@ from netdsl.layers.norm import BatchNorm, LayerNorm
 from netdsl.layers.pool import MaxPool
 from netdsl.layers.regularise import Dropout
 from netdsl.layers.shape import Flatten, Identity
-from netdsl.source import Source, Span
 
 if TYPE_CHECKING:
     from collections.abc import Callable

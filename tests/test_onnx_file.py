@@ -17,11 +17,11 @@ import onnxruntime
 import pytest
 from graphs import Sketch, chain, run_model, sample, trained
 
-from netdsl.backends import onnx_file
-from netdsl.backends.onnx import lower
-from netdsl.backends.onnx_file import assemble, write
-from netdsl.diagnostics import NetdslError
-from netdsl.files import PIECE, whole_file, write_pieces
+from netdsl.backends.onnx import file as onnx_file
+from netdsl.backends.onnx.file import assemble, write
+from netdsl.backends.onnx.lower import lower
+from netdsl.base.diagnostics import NetdslError
+from netdsl.base.files import PIECE, whole_file, write_pieces
 from netdsl.ir.graph import Graph, Scope
 from netdsl.ir.params import Init, Param, ParamSpec
 from netdsl.ir.types import DType
@@ -35,7 +35,7 @@ from netdsl.layers.shape import Flatten
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from netdsl.backends.onnx import LoweredModel
+    from netdsl.backends.onnx.lower import LoweredModel
 
 TESTS = Path(__file__).parent
 
@@ -155,12 +155,12 @@ def test_the_limit_of_protobuf_is_exact(tmp_path: Path, monkeypatch: pytest.Monk
 SCRIPT = """
 import sys
 from graphs import *
-from netdsl.backends.onnx import lower
-from netdsl.backends.onnx_file import write
+from netdsl.backends.onnx.lower import lower
+from netdsl.backends.onnx.file import write
 from netdsl.layers.conv import Conv
 from netdsl.layers.norm import BatchNorm
 from netdsl.passes import optimize
-from netdsl.weights import Initializer
+from netdsl.weights.initial import Initializer
 """
 
 
@@ -240,7 +240,7 @@ def test_an_exception_leaves_all_as_it_was(error: type[BaseException], external:
 def test_a_full_disk(external: bool, tmp_path: Path) -> None:
     script = """
 import resource, pathlib
-from netdsl.diagnostics import NetdslError
+from netdsl.base.diagnostics import NetdslError
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))  # what follows is refused, as by a full disk
 model = lower(chain((3, 8, 8), Conv(256, 3), Conv(256, 3)))
 try:

@@ -9,7 +9,7 @@ from models import weights
 from torch import nn
 
 import netdsl
-from netdsl.diagnostics import NetdslError
+from netdsl.base.diagnostics import NetdslError
 
 SMALL = {"width": 4, "hidden": 16, "classes": 5}
 SIZES = [(64, 64), (96, 160), (224, 32)]

@@ -12,10 +12,10 @@ from click.testing import CliRunner
 from shelf import NET, here, problem, run, shelf  # noqa: F401 - the fixtures are taken by their names
 
 import netdsl
+from netdsl.base.diagnostics import NetdslError
+from netdsl.base.files import read_file, whole_file
+from netdsl.base.outputs import CONTENTS, inputs_kept, wrong_ending
 from netdsl.cli import main
-from netdsl.diagnostics import NetdslError
-from netdsl.files import read_file, whole_file
-from netdsl.outputs import CONTENTS, inputs_kept, wrong_ending
 from netdsl.runtime import Session
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such links")

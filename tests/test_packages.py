@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from netdsl.diagnostics import NetdslError
-from netdsl.packages import import_apart, need, refused, works
+from netdsl.base.diagnostics import NetdslError
+from netdsl.base.packages import import_apart, need, refused, works
 
 TORCHVISION = 'from torch_like import register\n__version__ = "0.1.2"\nregister("nms")\n'
 TORCH_LIKE = 'def register(name):\n    raise RuntimeError(f"operator torchvision::{name} does not exist")\n'

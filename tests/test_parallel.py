@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from netdsl import parallel
-from netdsl.diagnostics import NetdslError, render
-from netdsl.parallel import FEW, side_by_side
+from netdsl.base import processes as parallel
+from netdsl.base.diagnostics import NetdslError, render
+from netdsl.base.processes import FEW, side_by_side
 from netdsl.project import check_file, check_files, net_files
 
 ROOT = Path(__file__).parents[1]
@@ -62,7 +62,7 @@ def test_on_one_processor_no_process_is_started(monkeypatch):
 def test_a_process_with_threads_is_not_copied():
     code = """
 import threading
-from netdsl.parallel import _can_be_copied
+from netdsl.base.processes import _can_be_copied
 print(_can_be_copied())
 done = threading.Event()
 threading.Thread(target=done.wait).start()

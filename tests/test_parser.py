@@ -16,9 +16,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netdsl.diagnostics import Diagnostic, NetdslError, render
-from netdsl.resources import directory
-from netdsl.source import Source
+from netdsl.base.diagnostics import Diagnostic, NetdslError, render
+from netdsl.base.resources import directory
+from netdsl.base.source import Source
 from netdsl.syntax import tree
 from netdsl.syntax.grammar import grammar
 from netdsl.syntax.mistakes.expressions import FUNCTIONS
@@ -275,10 +275,7 @@ def test_items(text: str, expected: str) -> None:
         ("output p3", "Chain([Output('p3')])"),
         (
             "relu -> output a\n -> tanh -> output b",
-            (
-                "Chain([Element(None, Call('relu', [])), Output('a'), "
-                "Element(None, Call('tanh', [])), Output('b')])"
-            ),
+            ("Chain([Element(None, Call('relu', [])), Output('a'), Element(None, Call('tanh', [])), Output('b')])"),
         ),
         ("aux side: { }", "Aux(Element(Label('side', None), Group(Body('{', []))))"),
         ("aux side{i}: relu", "Aux(Element(Label('side', Name('i')), Call('relu', [])))"),
@@ -606,8 +603,8 @@ LIMITS = {
 MEASURE = """
 import re, time
 from pathlib import Path
-from netdsl.diagnostics import Diagnostic, NetdslError, render
-from netdsl.source import Source
+from netdsl.base.diagnostics import Diagnostic, NetdslError, render
+from netdsl.base.source import Source
 from netdsl.syntax.parser import parse
 text = {text}
 start = time.process_time()

@@ -10,7 +10,7 @@ from graphs import Sketch, chain, run, sample
 
 from netdsl.ir.dim import symbol
 from netdsl.ir.graph import Graph, Node
-from netdsl.ir.verify import verify
+from netdsl.ir.invariants import verify
 from netdsl.layers.activation import Relu
 from netdsl.layers.adaptive import GlobalAvgPool
 from netdsl.layers.affine import Affine, Normalize
@@ -25,7 +25,7 @@ from netdsl.passes import OPTIMIZATIONS, optimize
 from netdsl.passes.standardize import standardize
 
 if TYPE_CHECKING:
-    from netdsl.layer import Layer
+    from netdsl.layers.base import Layer
 
 BN = BatchNorm()
 IMAGE, VECTOR = (4, 9, 8), (12,)

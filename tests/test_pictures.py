@@ -21,19 +21,19 @@ from test_cli import run
 from test_evaluation import TINY, drawn, echo, save_data
 
 import netdsl
-from netdsl.diagnostics import NetdslError
+from netdsl.base.diagnostics import NetdslError
 from netdsl.evaluation import ClassEvaluation, evaluate
-from netdsl.inspection.layers import first_filters, layers_of, read_graph
-from netdsl.inspection.looking import look
-from netdsl.pictures.activations import MOST_LAYERS, draw_activations
-from netdsl.pictures.confusion import draw_confusion
-from netdsl.pictures.curves import draw_curves, read_metrics
-from netdsl.pictures.drawing import as_png, mosaic, new_figure, save, words
-from netdsl.pictures.examples import draw_classes, draw_mistakes
-from netdsl.pictures.filters import draw_filters
+from netdsl.pages.layers import first_filters, layers_of, read_graph
+from netdsl.pages.looking import look
+from netdsl.plots.activations import MOST_LAYERS, draw_activations
+from netdsl.plots.confusion import draw_confusion
+from netdsl.plots.curves import draw_curves, read_metrics
+from netdsl.plots.drawing import as_png, mosaic, new_figure, save, words
+from netdsl.plots.examples import draw_classes, draw_mistakes
+from netdsl.plots.filters import draw_filters
 from netdsl.runtime import Session
 from netdsl.runtime.feeds import rank
-from netdsl.runtime.pictures import Preparation
+from netdsl.runtime.preparation import Preparation
 
 METRICS = """epoch,rate,train_loss,train_accuracy,val_loss,val_accuracy
 1,0.1,2.0,0.25,1.5,0.5

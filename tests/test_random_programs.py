@@ -10,12 +10,12 @@ from hypothesis import HealthCheck, given, note, settings
 from models import same_shapes, weights
 from programs import programs
 
-from netdsl.agreement.torch_run import TorchRun
-from netdsl.backends.onnx_file import assemble
+from netdsl.backends.onnx.file import assemble
 from netdsl.compiler import check_text, compile_graph
 from netdsl.ir.dim import evaluate
 from netdsl.ir.graph import needed
 from netdsl.runtime import Device
+from netdsl.verification.torch_run import TorchRun
 
 BATCHES = (1, 3)
 

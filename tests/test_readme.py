@@ -28,7 +28,7 @@ from typing import Any
 
 import pytest
 
-from netdsl.diagnostics import render
+from netdsl.base.diagnostics import render
 from netdsl.project import check_file
 
 ROOT = Path(__file__).parents[1]

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from netdsl.backends.torch import lower
+from netdsl.analysis.receptive import WHOLE, views
+from netdsl.backends.torch.lower import lower
 from netdsl.compiler import check_text
-from netdsl.receptive import WHOLE, views
-from netdsl.weights import Initializer
+from netdsl.weights.initial import Initializer
 
 
 def positive(param):

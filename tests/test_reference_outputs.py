@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from netdsl.agreement.difference import difference
-from netdsl.agreement.onnx_run import OnnxRun
-from netdsl.agreement.torch_run import TorchRun
 from netdsl.compiler import check
 from netdsl.runtime import Device
+from netdsl.verification.difference import difference
+from netdsl.verification.onnx_run import OnnxRun
+from netdsl.verification.torch_run import TorchRun
 
 LOGITS = Path(__file__).parent / "figures" / "logits.npz"
 """What torchvision 0.28 gives in float64 and evaluation mode, for the weights and the input that are made here."""

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from netdsl.base.diagnostics import NetdslError
 from netdsl.compiler import check_text
-from netdsl.diagnostics import NetdslError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from netdsl.diagnostics import Diagnostic
+    from netdsl.base.diagnostics import Diagnostic
 
 IMAGE = "input image: 8x32x32"
 UNKNOWN = "input image: 8xHxW"

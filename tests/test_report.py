@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import netdsl.layers  # noqa: F401 - fills the table of layers
+from netdsl.analysis.receptive import WHOLE, View, views
+from netdsl.analysis.summary import Summary, summarize
+from netdsl.analysis.summary_text import render
+from netdsl.base.table import Table, exact, short, size
 from netdsl.compiler import check_text
 from netdsl.ir.dim import symbol
 from netdsl.ir.graph import Graph, Node, Scope
 from netdsl.ir.params import Param
-from netdsl.layer import LAYERS
-from netdsl.receptive import WHOLE, View, views
-from netdsl.report import Summary, summarize
-from netdsl.report_text import render
-from netdsl.table import Table, exact, short, size
+from netdsl.layers.base import LAYERS
 
 if TYPE_CHECKING:
     from netdsl.ir.dim import Dim

@@ -18,9 +18,9 @@ from small_runs import description, rows
 from test_cli import python, run
 
 import netdsl
-from netdsl.diagnostics import NetdslError
+from netdsl.base.diagnostics import NetdslError
 from netdsl.evaluation import ValueEvaluation
-from netdsl.training.data.opening import open_data
+from netdsl.training.samples.opening import open_data
 
 
 @pytest.fixture(autouse=True)
@@ -240,8 +240,22 @@ def test_plot_and_inspect_take_the_folder_of_a_run_too():
     Path("n.net").write_text(IMAGES)
     write_images("images", "train")
     write_images("images", "val")
-    run("train", "n.net", "--data", "images", "-o", "r", "--size", "H=9", "--size", "W=9", "--set", "train.epochs=1",
-        "--set", "train.lr=1e-9")  # so that there are mistakes
+    run(
+        "train",
+        "n.net",
+        "--data",
+        "images",
+        "-o",
+        "r",
+        "--size",
+        "H=9",
+        "--size",
+        "W=9",
+        "--set",
+        "train.epochs=1",
+        "--set",
+        "train.lr=1e-9",
+    )  # so that there are mistakes
     shutil.copy("r/n.onnx", "alone.onnx")
     sizes = ["--size", "H=9", "--size", "W=9"]
     for drawing in ("confusion", "errors"):

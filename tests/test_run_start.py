@@ -14,12 +14,12 @@ from test_cli import run
 from torch.nn import functional
 
 import netdsl
-from netdsl.backends.torch import lower
-from netdsl.training.batches import counted, shuffled
-from netdsl.training.data.opening import open_data
+from netdsl.backends.torch.lower import lower
+from netdsl.recipe.settings import Settings
 from netdsl.training.overrides import override
 from netdsl.training.run import initializer, train
-from netdsl.training.settings import Settings
+from netdsl.training.samples.batches import counted, shuffled
+from netdsl.training.samples.opening import open_data
 
 NORMED = """net normed {
     input x: 6

@@ -20,15 +20,15 @@ from test_cli import ENVIRONMENT, run
 from torch.nn import functional
 
 import netdsl
-from netdsl import recipe
-from netdsl.backends.torch import lower
-from netdsl.checkpoints import weights_from
+from netdsl.backends.torch.lower import lower
 from netdsl.cli import main
-from netdsl.training.batches import shuffled
-from netdsl.training.data.opening import open_data
+from netdsl.recipe import words as recipe
+from netdsl.recipe.settings import Settings
 from netdsl.training.overrides import override
 from netdsl.training.run import initializer, train
-from netdsl.training.settings import Settings
+from netdsl.training.samples.batches import shuffled
+from netdsl.training.samples.opening import open_data
+from netdsl.weights.loading import weights_from
 
 SMALL = """net small(classes = 4) {
     input image: 1x8x8
@@ -43,7 +43,7 @@ TABLE = """net numbers {
 }"""
 NAMES = ["one", "two", "three", "four"]
 PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["netdsl.training.run", "netdsl.training.data.opening", "onnx", "pytest"])
+PROCESSES.set_forkserver_preload(["netdsl.training.run", "netdsl.training.samples.opening", "onnx", "pytest"])
 
 
 @pytest.fixture(autouse=True)

@@ -18,14 +18,14 @@ from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 from test_dim import FORMULAS, UNKNOWN
 
-from netdsl.diagnostics import NetdslError
+from netdsl.base.diagnostics import NetdslError
 from netdsl.ir.dim import evaluate
 from netdsl.ir.meaning import Gives
 from netdsl.runtime import Device, Port, Session, devices, session
 from netdsl.runtime.bench import Plan, bench
 from netdsl.runtime.cuda import Gpus, find_gpus
 from netdsl.runtime.feeds import batches, rank, save_arrays
-from netdsl.runtime.pictures import Preparation, load_picture
+from netdsl.runtime.preparation import Preparation, load_picture
 from netdsl.runtime.sizes import computed
 
 

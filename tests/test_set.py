@@ -7,11 +7,11 @@ from fractions import Fraction
 import pytest
 
 import netdsl
-from netdsl import recipe
+from netdsl.base.diagnostics import NetdslError
+from netdsl.base.source import Source
 from netdsl.compiler import check_text
-from netdsl.diagnostics import NetdslError
 from netdsl.elaborate.said import Said
-from netdsl.source import Source
+from netdsl.recipe import words as recipe
 from netdsl.training.overrides import override
 
 NET = "net n(x = 1, act = relu, widths = [4]) { input a: 4; dense x; act; for w in widths { dense w } }"
@@ -134,8 +134,14 @@ def test_numbers_and_lists_of_python_are_taken_as_they_are():
 
 @pytest.mark.parametrize(
     "value",
-    [f"x{'[0:]' * 750}[0]", f"{'-' * 750}1", f"{'1**' * 750}1", f"{'1+' * 750}1", f"{'[' * 750}1{']' * 750}",
-     f"x{'[0:][0:]' * 99}{'[1:]' * 9}"],
+    [
+        f"x{'[0:]' * 750}[0]",
+        f"{'-' * 750}1",
+        f"{'1**' * 750}1",
+        f"{'1+' * 750}1",
+        f"{'[' * 750}1{']' * 750}",
+        f"x{'[0:][0:]' * 99}{'[1:]' * 9}",
+    ],
 )
 def test_what_is_too_deep_has_a_place(value):
     found = refusal(lambda: check_text(f"net n(x = [1]) {{ input a: 4; dense {value} }}"))

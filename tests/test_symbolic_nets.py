@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from netdsl.base.diagnostics import NetdslError
 from netdsl.compiler import check_text
-from netdsl.diagnostics import NetdslError
 from netdsl.ir.constraint import Allowed, Constraint
 from netdsl.ir.dim import evaluate
 

@@ -17,11 +17,11 @@ from onnx import TensorProto, helper, numpy_helper, save_model
 from PIL import Image
 
 import netdsl
-from netdsl import terminal
+from netdsl.base import terminal
+from netdsl.base.diagnostics import INVISIBLE, Diagnostic, render, visible
+from netdsl.base.source import Source, Span
+from netdsl.base.table import Table
 from netdsl.cli import _guarded, main
-from netdsl.diagnostics import INVISIBLE, Diagnostic, render, visible
-from netdsl.source import Source, Span
-from netdsl.table import Table
 
 PACKAGE = Path(netdsl.__file__).parent
 HOSTILE = {
@@ -131,9 +131,9 @@ def ways_around(text):
                 yield from (alias.name for alias in names if alias.name in WAYS)
             case ast.ImportFrom(module="sys", names=names):
                 yield from (alias.name for alias in names if "std" in alias.name)
-            case ast.Attribute(value=ast.Attribute(value=ast.Name(id="sys"), attr=stream), attr=attr) if (
-                stream.strip("_") in ("stdout", "stderr") and attr not in ("isatty", "fileno")
-            ):
+            case ast.Attribute(value=ast.Attribute(value=ast.Name(id="sys"), attr=stream), attr=attr) if stream.strip(
+                "_"
+            ) in ("stdout", "stderr") and attr not in ("isatty", "fileno"):
                 yield f"{stream}.{attr}"
             case ast.keyword(arg="file", value=ast.Attribute(value=ast.Name(id="sys"))):
                 yield "file="

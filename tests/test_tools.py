@@ -27,13 +27,13 @@ from stages import compile_in_stages
 from zoo_lines import net_lines, python_lines
 
 import netdsl
-from netdsl.agreement.difference import TOLERANCES
+from netdsl.base.table import Table
 from netdsl.compiler import check, check_text
 from netdsl.ir.types import DType
 from netdsl.layers.activation import Relu
 from netdsl.layers.conv import Conv, Deconv
 from netdsl.runtime import Session
-from netdsl.table import Table
+from netdsl.verification.difference import TOLERANCES
 
 if TYPE_CHECKING:
     from collections.abc import Callable

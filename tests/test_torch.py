@@ -11,11 +11,11 @@ import torch
 from torch import nn
 
 import netdsl
-from netdsl.backends.torch import lower
-from netdsl.backends.torch_modules import BatchNorm
+from netdsl.backends.torch.lower import lower
+from netdsl.backends.torch.modules import BatchNorm
+from netdsl.base.diagnostics import NetdslError
 from netdsl.compiler import check, check_text
-from netdsl.diagnostics import NetdslError
-from netdsl.weights import Initializer
+from netdsl.weights.initial import Initializer
 
 NETWORK = """
 net small {

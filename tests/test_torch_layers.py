@@ -12,9 +12,9 @@ from cases import cases
 from conformance import one_layer
 from graphs import trained
 
-from netdsl.backends.torch import lower
+from netdsl.backends.torch.lower import lower
 from netdsl.ir.types import DType, TensorType
-from netdsl.layer import LAYERS
+from netdsl.layers.base import LAYERS
 
 KINDS = sorted(LAYERS.keys() - {"input"})
 RECURRENT = {"gru", "lstm", "rnn"}

@@ -9,12 +9,12 @@ from torch import nn, optim
 from torch.nn import functional
 
 import netdsl
-from netdsl import recipe
 from netdsl.ir.deciding import taught
-from netdsl.training.batches import Batches, Samples, shuffled
+from netdsl.recipe import words as recipe
+from netdsl.recipe.settings import Settings
 from netdsl.training.losses import make_loss
 from netdsl.training.optimizers import OPTIMIZERS, make_optimizer, make_schedule
-from netdsl.training.settings import Settings
+from netdsl.training.samples.batches import Batches, Samples, shuffled
 
 OPTIMIZER_CASES = [
     (recipe.Sgd(lr=0.1), lambda p: optim.SGD(p, 0.1)),

@@ -11,9 +11,9 @@ from graphs import Sketch
 from netdsl.ir.constraint import Constraint
 from netdsl.ir.dim import symbol
 from netdsl.ir.graph import Graph, Node, Scope
+from netdsl.ir.invariants import GraphError, verify
 from netdsl.ir.params import Init, Param, ParamSpec
 from netdsl.ir.types import TensorType
-from netdsl.ir.verify import GraphError, verify
 from netdsl.layers.activation import Relu
 from netdsl.layers.conv import Conv
 from netdsl.layers.merge import Add

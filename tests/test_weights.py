@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 import torch
 
-from netdsl import weights
 from netdsl.ir.params import Derived, Init, Param, ParamSpec
 from netdsl.ir.types import DType
-from netdsl.weights import CHUNK, Initializer, materialize
+from netdsl.weights import initial as weights
+from netdsl.weights.initial import CHUNK, Initializer, materialize
 
 WEIGHT, BIAS = Init("weight", 50, 200), Init("bias", 50, 200)
 

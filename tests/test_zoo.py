@@ -8,11 +8,11 @@ from models import SIZES, feeds, same_shapes, weights
 from zoo_lines import net_lines
 from zoo_reference import DOCUMENTED, MILLION_MACS, PUBLISHED, SHORTER, TORCHVISION
 
-from netdsl.backends.onnx_file import write
+from netdsl.analysis.counts import count_macs, count_params
+from netdsl.backends.onnx.file import write
 from netdsl.compiler import check, compile_graph
-from netdsl.counts import count_macs, count_params
 from netdsl.ir.dim import evaluate
-from netdsl.zoo import entries
+from netdsl.reference.zoo import entries
 
 NAMES = [entry.name for entry in entries()]
 

@@ -8,10 +8,10 @@ from models import feeds, weights
 from zoo_peers import ARGUMENTS, PEERS
 from zoo_peers.named import NAMED
 
-from netdsl.backends import torch as torch_backend
-from netdsl.backends.onnx_file import write
+from netdsl.analysis.counts import count_params
+from netdsl.backends.onnx.file import write
+from netdsl.backends.torch import lower as torch_backend
 from netdsl.compiler import check, compile_graph
-from netdsl.counts import count_params
 
 
 @pytest.mark.parametrize("name", PEERS)

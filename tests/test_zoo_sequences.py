@@ -7,14 +7,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from netdsl.backends import torch as torch_backend
+from netdsl.backends.torch import lower as torch_backend
 from netdsl.compiler import check
-from netdsl.training.batches import shuffled
-from netdsl.training.data.opening import open_data
+from netdsl.recipe.settings import Settings
 from netdsl.training.losses import make_loss
 from netdsl.training.optimizers import make_optimizer
-from netdsl.training.settings import Settings
-from netdsl.weights import Initializer
+from netdsl.training.samples.batches import shuffled
+from netdsl.training.samples.opening import open_data
+from netdsl.weights.initial import Initializer
 
 LETTERS, STEPS = 12, 16
 SMALL = {

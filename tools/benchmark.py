@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from pages import Figures, environment, write_page
 from processes import ENVIRONMENT, ROOT, compare, measure
 
-from netdsl.table import Table
+from netdsl.base.table import Table
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from pages import Figures, write_page
 
-from netdsl import reference, zoo
-from netdsl.table import Table, exact, short
+from netdsl.base.table import Table, exact, short
+from netdsl.reference import layers as reference
+from netdsl.reference import zoo
 
 COMMAND = "python tools/catalogue.py"
 LAYERS = """\

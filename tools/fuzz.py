@@ -22,7 +22,7 @@ from fuzzing.pool import HANGS_AFTER, MOST_MEGABYTES, MOST_SECONDS, Job, try_all
 from fuzzing.readers import READERS
 from pages import Figures, environment, write_page
 
-from netdsl.table import Table
+from netdsl.base.table import Table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

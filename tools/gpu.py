@@ -22,11 +22,11 @@ from pages import Figures, environment, write_page
 from peers import PEERS, SHAPES
 
 import netdsl
-from netdsl.diagnostics import NetdslError
+from netdsl.base.diagnostics import NetdslError
+from netdsl.base.table import Table
+from netdsl.reference.zoo import entries
 from netdsl.runtime import Session
 from netdsl.runtime.bench import Plan, bench, random_feeds
-from netdsl.table import Table
-from netdsl.zoo import entries
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from pages import Figures, environment, write_page
 
-from netdsl.table import Table
+from netdsl.base.table import Table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-    from netdsl.table import Table
+    from netdsl.base.table import Table
 
 
 @dataclass(frozen=True)

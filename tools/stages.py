@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from netdsl.ir.params import Param
-    from netdsl.weights import Array
+    from netdsl.weights.initial import Array
 
 
 class Clock:
@@ -31,13 +31,13 @@ class Clock:
 def compile_in_stages(spec: str, folder: Path) -> dict[str, float]:
     """Compile a net as `netdsl compile` does, one stage after the other; seconds by stage."""
     clock = Clock()
-    from netdsl.backends.onnx import lower
-    from netdsl.backends.onnx_file import write
+    from netdsl.analysis.lint import lint
+    from netdsl.backends.onnx.file import write
+    from netdsl.backends.onnx.lower import lower
     from netdsl.compiler import load, locate
     from netdsl.elaborate.net import elaborate
-    from netdsl.lint import lint
     from netdsl.passes import optimize
-    from netdsl.weights import Initializer, materialize
+    from netdsl.weights.initial import Initializer, materialize
 
     clock.done("import")
     path, name = locate(spec)

@@ -19,7 +19,7 @@ from time import perf_counter
 
 from processes import ENVIRONMENT, ROOT
 
-from netdsl.table import Table
+from netdsl.base.table import Table
 
 SIDES = ("netdsl", "PyTorch")
 JUDGED = 100
@@ -31,11 +31,11 @@ def ours(samples: int, batch: int) -> float:
     import torch
 
     from netdsl.compiler import check
-    from netdsl.recipe import Sgd
-    from netdsl.training.batches import Samples
-    from netdsl.training.data.opening import Data
+    from netdsl.recipe.settings import Settings
+    from netdsl.recipe.words import Sgd
     from netdsl.training.run import prepared, train
-    from netdsl.training.settings import Settings
+    from netdsl.training.samples.batches import Samples
+    from netdsl.training.samples.opening import Data
 
     images = torch.randint(0, 256, (samples, 1, 28, 28), dtype=torch.uint8)
     given = Samples(images, torch.randint(0, 10, (samples,)), torch.float32)

@@ -17,7 +17,7 @@ from pathlib import Path
 from zoo_reference import SHORTER
 
 import netdsl
-from netdsl import zoo
+from netdsl.reference import zoo
 
 FILE = Path(__file__).with_name("zoo_differences.csv")
 

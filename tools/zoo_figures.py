@@ -28,9 +28,9 @@ from zoo_reference import (
 )
 
 from netdsl import load
+from netdsl.analysis.counts import count_macs, count_params
+from netdsl.base.table import Table, exact
 from netdsl.compiler import check, compile_graph
-from netdsl.counts import count_macs, count_params
-from netdsl.table import Table, exact
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence

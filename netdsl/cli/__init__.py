@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from netdsl import terminal
+from netdsl.base import terminal
+from netdsl.base.diagnostics import NetdslError, shortened
+from netdsl.base.outputs import inputs_kept
+from netdsl.base.version import __version__
 from netdsl.cli.common import SET, echo_json, show_diagnostics, wants_json
-from netdsl.diagnostics import NetdslError, shortened
-from netdsl.outputs import inputs_kept
-from netdsl.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -142,7 +142,7 @@ def _told(error: Exception) -> int:
             place = f"`{error.filename}`: " if error.filename is not None else ""
             terminal.say(shortened(f"error: {place}{(error.strerror or str(error)).lower()}"), err=True)
             return 1
-    from netdsl.packages import refused
+    from netdsl.base.packages import refused
 
     broken = refused(error)
     if broken is not None:

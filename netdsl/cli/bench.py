@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from netdsl.base.terminal import say_text
 from netdsl.cli.common import (
     LARGEST_BATCH,
     complete_net,
@@ -18,7 +19,6 @@ from netdsl.cli.common import (
     set_option,
     size_option,
 )
-from netdsl.terminal import say_text
 
 if TYPE_CHECKING:
     from netdsl.runtime.bench import Plan, Timing
@@ -75,7 +75,7 @@ def bench(
 
 def _is_model(model: str) -> bool:
     """Whether this is an ONNX file by its name, or on standard input by its first byte, which no text has."""
-    from netdsl.files import is_standard_input, open_file
+    from netdsl.base.files import is_standard_input, open_file
 
     if not is_standard_input(model):
         return model.endswith(".onnx")
@@ -85,8 +85,8 @@ def _is_model(model: str) -> bool:
 
 def _of_net(net: str, arguments: dict[str, object], device: str, plan: Plan) -> Timing:
     """Compile a net to a file that goes away, and measure it."""
+    from netdsl.api import load
     from netdsl.ir.dim import evaluate, symbols
-    from netdsl.network import load
     from netdsl.runtime.bench import bench as measure
 
     network = load(net, **arguments)
@@ -99,8 +99,8 @@ def _of_net(net: str, arguments: dict[str, object], device: str, plan: Plan) -> 
 
 
 def _text(model: str, timing: Timing) -> str:
-    from netdsl.diagnostics import visible
-    from netdsl.table import short
+    from netdsl.base.diagnostics import visible
+    from netdsl.base.table import short
 
     times = [f"p{percent} {1000 * timing.percentile(percent):.3f} ms" for percent in (50, 90, 99)]
     nodes = ", ".join(f"{count} on {provider}" for provider, count in timing.nodes.items())

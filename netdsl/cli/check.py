@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from netdsl.base.terminal import say
 from netdsl.cli.common import allow_option, complete_net, echo_json, format_option, set_option, show_diagnostics
-from netdsl.terminal import say
 
 if TYPE_CHECKING:
     from netdsl.project import FileReport
@@ -38,7 +38,7 @@ def check(nets: tuple[str, ...], arguments: dict[str, object], allowed: frozense
 
 
 def _reports(net: str, arguments: dict[str, object]) -> list[FileReport]:
-    from netdsl.diagnostics import NetdslError
+    from netdsl.base.diagnostics import NetdslError
     from netdsl.project import FileReport, check_files, check_spec, net_files
 
     try:

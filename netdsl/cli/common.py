@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from click.shell_completion import CompletionItem
 
-from netdsl.diagnostics import render
-from netdsl.naming import is_name
-from netdsl.terminal import coloured, say, say_json, say_text
+from netdsl.base.diagnostics import render
+from netdsl.base.naming import is_name
+from netdsl.base.terminal import coloured, say, say_json, say_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
-    from netdsl.checkpoints import Fit
-    from netdsl.diagnostics import Diagnostic
+    from netdsl.base.diagnostics import Diagnostic
+    from netdsl.weights.comparison import Fit
 
 SET = "--set"
 """The option whose text is read by the grammar of the language, and what its errors call it."""
@@ -33,7 +33,7 @@ LARGEST_BATCH = 2**31 - 1
 
 def complete_net(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Shipped nets that begin so, or else files."""
-    from netdsl.resources import shipped
+    from netdsl.base.resources import shipped
 
     names = [name for name in shipped() if name.startswith(incomplete)]
     return [CompletionItem(name) for name in names] or [CompletionItem(incomplete, type="file")]
@@ -134,11 +134,11 @@ def size_option(help_text: str) -> Callable[[F], F]:
 
 
 def claim_output(path: Path, content: str, reads: Iterable[Path] = ()) -> None:
-    """Say what `-o` names, and what is read, before anything is computed; see `netdsl.outputs.claim`.
+    """Say what `-o` names, and what is read, before anything is computed; see `netdsl.base.outputs.claim`.
 
     The ending of the name chooses the form of what is written, so that it must be one of the content's.
     """
-    from netdsl.outputs import claim, remember, wrong_ending
+    from netdsl.base.outputs import claim, remember, wrong_ending
 
     if problem := wrong_ending(path, content, exact=True):
         raise click.BadParameter(problem, param_hint="-o")
@@ -182,8 +182,8 @@ def _remember_format(ctx: click.Context, param: click.Parameter, form: str) -> s
 
 
 def _arguments(ctx: click.Context, param: click.Parameter, given: tuple[str, ...]) -> dict[str, object]:
+    from netdsl.base.source import Source
     from netdsl.elaborate.said import Said
-    from netdsl.source import Source
 
     pairs: dict[str, object] = {}
     for text in given:
@@ -215,7 +215,7 @@ def _renamed(ctx: click.Context, param: click.Parameter, given: tuple[str, ...])
 
 
 def _warning_codes(ctx: click.Context, param: click.Parameter, given: tuple[str, ...]) -> frozenset[str]:
-    from netdsl.codes import CODES
+    from netdsl.reference.codes import CODES
 
     codes = frozenset(code.upper() for code in given)
     for code in sorted(codes):
@@ -226,7 +226,7 @@ def _warning_codes(ctx: click.Context, param: click.Parameter, given: tuple[str,
 
 
 def _device(ctx: click.Context, param: click.Parameter, text: str) -> str:
-    from netdsl.diagnostics import NetdslError
+    from netdsl.base.diagnostics import NetdslError
     from netdsl.runtime import Device
 
     try:

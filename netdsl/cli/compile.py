@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
+from netdsl.base.terminal import progress, say, say_text, watched
 from netdsl.cli.common import (
     LARGEST_BATCH,
     allow_option,
@@ -20,7 +21,6 @@ from netdsl.cli.common import (
     show_taken,
     show_warnings,
 )
-from netdsl.terminal import progress, say, say_text, watched
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from netdsl.emit import Stage
     from netdsl.ir.graph import Graph
     from netdsl.ir.params import Param
-    from netdsl.weights import Array
+    from netdsl.weights.initial import Array
 
 PRINTED = Path("-")
 """The file that is none: source goes to the terminal."""
@@ -127,10 +127,10 @@ def compile(  # noqa: A001 - the command's name
 
         say_text(emit(net, stage, arguments, level=level, training=training, opset=opset, batch=batch))
         return
-    from netdsl.backends.onnx_file import claim_model, write
+    from netdsl.backends.onnx.file import claim_model, write
+    from netdsl.base.outputs import remember
     from netdsl.compiler import check, compile_graph
-    from netdsl.outputs import remember
-    from netdsl.weights import Initializer
+    from netdsl.weights.initial import Initializer
 
     checked = check(net, arguments)
     path = output if output is not None else Path(f"{checked.graph.name}.onnx")
@@ -141,7 +141,7 @@ def compile(  # noqa: A001 - the command's name
     graph, restored = checked.graph, ""
     source: Callable[[Param], Array] = Initializer(scheme, seed)
     if file is not None:
-        from netdsl.trained import load_trained, restored_text
+        from netdsl.weights.trained import load_trained, restored_text
 
         graph, loaded = load_trained(
             file, graph, key=key, rename=renamed, partial=partial, training=training, initial=source
@@ -172,10 +172,10 @@ def _write_source(
     net: str, arguments: dict[str, Any], output: Path | None, start: float | None, allowed: frozenset[str]
 ) -> None:
     """Write a net as Python source, and say so unless `start` is None."""
+    from netdsl.api import Network
+    from netdsl.base.files import whole_file
+    from netdsl.base.outputs import claim
     from netdsl.compiler import check
-    from netdsl.files import whole_file
-    from netdsl.network import Network
-    from netdsl.outputs import claim
 
     network = Network(check(net, arguments))
     path = output if output is not None else Path(f"{network.name}.py")
@@ -195,8 +195,8 @@ def _write_source(
 
 def _report(files: Iterable[Path], graph: Graph, training: bool, seconds: float, weights: Path | None) -> str:
     """What was written, with the parameters of the graph that was: auxiliary heads belong to training alone."""
-    from netdsl.report import summarize
-    from netdsl.table import exact, size
+    from netdsl.analysis.summary import summarize
+    from netdsl.base.table import exact, size
 
     summary = summarize(graph)
     params = summary.totals.params + (summary.aux.params if training else 0)

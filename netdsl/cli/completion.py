@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 from click.shell_completion import get_completion_class
 
-from netdsl.terminal import say_text
+from netdsl.base.terminal import say_text
 
 
 @click.command()

@@ -6,8 +6,8 @@ import sys
 
 import click
 
+from netdsl.base.terminal import coloured, say
 from netdsl.cli.common import echo_json, format_option
-from netdsl.terminal import coloured, say
 
 
 @click.command()
@@ -17,7 +17,7 @@ def doctor(form: str) -> int:
 
     All packages are imported. The exit code is 1 if one is broken, or if one is missing that netdsl cannot do without.
     """
-    from netdsl.doctor import examine
+    from netdsl.runtime.doctor import examine
 
     found = examine()
     if form == "json":

@@ -20,7 +20,7 @@ def image_options(command: F) -> F:
     def prepared(
         *, mean: tuple[float, ...], std: tuple[float, ...], scale: float | None, sizes: dict[str, int], **others: Any
     ) -> Any:
-        from netdsl.runtime.pictures import Preparation
+        from netdsl.runtime.preparation import Preparation
 
         return command(preparation=Preparation(scale, mean, std, sizes), **others)
 

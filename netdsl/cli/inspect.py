@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from netdsl.base.terminal import say
 from netdsl.cli.common import data_options, device_option
 from netdsl.cli.images import image_options
-from netdsl.terminal import say
 
 if TYPE_CHECKING:
-    from netdsl.runtime.pictures import Preparation
+    from netdsl.runtime.preparation import Preparation
 
 
 @click.command()
@@ -39,10 +39,10 @@ def inspect(
     layer gives; with --data, or for the folder of a run, the confusion matrix and the mistakes; and the curves of the
     training, if the model lies in the folder of a run.
     """
+    from netdsl.base.files import whole_file
+    from netdsl.base.outputs import claim, remember
     from netdsl.evaluation.runs import model_of
-    from netdsl.files import whole_file
-    from netdsl.inspection.inspecting import inspect_model
-    from netdsl.outputs import claim, remember
+    from netdsl.pages.inspecting import inspect_model
 
     file = model_of(model)
     path = output or Path(f"{file.stem}.html")

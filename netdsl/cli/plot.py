@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from netdsl.base.terminal import say
 from netdsl.cli.common import F, claim_output, data_options, device_option, need_data
 from netdsl.cli.images import image_options
-from netdsl.terminal import say
 
 if TYPE_CHECKING:
-    from netdsl.runtime.pictures import Preparation
+    from netdsl.runtime.preparation import Preparation
 
 
 @click.group()
@@ -34,7 +34,7 @@ def _picture(ctx: click.Context, param: click.Parameter, path: Path | None) -> P
 
 
 def _save(figure: Any, path: Path) -> None:
-    from netdsl.pictures.drawing import save
+    from netdsl.plots.drawing import save
 
     save(figure, path)
     say(str(path))
@@ -48,7 +48,7 @@ def curves(*, run: Path, output: Path) -> None:
 
     RUN is the folder of a training run, or the metrics.csv in it.
     """
-    from netdsl.pictures.curves import draw_curves, read_metrics
+    from netdsl.plots.curves import draw_curves, read_metrics
 
     folder = run if run.is_dir() else run.parent
     _save(draw_curves(read_metrics(run), folder.resolve().name), output)
@@ -65,8 +65,8 @@ def confusion(
 ) -> None:
     """Which classes MODEL takes for which on a data set."""
     from netdsl.evaluation import evaluate
-    from netdsl.inspection.gathering import need_classes
-    from netdsl.pictures.confusion import draw_confusion
+    from netdsl.pages.gathering import need_classes
+    from netdsl.plots.confusion import draw_confusion
 
     need_data([model], data)
     found = need_classes(evaluate(model, data, split=split, preparation=preparation, device=device))
@@ -87,8 +87,8 @@ def errors(
     The surest mistakes come first; of more than 40 the others are left out.
     """
     from netdsl.evaluation import evaluate
-    from netdsl.inspection.gathering import mistaken_pictures, need_classes
-    from netdsl.pictures.examples import draw_mistakes
+    from netdsl.pages.gathering import mistaken_pictures, need_classes
+    from netdsl.plots.examples import draw_mistakes
 
     need_data([model], data)
     found = need_classes(evaluate(model, data, split=split, preparation=preparation, device=device))
@@ -106,8 +106,8 @@ def filters(*, model: Path, output: Path) -> None:
     others are left out.
     """
     from netdsl.evaluation.runs import model_of
-    from netdsl.inspection.layers import first_filters
-    from netdsl.pictures.filters import draw_filters
+    from netdsl.pages.layers import first_filters
+    from netdsl.plots.filters import draw_filters
     from netdsl.runtime import Session
 
     _save(draw_filters(*first_filters(Session(model_of(model)))), output)
@@ -126,8 +126,8 @@ def activations(*, model: Path, image: str, preparation: Preparation, output: Pa
     each the first 12 channels.
     """
     from netdsl.evaluation.runs import model_of
-    from netdsl.inspection.looking import look
-    from netdsl.pictures.activations import draw_activations
+    from netdsl.pages.looking import look
+    from netdsl.plots.activations import draw_activations
     from netdsl.runtime import Session
 
     seen = look(Session(model_of(model), device), image, preparation)
@@ -143,10 +143,10 @@ def activations(*, model: Path, image: str, preparation: Preparation, output: Pa
 @device_option
 def classes(*, model: Path, image: str, top: int, preparation: Preparation, output: Path, device: str) -> None:
     """IMAGE as MODEL sees it, and its most likely classes."""
-    from netdsl.diagnostics import fail
+    from netdsl.base.diagnostics import fail
     from netdsl.evaluation.runs import model_of
-    from netdsl.inspection.looking import look
-    from netdsl.pictures.examples import draw_classes
+    from netdsl.pages.looking import look
+    from netdsl.plots.examples import draw_classes
     from netdsl.runtime import Session
 
     seen = look(Session(model_of(model), device), image, preparation, top=top)

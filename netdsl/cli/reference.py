@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING
 import click
 from click.shell_completion import CompletionItem
 
+from netdsl.base.terminal import say, say_text
 from netdsl.cli.common import echo_json, format_option
-from netdsl.terminal import say, say_text
 
 if TYPE_CHECKING:
-    from netdsl.reference import Entry
+    from netdsl.reference.layers import Entry
 
 
 def _complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """What the command describes and begins so."""
-    from netdsl.reference import REFERENCES
+    from netdsl.reference.layers import REFERENCES
 
     entries = REFERENCES[str(ctx.info_name)]()
     return [CompletionItem(entry.name) for entry in entries if entry.name.startswith(incomplete)]
@@ -42,7 +42,7 @@ def recipe(word: str | None, form: str) -> None:
 
 
 def _show(command: str, name: str | None, form: str) -> None:
-    from netdsl.reference import REFERENCES, find
+    from netdsl.reference.layers import REFERENCES, find
 
     if name is not None:
         found = find(command, name)
@@ -64,7 +64,7 @@ def _show(command: str, name: str | None, form: str) -> None:
 
 
 def _described(found: Entry) -> str:
-    from netdsl.show import show
+    from netdsl.base.show import show
 
     lines = [found.call, "", found.text]
     if found.fields:
@@ -80,8 +80,8 @@ def _described(found: Entry) -> str:
 @format_option
 def nets(form: str) -> None:
     """List the shipped nets with papers, parameters and MACs."""
-    from netdsl.table import Table, short
-    from netdsl.zoo import entries
+    from netdsl.base.table import Table, short
+    from netdsl.reference.zoo import entries
 
     known = entries()
     if form == "json":
@@ -98,7 +98,7 @@ def nets(form: str) -> None:
 @click.argument("code", required=False)
 def explain(code: str | None) -> None:
     """Explain a diagnostic such as E0402, or list all."""
-    from netdsl.codes import CODES
+    from netdsl.reference.codes import CODES
 
     if code is None:
         say_text("\n".join(f"{known}  {entry.title}" for known, entry in CODES.items()))

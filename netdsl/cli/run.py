@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from netdsl.base.terminal import say_text
 from netdsl.cli.common import claim_output, device_option, echo_json, format_option
 from netdsl.cli.images import image_options
-from netdsl.terminal import say_text
 
 if TYPE_CHECKING:
     from netdsl.runtime import Session
     from netdsl.runtime.feeds import Array
-    from netdsl.runtime.pictures import Preparation
+    from netdsl.runtime.preparation import Preparation
 
 
 @click.command()
@@ -97,7 +97,7 @@ def _shown(session: Session, outputs: dict[str, Array], files: tuple[str, ...], 
 
 
 def _text(one: dict[str, Any]) -> str:
-    from netdsl.diagnostics import visible
+    from netdsl.base.diagnostics import visible
     from netdsl.ir.types import format_shape
 
     head = visible(f"{one['input']}: {one['output']}")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
+from netdsl.base.terminal import say_text
 from netdsl.cli.common import allow_option, complete_net, echo_json, format_option, set_option, show_warnings
-from netdsl.terminal import say_text
 
 
 @click.command()
@@ -19,9 +19,9 @@ def summary(
     net: str, depth: int | None, neurons: bool, arguments: dict[str, object], allowed: frozenset[str], form: str
 ) -> None:
     """Show shapes, parameters and MACs of NET, layer by layer."""
+    from netdsl.analysis.summary import summarize
+    from netdsl.analysis.summary_text import render
     from netdsl.compiler import check
-    from netdsl.report import summarize
-    from netdsl.report_text import render
 
     checked = check(net, arguments)
     show_warnings(checked.warnings, allowed)

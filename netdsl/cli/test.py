@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from netdsl.base.terminal import say_text
 from netdsl.cli.common import LARGEST_BATCH, data_options, device_option, echo_json, format_option, need_data
 from netdsl.cli.images import image_options
-from netdsl.terminal import say_text
 
 if TYPE_CHECKING:
-    from netdsl.runtime.pictures import Preparation
+    from netdsl.runtime.preparation import Preparation
 
 
 @click.command()

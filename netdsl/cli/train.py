@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from netdsl.base.terminal import say, say_text, watched
 from netdsl.cli.common import (
     allow_option,
     complete_net,
@@ -18,7 +19,6 @@ from netdsl.cli.common import (
     show_warnings,
     size_option,
 )
-from netdsl.terminal import say, say_text, watched
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 def _device(ctx: click.Context, param: click.Parameter, text: str) -> str:
     """Refuse what does not train."""
-    from netdsl.diagnostics import NetdslError
+    from netdsl.base.diagnostics import NetdslError
     from netdsl.runtime import Device
 
     try:
@@ -111,17 +111,17 @@ def train(
     from netdsl.training import need_packages
 
     need_packages(tensorboard=tensorboard)
+    from netdsl.base.outputs import remember
     from netdsl.compiler import check
-    from netdsl.outputs import remember
     from netdsl.passes.restore import named
+    from netdsl.recipe.settings import Settings
     from netdsl.runtime import Device
     from netdsl.training.claim import LAST, claimed
-    from netdsl.training.data.opening import open_data
     from netdsl.training.machine import Machine
     from netdsl.training.overrides import override
     from netdsl.training.run import initializer, prepared
     from netdsl.training.run import train as run
-    from netdsl.training.settings import Settings
+    from netdsl.training.samples.opening import open_data
 
     changes = {name.removeprefix("train."): arguments.pop(name) for name in [*arguments] if name.startswith("train.")}
     checked = check(net, arguments)
@@ -136,14 +136,12 @@ def train(
     with claimed(folder, resume=resume):
         graph, weights = checked.graph, None
         if file is not None:
-            from netdsl.trained import labels_of, load_trained
+            from netdsl.weights.trained import labels_of, load_trained
 
             graph, weights = load_trained(
                 file, graph, labels=False, key=key, partial=partial, training=True, initial=initializer(settings)
             )
-        samples = open_data(
-            data, graph, settings, val=val, choosing=export == "best", sizes=sizes, skip_bad=skip_bad
-        )
+        samples = open_data(data, graph, settings, val=val, choosing=export == "best", sizes=sizes, skip_bad=skip_bad)
         graph = prepared(graph, samples)
         if weights is not None:
             graph = named(graph, labels_of(weights))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from netdsl.base.terminal import say_text
 from netdsl.cli.common import (
     LARGEST_BATCH,
     complete_net,
@@ -17,7 +18,6 @@ from netdsl.cli.common import (
     show_diagnostics,
     show_taken,
 )
-from netdsl.terminal import say_text
 
 
 def _numbers(text: str) -> tuple[int, ...]:
@@ -93,12 +93,12 @@ def verify(
             raise click.UsageError("--size belongs to random inputs; those of --inputs have their own")
     if key is not None and file is None:
         raise click.UsageError("--key belongs to --weights")
-    from netdsl.agreement import verify as verify_graph
     from netdsl.compiler import check
+    from netdsl.verification import verify as verify_graph
 
     graph, weights = check(net, arguments).graph, None
     if file is not None:
-        from netdsl.trained import load_trained
+        from netdsl.weights.trained import load_trained
 
         graph, weights = load_trained(file, graph, key=key)
     found = verify_graph(

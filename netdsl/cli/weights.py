@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from netdsl.base.terminal import say, say_text
 from netdsl.cli.common import (
     claim_output,
     complete_net,
@@ -17,11 +18,11 @@ from netdsl.cli.common import (
     set_option,
     show_diagnostics,
 )
-from netdsl.terminal import say, say_text
 
 if TYPE_CHECKING:
-    from netdsl.checkpoints import Checkpoint, Fit
-    from netdsl.diagnostics import Diagnostic
+    from netdsl.base.diagnostics import Diagnostic
+    from netdsl.weights.checkpoint import Checkpoint
+    from netdsl.weights.comparison import Fit
 
 
 @click.command()
@@ -50,8 +51,10 @@ def weights(
     model, or the index of a checkpoint in shards (.index.json) or its folder.
     Where the weights do not fit the net, the exit code is 1 and nothing is written.
     """
-    from netdsl.checkpoints import fitted, open_checkpoint, write_checkpoint
     from netdsl.compiler import check
+    from netdsl.weights.fitting import fitted
+    from netdsl.weights.opening import open_checkpoint
+    from netdsl.weights.writing import write_checkpoint
 
     if net is None and (arguments or training):
         raise click.UsageError("--set and --training belong to --net")
@@ -102,9 +105,9 @@ def _as_json(checkpoint: Checkpoint, notes: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _text(checkpoint: Checkpoint, notes: tuple[str, ...]) -> str:
-    from netdsl.diagnostics import visible
+    from netdsl.base.diagnostics import visible
+    from netdsl.base.table import Table, exact, size
     from netdsl.ir.types import format_shape
-    from netdsl.table import Table, exact, size
 
     rows = [
         [visible(name), format_shape(tensor.shape), tensor.dtype, size(tensor.bytes)]

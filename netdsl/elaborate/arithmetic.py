@@ -8,16 +8,16 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from netdsl.arguments import describe
-from netdsl.diagnostics import NetdslError, fail
+from netdsl.base.diagnostics import NetdslError, fail
+from netdsl.base.show import show
 from netdsl.ir.dim import Symbolic, equality_constraint, exact_quotient
-from netdsl.show import show
+from netdsl.layers.arguments import describe
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from netdsl.base.source import Span
     from netdsl.elaborate.values import Value
-    from netdsl.source import Span
     from netdsl.syntax import tree
 
 LARGEST_NUMBER = 2**63

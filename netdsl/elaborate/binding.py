@@ -5,20 +5,20 @@ from __future__ import annotations
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from netdsl.arguments import ArgumentError
-from netdsl.diagnostics import Diagnostic, NetdslError, fail
+from netdsl.base.diagnostics import Diagnostic, NetdslError, fail
 from netdsl.elaborate.suggestions import ARGUMENTS_ELSEWHERE, listed, suggestion
 from netdsl.elaborate.values import UNKNOWN, BlockValue, LayerValue, Unknown, Value
-from netdsl.layer import Layer, signature
+from netdsl.layers.arguments import ArgumentError
+from netdsl.layers.base import Layer, signature
 from netdsl.syntax import tree
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from netdsl.arguments import Kind
+    from netdsl.base.source import Span
     from netdsl.elaborate.expressions import Evaluator
     from netdsl.elaborate.program import BlockDefinition
-    from netdsl.source import Span
+    from netdsl.layers.arguments import Kind
 
 
 class Bound(NamedTuple):

@@ -11,7 +11,8 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from netdsl.diagnostics import NetdslError, fail
+from netdsl.base.diagnostics import NetdslError, fail
+from netdsl.base.naming import LONGEST_NAME
 from netdsl.elaborate import joins, statements
 from netdsl.elaborate.binding import Callee, make_layer, match
 from netdsl.elaborate.calls import block_place, kind_of, set_default, target_of
@@ -21,15 +22,14 @@ from netdsl.elaborate.errors import CALL
 from netdsl.elaborate.nodes import Spot
 from netdsl.elaborate.place import Place, Tensor, check_label, need
 from netdsl.elaborate.values import UNKNOWN, Environment, Unknown, Value
-from netdsl.naming import LONGEST_NAME
 from netdsl.syntax import tree
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from netdsl.base.source import Span
     from netdsl.elaborate.names import Member, Names
     from netdsl.ir.graph import Node
-    from netdsl.source import Span
 
 
 class BodyElaborator(Elaboration):

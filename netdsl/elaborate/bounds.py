@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias
 
-from netdsl.diagnostics import fail
+from netdsl.base.diagnostics import fail
 from netdsl.ir.bounds import demanded, order_bound
 from netdsl.ir.dim import Symbolic, evaluate, symbol_atoms
 from netdsl.ir.graph import needed
-from netdsl.layer import all_needs
+from netdsl.layers.base import all_needs
 
 if TYPE_CHECKING:
-    from netdsl.diagnostics import NetdslError
+    from netdsl.base.diagnostics import NetdslError
     from netdsl.elaborate.errors import Errors
     from netdsl.ir.bounds import Need
     from netdsl.ir.constraint import Constraint

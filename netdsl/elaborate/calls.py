@@ -4,24 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from netdsl.arguments import describe
-from netdsl.diagnostics import NetdslError, fail
+from netdsl.base.diagnostics import NetdslError, fail
 from netdsl.elaborate.binding import Callee, match, require
 from netdsl.elaborate.errors import CALL
 from netdsl.elaborate.place import Place, Tensor
 from netdsl.elaborate.suggestions import LAYERS_ELSEWHERE, suggestion
 from netdsl.elaborate.values import BlockValue, LayerValue, TensorValue, Unknown, Value
-from netdsl.layer import LAYERS, Layer
+from netdsl.layers.arguments import describe
+from netdsl.layers.base import LAYERS, Layer
 from netdsl.syntax import tree
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from netdsl.base.source import Span
     from netdsl.elaborate.elaboration import Elaboration
     from netdsl.elaborate.names import Names
     from netdsl.elaborate.place import Defaults
     from netdsl.elaborate.program import BlockDefinition
-    from netdsl.source import Span
 
 MADE_BY_STATEMENTS = ("input", "param")
 """Layers that no call makes."""

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from netdsl.arguments import describe
-from netdsl.diagnostics import fail
+from netdsl.base.diagnostics import fail
 from netdsl.elaborate.values import UNKNOWN, Unknown, Value
+from netdsl.layers.arguments import describe
 from netdsl.syntax import tree
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from netdsl.base.source import Span
     from netdsl.elaborate.expressions import Evaluator
-    from netdsl.source import Span
 
 MOST_TURNS = 100_000
 

@@ -5,27 +5,27 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from netdsl.arguments import describe
-from netdsl.diagnostics import fail
+from netdsl.base.diagnostics import fail
+from netdsl.base.naming import need_step
 from netdsl.elaborate.errors import DEEPEST, LAYER, PARAM, Budget, Errors
 from netdsl.elaborate.expressions import Evaluator
 from netdsl.elaborate.nodes import Nodes
 from netdsl.elaborate.values import TensorValue, Unknown
 from netdsl.ir.dim import Symbolic
-from netdsl.naming import need_step
+from netdsl.layers.arguments import describe
 from netdsl.syntax.parser import never_labels
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from netdsl.base.source import Span
     from netdsl.elaborate.binding import Bound
     from netdsl.elaborate.names import Member
     from netdsl.elaborate.nodes import Spot
     from netdsl.elaborate.place import Defaults, Place, Tensor
     from netdsl.elaborate.program import Module
     from netdsl.ir.graph import Node
-    from netdsl.layer import Layer
-    from netdsl.source import Span
+    from netdsl.layers.base import Layer
     from netdsl.syntax import tree
 
 

@@ -6,13 +6,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from netdsl.diagnostics import Diagnostic, NetdslError, fail
+from netdsl.base.diagnostics import Diagnostic, NetdslError, fail
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from netdsl.base.source import Span
     from netdsl.ir.graph import Scope
-    from netdsl.source import Span
 
 MOST_STEPS = 500_000
 """The work of one check, in steps: a turn of a loop, a statement and an expression are one each; about a second."""

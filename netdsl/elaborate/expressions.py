@@ -5,25 +5,25 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from netdsl.arguments import ArgumentError, describe, integer, real
-from netdsl.diagnostics import NetdslError, fail
+from netdsl.base.diagnostics import NetdslError, fail
 from netdsl.elaborate.arithmetic import arithmetic, checked, exact, is_number
 from netdsl.elaborate.functions import FUNCTIONS, TooLong, extent
 from netdsl.elaborate.suggestions import listed, suggestion
 from netdsl.elaborate.values import UNKNOWN, BlockValue, LayerValue, TensorValue, Unknown, Value
 from netdsl.ir.bounds import order_constraint
 from netdsl.ir.dim import DimError, Symbolic, equality_constraint, lower_bound, symbols, upper_bound
-from netdsl.layer import LAYERS
+from netdsl.layers.arguments import ArgumentError, describe, integer, real
+from netdsl.layers.base import LAYERS
 from netdsl.syntax import tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from netdsl.base.source import Span
     from netdsl.elaborate.program import Module
     from netdsl.elaborate.values import Environment
     from netdsl.ir.dim import Dim
     from netdsl.ir.graph import Node
-    from netdsl.source import Span
 
 NUMBERS = (int, float, Fraction)
 IN_ATTRIBUTES = ("channels", "height", "width", "depth", "length", "shape", "rank", "elements")

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from netdsl.diagnostics import Diagnostic, NetdslError, fail
+from netdsl.base.diagnostics import Diagnostic, NetdslError, fail
 from netdsl.elaborate.nodes import Spot
 from netdsl.elaborate.suggestions import suggestion
 from netdsl.elaborate.values import UNKNOWN, Unknown
 from netdsl.ir.constraint import Allowed, Constraint
 from netdsl.ir.dim import DimError, Symbolic, symbol
 from netdsl.ir.types import DType
-from netdsl.layer import signature
+from netdsl.layers.base import signature
 from netdsl.layers.ends import Input
 from netdsl.syntax import tree
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from netdsl.diagnostics import NetdslError, fail
+from netdsl.base.diagnostics import NetdslError, fail
 from netdsl.elaborate.binding import Callee, make_layer, match
 from netdsl.elaborate.control import chosen, turns
 from netdsl.elaborate.nodes import IDENTITY, Spot
 from netdsl.elaborate.place import Place, Tensor, need
 from netdsl.elaborate.values import UNKNOWN, Unknown
 from netdsl.ir.graph import Node
-from netdsl.layer import LAYERS
+from netdsl.layers.base import LAYERS
 from netdsl.syntax import tree
 
 if TYPE_CHECKING:

@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from netdsl.diagnostics import fail
+from netdsl.base.diagnostics import fail
 from netdsl.elaborate.suggestions import listed, suggestion
 from netdsl.ir.graph import Node, Scope
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from netdsl.base.source import Span
     from netdsl.elaborate.values import Unknown
-    from netdsl.source import Span
 
 
 @dataclass(slots=True, eq=False)

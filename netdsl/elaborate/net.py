@@ -6,8 +6,8 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from netdsl.arguments import describe
-from netdsl.diagnostics import NetdslError, fail, visible
+from netdsl.base.diagnostics import NetdslError, fail, visible
+from netdsl.base.interpreter import deep_stack, without_garbage_collection
 from netdsl.elaborate.bodies import BodyElaborator
 from netdsl.elaborate.bounds import check_bounds
 from netdsl.elaborate.calls import MADE_BY_STATEMENTS, block_place
@@ -19,21 +19,21 @@ from netdsl.elaborate.promises import Promise, check_promises
 from netdsl.elaborate.recipe import check_batch, check_loss, check_recipe, loss_of
 from netdsl.elaborate.values import UNKNOWN, Unknown
 from netdsl.elaborate.variants import given, resolve
-from netdsl.interpreter import deep_stack, without_garbage_collection
 from netdsl.ir.deciding import decide
 from netdsl.ir.graph import Graph, Node, Scope
+from netdsl.ir.invariants import verified
 from netdsl.ir.labels import class_name
-from netdsl.ir.verify import verified
+from netdsl.layers.arguments import describe
 from netdsl.syntax import tree
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from netdsl.base.source import Span
     from netdsl.elaborate.place import Tensor
     from netdsl.elaborate.program import Module, VariantDefinition
     from netdsl.ir.constraint import Constraint
-    from netdsl.recipe import Recipe
-    from netdsl.source import Span
+    from netdsl.recipe.words import Recipe
 
 
 def elaborate(

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from netdsl.diagnostics import NetdslError, fail
+from netdsl.base.diagnostics import NetdslError, fail
 from netdsl.ir.dim import DimError, lower_bound
 from netdsl.ir.graph import Node
 from netdsl.ir.params import Param
 from netdsl.ir.types import format_shape
-from netdsl.layer import LayerError
+from netdsl.layers.base import LayerError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Literal
 
+    from netdsl.base.source import Span
     from netdsl.elaborate.binding import Bound
     from netdsl.elaborate.names import Names
     from netdsl.ir.params import ParamSpec
     from netdsl.ir.types import TensorType
-    from netdsl.layer import Layer
-    from netdsl.source import Span
+    from netdsl.layers.base import Layer
 
 MOST_ELEMENTS = 10**11
 IDENTITY = "the identity"

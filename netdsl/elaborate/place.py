@@ -5,18 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
-from netdsl.diagnostics import fail
+from netdsl.base.diagnostics import fail
 from netdsl.elaborate.values import Environment, TensorValue, Unknown, Value
 from netdsl.ir.graph import Node
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from netdsl.base.source import Span
     from netdsl.elaborate.binding import Bound
     from netdsl.elaborate.names import Names
     from netdsl.elaborate.program import BlockDefinition, Module
-    from netdsl.layer import Layer
-    from netdsl.source import Span
+    from netdsl.layers.base import Layer
 
 Tensor: TypeAlias = Node | Unknown | None
 """The current tensor: None before any input, `UNKNOWN` after an error."""

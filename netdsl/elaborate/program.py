@@ -6,20 +6,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from netdsl.diagnostics import Diagnostic, NetdslError, fail
+from netdsl.base.diagnostics import Diagnostic, NetdslError, fail
+from netdsl.base.interpreter import deep_stack
+from netdsl.base.resources import library
 from netdsl.elaborate.control import unpacked
 from netdsl.elaborate.errors import MOST_STEPS
 from netdsl.elaborate.expressions import Evaluator
 from netdsl.elaborate.suggestions import listed, suggestion
 from netdsl.elaborate.values import UNKNOWN, Environment, Value
-from netdsl.interpreter import deep_stack
-from netdsl.layer import LAYERS
-from netdsl.resources import library
+from netdsl.layers.base import LAYERS
 from netdsl.syntax import tree
 from netdsl.syntax.parser import LARGEST_FILE, MOST_ERRORS, parse, read_source
 
 if TYPE_CHECKING:
-    from netdsl.source import Source, Span
+    from netdsl.base.source import Source, Span
 
 MOST_FILES = 100
 """How many `use` a program may have, in all its files."""

@@ -7,21 +7,21 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from netdsl.counts import count_macs, count_params
-from netdsl.diagnostics import NetdslError, fail
+from netdsl.analysis.counts import count_macs, count_params
+from netdsl.base.diagnostics import NetdslError, fail
+from netdsl.base.show import show
 from netdsl.elaborate.expressions import Evaluator
 from netdsl.elaborate.suggestions import listed, suggestion
 from netdsl.elaborate.values import Environment, Value
-from netdsl.show import show
 from netdsl.syntax import tree
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from netdsl.base.source import Span
     from netdsl.elaborate.errors import Errors
     from netdsl.elaborate.place import Place
     from netdsl.ir.graph import Graph
-    from netdsl.source import Span
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
-from netdsl.diagnostics import Diagnostic, NetdslError, fail
+from netdsl.base.diagnostics import Diagnostic, NetdslError, fail
 from netdsl.elaborate.binding import Callee, match, require
 from netdsl.elaborate.suggestions import listed, suggestion
 from netdsl.ir import dim
@@ -13,7 +13,7 @@ from netdsl.ir.bounds import Need
 from netdsl.ir.deciding import ending
 from netdsl.ir.graph import needed
 from netdsl.ir.meaning import Gives
-from netdsl.recipe import NUMBERS, WORDS, BinaryCrossEntropy, CrossEntropy, NegativeLogLikelihood, Recipe
+from netdsl.recipe.words import NUMBERS, WORDS, BinaryCrossEntropy, CrossEntropy, NegativeLogLikelihood, Recipe
 from netdsl.syntax import tree
 
 if TYPE_CHECKING:

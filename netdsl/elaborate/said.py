@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from netdsl.diagnostics import fail
+from netdsl.base.diagnostics import fail
+from netdsl.base.naming import LONGEST_NAME
+from netdsl.base.source import Source, Span
 from netdsl.elaborate.errors import Budget, Errors
 from netdsl.elaborate.expressions import Evaluator
 from netdsl.elaborate.program import Module
 from netdsl.elaborate.values import Environment
 from netdsl.ir.graph import Scope
-from netdsl.naming import LONGEST_NAME
-from netdsl.source import Source, Span
 from netdsl.syntax import tree
 from netdsl.syntax.parser import parse_part
 from netdsl.syntax.scanner import Token

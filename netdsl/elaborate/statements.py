@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from netdsl.diagnostics import fail
+from netdsl.base.diagnostics import fail
 from netdsl.elaborate.nodes import Spot
 from netdsl.elaborate.place import Place, Tensor, check_label, need
 from netdsl.elaborate.values import UNKNOWN, Unknown
@@ -13,8 +13,8 @@ from netdsl.ir.types import format_shape
 from netdsl.layers.ends import Param as LearnedTensor
 
 if TYPE_CHECKING:
+    from netdsl.base.source import Span
     from netdsl.elaborate.elaboration import Elaboration
-    from netdsl.source import Span
     from netdsl.syntax import tree
 
 

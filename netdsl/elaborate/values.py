@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 if TYPE_CHECKING:
     from netdsl.elaborate.program import BlockDefinition
     from netdsl.ir.graph import Node
-    from netdsl.layer import Layer
+    from netdsl.layers.base import Layer
 
 
 class Unknown:

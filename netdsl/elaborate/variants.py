@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from netdsl.diagnostics import fail
+from netdsl.base.diagnostics import fail
 from netdsl.elaborate.arithmetic import exact
 from netdsl.elaborate.binding import Bound, Callee, match
 from netdsl.elaborate.errors import DEEPEST, Errors
@@ -16,7 +16,7 @@ from netdsl.elaborate.said import Said
 from netdsl.elaborate.suggestions import suggestion
 from netdsl.elaborate.values import BlockValue, LayerValue, Value
 from netdsl.ir.graph import Scope
-from netdsl.layer import LAYERS
+from netdsl.layers.base import LAYERS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

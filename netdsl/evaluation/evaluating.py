@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from netdsl.diagnostics import fail
+from netdsl.base.diagnostics import fail
 from netdsl.evaluation.classes import ClassEvaluation
 from netdsl.evaluation.labels import LabelEvaluation
 from netdsl.evaluation.runs import SPLITS, model_of, run_of
@@ -19,7 +19,7 @@ from netdsl.evaluation.targets import need_same_classes, question
 from netdsl.evaluation.values import ValueEvaluation
 from netdsl.ir.meaning import Gives
 from netdsl.runtime import Session
-from netdsl.runtime.pictures import Preparation
+from netdsl.runtime.preparation import Preparation
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

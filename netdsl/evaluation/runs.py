@@ -7,17 +7,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from netdsl.diagnostics import NetdslError, fail
-from netdsl.files import reading
-from netdsl.training.data.fingerprints import fingerprint
-from netdsl.training.data.splits import with_validation
+from netdsl.base.diagnostics import NetdslError, fail
+from netdsl.base.files import reading
+from netdsl.data.fingerprints import fingerprint
+from netdsl.data.splits import with_validation
 from netdsl.training.record import DESCRIPTION, read_description
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Mapping
 
-    from netdsl.training.data.parts import Found
+    from netdsl.data.parts import Found
 
 SPLITS = {"test": "test", "val": "validation", "train": "training"}
 """The splits of a data set: the word for the command line, and that for a message."""

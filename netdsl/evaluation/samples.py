@@ -10,23 +10,23 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from netdsl.diagnostics import NetdslError, fail
+from netdsl.base.diagnostics import NetdslError, fail
+from netdsl.data.images import read_image
+from netdsl.data.reading import read_data
 from netdsl.evaluation.runs import DIGITS, SPLITS
 from netdsl.evaluation.views import larger, ten_crops
 from netdsl.runtime.feeds import fitted
-from netdsl.runtime.images import read_image
-from netdsl.runtime.pictures import channels_last, from_bytes, need_pixels, pixels_of
+from netdsl.runtime.preparation import channels_last, from_bytes, need_pixels, pixels_of
 from netdsl.runtime.taking import arranged
-from netdsl.training.data.reading import read_data
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from netdsl.data.parts import Found, Part
     from netdsl.evaluation.runs import TrainedRun
     from netdsl.runtime import Port, Session
     from netdsl.runtime.feeds import Array
-    from netdsl.runtime.pictures import Preparation
-    from netdsl.training.data.parts import Found, Part
+    from netdsl.runtime.preparation import Preparation
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def open_split(data: str | Path | None, split: str | None, runs: Sequence[Traine
     themselves. Those of a run are also taken where a model lies in its folder and the data hold nothing out.
 
     Args:
-        data: a data set as `netdsl.training.data.reading.read_data` reads it; None takes the runs'.
+        data: a data set as `netdsl.data.reading.read_data` reads it; None takes the runs'.
         split: `test`, `val` or `train`; None takes what judged the runs' epochs, or else `test`, or else `val`.
         runs: the run of each model, None for a model that belongs to none.
 

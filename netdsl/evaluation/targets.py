@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from netdsl.diagnostics import fail
+from netdsl.base.diagnostics import fail
 from netdsl.ir.meaning import Gives
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from netdsl.diagnostics import NetdslError
+    from netdsl.base.diagnostics import NetdslError
+    from netdsl.data.parts import Found, Part
     from netdsl.runtime import Session
     from netdsl.runtime.feeds import Array
-    from netdsl.training.data.parts import Found, Part
 
 
 def need_same_classes(session: Session, found: Found) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from netdsl.diagnostics import visible
-from netdsl.table import Table
+from netdsl.base.diagnostics import visible
+from netdsl.base.table import Table
 
 if TYPE_CHECKING:
     from netdsl.evaluation.classes import ClassEvaluation

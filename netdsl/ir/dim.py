@@ -16,12 +16,12 @@ from math import ceil, floor, gcd, lcm, prod
 from operator import add, mul
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from netdsl.diagnostics import Diagnostic, NetdslError
+from netdsl.base.diagnostics import Diagnostic, NetdslError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from netdsl.source import Span
+    from netdsl.base.source import Span
 
 
 MOST_ATOMS = 500

@@ -14,11 +14,11 @@ from netdsl.ir.meaning import Meaning
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from netdsl.base.source import Span
     from netdsl.ir.constraint import Constraint
     from netdsl.ir.params import Param, ParamSpec
     from netdsl.ir.types import TensorType
-    from netdsl.layer import Layer
-    from netdsl.source import Span
+    from netdsl.layers.base import Layer
 
 
 @dataclass(frozen=True, slots=True, eq=False)

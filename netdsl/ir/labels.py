@@ -6,10 +6,10 @@ import re
 from typing import TYPE_CHECKING
 from unicodedata import normalize
 
-from netdsl.diagnostics import fail
+from netdsl.base.diagnostics import fail
 
 if TYPE_CHECKING:
-    from netdsl.source import Span
+    from netdsl.base.source import Span
 
 
 def class_name(text: str, span: Span | None = None) -> str:

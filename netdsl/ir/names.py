@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from netdsl.naming import need_name, need_path
+from netdsl.base.naming import need_name, need_path
 
 if TYPE_CHECKING:
     from netdsl.ir.graph import Graph

@@ -6,8 +6,8 @@ from dataclasses import fields
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from netdsl.base.show import show
 from netdsl.ir.types import format_shape
-from netdsl.show import show
 
 if TYPE_CHECKING:
     from netdsl.ir.graph import Graph, Node

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from math import pi, sqrt
 from typing import Annotated, Any, ClassVar
 
-from netdsl.arguments import AboveZero, Count, Divisor, Flag, Integer, Real, choice
 from netdsl.ir.meaning import Gives
 from netdsl.ir.params import Init, ParamSpec
 from netdsl.ir.types import DType, TensorType
-from netdsl.layer import (
+from netdsl.layers.affine import along_channels, channels
+from netdsl.layers.arguments import AboveZero, Count, Divisor, Flag, Integer, Real, choice
+from netdsl.layers.base import (
     Layer,
     Lowering,
     TorchLowering,
@@ -19,9 +20,8 @@ from netdsl.layer import (
     normalized_axis,
     register,
 )
-from netdsl.layers.affine import along_channels, channels
 from netdsl.layers.precision import computing_type, narrow, widen
-from netdsl.spans import EACH, Reads, Spans
+from netdsl.layers.spans import EACH, Reads, Spans
 
 
 class _Elementwise(Layer):

@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from netdsl.arguments import Size
 from netdsl.ir.dim import Symbolic, equality_constraints
 from netdsl.ir.types import TensorType
-from netdsl.layer import Layer, LayerError, Lowering, TorchLowering, per_dimension, register, single
+from netdsl.layers.arguments import Size
+from netdsl.layers.base import Layer, LayerError, Lowering, TorchLowering, per_dimension, register, single
+from netdsl.layers.spans import EACH, MOST, Reads, Spans
 from netdsl.layers.windows import need_image
-from netdsl.spans import EACH, MOST, Reads, Spans
 
 
 class _Global(Layer):

@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from netdsl.arguments import Divisors, Flag, Real, Reals
 from netdsl.ir.params import Init, ParamSpec
 from netdsl.ir.types import DType, TensorType
-from netdsl.layer import Layer, LayerError, Lowering, TorchLowering, need_float, need_int, need_rank, register
+from netdsl.layers.arguments import Divisors, Flag, Real, Reals
+from netdsl.layers.base import Layer, LayerError, Lowering, TorchLowering, need_float, need_int, need_rank, register
 
 if TYPE_CHECKING:
     from typing import TypeAlias

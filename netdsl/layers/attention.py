@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from math import inf, sqrt
 from typing import Any
 
-from netdsl.arguments import Count, Flag, Probability
 from netdsl.ir.dim import Dim
 from netdsl.ir.params import Init, ParamSpec
 from netdsl.ir.types import TensorType
-from netdsl.layer import Layer, Lowering, TorchLowering, need_divisible, register
+from netdsl.layers.arguments import Count, Flag, Probability
+from netdsl.layers.base import Layer, Lowering, TorchLowering, need_divisible, register
 from netdsl.layers.regularise import Dropout
 from netdsl.layers.sequences import features, known_or_copied, need_sequence
-from netdsl.spans import Reads
+from netdsl.layers.spans import Reads
 
 
 @register("attention")

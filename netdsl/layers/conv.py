@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from math import gcd, prod
 from typing import Any
 
-from netdsl.arguments import Count, Flag, Padding, Size, SymmetricPadding
 from netdsl.ir.dim import Dim, upper_bound
 from netdsl.ir.params import ParamSpec
 from netdsl.ir.types import TensorType
-from netdsl.layer import (
+from netdsl.layers.arguments import Count, Flag, Padding, Size, SymmetricPadding
+from netdsl.layers.base import (
     Layer,
     LayerError,
     Lowering,
@@ -21,8 +21,8 @@ from netdsl.layer import (
     single,
     weight_and_bias,
 )
+from netdsl.layers.spans import MOST, NOTHING, Reads, Span, Spans, grouped
 from netdsl.layers.windows import Slide, Windowed, need_image, per_side, torch_margins
-from netdsl.spans import MOST, NOTHING, Reads, Span, Spans, grouped
 
 
 class _Convolution(Windowed):

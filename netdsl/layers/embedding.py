@@ -4,14 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from netdsl.arguments import Count, Positive
 from netdsl.ir.bounds import Need
 from netdsl.ir.dim import Dim, upper_bound
 from netdsl.ir.params import Init, ParamSpec
 from netdsl.ir.types import DType, TensorType
-from netdsl.layer import Layer, LayerError, Lowering, TorchLowering, register
+from netdsl.layers.arguments import Count, Positive
+from netdsl.layers.base import Layer, LayerError, Lowering, TorchLowering, register
 from netdsl.layers.sequences import TOKENS, features, need_sequence
-from netdsl.spans import EACH, Reads
+from netdsl.layers.spans import EACH, Reads
 
 
 @register("embedding")

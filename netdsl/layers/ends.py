@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from netdsl.arguments import ArgumentError, Kind, OptionalReal, ShapeArgument, describe
 from netdsl.ir.params import Init, ParamSpec
 from netdsl.ir.types import DType, TensorType
-from netdsl.layer import Layer, LayerError, Lowering, TorchLowering, need_int, register
+from netdsl.layers.arguments import ArgumentError, Kind, OptionalReal, ShapeArgument, describe
+from netdsl.layers.base import Layer, LayerError, Lowering, TorchLowering, need_int, register
 
 
 def _dtype(value: object) -> DType:

@@ -5,13 +5,22 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from netdsl.arguments import Count, Flag
 from netdsl.ir.dim import Dim
 from netdsl.ir.meaning import Gives
 from netdsl.ir.params import Init, ParamSpec
 from netdsl.ir.types import TensorType
-from netdsl.layer import Layer, LayerError, Lowering, TorchLowering, need_float, need_rank, register, weight_and_bias
-from netdsl.spans import EACH, Reads
+from netdsl.layers.arguments import Count, Flag
+from netdsl.layers.base import (
+    Layer,
+    LayerError,
+    Lowering,
+    TorchLowering,
+    need_float,
+    need_rank,
+    register,
+    weight_and_bias,
+)
+from netdsl.layers.spans import EACH, Reads
 
 MOST_CENTRES = 2**20
 """Elements that the table of fixed centres may have."""

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from functools import partial, reduce
 from typing import Any, ClassVar, TypeAlias
 
-from netdsl.arguments import Integer
+from netdsl.base.show import show
 from netdsl.ir.dim import Dim, equality_constraint, equality_constraints, lower_bound, symbols, total, upper_bound
 from netdsl.ir.types import DType, TensorType
-from netdsl.layer import Layer, LayerError, Lowering, TorchLowering, normalized_axis, register
-from netdsl.show import show
+from netdsl.layers.arguments import Integer
+from netdsl.layers.base import Layer, LayerError, Lowering, TorchLowering, normalized_axis, register
 
 FLOATS = (DType.FLOAT32, DType.FLOAT16, DType.FLOAT64)
 Way: TypeAlias = tuple[int, tuple[Dim, ...], tuple[Dim, ...]]

@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from netdsl.arguments import AboveZero, Count, Flag, OptionalAboveZero, Real
 from netdsl.ir.bounds import Need
 from netdsl.ir.dim import product
 from netdsl.ir.params import Init, ParamSpec
 from netdsl.ir.types import DType, TensorType
-from netdsl.layer import (
+from netdsl.layers.affine import ChannelAffine, apply_scale_and_shift, channels, scale_and_shift
+from netdsl.layers.arguments import AboveZero, Count, Flag, OptionalAboveZero, Real
+from netdsl.layers.base import (
     Layer,
     LayerError,
     Lowering,
@@ -20,9 +21,8 @@ from netdsl.layer import (
     need_rank,
     register,
 )
-from netdsl.layers.affine import ChannelAffine, apply_scale_and_shift, channels, scale_and_shift
 from netdsl.layers.precision import computing_type, narrow, widen
-from netdsl.spans import EACH, Reads, Spans, grouped
+from netdsl.layers.spans import EACH, Reads, Spans, grouped
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -254,6 +254,7 @@ class GroupNorm(Layer):
     def needs(self, *inputs: TensorType) -> tuple[Need, ...]:
         (x,) = inputs
         return (Need(product((need_divisible(x.shape[0], self.groups, "groups"), *x.shape[1:])), 2, VALUES),)
+
     def reads(self, axis: int, *inputs: TensorType) -> Reads:
         width = channels(inputs[0]) // self.groups
         return "all" if axis else grouped(width, width)
@@ -298,6 +299,7 @@ class InstanceNorm(Layer):
 
     def needs(self, *inputs: TensorType) -> tuple[Need, ...]:
         return (Need(product(inputs[0].shape[1:]), 2, VALUES),)
+
     def reads(self, axis: int, *inputs: TensorType) -> Reads:
         return "all" if axis else EACH
 

@@ -4,11 +4,11 @@ from dataclasses import dataclass, replace
 from math import inf, prod
 from typing import Any
 
-from netdsl.arguments import AboveZero, Flag, OptionalSize, Size, SymmetricPadding
 from netdsl.ir.bounds import Need
 from netdsl.ir.dim import Dim, Symbolic, lower_bound
 from netdsl.ir.types import TensorType
-from netdsl.layer import LayerError, Lowering, TorchLowering, per_dimension, register, single
+from netdsl.layers.arguments import AboveZero, Flag, OptionalSize, Size, SymmetricPadding
+from netdsl.layers.base import LayerError, Lowering, TorchLowering, per_dimension, register, single
 from netdsl.layers.windows import SIDES, ZERO, Slide, Windowed, need_image
 
 

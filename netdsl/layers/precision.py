@@ -1,7 +1,7 @@
 """Computing halves in float32 where their range or their precision does not suffice: in sums of squares, in exp."""
 
 from netdsl.ir.types import DType
-from netdsl.layer import Lowering
+from netdsl.layers.base import Lowering
 
 
 def computing_type(dtype: DType) -> DType:
@@ -20,6 +20,6 @@ def narrow(o: Lowering, x: str) -> str:
 
 
 def _cast(o: Lowering, x: str, dtype: DType) -> str:
-    from netdsl.backends.onnx_proto import onnx_dtype  # noqa: PLC0415 - to check a net needs no onnx
+    from netdsl.backends.onnx.proto import onnx_dtype  # noqa: PLC0415 - to check a net needs no onnx
 
     return x if computing_type(o.output.dtype) is o.output.dtype else o.op("Cast", x, to=onnx_dtype(dtype))

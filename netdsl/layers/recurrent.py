@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from math import sqrt
 from typing import Annotated, Any, ClassVar
 
-from netdsl.arguments import Count, Flag, Probability, choice
 from netdsl.ir.dim import Dim
 from netdsl.ir.params import Init, ParamSpec
 from netdsl.ir.types import DType, TensorType
-from netdsl.layer import Layer, LayerError, Lowering, TorchLowering, register
+from netdsl.layers.arguments import Count, Flag, Probability, choice
+from netdsl.layers.base import Layer, LayerError, Lowering, TorchLowering, register
 from netdsl.layers.regularise import Dropout
 from netdsl.layers.sequences import features, known_or_copied, need_sequence
-from netdsl.spans import Reads
+from netdsl.layers.spans import Reads
 
 FLOATS = (DType.FLOAT32, DType.FLOAT16)
 """Those for which onnxruntime has the operators."""

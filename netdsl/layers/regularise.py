@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from typing import Any
 
-from netdsl.arguments import Probability
 from netdsl.ir.dim import Dim
 from netdsl.ir.types import TensorType
-from netdsl.layer import Layer, Lowering, TorchLowering, need_float, need_rank, register
+from netdsl.layers.arguments import Probability
+from netdsl.layers.base import Layer, Lowering, TorchLowering, need_float, need_rank, register
 
 
 @register("dropout")

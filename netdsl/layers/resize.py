@@ -3,14 +3,14 @@
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from netdsl.arguments import Flag, Margins, Real, Size, choice
 from netdsl.ir.bounds import Need
 from netdsl.ir.dim import upper_bound
 from netdsl.ir.types import DType, TensorType
-from netdsl.layer import Layer, LayerError, Lowering, TorchLowering, per_dimension, register, single
-from netdsl.layer import spatial as in_words
+from netdsl.layers.arguments import Flag, Margins, Real, Size, choice
+from netdsl.layers.base import Layer, LayerError, Lowering, TorchLowering, per_dimension, register, single
+from netdsl.layers.base import spatial as in_words
+from netdsl.layers.spans import EACH, MOST, Reads, Span, Spans, cut
 from netdsl.layers.windows import SIDES, ZERO, need_image, per_side, torch_margins
-from netdsl.spans import EACH, MOST, Reads, Span, Spans, cut
 
 SPATIAL = {"linear": 1, "bilinear": 2, "trilinear": 3, "bicubic": 2}
 """How many spatial dimensions a way to interpolate is for."""
@@ -52,6 +52,7 @@ class Pad(Layer):
             return ()
         sides = zip(x.shape[1:], *per_side(self.p, x.rank - 1), SIDES[x.rank - 1], strict=True)
         return tuple(Need(size, max(a, b) + 1, f"the number of {side} to mirror") for size, a, b, side in sides)
+
     def reads(self, axis: int, *inputs: TensorType) -> Reads:
         if axis == 0:
             return EACH

@@ -1,7 +1,7 @@
 """What layers share that read a sequence of vectors, T x C."""
 
 from netdsl.ir.types import DType, TensorType
-from netdsl.layer import Layer, LayerError, need_int, need_rank
+from netdsl.layers.base import Layer, LayerError, need_int, need_rank
 
 TOKENS = (DType.INT64, DType.INT32)
 """The element types of tokens, of which an embedding makes vectors."""

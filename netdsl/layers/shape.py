@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 from typing import Any
 
-from netdsl.arguments import Count, Integer, Integers, ShapeArgument
+from netdsl.base.show import show
 from netdsl.ir.dim import Dim, equality_constraint, exact_quotient, product
 from netdsl.ir.types import TensorType
-from netdsl.layer import (
+from netdsl.layers.arguments import Count, Integer, Integers, ShapeArgument
+from netdsl.layers.base import (
     Layer,
     LayerError,
     Lowering,
@@ -18,8 +19,7 @@ from netdsl.layer import (
     normalized_axis,
     register,
 )
-from netdsl.show import show
-from netdsl.spans import EACH, MOST, Reads, Spans, grouped
+from netdsl.layers.spans import EACH, MOST, Reads, Spans, grouped
 
 
 @register("identity")

@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from netdsl.arguments import Count, Integer, Integers, Kind, Natural, integer
 from netdsl.ir.bounds import Need
 from netdsl.ir.dim import Dim, Symbolic, equality_constraint, exact_quotient, upper_bound
 from netdsl.ir.types import TensorType
-from netdsl.layer import (
+from netdsl.layers.arguments import Count, Integer, Integers, Kind, Natural, integer
+from netdsl.layers.base import (
     Layer,
     LayerError,
     Lowering,
@@ -16,7 +16,7 @@ from netdsl.layer import (
     normalized_axis,
     register,
 )
-from netdsl.spans import EACH, MOST, Reads, Spans, cut
+from netdsl.layers.spans import EACH, MOST, Reads, Spans, cut
 
 END = 2**63 - 1
 """What ONNX takes for the end of an axis."""
@@ -64,6 +64,7 @@ class Select(Layer):
         axis = normalized_axis(self.axis, x.rank)
         far = max(-index if index < 0 else index + 1 for index in self.maps)
         return (Need(x.shape[axis], far, f"axis {axis}, of which it takes positions,"),)
+
     def reads(self, axis: int, *inputs: TensorType) -> Reads:
         (x,) = inputs
         if axis != normalized_axis(self.axis, x.rank):

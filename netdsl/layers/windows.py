@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from netdsl.ir.dim import Dim, Symbolic, upper_bound
 from netdsl.ir.types import TensorType
-from netdsl.layer import Layer, LayerError, need_float, need_rank, per_dimension, spatial
-from netdsl.spans import EACH, Reads, Spans
+from netdsl.layers.base import Layer, LayerError, need_float, need_rank, per_dimension, spatial
+from netdsl.layers.spans import EACH, Reads, Spans
 
 SIDES = {1: ("columns",), 2: ("rows", "columns"), 3: ("planes", "rows", "columns")}
 """What the positions along each dimension are called, by the number of spatial dimensions."""

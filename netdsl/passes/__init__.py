@@ -1,7 +1,7 @@
 """Optimizations for inference: each pass is a function from graph to graph, and the pipeline is a tuple of them.
 
-A pass takes time in proportion to the number of nodes and leaves a graph that `netdsl.ir.verify` finds whole. What it
-computes for the weights is done when weights are read (`netdsl.weights.materialize`).
+A pass takes time in proportion to the number of nodes and leaves a graph that `netdsl.ir.invariants` finds whole. What
+it computes for the weights is done when weights are read (`netdsl.weights.initial.materialize`).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from netdsl.ir.deciding import described
-from netdsl.ir.verify import verified
+from netdsl.ir.invariants import verified
 from netdsl.passes.fold_ahead import fold_ahead
 from netdsl.passes.fold_back import fold_back
 from netdsl.passes.identities import drop_identities

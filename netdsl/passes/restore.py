@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from netdsl.diagnostics import fail
+from netdsl.base.diagnostics import fail
 from netdsl.ir.deciding import default_takes, endings, normalization
 from netdsl.ir.meaning import Gives, Pixels, Tokens
 from netdsl.passes.standardize import standardize

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from netdsl.diagnostics import fail
-from netdsl.files import read_file, reading
+from netdsl.base.diagnostics import fail
+from netdsl.base.files import read_file, reading
+from netdsl.base.packages import need
 from netdsl.ir.meaning import Pixels, Tokens
-from netdsl.packages import need
 from netdsl.runtime.devices import PROVIDERS
 from netdsl.runtime.session import Session
 from netdsl.runtime.sizes import computed

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from netdsl.diagnostics import fail
+from netdsl.base.diagnostics import fail
 from netdsl.runtime.cuda import find_gpus
 
 if TYPE_CHECKING:
-    from netdsl.diagnostics import NetdslError
+    from netdsl.base.diagnostics import NetdslError
 
 PROVIDERS = {
     "cpu": "CPUExecutionProvider",

@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from netdsl.checkpoints.npz import write_npz
-from netdsl.diagnostics import fail
-from netdsl.files import whole_file
+from netdsl.base.diagnostics import fail
+from netdsl.base.files import whole_file
+from netdsl.data.arrays import NPY, NPZ, form_of, read_npy, read_npz
 from netdsl.ir.meaning import Gives
-from netdsl.runtime.arrays import NPY, NPZ, form_of, read_npy, read_npz
-from netdsl.runtime.pictures import load_picture
+from netdsl.runtime.preparation import load_picture
 from netdsl.runtime.taking import as_batch, taken
+from netdsl.weights.npz import write_npz
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from netdsl.runtime.pictures import Preparation
     from netdsl.runtime.ports import Port
+    from netdsl.runtime.preparation import Preparation
     from netdsl.runtime.session import Session
 
 Array = np.ndarray[Any, Any]

@@ -6,8 +6,8 @@ import mmap
 import os
 from typing import TYPE_CHECKING, Any
 
-from netdsl.diagnostics import fail
-from netdsl.files import impostor, is_standard_input, need_file, open_file, reading
+from netdsl.base.diagnostics import fail
+from netdsl.base.files import impostor, is_standard_input, need_file, open_file, reading
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -16,12 +16,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from netdsl.diagnostics import NetdslError, fail
-from netdsl.files import is_standard_input, reading
+from netdsl.base.diagnostics import NetdslError, fail
+from netdsl.base.files import is_standard_input, reading
+from netdsl.base.packages import need
 from netdsl.ir.constraint import Constraint
 from netdsl.ir.deciding import default_gives, default_takes
 from netdsl.ir.meaning import MEANING, ORDERS, Gives, Meaning, Pixels, Tokens, from_metadata
-from netdsl.packages import need
 from netdsl.runtime.devices import PROVIDERS, Device, need_device, not_loading, providers, unavailable
 from netdsl.runtime.foreign import gives_of
 from netdsl.runtime.model_files import need_model, read_bytes, read_model

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from netdsl.diagnostics import fail
+from netdsl.base.diagnostics import fail
 from netdsl.ir.deciding import CHANNELS
-from netdsl.runtime.pictures import Preparation, channels_last, fits, from_bytes, pixels_of
+from netdsl.runtime.preparation import Preparation, channels_last, fits, from_bytes, pixels_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from netdsl.packages import need
+from netdsl.base.packages import need
 from netdsl.runtime.devices import unavailable
 
 if TYPE_CHECKING:

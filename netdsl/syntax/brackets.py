@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from netdsl.diagnostics import Diagnostic
-from netdsl.source import Span
+from netdsl.base.diagnostics import Diagnostic
+from netdsl.base.source import Span
 from netdsl.syntax.scanner import CLOSERS, OPENERS
 
 if TYPE_CHECKING:

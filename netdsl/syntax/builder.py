@@ -7,8 +7,8 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
-from netdsl.diagnostics import NetdslError, fail
-from netdsl.source import Span
+from netdsl.base.diagnostics import NetdslError, fail
+from netdsl.base.source import Span
 from netdsl.syntax import tree
 from netdsl.syntax.mistakes.arguments import parenthesised_arguments
 from netdsl.syntax.mistakes.names import reserved_name

@@ -15,8 +15,8 @@ from typing import Any, cast
 from lark import Lark
 from lark import __version__ as lark_version
 
-from netdsl.files import read_file
-from netdsl.resources import LARGEST, directory
+from netdsl.base.files import read_file
+from netdsl.base.resources import LARGEST, directory
 from netdsl.syntax.builder import Builder
 
 STARTS = ("file", "expression", "entry")

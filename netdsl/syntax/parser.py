@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 from lark.exceptions import UnexpectedToken
 
-from netdsl.diagnostics import NetdslError, fail
-from netdsl.files import open_file
-from netdsl.interpreter import without_garbage_collection
-from netdsl.source import Source, Span
+from netdsl.base.diagnostics import NetdslError, fail
+from netdsl.base.files import open_file
+from netdsl.base.interpreter import without_garbage_collection
+from netdsl.base.source import Source, Span
 from netdsl.syntax import tree
 from netdsl.syntax.brackets import check_brackets
 from netdsl.syntax.grammar import grammar
@@ -23,7 +23,7 @@ from netdsl.syntax.scanner import CLOSERS, OPENERS, Scanner, Token
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from netdsl.diagnostics import Diagnostic
+    from netdsl.base.diagnostics import Diagnostic
 
 LARGEST_FILE = 2_000_000
 """The size of the largest file that is read, in bytes; a text may have as many characters."""

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from lark.lexer import PatternStr
 
-from netdsl.naming import LONGEST_NAME
-from netdsl.source import Source, Span
+from netdsl.base.naming import LONGEST_NAME
+from netdsl.base.source import Source, Span
 from netdsl.syntax.tree import Comment
 
 if TYPE_CHECKING:

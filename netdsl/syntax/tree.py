@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 if TYPE_CHECKING:
-    from netdsl.source import Source, Span
+    from netdsl.base.source import Source, Span
 
 
 @dataclass(frozen=True, slots=True, eq=False)

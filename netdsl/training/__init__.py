@@ -4,7 +4,7 @@ The words of a recipe (`netdsl.recipe`) become PyTorch's own losses, optimizers 
 What is ours is the way from a data set to batches of tensors, and from the trained module back to a graph's weights.
 """
 
-from netdsl.packages import need
+from netdsl.base.packages import need
 
 
 def need_packages(*, tensorboard: bool = False) -> None:

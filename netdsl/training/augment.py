@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 from kornia import augmentation
 from torch import nn
 
-from netdsl import recipe
-from netdsl.diagnostics import fail
+from netdsl.base.diagnostics import fail
+from netdsl.recipe import words as recipe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from netdsl.diagnostics import NetdslError
+    from netdsl.base.diagnostics import NetdslError
     from netdsl.ir.dim import Dim
     from netdsl.ir.types import TensorType
 

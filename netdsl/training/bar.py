@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytorch_lightning import Callback
 
-from netdsl.terminal import show_in_place
+from netdsl.base.terminal import show_in_place
 
 if TYPE_CHECKING:
     from pytorch_lightning import Trainer

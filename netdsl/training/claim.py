@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from pytorch_lightning.utilities import rank_zero_only
 
-from netdsl.diagnostics import fail
-from netdsl.files import unwritable
+from netdsl.base.diagnostics import fail
+from netdsl.base.files import unwritable
 from netdsl.training.record import DESCRIPTION
 
 try:

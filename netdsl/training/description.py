@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from netdsl import recipe
-from netdsl.diagnostics import fail
-from netdsl.files import reading
+from netdsl.base.diagnostics import fail
+from netdsl.base.files import reading
+from netdsl.base.outputs import replaceable
+from netdsl.base.version import __version__
 from netdsl.ir.printer import print_graph
-from netdsl.outputs import replaceable
+from netdsl.recipe import words as recipe
 from netdsl.training.claim import LAST
 from netdsl.training.record import DESCRIPTION, FORMAT, read_description
-from netdsl.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
     from torch import nn
 
-    from netdsl.diagnostics import NetdslError
+    from netdsl.base.diagnostics import NetdslError
     from netdsl.ir.graph import Graph
-    from netdsl.training.data.opening import Data
-    from netdsl.training.settings import Settings
+    from netdsl.recipe.settings import Settings
+    from netdsl.training.samples.opening import Data
 
 _NAMES = {
     "graph": "the net",

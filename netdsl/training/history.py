@@ -6,7 +6,7 @@ import csv
 import io
 from typing import TYPE_CHECKING
 
-from netdsl.files import whole_file
+from netdsl.base.files import whole_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

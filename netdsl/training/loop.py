@@ -18,20 +18,20 @@ from pytorch_lightning.callbacks import Checkpoint, EarlyStopping, ModelCheckpoi
 from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
-from netdsl.diagnostics import fail
-from netdsl.files import whole_file
+from netdsl.base.diagnostics import fail
+from netdsl.base.files import whole_file
 from netdsl.training.bar import Bar
-from netdsl.training.batches import counted, shuffled, smallest
 from netdsl.training.claim import LAST
 from netdsl.training.history import write_history
+from netdsl.training.samples.batches import counted, shuffled, smallest
 from netdsl.training.task import DivergedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from netdsl.training.data.opening import Source
+    from netdsl.recipe.settings import Settings
     from netdsl.training.history import Row
-    from netdsl.training.settings import Settings
+    from netdsl.training.samples.opening import Source
     from netdsl.training.task import Task
 
 BEST = "best.ckpt"

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.nn import functional
 
-from netdsl import recipe
 from netdsl.ir.meaning import Gives
+from netdsl.recipe import words as recipe
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from torch import optim
 from torch.optim import lr_scheduler
 
-from netdsl import recipe
+from netdsl.recipe import words as recipe
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -5,22 +5,22 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from netdsl.arguments import ArgumentError
-from netdsl.diagnostics import fail
+from netdsl.base.diagnostics import fail
+from netdsl.base.show import show
+from netdsl.base.source import Source
 from netdsl.elaborate.recipe import check_loss, loss_of, read_entry
 from netdsl.elaborate.said import Said
 from netdsl.elaborate.suggestions import listed, suggestion
-from netdsl.layer import signature
-from netdsl.recipe import NUMBERS, WORDS, Recipe
-from netdsl.show import show
-from netdsl.source import Source
-from netdsl.training.settings import Settings
+from netdsl.layers.arguments import ArgumentError
+from netdsl.layers.base import signature
+from netdsl.recipe.settings import Settings
+from netdsl.recipe.words import NUMBERS, WORDS, Recipe
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from netdsl.arguments import Kind
     from netdsl.ir.graph import Graph
+    from netdsl.layers.arguments import Kind
 
 HOLDERS = ("optimizer", "schedule", "loss", "init")
 """Entries whose arguments can be called by their names alone, in the order in which they are looked at."""

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from netdsl import recipe
+from netdsl.layers.written import written
+from netdsl.recipe import words as recipe
 from netdsl.training.claim import LAST
-from netdsl.written import written
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from torch import nn
 
     from netdsl.ir.graph import Graph
-    from netdsl.training.data.opening import Data
+    from netdsl.recipe.settings import Settings
     from netdsl.training.machine import Machine
-    from netdsl.training.settings import Settings
+    from netdsl.training.samples.opening import Data
 
 _HELD = {
     "test": "samples: the test data, by which no epoch is chosen",

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from netdsl.diagnostics import fail
-from netdsl.files import read_file, reading
-from netdsl.outputs import replaceable
+from netdsl.base.diagnostics import fail
+from netdsl.base.files import read_file, reading
+from netdsl.base.outputs import replaceable
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,33 +12,33 @@ from pytorch_lightning.utilities import rank_zero_only
 from safetensors.torch import save
 from torch import nn
 
-from netdsl import recipe
-from netdsl.backends.onnx import lower as lower_to_onnx
-from netdsl.backends.onnx_file import write
-from netdsl.backends.torch import lower as lower_to_torch
-from netdsl.diagnostics import Diagnostic, fail
-from netdsl.files import reading, whole_file
+from netdsl.backends.onnx.file import write
+from netdsl.backends.onnx.lower import lower as lower_to_onnx
+from netdsl.backends.torch.lower import lower as lower_to_torch
+from netdsl.base.diagnostics import Diagnostic, fail
+from netdsl.base.files import reading, whole_file
+from netdsl.base.outputs import need_unread, replaceable
+from netdsl.base.packages import works
+from netdsl.base.version import __version__
 from netdsl.ir.deciding import described, normalization
 from netdsl.ir.dim import evaluate, product, symbols
 from netdsl.ir.meaning import Meaning
-from netdsl.outputs import need_unread, replaceable
-from netdsl.packages import works
 from netdsl.passes import optimize
 from netdsl.passes.standardize import standardize
-from netdsl.pictures.curves import METRICS, draw_curves
-from netdsl.pictures.drawing import save as save_picture
+from netdsl.plots.curves import METRICS, draw_curves
+from netdsl.plots.drawing import save as save_picture
+from netdsl.recipe import words as recipe
 from netdsl.training.augment import make_augment
-from netdsl.training.batches import smallest
 from netdsl.training.claim import LAST, need_fitting
-from netdsl.training.data.targets import need_one_class
 from netdsl.training.description import describe, need_finite, need_same
 from netdsl.training.loop import BEST, fit
 from netdsl.training.machine import ONE_CPU, Machine
 from netdsl.training.plan import plan
 from netdsl.training.record import DESCRIPTION
+from netdsl.training.samples.batches import smallest
+from netdsl.training.samples.targets import need_one_class
 from netdsl.training.task import Task
-from netdsl.version import __version__
-from netdsl.weights import Initializer
+from netdsl.weights.initial import Initializer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -46,10 +46,10 @@ if TYPE_CHECKING:
 
     from netdsl.ir.graph import Graph
     from netdsl.ir.params import Param
-    from netdsl.training.data.opening import Data
+    from netdsl.recipe.settings import Settings
     from netdsl.training.history import Row
-    from netdsl.training.settings import Settings
-    from netdsl.weights import Array
+    from netdsl.training.samples.opening import Data
+    from netdsl.weights.initial import Array
 
 WEIGHTS = "weights.safetensors"
 CURVES = "curves.png"

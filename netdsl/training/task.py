@@ -9,20 +9,20 @@ from pytorch_lightning import LightningModule
 from torch import nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from netdsl.diagnostics import Diagnostic, NetdslError, fail
+from netdsl.base.diagnostics import Diagnostic, NetdslError, fail
 from netdsl.ir.deciding import described, taught
-from netdsl.training.batches import stream
 from netdsl.training.claim import LAST
 from netdsl.training.description import not_finite
 from netdsl.training.losses import make_loss, right_answers
 from netdsl.training.optimizers import make_optimizer, make_schedule
+from netdsl.training.samples.batches import stream
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from netdsl.ir.graph import Graph
+    from netdsl.recipe.settings import Settings
     from netdsl.training.history import Row
-    from netdsl.training.settings import Settings
 
     Batch = tuple[torch.Tensor, torch.Tensor, int, float]
 

@@ -14,26 +14,26 @@ import onnxruntime
 from fuzzing.mutations import chosen_net, mutated
 from fuzzing.outcome import FACTOR, Outcome, refusal_fault
 from fuzzing.seeds import import_test
-from netdsl.agreement.cases import random_cases
-from netdsl.agreement.difference import TOLERANCES, coarsest, difference, least_largest
-from netdsl.agreement.torch_run import TorchRun
-from netdsl.agreement.weights import TrainedLike
-from netdsl.backends.onnx_file import assemble
+from netdsl.backends.onnx.file import assemble
+from netdsl.base.diagnostics import NetdslError
 from netdsl.compiler import check_text, compile_graph
-from netdsl.diagnostics import NetdslError
 from netdsl.ir.dim import Symbol, Symbolic, evaluate
+from netdsl.ir.invariants import verify
 from netdsl.ir.types import DType
-from netdsl.ir.verify import verify
 from netdsl.passes import optimize
 from netdsl.runtime import Device
+from netdsl.verification.cases import random_cases
+from netdsl.verification.difference import TOLERANCES, coarsest, difference, least_largest
+from netdsl.verification.torch_run import TorchRun
+from netdsl.verification.weights import TrainedLike
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from netdsl.agreement.cases import Case
     from netdsl.ir.graph import Graph
     from netdsl.ir.params import Param
-    from netdsl.weights import Array
+    from netdsl.verification.cases import Case
+    from netdsl.weights.initial import Array
 
     Arrays = Mapping[str, Array]
 

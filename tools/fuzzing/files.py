@@ -15,7 +15,7 @@ import click
 
 from fuzzing.outcome import Outcome, control_character, refusal_fault
 from fuzzing.readers import READERS, lay
-from netdsl.diagnostics import NetdslError
+from netdsl.base.diagnostics import NetdslError
 
 if TYPE_CHECKING:
     from fuzzing.fixtures import Files

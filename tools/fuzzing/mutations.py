@@ -7,10 +7,10 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from fuzzing.seeds import NUMBERS, TYPES, WHERE, layer, text, value
+from netdsl.base.diagnostics import NetdslError
+from netdsl.base.source import Source
 from netdsl.compiler import check_text
-from netdsl.diagnostics import NetdslError
-from netdsl.layer import LAYERS
-from netdsl.source import Source
+from netdsl.layers.base import LAYERS
 from netdsl.syntax.parser import parse
 from netdsl.syntax.tree import Tree
 

@@ -57,8 +57,8 @@ class Reader:
 def training_data(net: str, data: str) -> None:
     """Read data as `train` does."""
     import netdsl
-    from netdsl.training.data.opening import open_data
-    from netdsl.training.settings import Settings
+    from netdsl.recipe.settings import Settings
+    from netdsl.training.samples.opening import open_data
 
     graph = netdsl.load(net).graph
     open_data(data, graph, Settings(batch=2), sizes={"H": 8, "W": 8} if net == "n.net" else {}, workers=0)

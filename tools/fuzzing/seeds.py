@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import netdsl.layers  # noqa: F401 - fills the table of layers
-from netdsl.layer import LAYERS, signature
+from netdsl.layers.base import LAYERS, signature
 
 if TYPE_CHECKING:
     from random import Random

@@ -14,7 +14,7 @@ from netdsl.syntax.mistakes.characters import explain_malformed
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from netdsl.diagnostics import Diagnostic
+    from netdsl.base.diagnostics import Diagnostic
     from netdsl.syntax.mistakes.spot import Spot
 
 _MISTAKES: tuple[Callable[[Spot], Diagnostic | None], ...] = (

@@ -6,8 +6,8 @@ import re
 import unicodedata
 from typing import TYPE_CHECKING
 
-from netdsl.diagnostics import Diagnostic
-from netdsl.naming import LONGEST_NAME
+from netdsl.base.diagnostics import Diagnostic
+from netdsl.base.naming import LONGEST_NAME
 from netdsl.syntax.mistakes.spot import shorten
 
 if TYPE_CHECKING:

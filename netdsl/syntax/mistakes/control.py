@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from netdsl.diagnostics import Diagnostic
+from netdsl.base.diagnostics import Diagnostic
 from netdsl.syntax.mistakes.spot import BEGINS, Spot
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from netdsl.diagnostics import Diagnostic
+    from netdsl.base.diagnostics import Diagnostic
     from netdsl.syntax.mistakes.spot import Spot
 
 _OTHER_LANGUAGES = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from netdsl.diagnostics import Diagnostic
+    from netdsl.base.diagnostics import Diagnostic
     from netdsl.syntax.mistakes.spot import Spot
 
 FUNCTIONS = ("min", "max", "ceil", "floor", "round", "abs", "sum", "len", "range", "enumerate", "zip")

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from netdsl.diagnostics import Diagnostic
+from netdsl.base.diagnostics import Diagnostic
 from netdsl.syntax.mistakes.spot import BEGINS, Spot
 
 if TYPE_CHECKING:
-    from netdsl.source import Span
+    from netdsl.base.source import Span
 
 _NAMED = {
     "NET": "net name { ... }",

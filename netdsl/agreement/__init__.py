@@ -1,6 +1,0 @@
-"""Do all backends compute the same function? PyTorch in float64 is what the others are held to."""
-
-from netdsl.agreement.result import Agreement, Comparison
-from netdsl.agreement.verifying import verify
-
-__all__ = ["Agreement", "Comparison", "verify"]

@@ -1,0 +1,87 @@
+"""The summary of a net as text and as HTML."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING
+
+from netdsl.analysis.receptive import WHOLE
+from netdsl.base.table import Table, exact, short, size
+
+if TYPE_CHECKING:
+    from netdsl.analysis.receptive import View
+    from netdsl.analysis.summary import Row, Summary
+
+
+def render(summary: Summary, depth: int | None = None, *, neurons: bool = False) -> str:
+    """The summary as text: a headline, the table, the totals.
+
+    Args:
+        summary: what to print.
+        depth: how many levels of blocks are opened; None opens all.
+        neurons: add the columns of neurons and connections.
+    """
+    return "\n\n".join([headline(summary), table(summary, depth, neurons=neurons).text(), totals(summary, neurons)])
+
+
+def render_html(summary: Summary) -> str:
+    """The summary for a notebook."""
+    return (
+        f"<p><b>{escape(headline(summary))}</b></p>{table(summary).html()}<pre>{escape(totals(summary, False))}</pre>"
+    )
+
+
+def headline(summary: Summary) -> str:
+    """One line: the net, what goes in, what comes out, and what holds for sizes left open."""
+    inputs, outputs = (
+        ", ".join(f"{name} {type_}" for name, type_ in types.items()) for types in (summary.inputs, summary.outputs)
+    )
+    where = f" where {', '.join(summary.constraints)}" if summary.constraints else ""
+    return f"{summary.net}: {inputs} -> {outputs}{where}"
+
+
+def table(summary: Summary, depth: int | None = None, *, neurons: bool = False) -> Table:
+    """The table: members of a block stand indented under it, and the block's line holds their sum."""
+    headings = ["name", "layer", "output", ">parameters", ">MACs", ">memory", ">sees"]
+    extra = [">neurons", ">connections"] if neurons else []
+    return Table([*headings, *extra], [_cells(row, neurons) for row in summary.to_depth(depth)])
+
+
+def totals(summary: Summary, neurons: bool) -> str:
+    """The sums, exact figures first."""
+    sums, aux = summary.totals, summary.aux
+    not_trained = f", and {exact(sums.buffers)} elements that are not trained" if sums.buffers else ""
+    lines = [
+        ("parameters", f"{exact(sums.params)}{not_trained} ({size(sums.weight_bytes)})"),
+        ("MACs", f"{exact(sums.macs)} ({short(sums.macs)})" if isinstance(sums.macs, int) else exact(sums.macs)),
+        ("activations", f"{size(sums.activation_bytes)} for one sample"),
+    ]
+    if neurons:
+        lines += [("neurons", exact(sums.neurons)), ("connections", exact(sums.connections))]
+    if aux.params:
+        lines.append(("training only", f"{exact(aux.params)} parameters more, {short(aux.macs)} MACs more"))
+    return "\n".join(f"{name:<13}  {text}" for name, text in lines)
+
+
+def _cells(row: Row, neurons: bool) -> list[str]:
+    counts = row.figures
+    last = row.name.rsplit(".", 1)[-1] if row.depth else row.name
+    parameters = "shared" if row.shared else short(counts.params) if counts.params else "-"
+    cells = [
+        "  " * row.depth + last + (" (training)" if row.aux else ""),
+        row.layer,
+        str(row.output),
+        parameters,
+        short(counts.macs) if counts.macs != 0 else "-",
+        size(counts.activation_bytes) if counts.activation_bytes != 0 else "-",
+        _field(row.view),
+    ]
+    if neurons:
+        cells += [short(count) if count != 0 else "-" for count in (counts.neurons, counts.connections)]
+    return cells
+
+
+def _field(view: View | None) -> str:
+    if view is None:
+        return ""
+    return "all" if view is WHOLE else "x".join(map(str, view.field))

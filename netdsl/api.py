@@ -1,0 +1,317 @@
+"""A net as a Python object: loaded, looked at, written as ONNX."""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from functools import cached_property
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias, overload
+from warnings import warn
+
+from netdsl.analysis.counts import count_macs, count_params
+from netdsl.analysis.summary import summarize
+from netdsl.analysis.summary_text import headline
+from netdsl.base.diagnostics import fail, render
+from netdsl.base.outputs import inputs_kept
+from netdsl.base.packages import need
+from netdsl.base.table import exact, short
+from netdsl.compiler import check, check_text, compile_graph
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    import onnx
+    from torch.fx import GraphModule
+
+    from netdsl.analysis.summary import Summary
+    from netdsl.base.diagnostics import Diagnostic
+    from netdsl.compiler import Checked
+    from netdsl.ir.dim import Dim
+    from netdsl.ir.graph import Graph
+    from netdsl.ir.params import Param
+    from netdsl.training.run import Run
+    from netdsl.verification import Agreement
+    from netdsl.weights.initial import Array
+
+    Weights: TypeAlias = Callable[[Param], Array]
+
+
+class Network:
+    """A net without errors. Made by `load` and `loads`.
+
+    Attributes:
+        graph: its typed graph.
+        warnings: what is legal and suspicious in it.
+    """
+
+    def __init__(self, checked: Checked) -> None:
+        self.checked = checked
+        self.graph: Graph = checked.graph
+        self.warnings: tuple[Diagnostic, ...] = checked.warnings
+
+    @property
+    def name(self) -> str:
+        """The net's name."""
+        return self.graph.name
+
+    @cached_property
+    def params(self) -> int:
+        """Trainable weights and biases, auxiliary heads included, shared ones once."""
+        return count_params(self.graph)
+
+    @cached_property
+    def macs(self) -> Dim:
+        """Multiply-accumulates of one sample; symbolic where sizes are."""
+        return count_macs(self.graph)
+
+    def summary(self) -> Summary:
+        """Shapes, parameters, MACs, memory and receptive field of every layer; prints as a table."""
+        return summarize(self.graph)
+
+    @overload
+    def to_onnx(
+        self,
+        path: None = None,
+        *,
+        level: int = 1,
+        training: bool = False,
+        opset: int | None = None,
+        batch: int | None = None,
+        weights: Weights | str | os.PathLike[str] | None = None,
+        key: str | None = None,
+    ) -> onnx.ModelProto: ...
+
+    @overload
+    def to_onnx(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        level: int = 1,
+        training: bool = False,
+        opset: int | None = None,
+        batch: int | None = None,
+        weights: Weights | str | os.PathLike[str] | None = None,
+        key: str | None = None,
+        external: bool | None = None,
+    ) -> None: ...
+
+    def to_onnx(
+        self,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        level: int = 1,
+        training: bool = False,
+        opset: int | None = None,
+        batch: int | None = None,
+        weights: Weights | str | os.PathLike[str] | None = None,
+        key: str | None = None,
+        external: bool | None = None,
+    ) -> onnx.ModelProto | None:
+        """Write the net as an ONNX model.
+
+        Args:
+            path: the file; None returns the model instead.
+            level: 0 writes the layers as they stand in the file, 1 optimizes for inference.
+            training: keep dropout and batch norm in training mode, and the auxiliary outputs.
+            opset: from 13 to 21; None takes the lowest that will do.
+            batch: a fixed batch size; None leaves it open.
+            weights: gives the array of a parameter, or is the path of a checkpoint (what is suspicious in it becomes a
+                Python warning); None draws initial values as PyTorch does, from seed 0. A checkpoint of netdsl's also
+                gives the net what it was trained with: mean and deviation of its input, and the names of the classes.
+            key: where in the checkpoint the weights are (`ema.state_dict`; `.` for under no key); None for the only
+                place that fits.
+            external: keep the weights in a second file; None does so for models of 2 GB or more, which need it.
+
+        Raises:
+            NetdslError: the opset is out of range (E0908), a layer has no form in it (E0909), the file cannot be
+                written, is one that was read, or has a name that says something else (E0902, E0903), or the checkpoint
+                cannot be read or does not fit (E0901, E0911, E0912, E0918).
+        """
+        from netdsl.backends.onnx.file import assemble, claim_model, write  # noqa: PLC0415 - onnx is for who writes it
+
+        file = [weights] if isinstance(weights, str | os.PathLike) else []
+        with inputs_kept([*self.checked.files, *file]):
+            if path is not None:
+                claim_model(Path(path), external=external)
+            with _values(weights, self.graph, key, training=training) as (graph, source):
+                lowered = compile_graph(graph, level=level, training=training, opset=opset, batch=batch)
+                if path is None:
+                    return assemble(lowered, source)
+                write(lowered, Path(path), source, external=external)
+            return None
+
+    def to_torch(
+        self, weights: Weights | str | os.PathLike[str] | None = None, *, key: str | None = None
+    ) -> GraphModule:
+        """The net as a torch.fx.GraphModule in training mode; its submodules carry the paths of the `.net` file.
+
+        It takes the inputs in their order and gives a tensor, or a dictionary of tensors by name where the net has
+        several outputs. Auxiliary outputs are there in training mode only. Shared layers are shared modules.
+
+        Args:
+            weights: as `to_onnx` takes them; None draws the initial values that it writes.
+            key: as `to_onnx` takes it.
+
+        Raises:
+            NetdslError: a name in the net is one that every torch.nn.Module has (E0910), or the checkpoint cannot be
+                read or does not fit (E0901, E0911, E0912, E0918), or PyTorch is not installed (E0907).
+        """
+        need("torch", "a PyTorch module")
+        from netdsl.backends.torch.lower import lower  # noqa: PLC0415 - only who asks for torch waits for it
+
+        with _values(weights, self.graph, key, training=True) as (graph, source):
+            return lower(graph, source)
+
+    def to_torch_source(self) -> str:
+        """The text of a Python file with the net as a torch.nn.Module; it needs PyTorch and nothing of netdsl.
+
+        Blocks are classes with the parameters that they have in the `.net` file. The keys and shapes of the module's
+        `state_dict` are those of `to_torch`, and with the same weights it computes the same.
+
+        Raises:
+            NetdslError: a name in the net is a word of Python, or one that every torch.nn.Module has (E0910); PyTorch
+                is not installed (E0907); the net is nested too deep (E0702).
+        """
+        need("torch", "writing a PyTorch module")
+        from netdsl.backends.torch_source.module import eject  # noqa: PLC0415 - only who asks for torch waits for it
+
+        try:
+            return eject(self.checked.module, self.name, self.checked.arguments)
+        except RecursionError:
+            message = f"`{self.name}` is nested too deep to be written as Python"
+            remedy = "shorten its chain of `let`s that are made of each other, or of blocks that call each other"
+            raise fail("E0702", message, help=remedy) from None
+
+    def verify(
+        self, weights: Weights | str | os.PathLike[str] | None = None, *, key: str | None = None, **options: Any
+    ) -> Agreement:
+        """Whether PyTorch and onnxruntime compute what PyTorch does in float64; prints as a table.
+
+        Args:
+            weights: as `to_onnx` takes them; None draws random ones by which every parameter matters.
+            key: as `to_onnx` takes it.
+            options: inputs, sizes, device and tolerance, as `netdsl.verification.verify` takes them.
+
+        Raises:
+            NetdslError: a package is missing (E0907), the device is not available (E0904), the inputs or sizes do not
+                fit (E0906), or PyTorch cannot run the net (E0915).
+        """
+        from netdsl.verification import verify as verify_graph  # noqa: PLC0415 - it takes onnxruntime and torch
+
+        if weights is None:
+            return verify_graph(self.graph, None, **options)
+        with _values(weights, self.graph, key, training=False) as (graph, source):
+            return verify_graph(graph, source, **options)
+
+    def train(
+        self,
+        data: str | os.PathLike[str],
+        folder: str | os.PathLike[str],
+        *,
+        changes: Mapping[str, Any] | None = None,
+        device: str = "cpu",
+        **options: Any,
+    ) -> Run:
+        """Train the net by its recipe, as `netdsl train` does, and write weights, figures and an ONNX model.
+
+        Args:
+            data: `digits`, or a file or directory of data.
+            folder: where to write; made if need be.
+            changes: of the recipe: `{"lr": 0.05, "optimizer": "adam"}`, as `--set train.lr=0.05` makes them.
+            device: what to compute on: `cpu`, `cuda` or `cuda:N`.
+            options: `weights`, `freeze`, `export`, `resume` and `tell` of `netdsl.training.run.train`; `weights` may be
+                the path of a checkpoint, as for `to_onnx`.
+
+        Raises:
+            NetdslError: a package is missing (E0907), the device is not available (E0904), a change is unknown or does
+                not fit (E0801, E0803), the data do not (E1001 to E1009), the folder holds a run
+                (E1101) or one to go on from is not there (E1102), or the run cannot be (E1103 to E1108).
+        """
+        from netdsl.training import need_packages  # noqa: PLC0415 - only who trains waits for it
+
+        need_packages()
+        from netdsl.recipe.settings import Settings  # noqa: PLC0415 - likewise
+        from netdsl.runtime import Device  # noqa: PLC0415 - likewise
+        from netdsl.training.claim import claimed  # noqa: PLC0415 - likewise
+        from netdsl.training.machine import Machine  # noqa: PLC0415 - likewise
+        from netdsl.training.overrides import override  # noqa: PLC0415 - likewise
+        from netdsl.training.run import prepared, train  # noqa: PLC0415 - likewise
+        from netdsl.training.samples.opening import open_data  # noqa: PLC0415 - likewise
+
+        settings, graph = Settings.of(override(self.graph, changes or {})), self.graph
+        choosing = options.get("export") == "best"
+        with inputs_kept(self.checked.files), claimed(Path(folder), resume=bool(options.get("resume"))):
+            weights = options.get("weights")
+            if weights is not None and not callable(weights):
+                from netdsl.weights.trained import load_trained  # noqa: PLC0415 - for who has a checkpoint
+
+                graph, options["weights"] = load_trained(weights, graph, labels=False, training=True)
+            samples = open_data(os.fspath(data), graph, settings, choosing=choosing)
+            machine = Machine.on(Device.parse(device))
+            run = train(prepared(graph, samples), settings, samples, Path(folder), machine=machine, **options)
+        assert run is not None  # noqa: S101 - there is one process
+        return run
+
+    def __repr__(self) -> str:
+        figures = f"{exact(self.params)} parameters, {short(self.macs)} MACs"
+        return f"<net {headline(self.summary())}; {figures}>"
+
+    def _repr_html_(self) -> str:
+        return f"<b>{escape(self.name)}</b>{self.summary()._repr_html_()}"
+
+
+def load(spec: str, **arguments: Any) -> Network:
+    """Load a net.
+
+    Args:
+        spec: `file.net`, `file.net:name`, or the name of a shipped net (`resnet50`).
+        arguments: values for the net's parameters (`classes=10`).
+
+    Raises:
+        NetdslError: all errors found.
+    """
+    return Network(check(spec, arguments))
+
+
+def loads(text: str, name: str = "<string>", net: str | None = None, **arguments: Any) -> Network:
+    """Load a net from a string, which errors show under `name`; `net` chooses one of several.
+
+    Raises:
+        NetdslError: all errors found.
+    """
+    return Network(check_text(text, name, net, arguments))
+
+
+def compile(spec: str, path: str | os.PathLike[str], **options: Any) -> None:  # noqa: A001 - it is what it does
+    """Write a net as an ONNX file; `options` are those of `Network.to_onnx`."""
+    load(spec).to_onnx(path, **options)
+
+
+@contextmanager
+def _values(
+    weights: Weights | str | os.PathLike[str] | None, graph: Graph, key: str | None, *, training: bool
+) -> Iterator[tuple[Graph, Weights]]:
+    """The net as a checkpoint says that it was trained, and what gives the array of a parameter.
+
+    Of a checkpoint's values, what is suspicious is told when they were read.
+    """
+    from netdsl.weights.initial import Initializer  # noqa: PLC0415 - a net can be looked at without numpy
+
+    if weights is None or callable(weights):
+        if key is not None:
+            raise TypeError("`key` belongs to a checkpoint, and `weights` is none")
+        yield graph, Initializer() if weights is None else weights
+    else:
+        from netdsl.weights.trained import load_trained  # noqa: PLC0415 - for who has a checkpoint
+
+        trained, found = load_trained(weights, graph, key=key, training=training)
+        yield trained, found
+        for warning in found.warnings:
+            warn(render(warning), stacklevel=4)
+
+
+def verify(spec: str, **options: Any) -> Agreement:
+    """Compare the backends on a net; `options` are those of `Network.verify`."""
+    return load(spec).verify(**options)

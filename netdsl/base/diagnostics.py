@@ -1,0 +1,159 @@
+"""Diagnostics: errors and warnings as data, and their rendering as text or JSON."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from netdsl.base.source import Span
+
+Severity = Literal["error", "warning"]
+
+
+@dataclass(frozen=True)
+class Diagnostic:
+    """One finding.
+
+    Attributes:
+        code: a stable code of `netdsl.reference.codes.CODES`; ``E...`` is an error, ``W...`` a warning.
+        message: the invariant and the value received, in one lower-case line.
+        span: the text at fault; None where there is none (a missing file).
+        label: a few words put under the caret.
+        notes: further facts, such as the shapes involved.
+        help: the remedy.
+        stack: the calls that led here, innermost first: what was called, and where.
+    """
+
+    code: str
+    message: str
+    span: Span | None = None
+    label: str = ""
+    notes: tuple[str, ...] = ()
+    help: str | None = None
+    stack: tuple[tuple[str, Span], ...] = field(default=())
+
+    @property
+    def severity(self) -> Severity:
+        """``error`` or ``warning``, as the code's first letter says."""
+        return "warning" if self.code.startswith("W") else "error"
+
+    def as_json(self) -> dict[str, Any]:
+        """A JSON object with the same content; lines and columns count from 1."""
+        return {
+            "code": self.code,
+            "severity": self.severity,
+            "message": self.message,
+            "place": _json_place(self.span),
+            "label": self.label,
+            "notes": list(self.notes),
+            "help": self.help,
+            "stack": [{"call": call, "place": _json_place(span)} for call, span in self.stack],
+        }
+
+
+class NetdslError(Exception):
+    """What every operation of netdsl raises on bad input: one or more diagnostics."""
+
+    def __init__(self, diagnostics: Sequence[Diagnostic] | Diagnostic) -> None:
+        self.diagnostics = (diagnostics,) if isinstance(diagnostics, Diagnostic) else tuple(diagnostics)
+        super().__init__(self.diagnostics)
+
+    def __str__(self) -> str:
+        return "\n\n".join(render(d) for d in self.diagnostics)
+
+
+def fail(
+    code: str,
+    message: str,
+    span: Span | None = None,
+    *,
+    label: str = "",
+    notes: tuple[str, ...] = (),
+    help: str | None = None,  # noqa: A002 - the word that the rendered text shows
+) -> NetdslError:
+    """An exception with one diagnostic, to be raised by the caller."""
+    return NetdslError(Diagnostic(code, message, span, label, notes, help))
+
+
+_COLOURS = {"error": "31;1", "warning": "33;1", "rule": "34;1", "help": "36"}
+STYLES = (*_COLOURS.values(), "31", "32", "33")
+"""The codes of the colours that netdsl prints: those of diagnostics, and red, green and yellow."""
+
+
+def render(diagnostic: Diagnostic, *, colour: bool = False) -> str:
+    """The diagnostic as text: headline, place, source line with carets, notes, help and call stack."""
+
+    def paint(text: str, style: str) -> str:
+        return f"\x1b[{_COLOURS[style]}m{text}\x1b[0m" if colour else text
+
+    severity = diagnostic.severity
+    lines = [f"{paint(f'{severity}[{diagnostic.code}]', severity)}: {shortened(diagnostic.message)}"]
+    gutter = "  "
+    if diagnostic.span is not None:
+        number, column = diagnostic.span.source.position(diagnostic.span.start)
+        gutter = " " * (len(str(number)) + 1)
+        source_line = diagnostic.span.source.line(number)
+        before, shown = _window(source_line, column - 1)
+        width = max(1, min(diagnostic.span.end - diagnostic.span.start, len(shown) - len(before)))
+        carets = paint("^" * width, severity)
+        bar = paint("|", "rule")
+        lines += [
+            f"{gutter[:-1]}{paint('-->', 'rule')} {visible(diagnostic.span.place)}",
+            f"{gutter}{bar}",
+            f"{paint(str(number), 'rule')} {bar} {visible(shown)}",
+            f"{gutter}{bar} {_blank(before)}{carets}{' ' + visible(diagnostic.label) if diagnostic.label else ''}",
+        ]
+    lines += [f"{gutter}{paint('=', 'rule')} {shortened(note)}" for note in diagnostic.notes]
+    if diagnostic.help:
+        lines.append(f"{gutter}{paint('=', 'rule')} {paint('help', 'help')}: {shortened(diagnostic.help)}")
+    lines += [f"{gutter}{paint('=', 'rule')} {shortened(frame)}" for frame in _frames(diagnostic)]
+    return "\n".join(lines)
+
+
+INVISIBLE = re.compile(
+    "[\x00-\x08\x0a-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    "\ud800-\udfff\U000e0000-\U000e0fff]"
+)
+"""Characters that would end the line, move the cursor, change colours, turn the direction of what is read, or be
+nothing at all. The two that join letters, as many languages need them, are not among them, and neither is the tab."""
+
+
+def visible(text: str) -> str:
+    """A text of one line that does nothing to a terminal but appear."""
+    return INVISIBLE.sub("\ufffd", text)
+
+
+def shortened(text: str, most: int = 600) -> str:
+    """A text for a screen, visible, and however long a name or a list in it is: without its middle."""
+    return visible(text if len(text) <= most else f"{text[: most - 200]} ... {text[-200:]}")
+
+
+def _window(line: str, column: int, width: int = 110) -> tuple[str, str]:
+    """The part of a long line around `column`: the text before the column, and all that is shown."""
+    if len(line) <= width:
+        return line[:column], line
+    start = max(0, column - width // 2)
+    return line[start:column], line[start : start + width]
+
+
+def _blank(text: str) -> str:
+    """Spaces as wide as `text`; tabs stay tabs, so that carets stand under what they mean."""
+    return "".join("\t" if character == "\t" else " " for character in text)
+
+
+def _frames(diagnostic: Diagnostic) -> list[str]:
+    """The call stack, its middle left out where it is deeper than a screen can show."""
+    frames = [f"in `{call}`, called at {span.place}" for call, span in diagnostic.stack]
+    return frames if len(frames) <= 8 else [*frames[:4], f"... {len(frames) - 7} more calls ...", *frames[-3:]]
+
+
+def _json_place(span: Span | None) -> dict[str, Any] | None:
+    if span is None:
+        return None
+    line, column = span.source.position(span.start)
+    end_line, end_column = span.source.position(span.end)
+    return {"file": span.source.name, "line": line, "column": column, "end_line": end_line, "end_column": end_column}

@@ -1,0 +1,1 @@
+"""Readers of data sets, arrays and images: numpy, no PyTorch."""

@@ -1,0 +1,66 @@
+"""Setting samples apart for validation."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.random import MT19937, RandomState
+
+from netdsl.base.diagnostics import fail
+
+if TYPE_CHECKING:
+    from netdsl.data.parts import Array, Found
+
+DEFAULT = 0.2
+"""The fraction of the training data that is set apart where the data have no samples for that."""
+
+
+def with_validation(found: Found, fraction: float | None, seed: int, *, classes: bool) -> Found:
+    """The same data with samples to validate by.
+
+    Args:
+        found: the data.
+        fraction: of the training data, taken out of it; None takes the validation data that the source sets apart, or
+            else its test data, or else `DEFAULT`.
+        seed: another seed sets others apart.
+        classes: whether the targets are classes, of each of which the fraction is taken.
+
+    Raises:
+        NetdslError: no sample would be left on one of the sides (E1006).
+    """
+    if fraction is None and found.val is not None:
+        return found
+    if fraction is None and found.test is not None:
+        return replace(found, val=found.test, test=None)
+    fraction = DEFAULT if fraction is None else fraction
+    held = held_out(found.train.targets, fraction, seed, classes=classes)
+    if not 0 < held.sum() < len(held):
+        raise fail(
+            "E1006",
+            f"of {len(held):,} training samples of `{found.name}`, the fraction {fraction:g} leaves none on one side",
+            help="give more samples, or another fraction: `--val 0.2`",
+        )
+    train, val = found.train.take(np.flatnonzero(~held)), found.train.take(np.flatnonzero(held))
+    return replace(found, train=train, val=val, test=found.test or found.val)
+
+
+def held_out(targets: Array, fraction: float, seed: int, *, classes: bool) -> Array:
+    """Which samples are set apart, drawn at random: of each class the fraction, rounded; of others, of all together.
+
+    Args:
+        targets: N x any shape.
+        fraction: of the samples.
+        seed: another seed draws others.
+        classes: whether a target is the number of a class. Where it has several numbers, all samples are one group.
+    """
+    order = RandomState(MT19937(seed % 2**63)).permutation(len(targets))  # numpy keeps both as they are
+    kinds = targets.reshape(len(targets), -1)
+    groups = [order]
+    if classes and kinds.shape[1] == 1:
+        groups = [order[kinds[order, 0] == kind] for kind in np.unique(kinds)]
+    held = np.zeros(len(targets), bool)
+    for group in groups:
+        held[group[: round(len(group) * fraction)]] = True
+    return held

@@ -1,0 +1,214 @@
+"""Kinds of arguments: how a compile-time value of the language becomes a field of a layer.
+
+A layer's field is annotated with one of the aliases at the end of this file; the alias carries the `Kind` that
+checks and converts. Compile-time values are `int`, `float`, `Fraction`, `bool`, `str`, `tuple`, and `Symbolic`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+
+from netdsl.base.show import show
+from netdsl.ir.dim import Symbolic
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+LARGEST = 2**31 - 1
+"""No size, stride or count that a person means is larger."""
+SMALLEST = 2.0**-126
+"""The least positive number that float32 has in full precision; what backends compute with becomes 0 below it."""
+
+
+class ArgumentError(Exception):
+    """A value that an argument cannot take; `code` is its diagnostic code."""
+
+    def __init__(self, code: str, message: str, help: str | None = None) -> None:  # noqa: A002 - as in Diagnostic
+        super().__init__(message)
+        self.code, self.message, self.help = code, message, help
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of argument.
+
+    Attributes:
+        name: what the reference and the errors call it.
+        convert: turns a compile-time value into the field's value, or raises `ArgumentError`.
+        words: bare words that are values of this kind (`same`).
+    """
+
+    name: str
+    convert: Callable[[Any], Any]
+    words: tuple[str, ...] = ()
+
+
+def integer(value: object, least: int | None = None) -> int:
+    """A whole number not less than `least`."""
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise _no_integer(value)
+    if least is not None and value < least:
+        raise ArgumentError("E0306", f"a number of at least {least} is due, not {value}")
+    if abs(value) > LARGEST:
+        raise ArgumentError("E0703", f"{value} is larger than any size can be ({LARGEST})")
+    return value
+
+
+def _no_integer(value: object) -> ArgumentError:
+    if isinstance(value, Fraction):
+        text = show(value)
+        message = f"a whole number is due, not {text}" + (f" = {float(value):g}" if "/" in text else "")
+        return ArgumentError(
+            "E0307", message, "round it: `round(...)`, `floor(...)`, `ceil(...)`, or `//` in the place of `/`"
+        )
+    if isinstance(value, float):
+        message = f"a whole number is due, not {value!r}, which is not exact"
+        return ArgumentError("E0307", message, "round it: `round(...)`, `floor(...)` or `ceil(...)`")
+    if isinstance(value, Symbolic):
+        return ArgumentError("E0412", f"a known number is due, not `{value}`", "fix the size in the `input`")
+    remedy = f"write `{value}`, without quotes" if isinstance(value, str) and value.isdecimal() else None
+    return ArgumentError("E0305", f"a whole number is due, not {describe(value)}", remedy)
+
+
+def real(value: object, least: float | None = None, most: float | None = None) -> float:
+    """A number within bounds."""
+    if isinstance(value, bool) or not isinstance(value, int | float | Fraction):
+        raise ArgumentError("E0305", f"a number is due, not {describe(value)}")
+    try:
+        number = float(value)
+    except OverflowError:
+        raise ArgumentError("E0306", "the number is too large") from None
+    if (least is not None and number < least) or (most is not None and number > most):
+        bounds = f"from {least:g} to {most:g}" if least is not None and most is not None else f"of at least {least:g}"
+        raise ArgumentError("E0306", f"a number {bounds} is due, not {number:g}")
+    return number
+
+
+def above_zero(value: object) -> float:
+    """A positive number, which is none any more where float32 has only 0 for it."""
+    number = real(value)
+    if number < SMALLEST:
+        remedy = f"float32 has nothing between 0 and {SMALLEST:.3g}" if number > 0 else None
+        raise ArgumentError("E0306", f"a positive number is due, not {number:g}", remedy)
+    return number
+
+
+def divisor(value: object) -> float:
+    """A number to divide by."""
+    number = real(value)
+    if abs(number) < SMALLEST:
+        raise ArgumentError("E0306", f"a number other than 0 is due, since it is divided by, not {number:g}")
+    return number
+
+
+def truth(value: object) -> bool:
+    """`yes` or `no`."""
+    if not isinstance(value, bool):
+        remedy = {"0": "write `no`", "1": "write `yes`"}.get(str(value))
+        raise ArgumentError("E0305", f"`yes` or `no` is due, not {describe(value)}", remedy)
+    return value
+
+
+def describe(value: object) -> str:
+    """A value with the name of its type, for messages."""
+    names = {bool: "the truth value", str: "the string", tuple: "the list"}
+    name = next((text for kind, text in names.items() if isinstance(value, kind)), "")
+    if not name and not isinstance(value, int | float | Fraction | Symbolic):
+        return str(value)  # a block or a tensor describes itself
+    return f"{name} {show(value)}".strip()
+
+
+def _size(least: int) -> Callable[[Any], int | tuple[int, ...]]:
+    def convert(value: object) -> int | tuple[int, ...]:
+        if isinstance(value, tuple):
+            if not 1 <= len(value) <= 3:
+                raise ArgumentError(
+                    "E0305", f"one number, or one for each of up to 3 dimensions, is due, not {show(value)}"
+                )
+            return tuple(integer(item, least) for item in value)
+        return integer(value, least)
+
+    return convert
+
+
+def _padding(value: object) -> int | tuple[int, ...] | str:
+    if value == "same":
+        return "same"
+    if isinstance(value, str):
+        raise ArgumentError("E0305", f"a padding is a number, a list of numbers or `same`, not {show(value)}")
+    if isinstance(value, tuple):
+        if len(value) not in (1, 2, 3, 4, 6):
+            raise ArgumentError(
+                "E0305",
+                "a padding has one number for all sides, one for each dimension, or one for each "
+                f"side (top, left, bottom, right), not {len(value)} numbers",
+            )
+        return tuple(integer(item, 0) for item in value)
+    return integer(value, 0)
+
+
+def _margins(value: object) -> int | tuple[int, ...] | str:
+    if isinstance(value, str):
+        raise ArgumentError("E0305", f"a number or a list of numbers is due, not {show(value)}")
+    return _padding(value)
+
+
+def _integers(value: object) -> tuple[int, ...]:
+    return tuple(integer(item) for item in value) if isinstance(value, tuple) else (integer(value),)
+
+
+def _reals(value: object) -> tuple[float, ...]:
+    return tuple(real(item) for item in value) if isinstance(value, tuple) else (real(value),)
+
+
+def _divisors(value: object) -> tuple[float, ...]:
+    return tuple(map(divisor, value)) if isinstance(value, tuple) else (divisor(value),)
+
+
+def _shape(value: object) -> tuple[Any, ...]:
+    """Sizes of at least 1, symbolic ones among them, and at most one -1 (inferred)."""
+    items = value if isinstance(value, tuple) else (value,)
+    sizes = tuple(item if isinstance(item, Symbolic) else integer(item, -1) for item in items)
+    if 0 in sizes or sizes.count(-1) > 1:
+        raise ArgumentError("E0306", f"a shape has sizes of at least 1 and at most one -1, not {show(sizes)}")
+    return sizes
+
+
+def choice(*words: str) -> Kind:
+    """One of some words, written bare."""
+
+    def convert(value: object) -> str:
+        if value not in words:
+            raise ArgumentError("E0305", f"one of {', '.join(f'`{w}`' for w in words)} is due, not {describe(value)}")
+        return str(value)
+
+    return Kind(" | ".join(words), convert, words)
+
+
+Count: TypeAlias = Annotated[int, Kind("positive integer", lambda value: integer(value, 1))]
+Integer: TypeAlias = Annotated[int, Kind("integer", integer)]
+Natural: TypeAlias = Annotated[int, Kind("non-negative integer", lambda value: integer(value, 0))]
+Integers: TypeAlias = Annotated[tuple[int, ...], Kind("list of integers", _integers)]
+Real: TypeAlias = Annotated[float, Kind("number", real)]
+Positive: TypeAlias = Annotated[float, Kind("non-negative number", lambda value: real(value, 0.0))]
+OptionalReal: TypeAlias = Annotated[float | None, Kind("number", real)]
+OptionalPositive: TypeAlias = Annotated[float | None, Kind("non-negative number", lambda value: real(value, 0.0))]
+AboveZero: TypeAlias = Annotated[float, Kind("positive number", above_zero)]
+OptionalAboveZero: TypeAlias = Annotated[float | None, Kind("positive number", above_zero)]
+Divisor: TypeAlias = Annotated[float, Kind("number other than 0", divisor)]
+Probability: TypeAlias = Annotated[float, Kind("number from 0 to 1", lambda value: real(value, 0.0, 1.0))]
+Reals: TypeAlias = Annotated[tuple[float, ...], Kind("list of numbers", _reals)]
+Divisors: TypeAlias = Annotated[tuple[float, ...], Kind("list of numbers other than 0", _divisors)]
+Flag: TypeAlias = Annotated[bool, Kind("yes | no", truth)]
+Size: TypeAlias = Annotated[int | tuple[int, ...], Kind("size: n, or one for each dimension", _size(1))]
+OptionalSize: TypeAlias = Annotated[int | tuple[int, ...] | None, Kind("size: n, or one for each dimension", _size(1))]
+Padding: TypeAlias = Annotated[
+    int | tuple[int, ...] | str, Kind("padding: n, one for each dimension or side, or same", _padding, ("same",))
+]
+Margins: TypeAlias = Annotated[
+    int | tuple[int, ...], Kind("margins: n, one for each dimension or one for each side", _margins)
+]
+SymmetricPadding: TypeAlias = Annotated[int | tuple[int, ...], Kind("padding: n, or one for each dimension", _size(0))]
+ShapeArgument: TypeAlias = Annotated[tuple[Any, ...], Kind("shape: list of sizes, one may be -1", _shape)]

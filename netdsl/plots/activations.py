@@ -1,0 +1,79 @@
+"""What every layer makes of one input."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from netdsl.ir.types import format_shape
+from netdsl.plots.drawing import GREY, MAP, SMALL, WIDTH, bare, mosaic, new_figure, number, words
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from netdsl.pages.looking import Step
+    from netdsl.runtime.feeds import Array
+
+MOST_LAYERS, MOST_MAPS = 40, 12
+"""Of more layers so many are shown, evenly spread from the first to the last; of more channels the first."""
+
+NAME = 44
+"""Characters of a layer's name."""
+
+
+def draw_activations(steps: Sequence[Step], title: str) -> Any:
+    """A figure with a row for each layer: its first channels as maps, or its values as a strip.
+
+    The colours of each row go from its least value to its largest, which are written beside it.
+    """
+    chosen = np.unique(np.linspace(0, len(steps) - 1, min(len(steps), MOST_LAYERS)).round().astype(int))
+    shown = [steps[index] for index in chosen]
+    if len(shown) < len(steps):
+        title = f"{title}: {len(shown)} of {len(steps)} layers"
+    heights = [0.36 if _is_strip(step.values) else 0.62 for step in shown]
+    figure = new_figure(WIDTH + 2, sum(heights) + 0.12 * len(shown) + 0.9, words(title, 90))
+    grid = figure.subplots(len(shown), 2, width_ratios=(1, 2.6), height_ratios=heights, squeeze=False)
+    for step, (label, axes) in zip(shown, grid, strict=True):
+        bare(axes)
+        bare(label)
+        _draw(axes, step.values)
+        label.text(1, 0.5, words(_end(step.layer.name), NAME), ha="right", va="bottom", fontsize=SMALL + 1)
+        told = f"{step.layer.kind} {format_shape(step.values.shape)}, {_range(step.values)}"
+        label.text(1, 0.44, words(told, 60), ha="right", va="top", fontsize=SMALL, color=GREY)
+    figure.supxlabel(
+        f"colours from the least value of a row (dark) to its largest (bright); the first {MOST_MAPS} channels of more",
+        fontsize=SMALL,
+    )
+    return figure
+
+
+def _end(name: str) -> str:
+    """A path shortened at its beginning: the end tells layers apart."""
+    return name if len(name) <= NAME else f"…{name[1 - NAME :]}"
+
+
+def _range(values: Array) -> str:
+    finite = values[np.isfinite(values)]
+    return f"{number(float(finite.min()))} to {number(float(finite.max()))}" if finite.size else "no finite value"
+
+
+def _is_strip(values: Array) -> bool:
+    return values.squeeze().ndim < 2
+
+
+def _is_table(values: Array) -> bool:
+    """Whether values are places by features, or so long and narrow that they are no image."""
+    flat = values.squeeze()
+    return values.ndim == 2 or (flat.ndim == 2 and max(flat.shape) > 3 * min(flat.shape))
+
+
+def _draw(axes: Any, values: Array) -> None:
+    if _is_strip(values):
+        axes.imshow(values.reshape(1, -1), cmap=MAP, aspect="auto")
+    elif _is_table(values):
+        axes.imshow(values.squeeze(), cmap=MAP, aspect="auto")
+    else:
+        maps = values.reshape(-1, *values.shape[-2:])[:MOST_MAPS]
+        axes.imshow(mosaic(maps, MOST_MAPS), cmap=MAP, interpolation="nearest" if maps.shape[-1] < 64 else None)
+        axes.set_anchor("W")

@@ -1,0 +1,115 @@
+"""What all pictures share: paper, colours, words, and the way to a file."""
+
+from __future__ import annotations
+
+import warnings
+from io import BytesIO
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import numpy as np
+
+from netdsl.base.diagnostics import visible
+from netdsl.base.files import whole_file
+from netdsl.base.packages import need
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from netdsl.runtime.feeds import Array
+
+FIRST, SECOND = "#0072B2", "#D55E00"
+"""Blue and vermilion, which all eyes tell apart (Okabe and Ito, "Color universal design", 2008)."""
+GREY = "#767676"
+MAP = "viridis"
+"""From dark to light in even steps, for all eyes and in print."""
+
+WIDTH = 8.0
+"""Inches of a picture, except where it must be wider."""
+DPI = 150
+TITLE, TEXT, SMALL = 11, 9, 7.5
+"""Sizes of letters in points."""
+
+
+def new_figure(width: float, height: float, title: str = "") -> Any:
+    """An empty matplotlib Figure of a size in inches.
+
+    Raises:
+        NetdslError: matplotlib is not installed (E0907).
+    """
+    make = need("matplotlib.figure", "drawing").Figure
+    figure = make(figsize=(width, height), layout="constrained", facecolor="white")
+    if title:
+        figure.suptitle(title, fontsize=TITLE)
+    return figure
+
+
+def save(figure: Any, path: Path) -> None:
+    """Write a figure as the ending of the path says: `.png`, 150 dots an inch, or `.svg`.
+
+    Raises:
+        NetdslError: the file cannot be written (E0902, E0903).
+    """
+    with whole_file(path) as file:
+        _write(figure, file, path.suffix.lower().removeprefix("."))
+
+
+def as_png(figure: Any) -> bytes:
+    """A figure as the bytes of a PNG file."""
+    buffer = BytesIO()
+    _write(figure, buffer, "png")
+    return buffer.getvalue()
+
+
+def _write(figure: Any, file: BinaryIO, form: str) -> None:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # a box stands for a letter that the font lacks
+        figure.savefig(file, format=form, dpi=DPI)
+
+
+def words(text: str, most: int = 24) -> str:
+    """A text for a picture, which matplotlib takes for nothing but text, shortened to `most` characters."""
+    short = text if len(text) <= most else f"{text[: most - 1]}…"
+    return visible(short).replace("\n", " ").replace("$", r"\$")
+
+
+def number(value: float) -> str:
+    """A number to three digits with a proper minus sign."""
+    return f"{value:.3g}".replace("-", "\N{MINUS SIGN}")
+
+
+def bare(axes: Any) -> None:
+    """Take away ticks and frame, for images."""
+    axes.set_xticks([])
+    axes.set_yticks([])
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+
+
+def show_picture(axes: Any, picture: Array) -> None:
+    """Draw an image, bytes of shape height x width x channels, grey where it has one."""
+    bare(axes)
+    if picture.shape[2] == 1:
+        axes.imshow(picture[..., 0], cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+    else:
+        axes.imshow(picture, interpolation="nearest")
+
+
+def mosaic(tiles: Array, columns: int) -> Array:
+    """Tiles of one size in rows, a gap of NaN between them, a tenth of a tile wide.
+
+    Small tiles are blown up first, every value to a square, so that the gap can be so narrow.
+
+    Args:
+        tiles: count x height x width, or count x height x width x 3.
+        columns: how many stand in a row.
+    """
+    factor = max(1, round(20 / max(tiles.shape[1:3])))
+    large = tiles.repeat(factor, 1).repeat(factor, 2)
+    count, height, width, *depth = large.shape
+    gap = round(max(height, width) / 10)
+    rows = -(-count // columns)
+    whole = np.full((rows * (height + gap) - gap, columns * (width + gap) - gap, *depth), np.nan, np.float32)
+    for place, tile in enumerate(large):
+        top, left = (place // columns) * (height + gap), (place % columns) * (width + gap)
+        whole[top : top + height, left : left + width] = tile
+    return whole

@@ -1,0 +1,1 @@
+"""The words of `train` blocks, and the settings that they make."""

@@ -1,0 +1,1 @@
+"""What the commands that explain print: layers, recipes, codes, shipped nets."""

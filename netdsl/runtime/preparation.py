@@ -1,0 +1,210 @@
+"""Images as a net takes them: channels first, scaled, resized and cropped to the size of its input."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from netdsl.base.diagnostics import fail
+from netdsl.base.packages import need
+from netdsl.data.images import read_image
+from netdsl.ir.deciding import CHANNELS, default_takes
+from netdsl.ir.meaning import ORDERS, Numbers, Pixels
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from netdsl.runtime.ports import Port
+
+MOST_TAKEN = 2**24
+"""Pixels of an image that a model takes: in float32 and three channels they fill 192 MiB."""
+MODES = {"grey": "L", "rgb": "RGB", "bgr": "RGB", "rgba": "RGBA"}
+"""How Pillow calls images of such channels."""
+FILTERS = {"nearest": 0, "bilinear": 2, "bicubic": 3}
+"""Pillow's numbers of its ways to scale; all but the first with antialiasing."""
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """What happens to the pixels: `(scale * pixel - mean) / std`.
+
+    Attributes:
+        scale: what a pixel from 0 to 255 is multiplied with; None takes what the model says, or else makes it 0 to 1.
+        mean: one number, or one for each channel.
+        std: likewise.
+        sizes: values of sizes that a model leaves open; along others an image keeps its own.
+    """
+
+    scale: float | None = None
+    mean: tuple[float, ...] = (0.0,)
+    std: tuple[float, ...] = (1.0,)
+    sizes: Mapping[str, int] = field(default_factory=dict)
+
+    def taken(self, port: Port) -> Pixels | None:
+        """The pixels that an input takes; None where it takes no images, or is of a type that numpy lacks.
+
+        One that takes numbers of the form of an image takes images where the user has said what a pixel becomes.
+        """
+        if port.dtype == "bfloat16":
+            return None
+        if isinstance(port.asks, Numbers) and (self.scale, self.mean, self.std) != (None, (0.0,), (1.0,)):
+            asks = default_takes(port.shape[1:], port.dtype)
+            return asks if isinstance(asks, Pixels) else None
+        return port.asks if isinstance(port.asks, Pixels) else None
+
+    def size(self, image: Any, port: Port) -> tuple[int, int]:
+        """Height and width that a Pillow image gets: those of the input, where it leaves them open those of `sizes`."""
+        height, width = (self.sizes.get(size) if isinstance(size, str) else size for size in port.shape[2:])
+        return height or image.height, width or image.width
+
+    def apply(self, pixels: np.ndarray[Any, Any], port: Port) -> np.ndarray[Any, Any]:
+        """Pixels of shape ... x H x W x C as an array ... x C x H x W of the input's element type.
+
+        Raises:
+            NetdslError: `mean` or `std` has not one number for each channel (E0906).
+        """
+        channels = pixels.shape[-1]
+        for name, numbers in (("mean", self.mean), ("std", self.std)):
+            if len(numbers) not in (1, channels):
+                raise fail(
+                    "E0906",
+                    f"`--{name}` has {len(numbers)} numbers, and {port} has {channels} channels",
+                    help="give one number, or one for each channel",
+                )
+        if port.dtype == "uint8":
+            return np.moveaxis(pixels, -1, -3)
+        mean, std = np.array(self.mean, np.float32), np.array(self.std, np.float32)
+        scaled = (self._scale(port) * pixels.astype(np.float32) - mean) / std
+        return np.moveaxis(scaled, -1, -3).astype(port.dtype, copy=False)
+
+    def pixels(self, values: np.ndarray[Any, Any], port: Port) -> np.ndarray[Any, Any]:
+        """The pixels that `apply` made an array (C, H, W) of, as bytes (H, W, C); what is out of their range is cut."""
+        if port.dtype == "uint8":
+            return values.transpose(1, 2, 0)
+        mean, std = np.array(self.mean, np.float32), np.array(self.std, np.float32)
+        pixels = (values.transpose(1, 2, 0).astype(np.float32) * std + mean) / self._scale(port)
+        whole: np.ndarray[Any, Any] = np.clip(np.rint(pixels), 0, 255).astype(np.uint8)
+        return whole
+
+    def _scale(self, port: Port) -> np.float32:
+        asks = self.taken(port)
+        return np.float32((asks.most if asks else 1) / 255 if self.scale is None else self.scale)
+
+
+def load_picture(path: Path, port: Port, preparation: Preparation) -> np.ndarray[Any, Any]:
+    """An image file as one sample of an input.
+
+    It is turned upright as its EXIF data say, made grey or coloured as the input's channels say, and brought to the
+    input's size. Along sizes that neither the model nor the preparation fixes it keeps its own.
+
+    Args:
+        path: a file of any format that Pillow reads.
+        port: the input, of shape [N, C, H, W] with 1, 3 or 4 channels.
+        preparation: what happens to the pixels.
+
+    Raises:
+        NetdslError: the file cannot be read (E0901) or is no image, or the input takes none (E0906); Pillow is not
+            installed (E0907).
+    """
+    pixels = need_pixels(port, preparation)
+    image = read_image(path)
+    return preparation.apply(pixels_of(image, pixels, *preparation.size(image, port)), port)
+
+
+def need_pixels(port: Port, preparation: Preparation, code: str = "E0906") -> Pixels:
+    """The pixels that an input takes; refuse one that takes none."""
+    asks = preparation.taken(port)
+    like_one = isinstance(default_takes(port.shape[1:], port.dtype), Pixels)
+    if asks is None and like_one and isinstance(port.asks, Numbers):
+        raise fail(
+            code,
+            f"{port} takes {port.asks}, and which of them a pixel is, the model does not say",
+            help="give an array, or say what pixels from 0 to 255 are multiplied with: `--scale 1`",
+        )
+    if asks is None:
+        raise fail(
+            code,
+            f"an image does not fit the input {port}",
+            help="images fit inputs of 1, 3 or 4 channels, a height and a width; give an array as `.npy`",
+        )
+    return asks
+
+
+def channels_last(images: np.ndarray[Any, Any], shape: Sequence[Any]) -> np.ndarray[Any, Any] | None:
+    """Bytes of images as N x height x width, or that x channels; None where they are no images.
+
+    Channels come last, or first where only that can be meant.
+
+    Args:
+        images: N x any shape.
+        shape: channels, height and width of the input; a size left open is no whole number.
+    """
+    own = images.shape[1:]
+    if len(own) == 2:
+        return images
+    if len(own) != 3:
+        return None
+    first, last = fits(own, shape), fits((own[2], *own[:2]), shape)
+    if last or (own[2] in CHANNELS and not first):
+        return images
+    return images.transpose(0, 2, 3, 1) if first or own[0] in CHANNELS else None
+
+
+def fits(own: tuple[int, ...], shape: Sequence[Any]) -> bool:
+    """Whether the sizes of a sample are those of an input, in which a size left open is no whole number."""
+    return len(own) == len(shape) and all(not isinstance(d, int) or d == o for o, d in zip(own, shape, strict=True))
+
+
+def from_bytes(pixels: np.ndarray[Any, Any]) -> Any:
+    """Bytes of one image, height x width or that x channels, as a Pillow image.
+
+    Raises:
+        NetdslError: Pillow is not installed (E0907).
+    """
+    plain = pixels[..., 0] if pixels.shape[2:] == (1,) else pixels
+    return need("PIL.Image", "reading images").fromarray(np.ascontiguousarray(plain))
+
+
+def pixels_of(image: Any, asks: Pixels, height: int, width: int) -> np.ndarray[Any, Any]:
+    """A Pillow image as bytes of shape (height, width, channels): the one way in which images reach a model.
+
+    Raises:
+        NetdslError: so many pixels would take too much memory (E0906).
+    """
+    if 0 in (*image.size, width, height):
+        raise fail("E0906", f"expected an image of a pixel at least, got {image.height} x {image.width}",
+                   help="give images with pixels")  # fmt: skip
+    if width * height > MOST_TAKEN:
+        raise fail("E0906", f"an image of {height:,} x {width:,} pixels is too large: expected at most {MOST_TAKEN:,} "
+                            f"pixels", help="give the net a smaller input, or a smaller `--size`")  # fmt: skip
+    image, scaling = image.convert(MODES[asks.order]), FILTERS[asks.interpolation]
+    if asks.reach == "cover":
+        image = _cover(image, width, height, scaling)
+    elif image.size != (width, height):
+        image = image.resize((width, height), scaling)
+    pixels = np.asarray(image)
+    if ORDERS[asks.order] == 1:
+        return pixels[:, :, None]
+    return pixels[:, :, ::-1] if asks.order == "bgr" else pixels
+
+
+def _cover(image: Any, width: int, height: int, scaling: int) -> Any:
+    """The image scaled until it covers width x height, and cropped to its middle."""
+    factor = max(width / image.width, height / image.height)
+    size = max(width, round(image.width * factor)), max(height, round(image.height * factor))
+    left, top = (size[0] - width) // 2, (size[1] - height) // 2
+    if size[0] * size[1] > MOST_TAKEN:  # a long strip: all but its middle would be scaled in vain
+        return _middle(image, size, (left, top, left + width, top + height), scaling)
+    if size != image.size:
+        image = image.resize(size, scaling)
+    return image.crop((left, top, left + width, top + height))
+
+
+def _middle(image: Any, size: tuple[int, int], part: tuple[int, int, int, int], scaling: int) -> Any:
+    """The part of the image scaled to `size`, of which nothing else is computed."""
+    across, down = image.width / size[0], image.height / size[1]
+    box = part[0] * across, part[1] * down, part[2] * across, part[3] * down
+    return image.resize((part[2] - part[0], part[3] - part[1]), scaling, box=box)

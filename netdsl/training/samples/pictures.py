@@ -1,0 +1,159 @@
+"""Images that are read and scaled when a batch asks for them, by processes of their own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from math import ceil
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from netdsl.base.diagnostics import Diagnostic, NetdslError
+from netdsl.base.processes import processors
+from netdsl.data.images import read_image
+from netdsl.runtime.preparation import from_bytes, pixels_of
+from netdsl.training.samples.batches import as_input, shares
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from netdsl.data.parts import Array
+    from netdsl.ir.meaning import Pixels
+
+_FEW = 512
+"""So many are read without help from other processes, which would take longer to start."""
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Images on disk, or smaller ones in memory, that are scaled as `netdsl run` does when a batch asks for them.
+
+    Attributes:
+        images: files, or bytes N x H x W or N x H x W x channels.
+        targets: N x anything.
+        shape: channels, height and width that a net takes.
+        asks: what it makes of an image.
+        dtype: what its input holds; values from 0 to 1, or bytes.
+        workers: processes that read; None shares the cores out, and takes none for a few images.
+    """
+
+    images: Sequence[Path] | Array
+    targets: torch.Tensor
+    shape: tuple[int, int, int]
+    asks: Pixels
+    dtype: torch.dtype
+    workers: int | None = None
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def batches(self, size: int, order: torch.Tensor | None = None, *, rank: int = 0, world: int = 1) -> PictureBatches:
+        """All images once, in batches, read by processes of their own; see `batches.Batches`."""
+        return PictureBatches(self, size, order, rank=rank, world=world)
+
+    def take(self, chosen: Sequence[int]) -> Pictures:
+        """The images of these numbers."""
+        picked = self.images[chosen] if isinstance(self.images, np.ndarray) else [self.images[i] for i in chosen]
+        return replace(self, images=picked, targets=self.targets[chosen])
+
+    def read(self, index: int) -> Array:
+        """One image, bytes of `shape`.
+
+        Raises:
+            NetdslError: it cannot be read (E1005).
+        """
+        _, height, width = self.shape
+        image = from_bytes(self.images[index]) if isinstance(self.images, np.ndarray) else _opened(self.images[index])
+        return pixels_of(image, self.asks, height, width).transpose(2, 0, 1)
+
+
+class PictureBatches:
+    """As `netdsl.training.samples.batches.Batches`, for `Pictures`."""
+
+    def __init__(
+        self, pictures: Pictures, size: int, order: torch.Tensor | None = None, *, rank: int = 0, world: int = 1
+    ) -> None:
+        self.pictures, self.size, self.order, self.rank, self.world = pictures, size, order, rank, world
+
+    def __len__(self) -> int:
+        return ceil(len(self._order) / (self.size * self.world))
+
+    def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        order = self._order
+        chunks = [order[share].tolist() for share in shares(len(order), self.size, self.rank, self.world)]
+        for batch in read_chunks(self.pictures, chunks, self.world):
+            if batch.troubles:
+                raise NetdslError(list(batch.troubles.values()))
+            inputs = torch.from_numpy(batch.pixels)
+            dtype = None if self.pictures.dtype is torch.uint8 else self.pictures.dtype
+            yield as_input(inputs, dtype), self.pictures.targets[batch.numbers]
+
+    @property
+    def _order(self) -> torch.Tensor:
+        return torch.arange(len(self.pictures)) if self.order is None else self.order
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """What a process has read: the numbers of images, their pixels, and what was wrong with others by number.
+
+    The pixels are an array and no tensor, which would need shared memory, of which containers have little.
+    """
+
+    numbers: list[int]
+    pixels: Array
+    troubles: dict[int, Diagnostic]
+
+
+class _Reader(Dataset[Chunk]):
+    """Reads images by their numbers, in whichever process."""
+
+    def __init__(self, pictures: Pictures) -> None:
+        self.pictures = pictures
+
+    def __getitem__(self, numbers: Any) -> Chunk:
+        pixels = np.empty((len(numbers), *self.pictures.shape), np.uint8)
+        good: list[int] = []
+        troubles = {}
+        for number in numbers:
+            try:
+                pixels[len(good)] = self.pictures.read(number)
+                good.append(number)
+            except NetdslError as error:  # handed over as a value: an exception would lose its diagnostics on the way
+                troubles[number] = error.diagnostics[0]
+        return Chunk(good, pixels[: len(good)], troubles)
+
+
+def read_chunks(pictures: Pictures, chunks: list[list[int]], world: int = 1) -> Iterator[Chunk]:
+    """The images of each chunk of numbers, in this order, while `world` processes do the like."""
+    workers = pictures.workers
+    if workers is None:
+        workers = 0 if sum(map(len, chunks)) <= _FEW else max(1, processors() // world)
+    return iter(
+        DataLoader(
+            _Reader(pictures),
+            batch_size=None,
+            sampler=chunks,
+            num_workers=min(workers, len(chunks)),
+            collate_fn=_as_it_is,
+            generator=torch.Generator(),  # or it would draw from the one that training draws from
+        )
+    )
+
+
+def _as_it_is(batch: Any) -> Any:
+    return batch
+
+
+def _opened(path: Path) -> Any:
+    try:
+        return read_image(path)
+    except NetdslError as error:
+        (found,) = error.diagnostics
+        if found.code == "E0907":
+            raise
+        remedy = f"mend or remove it, or go on without such images: `--skip-bad`; {found.help or ''}"
+        raise NetdslError(replace(found, code="E1005", help=remedy.removesuffix("; "))) from error

@@ -1,0 +1,1 @@
+"""Values of parameters: initial ones, and checkpoints of every form."""

@@ -1,0 +1,86 @@
+"""Checkpoints in several files, by the index that says which tensor lies in which.
+
+Source: the index files of huggingface's transformers, `model.safetensors.index.json` and
+`pytorch_model.bin.index.json`: `{"metadata": ..., "weight_map": {"conv1.weight": "model-00001-of-00002.safetensors"}}`.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from netdsl.base.files import read_file
+from netdsl.weights.checkpoint import Checkpoint, Tensor, beside, distinct, unusable
+from netdsl.weights.opening import open_checkpoint
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from netdsl.base.diagnostics import NetdslError
+    from netdsl.weights.initial import Array
+
+MOST_INDEX = 2**26
+"""Bytes of an index: some 300,000 tensors."""
+
+
+def read(path: Path) -> Checkpoint:
+    """Open the shards that an index names, one after the other.
+
+    Raises:
+        NetdslError: a shard is missing, lies elsewhere or cannot be read, or lacks a tensor (E0901, E0911).
+        Exception: the index is none.
+    """
+    index = json.loads(read_file(path, MOST_INDEX), object_pairs_hook=distinct)
+    places = index.get("weight_map") if isinstance(index, dict) else None
+    if not isinstance(places, dict) or not places or not all(isinstance(shard, str) for shard in places.values()):
+        raise ValueError('it has no `"weight_map": {"name of a tensor": "name of a file", ...}`')
+    names: dict[str, list[str]] = {}
+    for name, shard in places.items():
+        names.setdefault(shard, []).append(name)
+    shards = _Shards()
+    found: dict[str, Tensor] = {}
+    unread = 0
+    kinds = set()
+    for shard, promised in names.items():
+        checkpoint = shards.open(_file(path, shard))
+        kinds.add(checkpoint.kind)
+        unread += len(checkpoint.tensors.keys() - set(promised))
+        for name in promised:
+            if name not in checkpoint.tensors:
+                raise _incomplete(path, f"it promises `{name}` in `{shard}`, which has no such tensor")
+            found[name] = replace(checkpoint.tensors[name], read=partial(shards.read, checkpoint.path, name))
+        del checkpoint
+    note = (f"its files hold {unread} tensors that it does not name, which are not read",) if unread else ()
+    kind = f"{' and '.join(sorted(kinds))} in {len(names)} file{'' if len(names) == 1 else 's'}"
+    return Checkpoint(path, kind, {name: found[name] for name in places}, note)
+
+
+class _Shards:
+    """Reads tensors out of shards, of which it holds one at a time."""
+
+    def __init__(self) -> None:
+        self._current: Checkpoint | None = None
+
+    def open(self, file: Path) -> Checkpoint:
+        if self._current is None or self._current.path != file:
+            self._current = None  # before the next is read
+            self._current = open_checkpoint(file)
+        return self._current
+
+    def read(self, file: Path, name: str) -> Array:
+        return self.open(file).tensors[name].read()
+
+
+def _file(path: Path, shard: str) -> Path:
+    file = beside(path, shard)
+    if file is None or file.suffix == ".json":
+        raise _incomplete(path, f"it names `{shard}`, which is not a file of weights beside it")
+    if not file.exists():
+        raise _incomplete(path, f"it names `{shard}`, and there is no such file beside it")
+    return file
+
+
+def _incomplete(path: Path, problem: str) -> NetdslError:
+    return unusable(path, problem, "a checkpoint in shards is one folder, which is moved and copied together")
