@@ -132,7 +132,7 @@ class Series:
         rows = [[what, f"{tally.verdicts[verdict]:,}"] for verdict, what in PROGRAM_ROWS.items()]
         rows.insert(0, ["programs", f"{tally.verdicts.total():,}"])
         note = (
-            "Programs of tests/programs.py, single layers, the smaller nets of nets/ and the examples of "
+            "Programs of tests/support/programs.py, single layers, the smaller nets of nets/ and the examples of "
             "docs/language.md, each changed up to four times: numbers, tokens, lines, kinds, arguments, "
             "computed labels, open sizes, element types, parts of the tree. What `check` accepts goes through "
             "ONNX at -O0 and -O1, onnx's full checker and its strict inference, onnxruntime, and PyTorch in "

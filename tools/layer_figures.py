@@ -24,10 +24,10 @@ HEADINGS = ["family", ">layers", ">cases", ">ONNX", ">of the largest", ">PyTorch
 
 
 def records() -> list[Any]:
-    """What `conform` found in each of its calls (`tests/conformance.py`); raises RuntimeError if a test fails."""
+    """What `conform` found in each of its calls (tests/support/conformance.py); RuntimeError if a test fails."""
     import pytest
 
-    paths = sorted(map(str, (ROOT / "tests").glob("test_layers_*.py")))
+    paths = sorted(map(str, (ROOT / "tests" / "layers").glob("test_layers_*.py")))
     if pytest.main(["-q", "-p", "no:cacheprovider", "--no-summary", *paths]):
         raise RuntimeError("a layer's test fails")
     return list(importlib.import_module("conformance").RECORDS)
@@ -48,8 +48,8 @@ def figures(found: Iterable[Any]) -> Figures:
         "A case is a layer with its arguments on random inputs in float32, at batch sizes 1 and 3, in one of the\n"
         "opsets 13 to 21. `ONNX` is the largest difference of onnxruntime's result from the PyTorch module's,\n"
         "`PyTorch` that of the module's from the function of PyTorch that the layer is to equal; each is also given\n"
-        "as a share of the largest number in its result. `conform` in tests/conformance.py compares them, also in\n"
-        "float16 and float64."
+        "as a share of the largest number in its result. `conform` in tests/support/conformance.py compares them,\n"
+        "also in float16 and float64."
     )
     return Figures("Layers", note, Table(HEADINGS, rows))
 

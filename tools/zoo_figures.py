@@ -130,7 +130,9 @@ def _macs(name: str) -> str:
 
 def _keys() -> dict[str, list[str]]:
     """The keys that torchvision's checkpoints of a net have, without the counters of batches."""
-    sys.path.append(str(ROOT / "tests"))  # which has classes of torchvision's, written down in plain PyTorch
+    sys.path.append(
+        str(ROOT / "tests" / "support")
+    )  # which has classes of torchvision's, written down in plain PyTorch
     written: dict[str, Callable[[], Module]] = import_module("zoo_peers.named").NAMED
     with torch.device("meta"):
         states = {name: build().state_dict() for name, build in written.items()}

@@ -56,7 +56,7 @@ def text(random: Random) -> str:
 
 
 def generated(random: Random) -> str:
-    """A well-typed program of `tests/programs.py`."""
+    """A well-typed program of `tests/support/programs.py`."""
     writer = import_test("programs").Writer(random.randbytes(random.choice([15, 30, 60, 120])))
     written: str = writer.program().text
     return written
@@ -129,7 +129,7 @@ def _divided(number: str, divisor: int) -> str:
 
 def import_test(name: str) -> Any:
     """A module of the tests."""
-    path = str(ROOT / "tests")
+    path = str(ROOT / "tests" / "support")
     if path not in sys.path:
         sys.path.append(path)
     return import_module(name)

@@ -1,7 +1,7 @@
 """Syntax errors as a table of common mistakes: each entry knows one mistake, and what to write in its stead.
 
 The first entry that recognises the place speaks; where none does, the error says what was found and what was expected.
-The programs in `tests/errors` named `syntax_*` show the entries at work.
+The programs in `tests/diagnostics/errors` named `syntax_*` show the entries at work.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ from netdsl.base.resources import shipped
 from netdsl.cli import HOMES, main
 from netdsl.recipe.words import NUMBERS, WORDS
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 LENET = str(ROOT / "nets" / "lenet5.net")
 RESNET = str(ROOT / "nets" / "resnet.net")
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "NETDSL_DEBUG")}

@@ -131,7 +131,7 @@ def test_imports_apart_survive_what_kills_and_what_hangs(packages):
 
 def command(folder, *arguments):
     """A whole command, with packages in a folder that is found first."""
-    path = os.pathsep.join([str(folder), str(Path(__file__).parents[1])])
+    path = os.pathsep.join([str(folder), str(Path(__file__).parents[2])])
     return subprocess.run([sys.executable, "-m", "netdsl", *arguments], capture_output=True, text=True, check=False,
                           env={**os.environ, "PYTHONPATH": path}, cwd=folder)  # fmt: skip
 

@@ -16,7 +16,7 @@ from netdsl.recipe.words import NUMBERS, WORDS
 from netdsl.syntax.grammar import grammar
 from netdsl.syntax.scanner import Scanner
 
-TEXT = (Path(__file__).parents[1] / "docs" / "language.md").read_text(encoding="utf-8")
+TEXT = (Path(__file__).parents[2] / "docs" / "language.md").read_text(encoding="utf-8")
 QUOTED = set(re.findall(r"`([^`\n]+)`", TEXT))
 SAID = {word for quoted in QUOTED for word in re.findall(r"\w+", quoted)}
 

@@ -31,7 +31,7 @@ class Case(NamedTuple):
 @cache
 def cases() -> tuple[Case, ...]:
     """The cases of all files `test_layers_*.py`."""
-    paths = sorted(Path(__file__).parent.glob("test_layers_*.py"))
+    paths = sorted((Path(__file__).parents[1] / "layers").glob("test_layers_*.py"))
     return tuple(chain.from_iterable(_cases_of(importlib.import_module(path.stem)) for path in paths))
 
 

@@ -40,7 +40,7 @@ def measured(directory, *arguments):
     """Exit code, output, seconds and megabytes of `netdsl` with these arguments."""
     output = directory / "output"
     command = [sys.executable, "-c", MEASURE, str(output), sys.executable, "-m", "netdsl", *arguments]
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     printed = subprocess.run(command, cwd=directory, env=environment, capture_output=True, timeout=60, check=True)
     code, seconds, megabytes = json.loads(printed.stdout)
     return code, output.read_text(errors="replace"), seconds, megabytes

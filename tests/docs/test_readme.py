@@ -31,7 +31,7 @@ import pytest
 from netdsl.base.diagnostics import render
 from netdsl.project import check_file
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "NO_COLOR": "1", "COLUMNS": "120"}
 NAMED = re.compile(r"# ([\w.-]+\.net)\n")

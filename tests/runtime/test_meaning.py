@@ -110,15 +110,24 @@ def test_a_mean_of_means_takes_no_longer_than_its_nodes():
             Tokens(5, 0, (9, 5)),
         ),
         (
-            "input x: [2, 6] int64; concat { slice 0 1 -> flatten -> embedding 9 4; slice 1 -> flatten -> embedding 5 4 }",
+            (
+                "input x: [2, 6] int64; "
+                "concat { slice 0 1 -> flatten -> embedding 9 4; slice 1 -> flatten -> embedding 5 4 }"
+            ),
             Tokens(5, 0, (9, 5)),
         ),
         (
-            "input x: [T, 3] int32; concat axis=1 { select [2, 0] axis=1 -> embedding 9 4; split 3 1 1 -> embedding 5 4 }",
+            (
+                "input x: [T, 3] int32; "
+                "concat axis=1 { select [2, 0] axis=1 -> embedding 9 4; split 3 1 1 -> embedding 5 4 }"
+            ),
             Tokens(5, 1, (9, 5, 9)),
         ),
         (
-            "input x: [3, T] int32; concat { select [2, 0, 2] -> slice 1 -> embedding 9 4; slice 1 2 -> embedding 5 4 }",
+            (
+                "input x: [3, T] int32; "
+                "concat { select [2, 0, 2] -> slice 1 -> embedding 9 4; slice 1 2 -> embedding 5 4 }"
+            ),
             Tokens(5, 0, (9, 5, 9)),
         ),
         (

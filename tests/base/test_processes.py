@@ -14,7 +14,7 @@ from netdsl.base.diagnostics import NetdslError, render
 from netdsl.base.processes import FEW, side_by_side
 from netdsl.project import check_file, check_files, net_files
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
 MANY = range(3 * FEW)
 
@@ -82,7 +82,7 @@ def test_where_no_process_can_be_started_the_work_is_done_all_the_same(monkeypat
 
 
 def test_files_are_reported_on_as_one_after_the_other():
-    files = net_files(ROOT / "tests" / "errors")
+    files = net_files(ROOT / "tests" / "diagnostics" / "errors")
     assert len(files) > FEW
     alone, together = [check_file(path) for path in files], check_files(files)
     assert [report.nets for report in together] == [report.nets for report in alone]

@@ -63,7 +63,7 @@ def test_what_is_watched_is_found():
         "unready": "internal error", "does well": "read",
     }  # fmt: skip
     assert [name for name, outcome in found.items() if not outcome.wrong] == ["does well"]
-    assert found["raises"].detail == "KeyError in tests/fuzz_rehearsal.py:attempt: 7"
+    assert found["raises"].detail == "KeyError in support/fuzz_rehearsal.py:attempt: 7"
 
 
 def test_what_takes_long_is_found(monkeypatch):

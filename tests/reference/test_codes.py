@@ -12,7 +12,7 @@ from netdsl.compiler import check
 from netdsl.project import check_file
 from netdsl.reference.codes import CODES
 
-PACKAGE = Path(__file__).parents[1] / "netdsl"
+PACKAGE = Path(__file__).parents[2] / "netdsl"
 SOURCES = [path for path in PACKAGE.rglob("*.py") if "codes" not in path.parts]
 
 

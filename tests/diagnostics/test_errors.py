@@ -2,7 +2,7 @@
 
 `errors/<area>_<name>.net` is a program, `errors/<area>_<name>.txt` the text of its diagnostics. Programs of the area
 `syntax` are parsed; of all others, the last net is checked. A folder is a program of several files, of which `main.net`
-is checked. `python -m tests.test_errors --update` writes the texts anew, for reading in the diff.
+is checked. `python -m tests.diagnostics.test_errors --update` writes the texts anew, for reading in the diff.
 """
 
 import re
@@ -75,6 +75,6 @@ def test_every_code_has_a_program() -> None:
 
 if __name__ == "__main__":
     if sys.argv[1:] != ["--update"]:
-        sys.exit("usage: python -m tests.test_errors --update")
+        sys.exit("usage: python -m tests.diagnostics.test_errors --update")
     for program in PROGRAMS:
         text_of(program).write_text(messages(program), encoding="utf-8")

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from netdsl.backends.onnx.lower import LoweredModel
 
-TESTS = Path(__file__).parent
+TESTS = Path(__file__).parents[1]
 
 
 def small() -> Graph:
@@ -165,7 +165,7 @@ from netdsl.weights.initial import Initializer
 
 
 def python(script: str, *arguments: object, **environment: str) -> subprocess.Popen[str]:
-    paths = os.pathsep.join([str(TESTS), str(TESTS.parent)])
+    paths = os.pathsep.join([str(TESTS / "support"), str(TESTS.parent)])
     return subprocess.Popen(
         [sys.executable, "-c", SCRIPT + script, *map(str, arguments)], text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=os.environ | {"PYTHONPATH": paths} | environment,

@@ -28,7 +28,7 @@ from netdsl.weights.loading import weights_from
 from netdsl.weights.opening import open_checkpoint
 from netdsl.weights.writing import write_checkpoint
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 NET = """\
 net small(classes = 5) {
     input image: 2x6x6

@@ -15,7 +15,7 @@ from netdsl.verification.difference import difference
 from netdsl.verification.onnx_run import OnnxRun
 from netdsl.verification.torch_run import TorchRun
 
-LOGITS = Path(__file__).parent / "figures" / "logits.npz"
+LOGITS = Path(__file__).parents[1] / "figures" / "logits.npz"
 """What torchvision 0.28 gives in float64 and evaluation mode, for the weights and the input that are made here."""
 CPU = Device("cpu")
 
