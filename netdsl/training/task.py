@@ -155,6 +155,7 @@ class Task(LightningModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take the history over, and remember where the schedule stood, which is made only later."""
         self.history = list(checkpoint["history"])
+        need_progress(checkpoint["loops"]["fit_loop"], self.trainer.fit_loop.state_dict(), len(self.history))
         self._resumed_at = checkpoint.get("schedule")
 
     def _outputs(self, inputs: torch.Tensor) -> Mapping[str, torch.Tensor]:
@@ -206,6 +207,32 @@ class Task(LightningModule):
         sums = self.trainer.strategy.reduce(self.seen.pop(phase), reduce_op="sum")
         loss, samples, right, answers = (float(value) for value in sums)
         return {f"{phase}_loss": loss / samples} | ({f"{phase}_accuracy": right / answers} if answers else {})
+
+
+def need_progress(progress: Any, fresh: Mapping[str, Any], epochs: int) -> None:
+    """Check how far a checkpoint says that a run came: Lightning believes all of it.
+
+    Args:
+        progress: the state of Lightning's loop in the checkpoint.
+        fresh: the same state of a loop that has not begun.
+        epochs: how many epochs the checkpoint has figures of; it is written at the end of an epoch, or before the first.
+
+    Raises:
+        ValueError: it is not what a run has after these epochs.
+    """
+    inner = {key: value for key, value in fresh.items() if key != "epoch_loop.state_dict"}
+    if _shape(progress, inner) != _shape(inner, inner):
+        raise ValueError("the state of its loop has other entries")
+    now, batches = progress["epoch_progress"]["current"], progress["epoch_loop.batch_progress"]
+    if {now["ready"], now["started"], now["processed"]} != {epochs} or batches["is_last_batch"] != (epochs > 0):
+        raise ValueError(f"the state of its loop is not that after {epochs} epochs")
+
+
+def _shape(state: Any, like: Any) -> Any:
+    """The keys of nested dictionaries as far as another has dictionaries, and the types of the values in them."""
+    if isinstance(like, dict) and isinstance(state, dict):
+        return {key: _shape(value, like.get(key)) for key, value in state.items() if key != "epoch_loop.state_dict"}
+    return type(state)
 
 
 def _last(values: torch.Tensor, own: int) -> torch.Tensor:

@@ -278,3 +278,23 @@ def test_a_checkpoint_of_another_form_is_a_clear_error():
     for content in ({"a": 1}, [1], {"state_dict": {}, "history": []}):
         torch.save(content, "a/last.ckpt")
         assert "error[E1102]: `a/last.ckpt` is not a whole checkpoint" in numbers("a", "--resume", code=1)[1]
+
+
+@pytest.mark.parametrize("damage", ["a key", "a value that is no number", "an epoch too many", "a part of an epoch"])
+def test_a_checkpoint_that_lies_about_how_far_it_came_is_refused(damage):
+    numbers("a")
+    checkpoint = torch.load("a/last.ckpt", weights_only=True)
+    progress = checkpoint["loops"]["fit_loop"]
+    now, batches = progress["epoch_progress"]["current"], progress["epoch_loop.batch_progress"]
+    match damage:
+        case "a key":
+            batches["current"]["x"] = batches["current"].pop("processed")
+        case "a value that is no number":
+            batches["total"]["ready"] = "3"
+        case "an epoch too many":
+            now["processed"] += 1
+        case "a part of an epoch":
+            batches["is_last_batch"] = False
+    torch.save(checkpoint, "a/last.ckpt")
+    reported = numbers("a", "--resume", "--set", "train.epochs=9", code=1)[1]
+    assert "error[E1102]: `a/last.ckpt` is not the checkpoint of this run: the state of its loop" in reported
