@@ -215,7 +215,7 @@ def need_progress(progress: Any, fresh: Mapping[str, Any], epochs: int) -> None:
     Args:
         progress: the state of Lightning's loop in the checkpoint.
         fresh: the same state of a loop that has not begun.
-        epochs: how many epochs the checkpoint has figures of; it is written at the end of an epoch, or before the first.
+        epochs: how many epochs the checkpoint has figures of: all that were begun, since it is written at their ends.
 
     Raises:
         ValueError: it is not what a run has after these epochs.
