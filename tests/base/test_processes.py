@@ -12,7 +12,8 @@ import pytest
 from netdsl.base import processes as parallel
 from netdsl.base.diagnostics import NetdslError, render
 from netdsl.base.processes import FEW, side_by_side
-from netdsl.project import check_file, check_files, net_files
+from netdsl.compiler import check_file, check_files
+from netdsl.elaborate.specs import net_files
 
 ROOT = Path(__file__).parents[2]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
