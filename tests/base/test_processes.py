@@ -109,14 +109,14 @@ def test_an_interrupt_ends_all(tmp_path):
     code = f"""
 import time
 from pathlib import Path
-from netdsl import project
+from netdsl import compiler
 from netdsl.cli import main
 
 def check(path):
     path.with_suffix(".begun").touch()
     time.sleep(3)
 
-project.check_file = check
+compiler.check_file = check
 main(["check", {str(tmp_path)!r}])
 """
     command = [sys.executable, "-c", code]
