@@ -417,7 +417,7 @@ BROKEN = {
     "nothing there": ("E1001", "1x5x6", 3, lambda f: f / "nowhere", "no file or directory"),
     "an empty directory": ("E1001", GREY, 3, lambda f: f, "holds nothing"),
     "CIFAR for Python": ("E1001", GREY, 3, lambda f: ((f / "batches.meta").write_bytes(b""), f)[1], "binary version"),
-    "another file": ("E1001", GREY, 3, lambda f: ((f / "a.txt").write_text(""), f / "a.txt")[1], "`.npz` or `.csv` file"),
+    "another file": ("E1001", GREY, 3, lambda f: ((f / "a.txt").write_text(""), f / "a.txt")[1], ".npz` or `.csv"),
     "cut images": ("E1002", GREY, 3, idx_with(cut(IMAGES, 300)), "12x5x6 = 360 bytes, and 284 follow"),
     "cut head": ("E1002", GREY, 3, idx_with(cut(LABELS, 6)), "within its head"),
     "an empty file": ("E1002", GREY, 3, idx_with(cut(LABELS, 0)), "cut short"),
