@@ -221,7 +221,7 @@ class Network:
             folder: where to write; made if need be.
             changes: of the recipe: `{"lr": 0.05, "optimizer": "adam"}`, as `--set train.lr=0.05` makes them.
             device: what to compute on: `cpu`, `cuda` or `cuda:N`.
-            options: `weights`, `freeze`, `export`, `resume` and `tell` of `netdsl.training.run.train`; `weights` may be
+            options: `weights`, `freeze`, `export`, `resume`, `report` of `netdsl.training.run.train`; `weights` may be
                 the path of a checkpoint, as for `to_onnx`.
 
         Raises:

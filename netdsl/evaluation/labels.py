@@ -1,4 +1,4 @@
-"""Answers with yes or no for each of several labels, and the figures that follow from them."""
+"""Evaluations of yes-or-no answers for each of several labels."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LabelFigures:
-    """The figures of one label; a figure that divides by no samples is None.
+    """The metrics of one label; a metric whose denominator is 0 is None.
 
     Attributes:
-        name: its name, or its number where it has none.
-        samples: how many have it.
-        accuracy: the part of all samples whose yes or no is right.
-        recall: the part of the samples with the label that was found.
-        precision: the part of the samples taken to have it that have it.
+        name: its name, or its number if it has none.
+        samples: the number of samples that have it.
+        accuracy: the fraction of all samples whose answer is right.
+        recall: the fraction of the samples with the label whose answer is yes.
+        precision: the fraction of the samples with the answer yes that have the label.
     """
 
     name: str
@@ -33,19 +33,19 @@ class LabelFigures:
 
 @dataclass(frozen=True)
 class LabelEvaluation:
-    """What a model, or several averaged, answered on a split of samples that have several labels at once.
+    """The answers of a model, or of several averaged, on a split whose samples have several labels at once.
 
     Attributes:
-        model: the file, or how many models were averaged.
+        model: the file, or the number of averaged models.
         data: the data set.
         split: `test`, `validation` or `training`.
-        labels: the names of the labels; empty where neither model nor data name them.
-        views: how many views of each image were averaged.
-        positions: how many answers there are for each sample, which are counted one by one.
-        meaning: what the model's scores are.
+        labels: the names of the labels; empty if neither model nor data have them.
+        views: the number of averaged views of each image.
+        positions: the number of answers for each sample, which are counted one by one.
+        meaning: the kind of the model's scores.
         targets: samples x labels, yes or no.
-        logs: logarithms of the probabilities of no and of yes, samples x labels x 2.
-        members: of averaged models, the figures of each.
+        logs: the logarithms of the probabilities of no and of yes, samples x labels x 2.
+        members: the evaluations of each of several averaged models.
     """
 
     model: str
@@ -67,12 +67,12 @@ class LabelEvaluation:
 
     @property
     def accuracy(self) -> float:
-        """The part of all answers, one for each sample and label, that is right."""
+        """The fraction of all answers, one for each sample and label, that are right."""
         return float((self.predicted == self.targets).mean())
 
     @property
     def exact(self) -> float:
-        """The part of the samples whose labels are all right."""
+        """The fraction of the samples whose answers are all right."""
         return float((self.predicted == self.targets).all(1).mean())
 
     @property
@@ -83,22 +83,22 @@ class LabelEvaluation:
 
     @cached_property
     def per_label(self) -> tuple[LabelFigures, ...]:
-        """The figures of each label."""
+        """The metrics of each label."""
         right, truth, given = self.predicted == self.targets, self.targets.sum(0), self.predicted.sum(0)
-        found = (self.predicted & self.targets).sum(0)
+        yes_and_true = (self.predicted & self.targets).sum(0)
         return tuple(
             LabelFigures(
                 self.labels[number] if self.labels else str(number),
                 int(truth[number]),
                 float(right[:, number].mean()),
-                float(found[number] / truth[number]) if truth[number] else None,
-                float(found[number] / given[number]) if given[number] else None,
+                float(yes_and_true[number] / truth[number]) if truth[number] else None,
+                float(yes_and_true[number] / given[number]) if given[number] else None,
             )
             for number in range(self.targets.shape[1])
         )
 
     def as_json(self, top: int = 5) -> dict[str, Any]:  # noqa: ARG002 - as `ClassEvaluation` has it
-        """A JSON object."""
+        """Return a JSON object."""
         return {
             "model": self.model,
             "data": self.data,

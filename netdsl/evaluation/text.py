@@ -13,16 +13,16 @@ if TYPE_CHECKING:
     from netdsl.evaluation.values import ValueEvaluation
 
 MOST_CLASSES = 20
-"""Of more classes no confusion matrix is printed, and only the worst of them are listed."""
+"""With more classes, no confusion matrix is printed, and only the worst classes are listed."""
 MOST_PAIRS = 10
 
 
 def class_text(found: ClassEvaluation, top: int = 5) -> str:
-    """The figures, those of each class, and what is confused with what.
+    """Return the metrics of an evaluation, those of each class, and the confused pairs of classes.
 
     Args:
-        found: the figures.
-        top: how many classes the second accuracy allows; left out where there are no more.
+        found: the evaluation.
+        top: the number of classes that count for the second accuracy; omitted if there are no more classes.
     """
     rows = [("accuracy", f"{_percent(found.accuracy)}  ({found.right:,} of {len(found.targets):,})")]
     if found.classes > top:
@@ -32,7 +32,7 @@ def class_text(found: ClassEvaluation, top: int = 5) -> str:
 
 
 def label_text(found: LabelEvaluation) -> str:
-    """The figures, and those of each label."""
+    """Return the metrics of an evaluation, and those of each label."""
     facts = _facts(
         [
             ("accuracy", f"{_percent(found.accuracy)}  of all answers"),
@@ -49,7 +49,7 @@ def label_text(found: LabelEvaluation) -> str:
 
 
 def value_text(found: ValueEvaluation) -> str:
-    """The errors."""
+    """Return the errors of an evaluation."""
     explained = "-" if found.explained is None else f"{found.explained:.4f}"
     rows = [
         ("mean squared error", f"{found.loss:.6g}"),
@@ -86,7 +86,7 @@ def _classes(found: ClassEvaluation) -> list[str]:
     shown, note = list(found.per_class), []
     if found.classes > MOST_CLASSES:
         shown = sorted((f for f in shown if f.recall is not None), key=lambda f: (f.recall, f.name))[:MOST_CLASSES]
-        note = [f"the {len(shown)} classes of the lowest recall, of {found.classes:,}"]
+        note = [f"the {len(shown)} classes with the lowest recall, of {found.classes:,}"]
     rows = [
         (visible(f.name), f"{f.samples:,}", f"{f.right:,}", _percent(f.recall), _percent(f.precision), _percent(f.f1))
         for f in shown
@@ -102,14 +102,14 @@ def _confused(found: ClassEvaluation) -> list[str]:
             for name, row in zip(names, found.confusion.tolist(), strict=True)
         ]
         table = Table(("true", *(f">{name[:8]}" for name in names)), rows)
-        return ["", "true classes in rows, what they were taken for in columns", table.text()]
+        return ["", "true classes in rows, predicted classes in columns", table.text()]
     if not found.confused:
         return []
     rows = [
         (visible(found.name(true)), visible(found.name(given)), f"{count:,}")
         for true, given, count in found.confused[:MOST_PAIRS]
     ]
-    note = f"the {len(rows)} pairs confused most, of {len(found.confused):,}"
+    note = f"the {len(rows)} most confused pairs, of {len(found.confused):,}"
     return ["", note, Table(("true class", "taken for", ">samples"), rows).text()]
 
 

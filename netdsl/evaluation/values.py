@@ -1,4 +1,4 @@
-"""Answers that are values, and how far they are from the true ones."""
+"""Evaluations of answers that are values: their errors."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ValueEvaluation:
-    """What a model, or several averaged, answered on a split whose targets are values.
+    """The answers of a model, or of several averaged, on a split whose targets are values.
 
     Attributes:
-        model: the file, or how many models were averaged.
+        model: the file, or the number of averaged models.
         data: the data set.
         split: `test`, `validation` or `training`.
-        labels: the names of the values; empty where neither model nor data name them.
-        views: how many views of each image were averaged.
-        positions: how many vectors of values there are for each sample.
+        labels: the names of the values; empty if neither model nor data have them.
+        views: the number of averaged views of each image.
+        positions: the number of vectors of values for each sample.
         meaning: `values`.
         targets: the true values, samples (or all positions of them) x values.
-        logs: the model's values, of the same shape; they are no logarithms, and have the name that others give theirs.
-        members: of averaged models, the figures of each.
+        logs: the model's values, of the same shape. They are not logarithms; the name is that of the other evaluations.
+        members: the evaluations of each of several averaged models.
     """
 
     model: str
@@ -58,12 +58,12 @@ class ValueEvaluation:
 
     @property
     def explained(self) -> float | None:
-        """The part of the targets' variance that the model explains, R squared; None where they do not vary."""
+        """The fraction of the targets' variance that the model explains, R squared; None if they do not vary."""
         variance = float(np.square(self.targets - self.targets.mean(0)).mean())
         return 1 - self.loss / variance if variance else None
 
     def as_json(self, top: int = 5) -> dict[str, Any]:  # noqa: ARG002 - as `ClassEvaluation` has it
-        """A JSON object."""
+        """Return a JSON object."""
         return {
             "model": self.model,
             "data": self.data,

@@ -59,7 +59,7 @@ def test_a_net_without_a_recipe_says_the_defaults_that_it_is_trained_by():
     Path("numbers.net").write_text(NUMBERS[: NUMBERS.index("    train")] + "}")
     told, _ = numbers("a", "--set", "train.epochs=1")
     text = " ".join(told.split())
-    assert "recipe the net has none, so by defaults: loss cross_entropy; optimizer sgd 0.01 momentum=0.9;" in text
+    assert "recipe the net has none, so the defaults: loss cross_entropy; optimizer sgd 0.01 momentum=0.9;" in text
     assert "batch 64; epochs 1;" in text
 
 
