@@ -1,30 +1,36 @@
-"""The compiler: source -> tree -> graph -> passes -> a backend, one function for each stage to stop after."""
+"""The compiler: source -> tree -> graph -> passes -> ONNX. `pipeline` is the way, all others call it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, overload
 
 import netdsl.layers  # noqa: F401 - fills the table of layers
 from netdsl.analysis.lint import lint
-from netdsl.base.diagnostics import fail
+from netdsl.base.diagnostics import NetdslError
 from netdsl.base.files import is_standard_input
 from netdsl.base.outputs import inputs_kept
-from netdsl.base.resources import shipped
 from netdsl.base.source import Source
+from netdsl.elaborate.errors import MOST_ERRORS, Budget
 from netdsl.elaborate.net import elaborate
-from netdsl.elaborate.program import load_program
-from netdsl.elaborate.suggestions import listed, suggestion
+from netdsl.elaborate.program import Module, load_program
+from netdsl.elaborate.specs import chosen_net, locate, needs_arguments
+from netdsl.ir.graph import Graph
+from netdsl.ir.invariants import verified
+from netdsl.ir.printer import print_graph
 from netdsl.syntax.parser import read_source
+from netdsl.syntax.printer import print_tree
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from netdsl.backends.onnx.lower import LoweredModel
     from netdsl.base.diagnostics import Diagnostic
-    from netdsl.elaborate.program import Module
-    from netdsl.ir.graph import Graph
+    from netdsl.elaborate.observer import Observer
+
+STAGES = ("tree", "graph", "optimized", "onnx")
+"""Where a compilation can stop, and after each pass, which is `after:` and its name."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +50,116 @@ class Checked:
     files: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Options:
+    """What the stages of a compilation can be told.
+
+    Attributes:
+        net: the name of a net; None for the only one of the file.
+        arguments: values for the net's parameters (`{"classes": 10}`).
+        budget: what the work of elaboration is taken from; None for one of its own.
+        observer: is called with what elaboration carries out.
+        level: 0 for the layers as they were written, 1 for the passes for inference.
+        training: keep the training graph with its aux outputs; no pass is run.
+        opset: of ONNX; None for the lowest sufficient one.
+        batch: a fixed batch size; None for a symbolic one.
+    """
+
+    net: str | None = None
+    arguments: Mapping[str, object] | None = None
+    budget: Budget | None = None
+    observer: Observer | None = None
+    level: int = 1
+    training: bool = False
+    opset: int | None = None
+    batch: int | None = None
+
+
+DEFAULTS = Options()
+
+
+@overload
+def pipeline(start: Path | Source, until: Literal["tree"]) -> Module: ...
+
+
+@overload
+def pipeline(start: Path | Source | Module, until: Literal["graph"], options: Options = ...) -> Checked: ...
+
+
+@overload
+def pipeline(start: Graph, until: Literal["onnx"], options: Options = ...) -> LoweredModel: ...
+
+
+@overload
+def pipeline(
+    start: Path | Source | Module | Graph, until: str, options: Options = ...
+) -> Module | Checked | Graph | LoweredModel: ...
+
+
+def pipeline(
+    start: Path | Source | Module | Graph, until: str, options: Options = DEFAULTS
+) -> Module | Checked | Graph | LoweredModel:
+    """Carry a net through the stages of a compilation, up to one of them.
+
+    With NETDSL_DEBUG=1 the graph is held to its invariants (`netdsl.ir.invariants`) after every stage.
+
+    Args:
+        start: a file, a text, a program that was read or a graph that was made; the stages up to it are left out.
+        until: the stage to stop after: `tree`, `graph`, `optimized`, `after:PASS` or `onnx`.
+        options: what the stages are told.
+
+    Returns:
+        What the stage makes: a program, a net without errors, a graph, a model without weights.
+
+    Raises:
+        NetdslError: all errors found.
+        ValueError: there is no such stage.
+    """
+    need_stage(until)
+    # source -> tree
+    if isinstance(start, Path):
+        start = load_program(read_source(start), start)
+    elif isinstance(start, Source):
+        start = load_program(start, None)
+    if until == "tree" and isinstance(start, Module):
+        return start
+    # tree -> graph
+    if isinstance(start, Module):
+        name = chosen_net(start, options.net)
+        graph = verified(elaborate(start, name, options.arguments, options.budget, options.observer))
+        if until == "graph":
+            return Checked(graph, lint(graph, start.file), start, options.arguments or {})
+    else:
+        graph = verified(start)
+    # graph -> passes
+    if not options.training:
+        from netdsl.passes import optimize  # noqa: PLC0415 - the stages before go without
+
+        graph = optimize(graph, options.level, last=until.partition(":")[2] or None)
+    if until != "onnx":
+        return graph
+    # graph -> ONNX
+    from netdsl.backends.onnx.lower import lower  # noqa: PLC0415 - likewise
+
+    return lower(graph, opset=options.opset, training=options.training, batch=options.batch)
+
+
+def need_stage(stage: str) -> None:
+    """Refuse what is no stage, or no pass behind `after:`; a ValueError lists those that are."""
+    word, colon, name = stage.partition(":")
+    if word != "after":
+        if stage not in STAGES:
+            raise ValueError(f"expected {', '.join(STAGES)} or after:PASS, got `{stage}`")
+        return
+    from netdsl.passes import PASSES  # noqa: PLC0415 - the other stages go without
+
+    if not colon or name not in PASSES:
+        raise ValueError(f"expected after:PASS with one of {', '.join(PASSES)}, got `{stage}`")
+
+
+# ------------------------------------------------------------------------------------------------ ways to call it
+
+
 def check(spec: str, arguments: Mapping[str, object] | None = None) -> Checked:
     """Check a net: everything up to the graph, shapes and promises included.
 
@@ -54,9 +170,9 @@ def check(spec: str, arguments: Mapping[str, object] | None = None) -> Checked:
     Raises:
         NetdslError: all errors found.
     """
-    path, name = locate(spec)
+    path, net = locate(spec)
     with inputs_kept() as read:
-        return replace(_check(load(path), name, arguments), files=tuple(read))
+        return replace(pipeline(path, "graph", Options(net, arguments)), files=tuple(read))
 
 
 def check_text(
@@ -64,84 +180,114 @@ def check_text(
 ) -> Checked:
     """Check a net in a string, shown under `name` in errors; `use` is resolved against the working directory."""
     with inputs_kept() as read:
-        return replace(_check(load_program(Source(name, text), None), net, arguments), files=tuple(read))
+        return replace(pipeline(Source(name, text), "graph", Options(net, arguments)), files=tuple(read))
 
 
 def compile_graph(
     graph: Graph, *, level: int = 1, training: bool = False, opset: int | None = None, batch: int | None = None
 ) -> LoweredModel:
-    """Optimize a graph and lower it to ONNX; a training graph is lowered as it was written.
+    """The ONNX model of a graph, without its weights; see `Options`."""
+    return pipeline(graph, "onnx", Options(level=level, training=training, opset=opset, batch=batch))
+
+
+def emit(spec: str, stage: str, options: Options = DEFAULTS) -> str:
+    """A net after one stage of its compilation, as text.
 
     Args:
-        graph: a checked graph.
-        level: 0 as written, 1 for inference.
-        training: keep the training graph with its aux outputs.
-        opset: None for the lowest sufficient one.
-        batch: None for a symbolic batch.
-    """
-    from netdsl.backends.onnx.lower import lower  # noqa: PLC0415 - `check` goes without onnx
-    from netdsl.passes import optimize  # noqa: PLC0415 - likewise
-
-    return lower(graph if training else optimize(graph, level), opset=opset, training=training, batch=batch)
-
-
-def load(path: Path) -> Module:
-    """Read and parse a file and all it uses."""
-    return load_program(read_source(path), path)
-
-
-def locate(spec: str) -> tuple[Path, str | None]:
-    """The file and the name of the net that a spec means; the name is None where it is left out.
+        spec: as for `check`.
+        stage: `tree` is what was read, `graph` the typed layers, `optimized` what the passes make of them, `after:PASS`
+            what those up to one of them do, and `onnx` the model, without its weights, as onnx prints it.
+        options: what the stages are told; the net is that of the spec.
 
     Raises:
-        NetdslError: there is no such file or shipped net (E0212).
+        NetdslError: all errors found.
+        ValueError: there is no such stage.
     """
-    file, separator, name = spec.rpartition(".net:")
-    if separator:
-        return Path(f"{file}.net"), name
-    file, _, name = spec.partition(":")
-    if is_standard_input(file):
-        return Path(file), name or None
-    if spec.endswith(".net") or "/" in spec or Path(spec).is_file():
-        return Path(spec), None
-    nets = shipped()
-    if spec in nets:
-        return nets[spec], spec
-    raise fail(
-        "E0212",
-        f"there is no file and no shipped net `{spec}`",
-        help=suggestion(spec, nets) or "`netdsl nets` lists the shipped ones; a file ends in `.net`",
-    )
+    path, net = locate(spec)
+    match pipeline(path, stage, replace(options, net=net)):
+        case Module() as module:
+            return print_tree(module.file)
+        case Checked() as checked:
+            return print_graph(checked.graph)
+        case Graph() as graph:
+            return print_graph(graph)
+        case lowered:
+            from onnx import printer  # noqa: PLC0415 - the stages before go without
+
+            return str(printer.to_text(lowered.proto))
 
 
-def _check(module: Module, name: str | None, arguments: Mapping[str, object] | None) -> Checked:
-    graph = elaborate(module, _chosen(module, name), arguments)
-    return Checked(graph, lint(graph, module.file), module, arguments or {})
+# ------------------------------------------------------------------------------------------------ whole files
 
 
-def _chosen(module: Module, name: str | None) -> str:
-    file = module.file.source.name
-    if name is not None:
-        if name in module.nets:
-            return name
-        raise fail(
-            "E0206", f"`{file}` has no net `{name}`", help=suggestion(name, module.nets) or _listed(module.own_nets)
-        )
-    if len(module.own_nets) == 1:
-        return module.own_nets[0]
-    if not module.own_nets:
-        raise fail(
-            "E0206",
-            f"`{file}` declares no net",
-            module.file.declarations[0].span,
-            help="add `net name { ... }`, or compile the file that uses this one",
-        )
-    raise fail(
-        "E0207",
-        f"`{file}` has {len(module.own_nets)} nets, and one must be named",
-        help=f"write `{file}:{module.own_nets[0]}`; {_listed(module.own_nets)}",
-    )
+@dataclass(frozen=True)
+class FileReport:
+    """What was found in a file.
+
+    Attributes:
+        graphs: the nets without errors.
+        nets: how many nets were checked.
+        diagnostics: errors and warnings, those that several nets share once.
+    """
+
+    graphs: tuple[Graph, ...]
+    nets: int
+    diagnostics: tuple[Diagnostic, ...]
 
 
-def _listed(nets: list[str]) -> str:
-    return f"it has {listed(nets)}"
+def check_file(path: Path) -> FileReport:
+    """Check every net of a file that needs no arguments; the others are checked through their variants."""
+    try:
+        module = pipeline(path, "tree")
+    except NetdslError as error:
+        return FileReport((), 0, error.diagnostics)
+    graphs: list[Graph] = []
+    found: dict[tuple[str, str, str], Diagnostic] = {}  # each once: what one block does wrong, every net reports
+    errors = 0
+    names = [name for name in module.own_nets if not needs_arguments(module.nets[name])]
+    budget = Budget()
+    if len(names) > 1:
+        budget.whose = "the nets of this file together are"
+        budget.remedy += f" If not, check net by net: `{path}:{names[0]}`"
+    for name in names:
+        if errors >= MOST_ERRORS or budget.left < 0:
+            break
+        diagnostics: tuple[Diagnostic, ...]
+        try:
+            checked = pipeline(module, "graph", Options(name, budget=budget))
+        except NetdslError as error:
+            diagnostics = error.diagnostics
+            errors += len(diagnostics)
+        else:
+            graphs.append(checked.graph)
+            diagnostics = checked.warnings
+        for diagnostic in diagnostics:
+            place = diagnostic.span.place if diagnostic.span else ""
+            found.setdefault((diagnostic.code, diagnostic.message, place), diagnostic)
+    return FileReport(tuple(graphs), len(names), tuple(found.values()))
+
+
+def check_files(paths: Sequence[Path]) -> list[FileReport]:
+    """Check files side by side; their reports come without the graphs."""
+    from netdsl.base.processes import side_by_side  # noqa: PLC0415 - who checks one file needs no processes
+
+    return side_by_side(_report, paths)
+
+
+def _report(path: Path) -> FileReport:
+    return replace(check_file(path), graphs=())
+
+
+def check_spec(spec: str, arguments: Mapping[str, object] | None = None) -> FileReport:
+    """Check what a spec means: every net of a `file.net`, or the one net of a `file.net:name` or a bare name.
+
+    Raises:
+        NetdslError: no file or net is called that, and so there is nothing to report on.
+    """
+    if (spec.endswith(".net") or is_standard_input(spec)) and not arguments:
+        return check_file(Path(spec))
+    try:
+        checked = check(spec, arguments)
+    except NetdslError as error:
+        return FileReport((), 1, error.diagnostics)
+    return FileReport((checked.graph,), 1, checked.warnings)

@@ -25,7 +25,6 @@ from netdsl.cli.common import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from netdsl.emit import Stage
     from netdsl.ir.graph import Graph
     from netdsl.ir.params import Param
     from netdsl.weights.initial import Array
@@ -34,6 +33,17 @@ PRINTED = Path("-")
 """The file that is none: source goes to the terminal."""
 LONG = 200_000_000
 """From so many bytes of weights on, a terminal is shown the progress."""
+
+
+def _stage(ctx: click.Context, param: click.Parameter, text: str | None) -> str | None:
+    if text is not None:
+        from netdsl.compiler import need_stage
+
+        try:
+            need_stage(text)
+        except ValueError as error:
+            raise click.BadParameter(str(error)) from None
+    return text
 
 
 @click.command()
@@ -80,8 +90,9 @@ LONG = 200_000_000
 @click.option(
     "--emit",
     "stage",
-    type=click.Choice(["tree", "graph", "optimized", "onnx"]),
-    help="Print this stage instead of writing a model.",
+    metavar="[tree|graph|after:PASS|optimized|onnx]",
+    callback=_stage,
+    help="Print this stage instead of writing a model; after:PASS is the graph after that pass, and after: lists them.",
 )
 @click.option("--quiet", is_flag=True, help="Print errors only.")
 @set_option
@@ -102,7 +113,7 @@ def compile(  # noqa: A001 - the command's name
     scheme: Any,
     seed: int,
     external_data: bool,
-    stage: Stage | None,
+    stage: str | None,
     quiet: bool,
     arguments: dict[str, Any],
     allowed: frozenset[str],
@@ -123,9 +134,12 @@ def compile(  # noqa: A001 - the command's name
     if stage is not None:
         if output is not None or file is not None:
             raise click.UsageError("--emit prints to the terminal; -o and --weights belong to a model that is written")
-        from netdsl.emit import emit
+        if stage.startswith("after:") and (training or not level):
+            raise click.UsageError("--emit after:PASS shows what passes do; with -O0 or --training none is run")
+        from netdsl.compiler import Options, emit
 
-        say_text(emit(net, stage, arguments, level=level, training=training, opset=opset, batch=batch))
+        options = Options(arguments=arguments, level=level, training=training, opset=opset, batch=batch)
+        say_text(emit(net, stage, options))
         return
     from netdsl.backends.onnx.file import claim_model, write
     from netdsl.base.outputs import remember

@@ -10,6 +10,7 @@ from netdsl.base.naming import need_step
 from netdsl.elaborate.errors import DEEPEST, LAYER, PARAM, Budget, Errors
 from netdsl.elaborate.expressions import Evaluator
 from netdsl.elaborate.nodes import Nodes
+from netdsl.elaborate.observer import Observer
 from netdsl.elaborate.values import TensorValue, Unknown
 from netdsl.ir.dim import Symbolic
 from netdsl.layers.arguments import describe
@@ -32,8 +33,9 @@ if TYPE_CHECKING:
 class Elaboration:
     """The state of an elaboration, and what can be asked at a place without carrying out statements."""
 
-    def __init__(self, budget: Budget) -> None:
+    def __init__(self, budget: Budget, observer: Observer | None = None) -> None:
         self.errors = Errors(budget)
+        self.observer = observer or Observer()
         self.nodes = Nodes()
         self.outputs: dict[str, Node | Unknown] = {}
         self.aux: dict[str, Node | Unknown] = {}
@@ -108,6 +110,7 @@ class Elaboration:
         unknown = sum(dim.atoms for dim in node.type.shape if isinstance(dim, Symbolic))
         steps = LAYER * (1 + 3 * unknown) + PARAM * len(node.params) + len(inputs)
         self.errors.spend(spot.names.scope, steps, span)
+        self.observer.made(node)
         return node
 
     def deeper(self, place: Place, span: Span | None) -> Place:

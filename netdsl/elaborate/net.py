@@ -21,7 +21,6 @@ from netdsl.elaborate.values import UNKNOWN, Unknown
 from netdsl.elaborate.variants import given, resolve
 from netdsl.ir.deciding import decide
 from netdsl.ir.graph import Graph, Node, Scope
-from netdsl.ir.invariants import verified
 from netdsl.ir.labels import class_name
 from netdsl.layers.arguments import describe
 from netdsl.syntax import tree
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from netdsl.base.source import Span
+    from netdsl.elaborate.observer import Observer
     from netdsl.elaborate.place import Tensor
     from netdsl.elaborate.program import Module, VariantDefinition
     from netdsl.ir.constraint import Constraint
@@ -37,7 +37,11 @@ if TYPE_CHECKING:
 
 
 def elaborate(
-    module: Module, name: str, arguments: Mapping[str, object] | None = None, budget: Budget | None = None
+    module: Module,
+    name: str,
+    arguments: Mapping[str, object] | None = None,
+    budget: Budget | None = None,
+    observer: Observer | None = None,
 ) -> Graph:
     """The graph of a net.
 
@@ -46,19 +50,20 @@ def elaborate(
         name: one of `module.nets`.
         arguments: values for the net's parameters, in place of their defaults.
         budget: what the work is taken from; one of its own unless given.
+        observer: is called with what is carried out.
 
     Raises:
         NetdslError: all errors found, each once, with place and stack of block calls.
     """
     with without_garbage_collection(), deep_stack():
-        return verified(NetElaborator(name, budget or Budget()).run(module, arguments or {}))
+        return NetElaborator(name, budget or Budget(), observer).run(module, arguments or {})
 
 
 class NetElaborator(BodyElaborator):
     """A `BodyElaborator` for a whole net; knows the statements that belong to nets alone."""
 
-    def __init__(self, name: str, budget: Budget) -> None:
-        super().__init__(budget)
+    def __init__(self, name: str, budget: Budget, observer: Observer | None = None) -> None:
+        super().__init__(budget, observer)
         self.name = name
         self.labels: tuple[str, ...] = ()
         self._labels_span: Span | None = None

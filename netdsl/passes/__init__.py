@@ -29,13 +29,23 @@ OPTIMIZATIONS: tuple[Callable[[Graph], Graph], ...] = (
     fold_back,
     fold_ahead,
 )
+PASSES = tuple(optimization.__name__ for optimization in OPTIMIZATIONS)
+"""Their names."""
 
 
-def optimize(graph: Graph, level: int) -> Graph:
-    """The graph as it is for level 0, and ready for inference for level 1; no training graph can be made of that."""
+def optimize(graph: Graph, level: int, last: str | None = None) -> Graph:
+    """The graph as it is for level 0, and ready for inference for level 1; no training graph can be made of that.
+
+    Args:
+        graph: the graph as it was written.
+        level: 0 or 1.
+        last: the name of the pass to stop after; None runs all.
+    """
     if not level:
         return graph
     graph = replace(graph, meaning=described(graph))  # its `normalize` may be folded away, and the numbers are told
     for optimization in OPTIMIZATIONS:
         graph = verified(optimization(graph))
+        if optimization.__name__ == last:
+            break
     return graph

@@ -18,7 +18,6 @@ from netdsl.backends.torch_source.forms import Form, Ref, form_of
 from netdsl.backends.torch_source.forward import Operation
 from netdsl.backends.torch_source.python import WIDTH, class_name, docstring
 from netdsl.backends.torch_source.scope import NotAlikeError
-from netdsl.backends.torch_source.trace import record
 from netdsl.ir.graph import Node, needed
 from netdsl.ir.names import need_names
 
@@ -30,18 +29,17 @@ if TYPE_CHECKING:
     from netdsl.ir.graph import Graph
 
 
-def eject(module: program.Module, name: str, arguments: Mapping[str, object]) -> str:
+def eject(module: program.Module, graph: Graph, notes: Record) -> str:
     """The text of a file with the net as a torch.nn.Module.
 
     Args:
-        module: a program without errors.
-        name: the net.
-        arguments: values for its parameters.
+        module: the program that the net stands in.
+        graph: the net.
+        notes: the record of its elaboration.
 
     Raises:
         NetdslError: a name in the net is a word of Python, or one that every torch.nn.Module has (E0910).
     """
-    graph, notes = record(module, name, arguments)
     need_names(graph)
     forms, aliases = _forms(graph)
     for node in graph.inputs:

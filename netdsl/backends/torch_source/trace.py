@@ -2,27 +2,16 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from netdsl.base.interpreter import deep_stack, without_garbage_collection
-from netdsl.elaborate.errors import Budget
-from netdsl.elaborate.net import NetElaborator
+from netdsl.elaborate.observer import Observer
 from netdsl.syntax import tree
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from netdsl.base.source import Span
-    from netdsl.elaborate.binding import Bound
-    from netdsl.elaborate.names import Member
-    from netdsl.elaborate.nodes import Spot
+    from netdsl.elaborate.names import Names
     from netdsl.elaborate.place import Place, Tensor
-    from netdsl.elaborate.program import Module
-    from netdsl.elaborate.values import Unknown
-    from netdsl.ir.graph import Graph, Node, Scope
-    from netdsl.layers.base import Layer
+    from netdsl.ir.graph import Node, Scope
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -48,9 +37,8 @@ class Trace:
     parts: list[Trace] = field(default_factory=list)
 
 
-@dataclass(slots=True)
-class Record:
-    """What an elaboration did.
+class Record(Observer):
+    """What the elaboration of a net without errors did.
 
     Attributes:
         of_node: the item or statement that made a layer.
@@ -59,79 +47,38 @@ class Record:
         bodies: the bodies that were carried out in a scope of their own, by scope.
     """
 
-    of_node: dict[Node, Trace] = field(default_factory=dict)
-    of_scope: dict[Scope, Trace] = field(default_factory=dict)
-    weights: dict[Scope, str] = field(default_factory=dict)
-    bodies: dict[Scope, Trace] = field(default_factory=dict)
-
-
-def record(module: Module, name: str, arguments: Mapping[str, object]) -> tuple[Graph, Record]:
-    """Elaborate a net that has no errors, and take note of everything."""
-    recorder = _Recorder(name)
-    with without_garbage_collection(), deep_stack(), deep_stack():
-        graph = recorder.run(module, arguments)
-    return graph, recorder.record
-
-
-class _Recorder(NetElaborator):
-    def __init__(self, name: str) -> None:
-        super().__init__(name, Budget())
-        self.record = Record()
+    def __init__(self) -> None:
+        self.of_node: dict[Node, Trace] = {}
+        self.of_scope: dict[Scope, Trace] = {}
+        self.weights: dict[Scope, str] = {}
+        self.bodies: dict[Scope, Trace] = {}
         self._open: list[Trace] = []
 
-    @contextmanager
-    def _traced(self, written: tree.Tree, place: Place, before: Tensor) -> Iterator[Trace]:
+    def entered(self, written: tree.Tree, place: Place, current: Tensor) -> None:
+        """Begin a trace inside the one that is open."""
         outer = self._open[-1] if self._open else None
         chain = outer if outer is not None and isinstance(outer.tree, tree.Chain) else outer and outer.chain
-        trace = Trace(written, place, before, chain, outer)
+        trace = Trace(written, place, current, chain, outer)
         if outer is not None:
             outer.parts.append(trace)
         self._open.append(trace)
-        yield trace
-        self._open.pop()
-
-    def body(self, place: Place, body: tree.Body, current: Tensor) -> Tensor:
-        with self._traced(body, place, current) as trace:
+        if isinstance(written, tree.Body):
             scope = place.names.scope
-            self.record.weights[scope] = place.names.weights
-            if scope not in self.record.bodies:
-                self.record.bodies[scope] = trace
-                if len(self._open) > 1:
-                    self.record.of_scope.setdefault(scope, self._open[-2])
-            trace.after = super().body(place, body, current)
-            return trace.after
+            self.weights[scope] = place.names.weights
+            if scope not in self.bodies:
+                self.bodies[scope] = trace
+                if outer is not None:
+                    self.of_scope.setdefault(scope, outer)
 
-    def statement(self, place: Place, statement: tree.Statement, current: Tensor) -> Tensor:
-        with self._traced(statement, place, current):
-            return super().statement(place, statement, current)
+    def opened(self, names: Names) -> None:
+        """The open trace is that of the item that opened a scope."""
+        self.of_scope[names.scope] = self._open[-1]
+        self.weights[names.scope] = names.weights
 
-    def chain(self, place: Place, chain: tree.Chain, current: Tensor) -> Tensor:
-        with self._traced(chain, place, current) as trace:
-            trace.after = super().chain(place, chain, current)
-            return trace.after
+    def left(self, result: Tensor) -> None:
+        """End the trace that is open."""
+        self._open.pop().after = result
 
-    def _unnamed(self, place: Place, item: tree.Item, current: Tensor) -> Tensor:
-        with self._traced(item, place, current) as trace:
-            trace.after = super()._unnamed(place, item, current)
-            return trace.after
-
-    def _named(self, place: Place, item: tree.Item, member: Member, spot: Spot, current: Tensor) -> Node | Unknown:
-        with self._traced(item, place, current) as trace:
-            trace.after = super()._named(place, item, member, spot, current)
-            if member.inside is not None:
-                self.record.of_scope[member.inside.scope] = trace
-                self.record.weights[member.inside.scope] = member.inside.weights
-            return trace.after
-
-    def make(
-        self,
-        spot: Spot,
-        layer: Layer,
-        inputs: tuple[Node, ...],
-        span: Span,
-        bound: Mapping[str, Bound],
-        roles: tuple[str, ...] = (),
-    ) -> Node:
-        node = super().make(spot, layer, inputs, span, bound, roles)
-        self.record.of_node[node] = self._open[-1]
-        return node
+    def made(self, node: Node) -> None:
+        """The open trace is that of the item or statement that made a node."""
+        self.of_node[node] = self._open[-1]
