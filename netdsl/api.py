@@ -17,7 +17,7 @@ from netdsl.base.diagnostics import fail, render
 from netdsl.base.outputs import inputs_kept
 from netdsl.base.packages import need
 from netdsl.base.table import exact, short
-from netdsl.compiler import Options, check, check_text, compile_graph, pipeline
+from netdsl.compiler import check, check_text, compile_graph
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -176,12 +176,9 @@ class Network:
         """
         need("torch", "writing a PyTorch module")
         from netdsl.backends.torch_source.module import eject  # noqa: PLC0415 - only who asks for torch waits for it
-        from netdsl.backends.torch_source.trace import Record  # noqa: PLC0415 - likewise
 
-        notes, module = Record(), self.checked.module
         try:
-            graph = pipeline(module, "graph", Options(self.name, self.checked.arguments, observer=notes)).graph
-            return eject(module, graph, notes)
+            return eject(self.checked.module, self.name, self.checked.arguments)
         except RecursionError:
             message = f"`{self.name}` is nested too deep to be written as Python"
             remedy = "shorten its chain of `let`s that are made of each other, or of blocks that call each other"

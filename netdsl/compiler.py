@@ -1,10 +1,13 @@
-"""The compiler: source -> tree -> graph -> passes -> ONNX. `pipeline` is the way, all others call it."""
+"""The compiler: source -> tree -> graph -> passes -> ONNX. `build` is the pipeline, and can stop after any stage.
+
+The other functions here name a starting point and a stage to stop after.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
 
 import netdsl.layers  # noqa: F401 - fills the table of layers
 from netdsl.analysis.lint import lint
@@ -14,10 +17,9 @@ from netdsl.base.outputs import inputs_kept
 from netdsl.base.source import Source
 from netdsl.elaborate.errors import MOST_ERRORS, Budget
 from netdsl.elaborate.net import elaborate
-from netdsl.elaborate.program import Module, load_program
-from netdsl.elaborate.specs import chosen_net, locate, needs_arguments
+from netdsl.elaborate.program import Module, load_program, needs_arguments
+from netdsl.elaborate.specs import chosen, locate
 from netdsl.ir.graph import Graph
-from netdsl.ir.invariants import verified
 from netdsl.ir.printer import print_graph
 from netdsl.syntax.parser import read_source
 from netdsl.syntax.printer import print_tree
@@ -29,15 +31,18 @@ if TYPE_CHECKING:
     from netdsl.base.diagnostics import Diagnostic
     from netdsl.elaborate.observer import Observer
 
-STAGES = ("tree", "graph", "optimized", "onnx")
-"""Where a compilation can stop, and after each pass, which is `after:` and its name."""
+Stage: TypeAlias = Literal["tree", "graph", "optimized", "onnx"]
+Start: TypeAlias = Path | Source | Module
+"""Where the pipeline begins: a file, a text, or a parsed program."""
 
 
 @dataclass(frozen=True)
 class Checked:
-    """A net without errors: its graph, and what is legal and suspicious about it.
+    """A net without errors.
 
     Attributes:
+        graph: its typed graph.
+        warnings: what is legal and suspicious about it.
         module: the program that it stands in.
         arguments: the values that its parameters were given.
         files: the files that were read.
@@ -52,17 +57,18 @@ class Checked:
 
 @dataclass(frozen=True)
 class Options:
-    """What the stages of a compilation can be told.
+    """What is compiled, and how.
 
     Attributes:
-        net: the name of a net; None for the only one of the file.
+        net: the net of a program; None takes its only one.
         arguments: values for the net's parameters (`{"classes": 10}`).
-        budget: what the work of elaboration is taken from; None for one of its own.
-        observer: is called with what elaboration carries out.
-        level: 0 for the layers as they were written, 1 for the passes for inference.
-        training: keep the training graph with its aux outputs; no pass is run.
-        opset: of ONNX; None for the lowest sufficient one.
-        batch: a fixed batch size; None for a symbolic one.
+        budget: limits the work of elaboration; None gives a fresh one.
+        observer: is called for everything that elaboration carries out.
+        level: 0 leaves the layers as written, 1 optimizes them for inference.
+        last_pass: the name of the pass after which to stop; None runs all.
+        training: keep the graph for training, with its auxiliary outputs; no pass runs.
+        opset: the ONNX opset; None takes the lowest that the layers need.
+        batch: a fixed batch size; None leaves it open.
     """
 
     net: str | None = None
@@ -70,6 +76,7 @@ class Options:
     budget: Budget | None = None
     observer: Observer | None = None
     level: int = 1
+    last_pass: str | None = None
     training: bool = False
     opset: int | None = None
     batch: int | None = None
@@ -79,85 +86,62 @@ DEFAULTS = Options()
 
 
 @overload
-def pipeline(start: Path | Source, until: Literal["tree"]) -> Module: ...
-
-
+def build(start: Start, stop: Literal["tree"], options: Options = DEFAULTS) -> Module: ...
 @overload
-def pipeline(start: Path | Source | Module, until: Literal["graph"], options: Options = ...) -> Checked: ...
-
-
+def build(start: Start, stop: Literal["graph"], options: Options = DEFAULTS) -> Checked: ...
 @overload
-def pipeline(start: Graph, until: Literal["onnx"], options: Options = ...) -> LoweredModel: ...
-
-
+def build(start: Start | Graph, stop: Literal["optimized"], options: Options = DEFAULTS) -> Graph: ...
 @overload
-def pipeline(
-    start: Path | Source | Module | Graph, until: str, options: Options = ...
-) -> Module | Checked | Graph | LoweredModel: ...
+def build(start: Start | Graph, stop: Literal["onnx"], options: Options = DEFAULTS) -> LoweredModel: ...
 
 
-def pipeline(
-    start: Path | Source | Module | Graph, until: str, options: Options = DEFAULTS
-) -> Module | Checked | Graph | LoweredModel:
-    """Carry a net through the stages of a compilation, up to one of them.
+def build(start: Start | Graph, stop: Stage, options: Options = DEFAULTS) -> Module | Checked | Graph | LoweredModel:
+    """Carry a net through the stages of the compiler; the result is what the last stage makes.
 
-    With NETDSL_DEBUG=1 the graph is held to its invariants (`netdsl.ir.invariants`) after every stage.
+    With NETDSL_DEBUG=1 in the environment, the graph is checked against its invariants after every stage.
 
     Args:
-        start: a file, a text, a program that was read or a graph that was made; the stages up to it are left out.
-        until: the stage to stop after: `tree`, `graph`, `optimized`, `after:PASS` or `onnx`.
-        options: what the stages are told.
-
-    Returns:
-        What the stage makes: a program, a net without errors, a graph, a model without weights.
+        start: where to begin; a graph is one that is checked already.
+        stop: the last stage. `tree` makes the program, `graph` the checked net, `optimized` the graph after the passes
+            and `onnx` the model without its weights.
+        options: what is compiled, and how.
 
     Raises:
-        NetdslError: all errors found.
-        ValueError: there is no such stage.
+        NetdslError: all errors found in the first stage that has any.
     """
-    need_stage(until)
-    # source -> tree
-    if isinstance(start, Path):
-        start = load_program(read_source(start), start)
-    elif isinstance(start, Source):
-        start = load_program(start, None)
-    if until == "tree" and isinstance(start, Module):
-        return start
-    # tree -> graph
-    if isinstance(start, Module):
-        name = chosen_net(start, options.net)
-        graph = verified(elaborate(start, name, options.arguments, options.budget, options.observer))
-        if until == "graph":
-            return Checked(graph, lint(graph, start.file), start, options.arguments or {})
+    if isinstance(start, Graph):
+        graph = start
     else:
-        graph = verified(start)
-    # graph -> passes
-    if not options.training:
-        from netdsl.passes import optimize  # noqa: PLC0415 - the stages before go without
+        module = read_program(start)
+        if stop == "tree":
+            return module
+        net, arguments = chosen(module, options.net), options.arguments or {}
+        graph = elaborate(module, net, arguments, options.budget, options.observer)
+        if stop == "graph":
+            return Checked(graph, lint(graph, module.file), module, arguments)
 
-        graph = optimize(graph, options.level, last=until.partition(":")[2] or None)
-    if until != "onnx":
+    if not options.training:
+        from netdsl.passes import optimize  # noqa: PLC0415 - `check` goes without the passes
+
+        graph = optimize(graph, options.level, options.last_pass)
+    if stop == "optimized":
         return graph
-    # graph -> ONNX
-    from netdsl.backends.onnx.lower import lower  # noqa: PLC0415 - likewise
+
+    from netdsl.backends.onnx.lower import lower  # noqa: PLC0415 - the earlier stages go without onnx
 
     return lower(graph, opset=options.opset, training=options.training, batch=options.batch)
 
 
-def need_stage(stage: str) -> None:
-    """Refuse what is no stage, or no pass behind `after:`; a ValueError lists those that are."""
-    word, colon, name = stage.partition(":")
-    if word != "after":
-        if stage not in STAGES:
-            raise ValueError(f"expected {', '.join(STAGES)} or after:PASS, got `{stage}`")
-        return
-    from netdsl.passes import PASSES  # noqa: PLC0415 - the other stages go without
-
-    if not colon or name not in PASSES:
-        raise ValueError(f"expected after:PASS with one of {', '.join(PASSES)}, got `{stage}`")
+def read_program(start: Start) -> Module:
+    """The program in a file or a text, with all the files that it uses."""
+    if isinstance(start, Module):
+        return start
+    if isinstance(start, Source):
+        return load_program(start, None)
+    return load_program(read_source(start), start)
 
 
-# ------------------------------------------------------------------------------------------------ ways to call it
+# ------------------------------------------------------------------------------------------------ one net
 
 
 def check(spec: str, arguments: Mapping[str, object] | None = None) -> Checked:
@@ -172,7 +156,7 @@ def check(spec: str, arguments: Mapping[str, object] | None = None) -> Checked:
     """
     path, net = locate(spec)
     with inputs_kept() as read:
-        return replace(pipeline(path, "graph", Options(net, arguments)), files=tuple(read))
+        return replace(build(path, "graph", Options(net, arguments)), files=tuple(read))
 
 
 def check_text(
@@ -180,41 +164,45 @@ def check_text(
 ) -> Checked:
     """Check a net in a string, shown under `name` in errors; `use` is resolved against the working directory."""
     with inputs_kept() as read:
-        return replace(pipeline(Source(name, text), "graph", Options(net, arguments)), files=tuple(read))
+        return replace(build(Source(name, text), "graph", Options(net, arguments)), files=tuple(read))
 
 
 def compile_graph(
     graph: Graph, *, level: int = 1, training: bool = False, opset: int | None = None, batch: int | None = None
 ) -> LoweredModel:
-    """The ONNX model of a graph, without its weights; see `Options`."""
-    return pipeline(graph, "onnx", Options(level=level, training=training, opset=opset, batch=batch))
+    """Optimize a checked graph and lower it to ONNX; the arguments are those of `Options`."""
+    return build(graph, "onnx", Options(level=level, training=training, opset=opset, batch=batch))
 
 
-def emit(spec: str, stage: str, options: Options = DEFAULTS) -> str:
-    """A net after one stage of its compilation, as text.
+AFTER = "after:"
+"""What stands before the name of a pass, for the graph after it."""
+
+
+def emit(spec: str, stage: str, arguments: Mapping[str, object] | None = None, **options: Any) -> str:
+    """A net after one stage, as text.
 
     Args:
         spec: as for `check`.
-        stage: `tree` is what was read, `graph` the typed layers, `optimized` what the passes make of them, `after:PASS`
-            what those up to one of them do, and `onnx` the model, without its weights, as onnx prints it.
-        options: what the stages are told; the net is that of the spec.
+        stage: `tree` is what was read, `graph` the typed layers, `optimized` the graph after the passes, `after:PASS`
+            the graph after one of them, and `onnx` the model without its weights, as onnx prints it.
+        arguments: values for the net's parameters.
+        options: `level`, `training`, `opset` and `batch` of `Options`.
 
     Raises:
         NetdslError: all errors found.
-        ValueError: there is no such stage.
     """
     path, net = locate(spec)
-    match pipeline(path, stage, replace(options, net=net)):
-        case Module() as module:
-            return print_tree(module.file)
-        case Checked() as checked:
-            return print_graph(checked.graph)
-        case Graph() as graph:
-            return print_graph(graph)
-        case lowered:
-            from onnx import printer  # noqa: PLC0415 - the stages before go without
+    if stage == "tree":
+        return print_tree(build(path, "tree").file)
+    last_pass = stage.removeprefix(AFTER) if stage.startswith(AFTER) else None
+    chosen_options = Options(net, arguments, last_pass=last_pass, **options)
+    if stage == "graph":
+        return print_graph(build(path, "graph", chosen_options).graph)
+    if stage == "onnx":
+        from onnx import printer  # noqa: PLC0415 - the earlier stages go without onnx
 
-            return str(printer.to_text(lowered.proto))
+        return str(printer.to_text(build(path, "onnx", chosen_options).proto))
+    return print_graph(build(path, "optimized", chosen_options))
 
 
 # ------------------------------------------------------------------------------------------------ whole files
@@ -227,7 +215,7 @@ class FileReport:
     Attributes:
         graphs: the nets without errors.
         nets: how many nets were checked.
-        diagnostics: errors and warnings, those that several nets share once.
+        diagnostics: errors and warnings; each once, although several nets may share it.
     """
 
     graphs: tuple[Graph, ...]
@@ -238,11 +226,11 @@ class FileReport:
 def check_file(path: Path) -> FileReport:
     """Check every net of a file that needs no arguments; the others are checked through their variants."""
     try:
-        module = pipeline(path, "tree")
+        module = build(path, "tree")
     except NetdslError as error:
         return FileReport((), 0, error.diagnostics)
     graphs: list[Graph] = []
-    found: dict[tuple[str, str, str], Diagnostic] = {}  # each once: what one block does wrong, every net reports
+    found: dict[tuple[str, str, str], Diagnostic] = {}
     errors = 0
     names = [name for name in module.own_nets if not needs_arguments(module.nets[name])]
     budget = Budget()
@@ -254,7 +242,7 @@ def check_file(path: Path) -> FileReport:
             break
         diagnostics: tuple[Diagnostic, ...]
         try:
-            checked = pipeline(module, "graph", Options(name, budget=budget))
+            checked = build(module, "graph", Options(name, budget=budget))
         except NetdslError as error:
             diagnostics = error.diagnostics
             errors += len(diagnostics)

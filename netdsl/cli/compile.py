@@ -35,14 +35,17 @@ LONG = 200_000_000
 """From so many bytes of weights on, a terminal is shown the progress."""
 
 
-def _stage(ctx: click.Context, param: click.Parameter, text: str | None) -> str | None:
-    if text is not None:
-        from netdsl.compiler import need_stage
+STAGES = ("tree", "graph", "optimized", "onnx")
 
-        try:
-            need_stage(text)
-        except ValueError as error:
-            raise click.BadParameter(str(error)) from None
+
+def _stage(ctx: click.Context, param: click.Parameter, text: str | None) -> str | None:
+    if text is None or text in STAGES:
+        return text
+    from netdsl.passes import PASSES
+
+    known = [*STAGES, *(f"after:{name}" for name in PASSES)]
+    if text not in known:
+        raise click.BadParameter(f"expected {', '.join(known)}, got `{text}`")
     return text
 
 
@@ -90,9 +93,10 @@ def _stage(ctx: click.Context, param: click.Parameter, text: str | None) -> str 
 @click.option(
     "--emit",
     "stage",
-    metavar="[tree|graph|after:PASS|optimized|onnx]",
+    metavar="STAGE",
     callback=_stage,
-    help="Print this stage instead of writing a model; after:PASS is the graph after that pass, and after: lists them.",
+    help="Print a stage instead of writing a model: tree, graph, optimized, onnx, or after:PASS for the graph after "
+    "one pass.",
 )
 @click.option("--quiet", is_flag=True, help="Print errors only.")
 @set_option
@@ -135,11 +139,10 @@ def compile(  # noqa: A001 - the command's name
         if output is not None or file is not None:
             raise click.UsageError("--emit prints to the terminal; -o and --weights belong to a model that is written")
         if stage.startswith("after:") and (training or not level):
-            raise click.UsageError("--emit after:PASS shows what passes do; with -O0 or --training none is run")
-        from netdsl.compiler import Options, emit
+            raise click.UsageError("--emit after:PASS needs -O1 and no --training: otherwise no pass runs")
+        from netdsl.compiler import emit
 
-        options = Options(arguments=arguments, level=level, training=training, opset=opset, batch=batch)
-        say_text(emit(net, stage, options))
+        say_text(emit(net, stage, arguments, level=level, training=training, opset=opset, batch=batch))
         return
     from netdsl.backends.onnx.file import claim_model, write
     from netdsl.base.outputs import remember

@@ -37,7 +37,8 @@ class BodyElaborator(Elaboration):
 
     def body(self, place: Place, body: tree.Body, current: Tensor) -> Tensor:
         """Carry out a body at a place made for it; the result is the tensor it leaves."""
-        self.observer.entered(body, place, current)
+        if self.observer is not None:
+            self.observer.enter(body, place, current)
         for statement in body.statements:
             self.errors.spend(place.names.scope, 1, statement.span)
             if isinstance(statement, tree.Chain):
@@ -47,21 +48,24 @@ class BodyElaborator(Elaboration):
                 place = place.onwards()
                 self.errors.spend(place.names.scope, len(place.environment.values) // 4, statement.span)
             current = self.guarded(place, statement, current)
-        self.observer.left(current)
+        if self.observer is not None:
+            self.observer.leave(current)
         return current
 
     def guarded(self, place: Place, statement: tree.Statement, current: Tensor) -> Tensor:
         """A statement that is no chain; after an error what it would have named is unknown."""
-        self.observer.entered(statement, place, current)
+        if self.observer is not None:
+            self.observer.enter(statement, place, current)
         try:
-            result = self.statement(place, statement, current)
+            after = self.statement(place, statement, current)
         except NetdslError as error:
             self.errors.report(error, place.names.scope)
             if isinstance(statement, tree.Let):
                 place.environment.values.update((target.id, UNKNOWN) for target in statement.targets)
-            result = UNKNOWN if isinstance(statement, tree.Input) else current
-        self.observer.left(result)
-        return result
+            after = UNKNOWN if isinstance(statement, tree.Input) else current
+        if self.observer is not None:
+            self.observer.leave(after)
+        return after
 
     def statement(self, place: Place, statement: tree.Statement, current: Tensor) -> Tensor:
         """Carry out a statement that is no chain; the result is the current tensor after it."""
@@ -113,7 +117,8 @@ class BodyElaborator(Elaboration):
 
     def chain(self, place: Place, chain: tree.Chain, current: Tensor) -> Tensor:
         """Carry out a chain; the result is the tensor it leaves."""
-        self.observer.entered(chain, place, current)
+        if self.observer is not None:
+            self.observer.enter(chain, place, current)
         for position, link in enumerate(chain.links):
             self.errors.spend(place.names.scope, 3, link.span)
             try:
@@ -132,7 +137,8 @@ class BodyElaborator(Elaboration):
             except NetdslError as error:
                 self.errors.report(error, place.names.scope)
                 current = UNKNOWN
-        self.observer.left(current)
+        if self.observer is not None:
+            self.observer.leave(current)
         return current
 
     def _element(self, place: Place, element: tree.Element, current: Tensor, *, aside: bool = False) -> Tensor:
@@ -140,10 +146,7 @@ class BodyElaborator(Elaboration):
         item = element.item
         label = self._label(place, element.label, current) if element.label is not None else None
         if label is None and not isinstance(item, tree.Call | tree.Reuse):
-            self.observer.entered(item, place, current)
-            result = self._unnamed(place, item, current)
-            self.observer.left(result)
-            return result
+            return self._unnamed(place, item, current)
         span = element.label.span if element.label is not None else item.span
         if label is not None:
             check_label(place, label, span)
@@ -151,7 +154,7 @@ class BodyElaborator(Elaboration):
         name, member = place.names.enter(label, kind_of(place, item), span, counted=counted)
         member.output = UNKNOWN if isinstance(current, Unknown) else None
         try:
-            member.output = self.named(place, item, member, Spot.of(place.names, name), current)
+            member.output = self._named(place, item, member, Spot.of(place.names, name), current)
         except NetdslError:
             member.output = UNKNOWN
             raise
@@ -164,6 +167,14 @@ class BodyElaborator(Elaboration):
 
     def _unnamed(self, place: Place, item: tree.Item, current: Tensor) -> Tensor:
         """An item that opens no scope: its members belong to the scope it stands in."""
+        if self.observer is None:
+            return self._carry_out_unnamed(place, item, current)
+        self.observer.enter(item, place, current)
+        after = self._carry_out_unnamed(place, item, current)
+        self.observer.leave(after)
+        return after
+
+    def _carry_out_unnamed(self, place: Place, item: tree.Item, current: Tensor) -> Tensor:
         match item:
             case tree.Group():
                 return self.inside(place, place.names, item.body, current, item.span)
@@ -186,16 +197,20 @@ class BodyElaborator(Elaboration):
             case tree.Call() | tree.Reuse():
                 raise AssertionError(item)  # these always have names
 
-    def named(self, place: Place, item: tree.Item, member: Member, spot: Spot, current: Tensor) -> Node | Unknown:
-        """Carry out an item as a member of a scope."""
-        self.observer.entered(item, place, current)
-        result = self._named(place, item, member, spot, current)
-        if member.inside is not None:
-            self.observer.opened(member.inside)
-        self.observer.left(result)
-        return result
-
     def _named(self, place: Place, item: tree.Item, member: Member, spot: Spot, current: Tensor) -> Node | Unknown:
+        """An item as a member of a scope."""
+        if self.observer is None:
+            return self._carry_out_named(place, item, member, spot, current)
+        self.observer.enter(item, place, current)
+        after = self._carry_out_named(place, item, member, spot, current)
+        if member.inside is not None:
+            self.observer.open_scope(member.inside)
+        self.observer.leave(after)
+        return after
+
+    def _carry_out_named(
+        self, place: Place, item: tree.Item, member: Member, spot: Spot, current: Tensor
+    ) -> Node | Unknown:
         member.again = partial(self._again, place, item, spot.weights)
         match item:
             case tree.Call():
@@ -214,7 +229,7 @@ class BodyElaborator(Elaboration):
                     name, turn = member.inside.enter(str(number), "", item.span, counted=True)
                     known = replace(place, environment=Environment(values, place.environment))
                     turn_spot = Spot.of(member.inside, name)
-                    turn.output = current = self.named(
+                    turn.output = current = self._named(
                         known, tree.Group(item.span, item.body), turn, turn_spot, current
                     )
             case tree.Group() | tree.If():
@@ -274,4 +289,4 @@ class BodyElaborator(Elaboration):
         self, place: Place, item: tree.Item, weights: str, member: Member, names: Names, name: str, current: Tensor
     ) -> Node | Unknown:
         """An item once more, as the member that a `reuse` makes, with the parameters it had."""
-        return self.named(place, item, member, Spot(names, name, weights), current)
+        return self._named(place, item, member, Spot(names, name, weights), current)

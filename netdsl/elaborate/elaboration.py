@@ -10,7 +10,6 @@ from netdsl.base.naming import need_step
 from netdsl.elaborate.errors import DEEPEST, LAYER, PARAM, Budget, Errors
 from netdsl.elaborate.expressions import Evaluator
 from netdsl.elaborate.nodes import Nodes
-from netdsl.elaborate.observer import Observer
 from netdsl.elaborate.values import TensorValue, Unknown
 from netdsl.ir.dim import Symbolic
 from netdsl.layers.arguments import describe
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from netdsl.elaborate.binding import Bound
     from netdsl.elaborate.names import Member
     from netdsl.elaborate.nodes import Spot
+    from netdsl.elaborate.observer import Observer
     from netdsl.elaborate.place import Defaults, Place, Tensor
     from netdsl.elaborate.program import Module
     from netdsl.ir.graph import Node
@@ -33,9 +33,9 @@ if TYPE_CHECKING:
 class Elaboration:
     """The state of an elaboration, and what can be asked at a place without carrying out statements."""
 
-    def __init__(self, budget: Budget, observer: Observer | None = None) -> None:
+    def __init__(self, budget: Budget, observer: Observer | None) -> None:
         self.errors = Errors(budget)
-        self.observer = observer or Observer()
+        self.observer = observer
         self.nodes = Nodes()
         self.outputs: dict[str, Node | Unknown] = {}
         self.aux: dict[str, Node | Unknown] = {}
@@ -110,7 +110,8 @@ class Elaboration:
         unknown = sum(dim.atoms for dim in node.type.shape if isinstance(dim, Symbolic))
         steps = LAYER * (1 + 3 * unknown) + PARAM * len(node.params) + len(inputs)
         self.errors.spend(spot.names.scope, steps, span)
-        self.observer.made(node)
+        if self.observer is not None:
+            self.observer.make(node)
         return node
 
     def deeper(self, place: Place, span: Span | None) -> Place:

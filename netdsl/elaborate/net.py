@@ -21,6 +21,7 @@ from netdsl.elaborate.values import UNKNOWN, Unknown
 from netdsl.elaborate.variants import given, resolve
 from netdsl.ir.deciding import decide
 from netdsl.ir.graph import Graph, Node, Scope
+from netdsl.ir.invariants import verified
 from netdsl.ir.labels import class_name
 from netdsl.layers.arguments import describe
 from netdsl.syntax import tree
@@ -49,20 +50,20 @@ def elaborate(
         module: the program.
         name: one of `module.nets`.
         arguments: values for the net's parameters, in place of their defaults.
-        budget: what the work is taken from; one of its own unless given.
-        observer: is called with what is carried out.
+        budget: limits the work; None gives a fresh one.
+        observer: is called for everything that is carried out.
 
     Raises:
         NetdslError: all errors found, each once, with place and stack of block calls.
     """
     with without_garbage_collection(), deep_stack():
-        return NetElaborator(name, budget or Budget(), observer).run(module, arguments or {})
+        return verified(NetElaborator(name, budget or Budget(), observer).run(module, arguments or {}))
 
 
 class NetElaborator(BodyElaborator):
     """A `BodyElaborator` for a whole net; knows the statements that belong to nets alone."""
 
-    def __init__(self, name: str, budget: Budget, observer: Observer | None = None) -> None:
+    def __init__(self, name: str, budget: Budget, observer: Observer | None) -> None:
         super().__init__(budget, observer)
         self.name = name
         self.labels: tuple[str, ...] = ()

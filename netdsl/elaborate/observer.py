@@ -1,8 +1,8 @@
-"""What an elaboration tells those who listen to it."""
+"""Listening to an elaboration, as the writer of PyTorch source does to learn where each layer comes from."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from netdsl.elaborate.names import Names
@@ -11,21 +11,27 @@ if TYPE_CHECKING:
     from netdsl.syntax import tree
 
 
-class Observer:
-    """Is called while a net is elaborated, and does nothing; a subclass overrides what it wants to know.
+class Observer(Protocol):
+    """Is called for everything that an elaboration carries out, in order.
 
-    What is written is entered and left like calls of functions: inside a chain, its items; inside a call, the block's
-    body. Where an error ends something, it is not left, so that a subclass needs a net without errors.
+    Calls of `enter` and `leave` nest as bodies, statements, chains and items do. A net with errors may leave out calls
+    of `leave`.
     """
 
-    def entered(self, written: tree.Tree, place: Place, current: Tensor) -> None:
-        """A body, a statement, a chain or an item of one begins at a place, with the tensor that reaches it."""
+    def enter(self, written: tree.Tree, place: Place, before: Tensor) -> None:
+        """A body, a statement, a chain or an item begins.
 
-    def opened(self, names: Names) -> None:
-        """The item that is left next has opened a scope."""
+        Args:
+            written: its part of the tree.
+            place: where it stands: the names known there, and the scope of its layers.
+            before: the tensor that reaches it.
+        """
 
-    def left(self, result: Tensor) -> None:
-        """What was entered last, and not yet left, ends with the tensor that it leaves."""
+    def leave(self, after: Tensor) -> None:
+        """What was entered last is carried out, and leaves this tensor."""
 
-    def made(self, node: Node) -> None:
-        """A layer has become a node."""
+    def open_scope(self, names: Names) -> None:
+        """The item that was entered last has opened a scope for its members."""
+
+    def make(self, node: Node) -> None:
+        """What was entered last has made a layer."""

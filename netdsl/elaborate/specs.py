@@ -1,4 +1,4 @@
-"""What a spec of the command line or of `netdsl.load` means: a file, and a net in it."""
+"""What names a net on a command line: a file, a file and a net in it, or a shipped net."""
 
 from __future__ import annotations
 
@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING
 from netdsl.base.diagnostics import fail
 from netdsl.base.files import is_standard_input
 from netdsl.base.resources import shipped
-from netdsl.elaborate.program import BlockDefinition
 from netdsl.elaborate.suggestions import listed, suggestion
 
 if TYPE_CHECKING:
-    from netdsl.elaborate.program import Module, NetDefinition
+    from netdsl.elaborate.program import Module
 
 
 def locate(spec: str) -> tuple[Path, str | None]:
-    """The file and the name of the net that a spec means; the name is None where it is left out.
+    """The file and the name of the net that a spec means; the name is None where the spec gives none.
+
+    Args:
+        spec: `file.net`, `file.net:name`, or the name of a shipped net (`resnet50`); `-` is standard input.
 
     Raises:
         NetdslError: there is no such file or shipped net (E0212).
@@ -39,27 +41,11 @@ def locate(spec: str) -> tuple[Path, str | None]:
     )
 
 
-def net_files(directory: Path) -> list[Path]:
-    """All `.net` files in a directory and those below it, hidden ones left out.
+def chosen(module: Module, name: str | None) -> str:
+    """The net of a program that is meant: the one called `name`, or the only one.
 
     Raises:
-        NetdslError: there are none (E0212).
-    """
-    files = sorted(
-        path
-        for path in directory.rglob("*.net")
-        if path.is_file() and not any(part.startswith(".") for part in path.relative_to(directory).parts)
-    )
-    if not files:
-        raise fail("E0212", f"there is no `.net` file in `{directory}`")
-    return files
-
-
-def chosen_net(module: Module, name: str | None) -> str:
-    """The net that a name means in a file; None means the only one.
-
-    Raises:
-        NetdslError: there is none (E0206), or there are several and no name (E0207).
+        NetdslError: it has no such net (E0206), or several and no name is given (E0207).
     """
     file = module.file.source.name
     if name is not None:
@@ -84,9 +70,20 @@ def chosen_net(module: Module, name: str | None) -> str:
     )
 
 
-def needs_arguments(net: NetDefinition) -> bool:
-    """Whether a net is a pattern for variants: it has a parameter without a default."""
-    return isinstance(net, BlockDefinition) and any(p.default is None for p in net.declaration.parameters)
+def net_files(directory: Path) -> list[Path]:
+    """All `.net` files in a directory and those below it, without hidden ones.
+
+    Raises:
+        NetdslError: there are none (E0212).
+    """
+    files = sorted(
+        path
+        for path in directory.rglob("*.net")
+        if path.is_file() and not any(part.startswith(".") for part in path.relative_to(directory).parts)
+    )
+    if not files:
+        raise fail("E0212", f"there is no `.net` file in `{directory}`")
+    return files
 
 
 def _listed(nets: list[str]) -> str:

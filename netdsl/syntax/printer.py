@@ -1,4 +1,4 @@
-"""A tree as text, for reading and for comparing."""
+"""A tree as text: what `netdsl compile --emit tree` prints."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from netdsl.syntax.tree import Tree
 
 
 def print_tree(tree: Tree) -> str:
-    """A tree, one node or value on each line, what belongs to it indented; comments and what is not there left out."""
+    """A tree, one node or value on each line, its parts indented; comments and absent parts are left out."""
     return "\n".join(_lines(tree, "", ""))
 
 

@@ -18,6 +18,7 @@ from netdsl.backends.torch_source.forms import Form, Ref, form_of
 from netdsl.backends.torch_source.forward import Operation
 from netdsl.backends.torch_source.python import WIDTH, class_name, docstring
 from netdsl.backends.torch_source.scope import NotAlikeError
+from netdsl.backends.torch_source.trace import record
 from netdsl.ir.graph import Node, needed
 from netdsl.ir.names import need_names
 
@@ -29,17 +30,18 @@ if TYPE_CHECKING:
     from netdsl.ir.graph import Graph
 
 
-def eject(module: program.Module, graph: Graph, notes: Record) -> str:
+def eject(module: program.Module, name: str, arguments: Mapping[str, object]) -> str:
     """Return a Python file with the net as a torch.nn.Module.
 
     Args:
-        module: the program that the net stands in.
-        graph: the net.
-        notes: the record of its elaboration.
+        module: a program without errors.
+        name: the net.
+        arguments: values for its parameters.
 
     Raises:
         NetdslError: a name in the net is a Python keyword, or an attribute of every torch.nn.Module (E0910).
     """
+    graph, notes = record(module, name, arguments)
     need_names(graph)
     forms, aliases = _forms(graph)
     for node in graph.inputs:

@@ -5,13 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from netdsl.elaborate.observer import Observer
+from netdsl.compiler import Options, build
 from netdsl.syntax import tree
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from netdsl.elaborate.names import Names
     from netdsl.elaborate.place import Place, Tensor
-    from netdsl.ir.graph import Node, Scope
+    from netdsl.elaborate.program import Module
+    from netdsl.ir.graph import Graph, Node, Scope
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -37,8 +40,9 @@ class Trace:
     parts: list[Trace] = field(default_factory=list)
 
 
-class Record(Observer):
-    """All traces of the elaboration of a net without errors.
+@dataclass(slots=True)
+class Record:
+    """All traces of an elaboration.
 
     Attributes:
         of_node: the trace of the item or statement that created a layer.
@@ -47,38 +51,51 @@ class Record(Observer):
         bodies: the traces of bodies that have a scope of their own, by scope.
     """
 
+    of_node: dict[Node, Trace] = field(default_factory=dict)
+    of_scope: dict[Scope, Trace] = field(default_factory=dict)
+    weights: dict[Scope, str] = field(default_factory=dict)
+    bodies: dict[Scope, Trace] = field(default_factory=dict)
+
+
+def record(module: Module, name: str, arguments: Mapping[str, object]) -> tuple[Graph, Record]:
+    """Elaborate a net that has no errors, and record everything."""
+    recorder = _Recorder()
+    graph = build(module, "graph", Options(name, arguments, observer=recorder)).graph
+    return graph, recorder.record
+
+
+class _Recorder:
+    """An observer of an elaboration that keeps all it sees."""
+
     def __init__(self) -> None:
-        self.of_node: dict[Node, Trace] = {}
-        self.of_scope: dict[Scope, Trace] = {}
-        self.weights: dict[Scope, str] = {}
-        self.bodies: dict[Scope, Trace] = {}
+        self.record = Record()
         self._open: list[Trace] = []
 
-    def entered(self, written: tree.Tree, place: Place, current: Tensor) -> None:
-        """Begin a trace inside the one that is open."""
+    def enter(self, written: tree.Tree, place: Place, before: Tensor) -> None:
+        """A body, a statement, a chain or an item begins."""
         outer = self._open[-1] if self._open else None
         chain = outer if outer is not None and isinstance(outer.tree, tree.Chain) else outer and outer.chain
-        trace = Trace(written, place, current, chain, outer)
+        trace = Trace(written, place, before, chain, outer)
         if outer is not None:
             outer.parts.append(trace)
-        self._open.append(trace)
         if isinstance(written, tree.Body):
             scope = place.names.scope
-            self.weights[scope] = place.names.weights
-            if scope not in self.bodies:
-                self.bodies[scope] = trace
+            self.record.weights[scope] = place.names.weights
+            if scope not in self.record.bodies:
+                self.record.bodies[scope] = trace
                 if outer is not None:
-                    self.of_scope.setdefault(scope, outer)
+                    self.record.of_scope.setdefault(scope, outer)
+        self._open.append(trace)
 
-    def opened(self, names: Names) -> None:
-        """The open trace is that of the item that opened a scope."""
-        self.of_scope[names.scope] = self._open[-1]
-        self.weights[names.scope] = names.weights
+    def leave(self, after: Tensor) -> None:
+        """What was entered last is carried out."""
+        self._open.pop().after = after
 
-    def left(self, result: Tensor) -> None:
-        """End the trace that is open."""
-        self._open.pop().after = result
+    def open_scope(self, names: Names) -> None:
+        """The item that was entered last has opened a scope for its members."""
+        self.record.of_scope[names.scope] = self._open[-1]
+        self.record.weights[names.scope] = names.weights
 
-    def made(self, node: Node) -> None:
-        """The open trace is that of the item or statement that made a node."""
-        self.of_node[node] = self._open[-1]
+    def make(self, node: Node) -> None:
+        """What was entered last has made a layer."""
+        self.record.of_node[node] = self._open[-1]
