@@ -212,7 +212,7 @@ def _write_source(
 
 def _report(files: Iterable[Path], graph: Graph, training: bool, seconds: float, weights: Path | None) -> str:
     """What was written, with the parameters of the graph that was: auxiliary heads belong to training alone."""
-    from netdsl.analysis.summary import summarize
+    from netdsl.analysis.summarize import summarize
     from netdsl.base.table import exact, size
 
     summary = summarize(graph)
