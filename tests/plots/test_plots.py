@@ -15,10 +15,10 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from answers import TINY, drawn, echo, save_data
+from commands import run
 from onnx import TensorProto, helper
 from PIL import Image
-from test_cli import run
-from test_evaluation import TINY, drawn, echo, save_data
 
 import netdsl
 from netdsl.base.diagnostics import NetdslError
