@@ -10,8 +10,8 @@ import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812 - everybody's name for it
 from conformance import conform, operators
-from graphs import trained
 from refusals import refuses
+from trained import trained
 
 from netdsl.backends.onnx.file import assemble
 from netdsl.backends.onnx.lower import lower

@@ -10,8 +10,8 @@ import onnxruntime
 import pytest
 import torch
 from conformance import conform, one_layer, operators
-from graphs import trained
 from refusals import refuses
+from trained import trained
 
 from netdsl.backends.onnx.file import assemble
 from netdsl.backends.onnx.lower import lower
