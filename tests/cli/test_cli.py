@@ -21,6 +21,7 @@ import netdsl
 from netdsl.base.packages import Broken
 from netdsl.base.resources import shipped
 from netdsl.cli import HOMES, main
+from netdsl.passes import PASSES
 from netdsl.recipe.words import NUMBERS, WORDS
 
 LENET = str(ROOT / "nets" / "lenet5.net")
@@ -70,6 +71,8 @@ def test_version_and_help():
         ["compile", LENET, "--set", "classes"],
         ["compile", LENET, "--allow", "E0402"],
         ["compile", LENET, "--emit", "graph", "-o", "x.onnx"],
+        ["compile", LENET, "--emit", "source"],
+        ["compile", LENET, "--emit", "after:fold_back", "-O0"],
         ["compile", LENET, "-o", "-"],
         ["run", "m.onnx"],
         ["run", "m.onnx", "x.png", "--device", "gpu"],
@@ -284,6 +287,20 @@ def test_warnings_are_shown_unless_allowed():
 def test_every_stage_can_be_printed(folder, stage, words):
     assert words in run("compile", LENET, "--emit", stage)[0]
     assert list(folder.iterdir()) == []
+
+
+def test_the_graph_is_printed_after_any_pass():
+    after = {name: run("compile", "resnet18", "--emit", f"after:{name}")[0] for name in PASSES}
+    assert " = bn(" in after["merge_affines"]
+    assert " = bn(" not in after["fold_back"]
+    assert after[[*PASSES][-1]] == run("compile", "resnet18", "--emit", "optimized")[0]
+
+
+@pytest.mark.parametrize("stage", ["after:", "after", "after:fold"])
+def test_a_pass_that_is_not_there_brings_a_list_of_those_that_are(stage):
+    err = run("compile", LENET, "--emit", stage, code=2)[1]
+    assert f"got `{stage}`" in err
+    assert all(name in err for name in PASSES)
 
 
 @pytest.mark.parametrize("text", ["classes=[1,", "classes=3 4", "train.batch=32; epochs 1", "classes={[]:1}"])
