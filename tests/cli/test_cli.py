@@ -6,7 +6,6 @@ import json
 import os
 import re
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -15,6 +14,7 @@ import numpy as np
 import onnx
 import pytest
 from click.testing import CliRunner
+from commands import ENVIRONMENT, ROOT, process, python, run
 from PIL import Image
 
 import netdsl
@@ -24,11 +24,8 @@ from netdsl.cli import HOMES, main
 from netdsl.passes import PASSES
 from netdsl.recipe.words import NUMBERS, WORDS
 
-ROOT = Path(__file__).parents[2]
 LENET = str(ROOT / "nets" / "lenet5.net")
 RESNET = str(ROOT / "nets" / "resnet.net")
-ENVIRONMENT = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "NETDSL_DEBUG")}
-ENVIRONMENT["PYTHONPATH"] = str(ROOT)
 WARNS = "net a(unused = 1) { input x: 8; dense 4 }\n"
 WRONG = """\
 block b(n) { dense n/2 }
@@ -36,26 +33,6 @@ net one { input x: 8; b 7 }
 net two { input x: 8; b 7 }
 net three { input x: 3x4x4; conv 8 k7 }
 """
-
-
-def run(*args, code=0):
-    """Run a command in this process; gives what it printed on stdout and stderr."""
-    result = CliRunner().invoke(main, [str(arg) for arg in args])
-    assert result.exit_code == code, result.output
-    assert "Traceback" not in result.output
-    return result.stdout, result.stderr
-
-
-def process(*args, **options):
-    """Start the program as users do."""
-    command = [sys.executable, "-m", "netdsl", *map(str, args)]
-    return subprocess.Popen(command, **{"env": ENVIRONMENT, "stderr": subprocess.PIPE, "text": True} | options)
-
-
-def python(code, **environment):
-    """What a Python program prints."""
-    command = [sys.executable, "-c", code]
-    return subprocess.run(command, env=ENVIRONMENT | environment, capture_output=True, text=True, check=True).stdout
 
 
 @pytest.fixture(autouse=True)
