@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 TARGET = "label"
 """The column that names the class, where the table has a head; without one it is the last."""
-MOST_BYTES, MOST_COLUMNS = 2**28, 2**20
+MAX_TABLE_BYTES, MAX_COLUMNS = 2**28, 2**20
 """The size of the largest table that is read; larger data are kept as `.npz`."""
-_MOST = 2**31
+_MAX_CLASS_NUMBER = 2**31
 """No class has a number so large."""
 
 
@@ -38,7 +38,7 @@ def read_table(path: Path) -> Found:
             is no whole number from 0 (E1004), or there is no sample (E1006).
     """
     try:
-        text = read_file(path, MOST_BYTES).decode("utf-8-sig")
+        text = read_file(path, MAX_TABLE_BYTES).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise fail("E1002", f"`{path}` is no text in UTF-8: {error.reason} at byte {error.start}",
                    help="save it as CSV in UTF-8") from error  # fmt: skip
@@ -77,8 +77,8 @@ def _rows(source: Source) -> tuple[list[int], list[list[str]]]:
         nonlocal commas
         for number, line in enumerate(StringIO(source.text, newline=""), 1):
             commas += line.count(",")
-            if commas >= MOST_COLUMNS:  # said before a row is taken apart, which takes thirty times its memory
-                raise fail("E1002", f"expected at most {MOST_COLUMNS:,} columns, got {commas + 1:,} or more",
+            if commas >= MAX_COLUMNS:  # said before a row is taken apart, which takes thirty times its memory
+                raise fail("E1002", f"expected at most {MAX_COLUMNS:,} columns, got {commas + 1:,} or more",
                            _line(source, number), help="save the numbers as `.npz`")  # fmt: skip
             yield line
 
@@ -127,7 +127,7 @@ def _classes(cells: list[str], source: Source, lines: list[int]) -> tuple[Array,
         numbers = {label: number for number, label in enumerate(labels)}
         return np.array([numbers[name] for name in names]), labels
     for cell, line in zip(cells, lines, strict=True):
-        if not _is_number(cell) or not float(cell).is_integer() or not 0 <= float(cell) < _MOST:
+        if not _is_number(cell) or not float(cell).is_integer() or not 0 <= float(cell) < _MAX_CLASS_NUMBER:
             raise fail("E1004", f"a class is a whole number from 0, and this row has `{cell}`", _line(source, line),
                        help="number the classes from 0, or name all of them")  # fmt: skip
     return np.array([int(float(cell)) for cell in cells]), ()

@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from netdsl.evaluation.labels import LabelEvaluation
     from netdsl.evaluation.values import ValueEvaluation
 
-MOST_CLASSES = 20
+MAX_CLASSES_SHOWN = 20
 """Of more classes no confusion matrix is printed, and only the worst of them are listed."""
-MOST_PAIRS = 10
+MAX_PAIRS_SHOWN = 10
 
 
 def class_text(found: ClassEvaluation, top: int = 5) -> str:
@@ -84,8 +84,8 @@ def _members(found: ClassEvaluation | LabelEvaluation) -> list[str]:
 
 def _classes(found: ClassEvaluation) -> list[str]:
     shown, note = list(found.per_class), []
-    if found.classes > MOST_CLASSES:
-        shown = sorted((f for f in shown if f.recall is not None), key=lambda f: (f.recall, f.name))[:MOST_CLASSES]
+    if found.classes > MAX_CLASSES_SHOWN:
+        shown = sorted((f for f in shown if f.recall is not None), key=lambda f: (f.recall, f.name))[:MAX_CLASSES_SHOWN]
         note = [f"the {len(shown)} classes of the lowest recall, of {found.classes:,}"]
     rows = [
         (visible(f.name), f"{f.samples:,}", f"{f.right:,}", _percent(f.recall), _percent(f.precision), _percent(f.f1))
@@ -95,7 +95,7 @@ def _classes(found: ClassEvaluation) -> list[str]:
 
 
 def _confused(found: ClassEvaluation) -> list[str]:
-    if found.classes <= MOST_CLASSES:
+    if found.classes <= MAX_CLASSES_SHOWN:
         names = [visible(found.name(number)) for number in range(found.classes)]
         rows = [
             (name, *(str(count) if count else "." for count in row))
@@ -107,7 +107,7 @@ def _confused(found: ClassEvaluation) -> list[str]:
         return []
     rows = [
         (visible(found.name(true)), visible(found.name(given)), f"{count:,}")
-        for true, given, count in found.confused[:MOST_PAIRS]
+        for true, given, count in found.confused[:MAX_PAIRS_SHOWN]
     ]
     note = f"the {len(rows)} pairs confused most, of {len(found.confused):,}"
     return ["", note, Table(("true class", "taken for", ">samples"), rows).text()]

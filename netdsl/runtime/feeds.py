@@ -27,14 +27,14 @@ Array = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True)
-class Batch:
+class LoadedBatch:
     """Arrays for one run, and the files they came from, one for each sample (or one for all)."""
 
     feeds: dict[str, Array]
     files: tuple[str, ...]
 
 
-def batches(session: Session, files: Sequence[str], preparation: Preparation) -> Iterator[Batch]:
+def batches(session: Session, files: Sequence[str], preparation: Preparation) -> Iterator[LoadedBatch]:
     """The runs that a list of files asks for.
 
     A model with one input runs once for each file, or for as many images at once as its batch size says. A model with
@@ -53,7 +53,7 @@ def batches(session: Session, files: Sequence[str], preparation: Preparation) ->
     for file in files:
         array, several = _read(Path(file.removeprefix(f"{port.name}=")), port, preparation)
         if several:
-            yield Batch({port.name: array}, (file,))
+            yield LoadedBatch({port.name: array}, (file,))
             continue
         array = array[0]
         if waiting and array.shape != waiting[0][1].shape:
@@ -61,16 +61,16 @@ def batches(session: Session, files: Sequence[str], preparation: Preparation) ->
             raise session.input_error(f"samples of one batch must be of one size, and there are {sizes}")
         waiting.append((file, array))
         if size in (1, len(waiting)) or isinstance(size, str):
-            yield Batch({port.name: np.stack([a for _, a in waiting])}, tuple(f for f, _ in waiting))
+            yield LoadedBatch({port.name: np.stack([a for _, a in waiting])}, tuple(f for f, _ in waiting))
             waiting = []
     if waiting:
         raise session.input_error(f"the model takes {size} samples at a time, and {len(waiting)} are left")
 
 
-def _named(session: Session, files: Sequence[str], preparation: Preparation) -> Iterator[Batch]:
+def _named(session: Session, files: Sequence[str], preparation: Preparation) -> Iterator[LoadedBatch]:
     if len(files) == 1 and form_of(Path(files[0])) == NPZ:
         feeds = read_npz(Path(files[0]), "E0906")
-        yield Batch(
+        yield LoadedBatch(
             {
                 port.name: fitted(as_batch(feeds.pop(port.name), port, preparation)[0], port, preparation)
                 for port in session.inputs
@@ -87,7 +87,7 @@ def _named(session: Session, files: Sequence[str], preparation: Preparation) -> 
         if not separator or name not in ports:
             raise session.input_error(f"which input is `{file}` for?")
         given[name], _ = _read(Path(path), ports[name], preparation)
-    yield Batch(given, (", ".join(files),))
+    yield LoadedBatch(given, (", ".join(files),))
 
 
 def _read(path: Path, port: Port, preparation: Preparation) -> tuple[Array, bool]:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from netdsl.ir.constraint import Constraint
 
-LONGEST = 1000
+MAX_FORMULA_LENGTH = 1000
 """A formula with more characters is passed over."""
 
 
@@ -23,7 +23,7 @@ def computed(formula: str, sizes: Mapping[str, int]) -> int | None:
 
     None where it speaks of unknown sizes, or is no such formula.
     """
-    if len(formula) > LONGEST:
+    if len(formula) > MAX_FORMULA_LENGTH:
         return None
     try:
         value = _value(ast.parse(formula, mode="eval").body, sizes)

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-DEEPEST = 32
+MAX_DICTIONARY_DEPTH = 32
 """Dictionaries are followed so deep."""
-MOST_SETS = 1000
+MAX_WEIGHT_SETS = 1000
 """Of more dictionaries than these with tensors, each is no net's weights: they belong together."""
 _CONTAINERS = (Mapping, list, tuple)
 OPTIMIZER = "optim"
@@ -49,7 +49,7 @@ class Nested:
             or any("." in name[len(place) + 1 if place else 0 :] for name in names)
         }
         found = found or self.places
-        if len(found) > MOST_SETS:
+        if len(found) > MAX_WEIGHT_SETS:
             return {"": tuple(self.values)}
         return {place: tuple(names) for place, names in found.items()}
 
@@ -68,8 +68,8 @@ def found_in(loaded: object, tensors: tuple[type, ...]) -> Nested:
         if id(container) in seen:  # it is met again in itself, or elsewhere
             continue
         seen.add(id(container))
-        if depth > DEEPEST:
-            raise ValueError(f"it holds dictionaries within dictionaries, more than {DEEPEST} deep")
+        if depth > MAX_DICTIONARY_DEPTH:
+            raise ValueError(f"it holds dictionaries within dictionaries, more than {MAX_DICTIONARY_DEPTH} deep")
         inner = []
         for key, value in container.items() if isinstance(container, Mapping) else enumerate(container):
             name = f"{place}.{key}" if place else str(key)

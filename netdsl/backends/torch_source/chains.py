@@ -10,7 +10,7 @@ from netdsl.backends.torch_source.boxes import Box
 from netdsl.backends.torch_source.expressions import NoExpressionError
 from netdsl.backends.torch_source.forms import Form
 from netdsl.backends.torch_source.python import attribute, flat, is_attribute, laid_out, literal, variable
-from netdsl.backends.torch_source.scope import AXES, NotAlikeError, View, plain, size_of, total
+from netdsl.backends.torch_source.scope import AXES, BodyScope, NotAlikeError, plain, size_of, total
 from netdsl.backends.torch_source.steps import Choice, Loop, flattened, steps_of
 from netdsl.ir.graph import Node
 from netdsl.syntax import tree
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from netdsl.backends.torch_source.arguments import Arguments
-    from netdsl.backends.torch_source.scope import Scope, Sizes
+    from netdsl.backends.torch_source.scope import ConstructorScope, Sizes
     from netdsl.backends.torch_source.steps import Step
     from netdsl.backends.torch_source.trace import Trace
 
-LEAST_ALIKE = 3
+MIN_LOOP_MODULES = 3
 """From so many equal modules in a row on, they are written as a loop."""
 LISTS = ("layers", "inner", "innermost", "modules", "parts", "units", "members", "elements")
 """What lists of modules are called, from the outside in."""
 
 
-class Chain:
+class ChainWriter:
     """Writes the modules of some chains that are alike.
 
     Modules stand in `found` until a loop comes; then they are put into a list, to which all that follow are added.
@@ -45,7 +45,7 @@ class Chain:
         self.named = False
         """Whether the modules become members of the class under their names, each as soon as it is found."""
 
-    def write(self, boxes: Sequence[Box], scope: Scope) -> list[ast.expr]:
+    def write(self, boxes: Sequence[Box], scope: ConstructorScope) -> list[ast.expr]:
         """The modules; lines that must stand before them are added to the scope's.
 
         Raises:
@@ -67,7 +67,7 @@ class Chain:
         self.empty(scope)
         return [ast.Starred(ast.Name(self.variables[0], ast.Load()), ast.Load())]
 
-    def empty(self, scope: Scope) -> None:
+    def empty(self, scope: ConstructorScope) -> None:
         """Write down the modules found so far."""
         if self.named:
             return
@@ -87,7 +87,7 @@ class Chain:
                 only = ast.ListComp(only.elt, only.generators)
             scope.lines += laid_out(f"{name} += ", only or ast.List(found, ast.Load()), scope.indent)
 
-    def rows(self, steps: Sequence[Sequence[Step]], scope: Scope, sizes: Sizes) -> Sizes:
+    def rows(self, steps: Sequence[Sequence[Step]], scope: ConstructorScope, sizes: Sizes) -> Sizes:
         """Write steps that are alike; the result is what is known of the tensor after them."""
         if len({len(some) for some in steps}) != 1:
             raise NotAlikeError
@@ -108,7 +108,7 @@ class Chain:
                 raise NotAlikeError
         return sizes
 
-    def _form(self, row: Sequence[Form], scope: Scope, sizes: Sizes) -> Sizes:
+    def _form(self, row: Sequence[Form], scope: ConstructorScope, sizes: Sizes) -> Sizes:
         made = [form.module and (form.module.name, *form.module.arguments) for form in row]
         if len(set(made)) != 1:
             raise NotAlikeError
@@ -116,12 +116,12 @@ class Chain:
         self._add(row, self.arguments.module(row, scope), scope)
         return scope.sizes_of(row[0].node)
 
-    def _add(self, row: Sequence[Form | Box], module: ast.expr, scope: Scope) -> None:
+    def _add(self, row: Sequence[Form | Box], module: ast.expr, scope: ConstructorScope) -> None:
         if not self.named:
             self.found.append(module)
             return
         names = [item.path.rpartition(".")[2] for item in row]
-        if len(set(names)) == 1 and not isinstance(scope, View):
+        if len(set(names)) == 1 and not isinstance(scope, BodyScope):
             if not is_attribute(names[0]):
                 raise NotAlikeError
             scope.lines += laid_out(f"self.{names[0]} = ", module, scope.indent)
@@ -140,7 +140,7 @@ class Chain:
                 return
         raise NotAlikeError
 
-    def _box(self, row: Sequence[Box], scope: Scope, sizes: Sizes) -> Sizes:
+    def _box(self, row: Sequence[Box], scope: ConstructorScope, sizes: Sizes) -> Sizes:
         if len({box.py_class for box in row}) != 1:
             raise NotAlikeError
         source = row[0].inputs[0]
@@ -149,13 +149,13 @@ class Chain:
         if row[0].py_class is not None:
             self._add(row, self.arguments.box(row, scope), scope)
         else:
-            modules = Chain(self.arguments, self.items, self.variables[1:]).write(row, scope)
+            modules = ChainWriter(self.arguments, self.items, self.variables[1:]).write(row, scope)
             self._add(row, ast.Call(attribute("nn", "Sequential"), modules, []), scope)
         return scope.sizes_of(row[0].outputs[0])
 
     # -------------------------------------------------------------------------------------------- loops
 
-    def _loop(self, row: Sequence[Loop], scope: Scope, sizes: Sizes) -> Sizes:
+    def _loop(self, row: Sequence[Loop], scope: ConstructorScope, sizes: Sizes) -> Sizes:
         origin = [i for i, loop in enumerate(row) for _ in loop.turns]
         if not origin:
             return sizes
@@ -174,7 +174,7 @@ class Chain:
             sizes = self.rows([steps for _, steps in turns], scope, sizes)
         return sizes
 
-    def _rolled(self, row: Sequence[Loop], origin: Sequence[int], scope: Scope, sizes: Sizes) -> Sizes:
+    def _rolled(self, row: Sequence[Loop], origin: Sequence[int], scope: ConstructorScope, sizes: Sizes) -> Sizes:
         turns = [turn for loop in row for turn in loop.turns]
         traces = [trace for trace, _ in turns]
         if len(turns) == len(row) and len(row[0].turns) == 1:
@@ -222,18 +222,18 @@ class Chain:
             scope.closed.setdefault(name, grown)
         return results
 
-    def _inside(self) -> Chain:
+    def _inside(self) -> ChainWriter:
         """What adds to the same list, or class, in a body."""
-        body = Chain(self.arguments, self.items, self.variables)
+        body = ChainWriter(self.arguments, self.items, self.variables)
         body.listed, body.named = True, self.named
         return body
 
-    def empty_once(self, scope: Scope) -> None:
+    def empty_once(self, scope: ConstructorScope) -> None:
         """Write down the modules found so far, if there are any or the list is not there yet."""
         if self.found or not self.listed:
             self.empty(scope)
 
-    def _enter(self, view: View, traces: Sequence[Trace], sizes: Sizes) -> tuple[Sizes, dict[str, str]]:
+    def _enter(self, view: BodyScope, traces: Sequence[Trace], sizes: Sizes) -> tuple[Sizes, dict[str, str]]:
         """What is known of the tensor that reaches a body, and the variables that follow its sizes."""
         nodes = [trace.before for trace in traces if isinstance(trace.before, Node)]
         inside: Sizes = {}
@@ -253,7 +253,9 @@ class Chain:
                 counted[name] = key
         return inside, counted
 
-    def _header(self, row: Sequence[Loop], targets: Sequence[str], view: View, scope: Scope) -> tuple[str, ast.expr]:
+    def _header(
+        self, row: Sequence[Loop], targets: Sequence[str], view: BodyScope, scope: ConstructorScope
+    ) -> tuple[str, ast.expr]:
         """The variables of a loop, and what they run through."""
         traces = [loop.trace for loop in row]
         written = traces[0].tree
@@ -288,13 +290,13 @@ class Chain:
 
     # -------------------------------------------------------------------------------------------- conditions
 
-    def _choice(self, row: Sequence[Choice], scope: Scope, sizes: Sizes) -> Sizes:
+    def _choice(self, row: Sequence[Choice], scope: ConstructorScope, sizes: Sizes) -> Sizes:
         numbers = [choice.number() for choice in row]
         if len(set(numbers)) == 1:
             return self.rows([choice.steps for choice in row], scope, sizes)
         alternatives = row[0].alternatives()
         self.empty_once(scope)
-        branches: list[tuple[str, View, Sizes]] = []
+        branches: list[tuple[str, BodyScope, Sizes]] = []
         word = "if"
         for number, (condition, _) in enumerate(alternatives):
             rest = [i for i, taken in enumerate(numbers) if taken >= number]
@@ -353,7 +355,7 @@ def _targets(written: tree.Tree) -> list[str]:
     return [target.id for target in written.targets] if isinstance(written, tree.For) else []
 
 
-def _outside(after: Sizes, view: View, scope: Scope, row: Sequence[Loop]) -> Sizes:
+def _outside(after: Sizes, view: BodyScope, scope: ConstructorScope, row: Sequence[Loop]) -> Sizes:
     """What is known after a loop: what the last turn knew, if it does not speak of the turn."""
     nodes = [loop.trace.after for loop in row if isinstance(loop.trace.after, Node)]
     result: Sizes = {}
@@ -376,7 +378,7 @@ def _updated(name: str, value: ast.expr, indent: int) -> list[str]:
     return laid_out(f"{name} = ", value, indent)
 
 
-def _grown(name: str, start: ast.expr | None, end: ast.expr, turns: ast.expr, view: View) -> ast.expr | None:
+def _grown(name: str, start: ast.expr | None, end: ast.expr, turns: ast.expr, view: BodyScope) -> ast.expr | None:
     """What a size has become that was `start`, and grew by the same in every turn."""
     match end, turns:
         case ast.BinOp(left=ast.Name(id=left), op=ast.Add(), right=step), ast.Call(func=ast.Name(id="range")):
@@ -420,7 +422,7 @@ def _repeated(modules: Sequence[ast.expr]) -> list[ast.expr]:
     found: list[ast.expr] = []
     for text, group in groupby(modules, flat):
         alike = list(group)
-        if len(alike) < LEAST_ALIKE:
+        if len(alike) < MIN_LOOP_MODULES:
             found += alike
         else:
             loop = ast.parse(f"({text} for _ in range({len(alike)}))", mode="eval").body

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from netdsl.base.source import Span
     from netdsl.elaborate.binding import Bound
     from netdsl.elaborate.names import Member
-    from netdsl.elaborate.nodes import Spot
+    from netdsl.elaborate.nodes import MemberSpot
     from netdsl.elaborate.place import Place, Tensor
     from netdsl.elaborate.program import Module
     from netdsl.elaborate.values import Unknown
@@ -115,7 +115,9 @@ class _Recorder(NetElaborator):
             trace.after = super()._unnamed(place, item, current)
             return trace.after
 
-    def _named(self, place: Place, item: tree.Item, member: Member, spot: Spot, current: Tensor) -> Node | Unknown:
+    def _named(
+        self, place: Place, item: tree.Item, member: Member, spot: MemberSpot, current: Tensor
+    ) -> Node | Unknown:
         with self._traced(item, place, current) as trace:
             trace.after = super()._named(place, item, member, spot, current)
             if member.inside is not None:
@@ -125,7 +127,7 @@ class _Recorder(NetElaborator):
 
     def make(
         self,
-        spot: Spot,
+        spot: MemberSpot,
         layer: Layer,
         inputs: tuple[Node, ...],
         span: Span,
