@@ -1,1 +1,1 @@
-"""Lowerings of a graph: what belongs to a backend as a whole (names, opset, initializers, files)."""
+"""Backends: lower a graph to ONNX, to a PyTorch module, or to PyTorch source."""

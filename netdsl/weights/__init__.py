@@ -1,1 +1,1 @@
-"""Values of parameters: initial ones, and checkpoints of every form."""
+"""Values of parameters: initial values, and checkpoints in every format."""

@@ -1,4 +1,4 @@
-"""What a file of weights is, whatever its format: names, shapes, element types, and arrays that are read when due."""
+"""A file of weights in any format: names, shapes, element types, and arrays that are read on demand."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from math import prod
 from typing import TYPE_CHECKING, TypeVar
 
-import ml_dtypes  # noqa: F401 - teaches numpy the names `bfloat16`, `float8_e4m3fn`, ...
+import ml_dtypes  # noqa: F401 - registers the names `bfloat16`, `float8_e4m3fn`, ... in numpy
 import numpy as np
 
 from netdsl.base.diagnostics import fail
@@ -28,9 +28,9 @@ T = TypeVar("T")
 FLOATS = ("float64", "float32", "float16", "bfloat16")
 NUMBERS = (*FLOATS, "float8_e4m3fn", "float8_e5m2", "int64", "int32", "int16", "int8", "uint64", "uint32", "uint16",
            "uint8", "bool")  # fmt: skip
-"""The element types that are read, by numpy's names."""
+"""The element types that netdsl reads, by numpy's names."""
 MAX_AXES = 64
-"""Axes that an array of numpy may have."""
+"""The largest number of axes of a numpy array."""
 
 
 @dataclass(frozen=True)
@@ -38,11 +38,11 @@ class Tensor:
     """One array of a checkpoint.
 
     Attributes:
-        shape: its sizes, all of them.
+        shape: its sizes.
         dtype: its element type: one of `NUMBERS`, or the file's own name for one that is not read.
         bytes: its size in memory.
-        read: gives the array in its own element type; mapped from the file and read-only where the format allows it,
-            so that nothing is kept in memory.
+        read: returns the array in its own element type. If the format allows it, the array is mapped from the file
+            and read-only, so that nothing is kept in memory.
     """
 
     shape: tuple[int, ...]
@@ -63,15 +63,15 @@ class Checkpoint:
     Attributes:
         path: the file.
         kind: its format, in words.
-        tensors: its arrays by name, in the file's order. What lies in nested dictionaries has the keys on the way to
-            it in its name: `ema.state_dict.conv1.weight`.
+        tensors: its arrays by name, in the file's order. The name of a tensor in nested dictionaries contains the keys
+            that lead to it: `ema.state_dict.conv1.weight`.
         notes: what a reader should know, such as under which key of a pickled dictionary the weights were found.
         sets: the names of the tensors in each dictionary that may hold a net's weights, by the dotted keys that lead
-            to it; empty where the file has no dictionaries, and all tensors are one set.
-        meaning: what the net takes and gives that they are of; None where the file does not say.
+            to it. Empty if the file has no dictionaries: then all tensors are one set.
+        meaning: what the net's inputs and outputs mean; None if the file does not say.
 
     Raises:
-        NetdslError: a name is no text, or an array has a shape that no array can have (E0911).
+        NetdslError: a name is not text, or a shape is impossible (E0911).
     """
 
     path: Path
@@ -84,7 +84,7 @@ class Checkpoint:
     def __post_init__(self) -> None:
         for name, tensor in self.tensors.items():
             if not _is_text(name):
-                problem = f"{ascii(name)[:80]} is no name of a tensor: expected text"
+                problem = f"expected text as the name of a tensor, got {ascii(name)[:80]}"
                 raise unusable(self.path, problem, "rename it in the file first")
             shape = tensor.shape
             sizes = all(type(size) is int and size >= 0 for size in shape)
@@ -94,11 +94,13 @@ class Checkpoint:
                 raise unusable(self.path, problem, "write or download it again")
 
     def under(self, key: str, *, below: bool = False) -> Checkpoint:
-        """The tensors under dotted keys, by their names without these: the set there, or else all whose names begin so.
+        """Return the tensors under dotted keys, named without these keys.
+
+        These are the set at `key`, or, if there is none, all tensors whose names begin with `key`.
 
         Args:
             key: the keys; empty for the outermost dictionary.
-            below: take what lies in further dictionaries below, too.
+            below: include the tensors of all dictionaries below.
         """
         prefix = f"{key}." if key else ""
         names = (not below and self.sets.get(key)) or [name for name in self.tensors if name.startswith(prefix)]
@@ -114,13 +116,13 @@ class Checkpoint:
         """The same arrays under other names.
 
         Args:
-            names: old names to new ones. A `*` in an old name stands for any text, as long as possible, and each `*`
-                in the new one for the same text: `backbone.*` to `*` drops a prefix. Of several old names that match
-                a key, the first counts.
+            names: maps old names to new ones. A `*` in an old name matches any text, as long as possible, and each `*`
+                in the new one stands for the same text: `backbone.*` to `*` drops a prefix. If several old names match,
+                the first applies.
 
         Raises:
-            NetdslError: an old name renames nothing, has not as many `*` as the new one, or two keys get one name
-                (E0912).
+            NetdslError: an old name matches nothing or has another number of `*` than the new one, or two tensors get
+                the same name (E0912).
         """
         rules = [(old, new.split("*")) for old, new in names.items()]
         for old, pieces in rules:
@@ -144,47 +146,47 @@ class Checkpoint:
                 raise fail(
                     "E0912",
                     f"two tensors of `{self.path}` are called `{new_name}` after renaming",
-                    help="give a pattern that matches one of them",
+                    help="use a pattern that matches only one of them",
                 )
             tensors[new_name] = tensor
-        if idle := next((old for old in names if old not in used), None):
+        if unmatched := next((old for old in names if old not in used), None):
             raise fail(
                 "E0912",
-                f"`{idle}` renames nothing in `{self.path}`",
+                f"`{unmatched}` matches no name in `{self.path}`",
                 help=f"`netdsl weights {self.path}` lists the names",
             )
         return replace(self, tensors=tensors)
 
 
 def unusable(path: Path, problem: str, help: str, notes: tuple[str, ...] = ()) -> NetdslError:  # noqa: A002 - as in `fail`
-    """E0911: a file that is not, or not wholly, the checkpoint it seems to be."""
+    """Return E0911: a file is not the checkpoint that it seems to be, or is damaged."""
     return fail("E0911", f"`{path}`: {problem}", notes=notes, help=help)
 
 
 def meaning_in(path: Path, metadata: object) -> Meaning | None:
-    """What texts by name, of those that a file has beside its weights, say of the net.
+    """Return what a file's metadata say of the net's inputs and outputs.
 
     Raises:
-        NetdslError: they are damaged (E0911).
+        NetdslError: the metadata are damaged (E0911).
     """
-    told = metadata.items() if isinstance(metadata, Mapping) else ()
+    entries = metadata.items() if isinstance(metadata, Mapping) else ()
     try:
-        return from_metadata({key: text for key, text in told if isinstance(key, str) and isinstance(text, str)})
+        return from_metadata({key: text for key, text in entries if isinstance(key, str) and isinstance(text, str)})
     except ValueError as error:
         raise unusable(path, f"its description of the net is damaged: {error}", "write it again") from error
 
 
 def unreadable(path: Path, name: str, dtype: str) -> Callable[[], Array]:
-    """What reads a tensor of an element type that netdsl has no numbers for."""
+    """Return a `Tensor.read` for an element type that netdsl cannot read: it raises E0911."""
 
     def read() -> Array:
-        raise unusable(path, f"`{name}` has elements of the type {dtype}", "convert it to a type of numpy first")
+        raise unusable(path, f"`{name}` has elements of the type {dtype}", "convert it to a numpy type first")
 
     return read
 
 
 def _is_text(name: object) -> bool:
-    """Whether a name is text that can be written: bytes are none, and halves of characters cannot."""
+    """Whether a name is text that can be written: not bytes, and without unpaired surrogates."""
     try:
         return isinstance(name, str) and name.encode() is not None
     except UnicodeEncodeError:
@@ -192,22 +194,22 @@ def _is_text(name: object) -> bool:
 
 
 def mapped(path: Path) -> Array:
-    """The bytes of a file, mapped into memory."""
+    """Map the bytes of a file into memory."""
     with open_file(path) as file:
         size = file.seek(0, 2)
         return np.asarray(np.memmap(file, np.uint8, "r")) if size else np.empty(0, np.uint8)
 
 
 def view(data: Array, start: int, shape: tuple[int, ...], dtype: str) -> Array:
-    """The array that lies in bytes from `start` on."""
+    """Return the array whose values begin at the byte `start`."""
     element = np.dtype(dtype)
     return data[start : start + prod(shape) * element.itemsize].view(element.newbyteorder("<")).reshape(shape)
 
 
 def beside(path: Path, location: str) -> Path | None:
-    """The file that another one names as lying beside it or below; None if that would lead elsewhere.
+    """Return the path of a file that another file refers to; None unless it lies beside that file or below.
 
-    Where links are followed, "beside" is where `path` is, or where its own link leads: a cache of downloads may hold
+    If links are followed, "beside" is where `path` lies or where its own link leads: a download cache may hold
     links to all files of a model, which lie side by side somewhere else.
     """
     file = path.parent / location
@@ -220,14 +222,14 @@ def beside(path: Path, location: str) -> Path | None:
 
 
 def distinct(pairs: Iterable[tuple[str, T]]) -> dict[str, T]:
-    """The entries of an archive, or of an object of JSON, by their names.
+    """Return the entries of an archive or of a JSON object by name.
 
     Raises:
-        ValueError: two have one name, of which any reader would see another one.
+        ValueError: two entries have the same name, and different readers would use different ones.
     """
-    found: dict[str, T] = {}
+    values: dict[str, T] = {}
     for name, value in pairs:
-        if name in found:
+        if name in values:
             raise ValueError(f"two entries are called `{name}`")
-        found[name] = value
-    return found
+        values[name] = value
+    return values

@@ -1,4 +1,4 @@
-"""Which of the dictionaries in a file holds the weights that are meant."""
+"""The choice of the dictionary in a file that holds the net's weights."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ if TYPE_CHECKING:
     from netdsl.weights.checkpoint import Checkpoint
 
 MAX_PLACES_SHOWN = 10
-"""So many places are shown."""
+"""The number of places that an error lists."""
 MAX_UNIONS = 100
-"""So many places with others below them are tried."""
+"""The number of places with several dictionaries below that are tried."""
 OUTERMOST = "."
-"""What `--key` calls the place that needs no key."""
+"""The value of `--key` for the outermost dictionary."""
 
 
 def only(whole: Checkpoint, key: str | None) -> Checkpoint:
-    """The weights of a file under a key, or where there is but one place for them.
+    """Return the weights under a key, or the file's only weights.
 
     Raises:
-        NetdslError: nothing is under the key, or there are several places and no key (E0918).
+        NetdslError: nothing is under the key, or there is no key and several places hold weights (E0918).
     """
     if key is not None:
         return _under(whole, key)
@@ -35,7 +35,7 @@ def only(whole: Checkpoint, key: str | None) -> Checkpoint:
 
 
 def candidates(whole: Checkpoint, key: str | None) -> dict[str, Checkpoint]:
-    """The places in which a net's weights may lie.
+    """Return the places that may hold the net's weights.
 
     Raises:
         NetdslError: nothing is under the key (E0918).
@@ -46,7 +46,7 @@ def candidates(whole: Checkpoint, key: str | None) -> dict[str, Checkpoint]:
 
 
 def unions(whole: Checkpoint, key: str | None) -> dict[str, Checkpoint]:
-    """The places with several dictionaries below, which may be parts of one net: `{"encoder": ..., "head": ...}`."""
+    """Return the places with several dictionaries below, which may be parts of one net: `encoder`, `head`."""
     below: Counter[str] = Counter()
     for place in whole.sets:
         parts = place.split(".")
@@ -59,13 +59,13 @@ def unions(whole: Checkpoint, key: str | None) -> dict[str, Checkpoint]:
 
 
 def ambiguous(whole: Checkpoint, places: Iterable[str], message: str) -> NetdslError:
-    """E0918: several places, and which one is meant is not known."""
-    found = list(places)
-    notes = [_described(whole, place) for place in found[:MAX_PLACES_SHOWN]]
-    if len(found) > MAX_PLACES_SHOWN:
-        notes.append(f"... and {len(found) - MAX_PLACES_SHOWN} more")
-    name = found[0] or OUTERMOST
-    remedy = f"`--key {name}` takes those under `{name}`" if found[0] else "`--key .` takes those under no key"
+    """Return E0918: several places may be meant."""
+    listed = list(places)
+    notes = [_described(whole, place) for place in listed[:MAX_PLACES_SHOWN]]
+    if len(listed) > MAX_PLACES_SHOWN:
+        notes.append(f"... and {len(listed) - MAX_PLACES_SHOWN} more")
+    name = listed[0] or OUTERMOST
+    remedy = f"`--key {name}` takes those under `{name}`" if listed[0] else "`--key .` takes those under no key"
     return fail("E0918", message, notes=tuple(notes), help=remedy)
 
 

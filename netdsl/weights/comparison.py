@@ -1,4 +1,4 @@
-"""Whether a checkpoint is that of a net."""
+"""The comparison of a checkpoint with a net: names, shapes and element types."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from netdsl.weights.checkpoint import Checkpoint, Tensor
 
 MAX_DIFFERENCES_SHOWN = 10
-"""So many names of each kind of difference are shown."""
+"""The number of names that an error lists for each kind of difference."""
 
 
 @dataclass(frozen=True)
@@ -33,11 +33,11 @@ class Fit:
     Attributes:
         checkpoint: the file.
         graph: the net.
-        fitting: the tensors that the net takes, by the names of its parameters.
+        fitting: the tensors that fit, by the names of the net's parameters.
         missing: parameters that are not in the file.
         unexpected: names that are not in the net.
-        wrong: parameters whose tensors have another shape or an element type that does not become theirs.
-        remarks: what was done to make it fit, and what stands in the way.
+        wrong: parameters whose tensor has another shape, or an element type that cannot be converted.
+        remarks: what was done to make the checkpoint fit, and what prevents it.
     """
 
     checkpoint: Checkpoint
@@ -54,7 +54,7 @@ class Fit:
         return not (self.missing or self.unexpected or self.wrong)
 
     def as_error(self) -> Diagnostic:
-        """E0912, at the first layer of the net that gets no weights."""
+        """Return E0912, at the first layer of the net that gets no weights."""
         differences = [
             f"{count(len(items), noun)} {what}"
             for items, noun, what in (
@@ -70,17 +70,17 @@ class Fit:
         return Diagnostic("E0912", message, span, label, self.notes(), self._remedy())
 
     def as_warning(self) -> Diagnostic:
-        """W0109: what keeps its initial values, and what was not read."""
+        """Return W0109: which parameters keep their initial values, and how many tensors were not read."""
         kept = len(self.missing) + len(self.wrong)
-        said, remedy = f"{count(len(self.unexpected), 'tensor')} not read", None
+        effect, remedy = f"{count(len(self.unexpected), 'tensor')} not read", None
         if kept:
-            said = f"{kept} of {kept + len(self.fitting)} parameters keep initial values"
+            effect = f"{kept} of {kept + len(self.fitting)} parameters keep initial values"
             remedy = "train these before the model is used"
-        message = f"`{self.checkpoint.path}` fits `{self.graph.name}` in part: {said}"
+        message = f"`{self.checkpoint.path}` fits `{self.graph.name}` in part: {effect}"
         return Diagnostic("W0109", message, notes=self.notes(), help=remedy)
 
     def notes(self) -> tuple[str, ...]:
-        """The differences, each kind cut short."""
+        """Return the differences; each kind lists only its first names."""
         notes = [_different(param, tensor) for param, tensor in self.wrong[:MAX_DIFFERENCES_SHOWN]]
         if len(self.wrong) > MAX_DIFFERENCES_SHOWN:
             notes.append(f"... and {len(self.wrong) - MAX_DIFFERENCES_SHOWN} more of another shape or type")
@@ -92,7 +92,7 @@ class Fit:
 
     @property
     def taken(self) -> tuple[str, ...]:
-        """What a reader should know of what was taken out of the file."""
+        """Return what a reader should know about the tensors that were taken from the file."""
         return (*self.checkpoint.notes, *self.remarks)
 
     def _place(self, param: Param) -> tuple[Span | None, str]:
@@ -106,16 +106,16 @@ class Fit:
         if folded and self.checkpoint.kind == "ONNX":
             return "an optimized model has batch norm folded into other weights: write the model with `-O 0`"
         if guess := self._guess():
-            return f"`--map '{guess}'` takes names that differ in their beginnings"
+            return f"`--map '{guess}'` renames tensors whose names differ only at the beginning"
         if not self.missing and all(tensor.shape == param.spec.shape for param, tensor in self.wrong):
-            return f"save it with elements of {', '.join(FLOATS)}, and dense"
+            return f"save it as dense tensors with elements of {', '.join(FLOATS)}"
         if not self.fitting:
-            return "it is of another net, or its names differ: `netdsl weights` lists, `--map OLD=NEW` renames them"
+            return "it is another net's, or its names differ: `netdsl weights` lists, `--map OLD=NEW` renames them"
         partial = "`--partial` takes what fits and leaves initial values in the rest"
         return f"`--map OLD=NEW` renames; {partial}" if self.missing and self.unexpected else partial
 
     def _guess(self) -> str | None:
-        """A renaming of a prefix under which most of what is missing would be there."""
+        """Return a renaming of a prefix that would give most of the missing parameters a tensor."""
         absent, present = [param.name for param in self.missing[:50]], set(self.unexpected)
         votes: Counter[str] = Counter()
         for name in absent:
@@ -129,10 +129,10 @@ class Fit:
 def compare(checkpoint: Checkpoint, graph: Graph, *, training: bool = False) -> Fit:
     """Compare names, shapes and element types.
 
-    No array is read, but those that may be the same weight under two names.
+    Arrays are read only where they may be the same weight under two names.
 
     Raises:
-        NetdslError: two tensors get one name when what wrappers put into it is left out (E0912).
+        NetdslError: two tensors get the same name after the names that wrappers add are removed (E0912).
     """
     params = graph.params
     transposed = {param.name for node in graph.nodes if node.layer.kind == "deconv" for param in node.params.values()}
@@ -153,9 +153,9 @@ def compare(checkpoint: Checkpoint, graph: Graph, *, training: bool = False) -> 
     different = [name for name in unexpected if name in again and again[name] in fitting and name not in same]
     remarks = []
     if made:
-        remarks.append(f"{count(made, 'parameter')} computed from what weight norm, spectral norm or pruning keep")
+        remarks.append(f"{count(made, 'parameter')} computed from those of weight norm, spectral norm or pruning")
     if same:
-        remarks.append(listed("equal to what the net has under another name", same))
+        remarks.append(listed("equal to a parameter of the net under another name", same))
     remarks += [f"`{name}` differs from `{again[name]}`, which the net applies in its place"
                 for name in different[:MAX_DIFFERENCES_SHOWN]]  # fmt: skip
     unexpected = [names[name] for name in unexpected if name not in same]
@@ -178,12 +178,12 @@ def _shape(shape: tuple[int, ...]) -> str:
 
 
 def listed(what: str, names: Iterable[str]) -> str:
-    """Names in a row under a heading, cut short."""
-    found = list(names)
-    more = f" and {len(found) - MAX_DIFFERENCES_SHOWN} more" if len(found) > MAX_DIFFERENCES_SHOWN else ""
-    return f"{what}: {', '.join(f'`{name}`' for name in found[:MAX_DIFFERENCES_SHOWN])}{more}"
+    """Return a heading and names, of which only the first are listed."""
+    listed_names = list(names)
+    more = f" and {len(listed_names) - MAX_DIFFERENCES_SHOWN} more" if len(listed_names) > MAX_DIFFERENCES_SHOWN else ""
+    return f"{what}: {', '.join(f'`{name}`' for name in listed_names[:MAX_DIFFERENCES_SHOWN])}{more}"
 
 
 def count(number: int, noun: str) -> str:
-    """A number of things."""
+    """Return a number and its noun, in the plural where needed."""
     return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -1,4 +1,4 @@
-"""Weights that a file holds as what PyTorch computes them from: weight norm, spectral norm, and pruning."""
+"""Weights that a file stores in the parts that weight norm, spectral norm or pruning make of them."""
 
 from __future__ import annotations
 
@@ -16,15 +16,16 @@ if TYPE_CHECKING:
     from netdsl.weights.initial import Array
 
 _ENDINGS = {"_g": "g", "_v": "v", "_orig": "original", "_u": "u", "_mask": "mask"}
-"""What torch.nn.utils' weight_norm, spectral_norm and prune put after the name of a weight."""
+"""The endings that torch.nn.utils' weight_norm, spectral_norm and prune add to the name of a weight."""
 _PARTS = {"original0": "g", "original1": "v", "original": "original", "0._u": "u", "0._v": "v"}
-"""What stands after `parametrizations.weight.` where torch.nn.utils.parametrizations has made them."""
+"""What follows `parametrizations.weight.` in the names that torch.nn.utils.parametrizations makes."""
 
 
 def stands_for(name: str) -> tuple[str, str]:
-    """The weight that a tensor is a part of, and the part's role: `g`, `v`, `original`, `u`, `mask`; none if it is
-    no part.
-    """  # noqa: D205 - one sentence
+    """Return the name of the weight that a tensor is a part of, and the part's role.
+
+    The role is `g`, `v`, `original`, `u` or `mask`; empty if the tensor is not a part.
+    """
     before, parametrized, after = name.rpartition("parametrizations.")
     if parametrized and (not before or before.endswith(".")):
         weight, _, part = after.partition(".")
@@ -36,18 +37,19 @@ def stands_for(name: str) -> tuple[str, str]:
 def computed(
     tensors: Mapping[str, Tensor], params: Container[str], transposed: Container[str]
 ) -> tuple[dict[str, Tensor], int]:
-    """The tensors with each weight in the place of its parts, and how many weights were made.
+    """Replace the parts of each weight by the weight; return the tensors and the number of weights computed.
 
-    Only the net's own parameters are made, from what is none itself, and where the parts are complete and fit.
+    A weight is computed only if it is a parameter of the net that the file lacks, its parts are complete and their
+    shapes fit, and no part is itself computed from others or a parameter of the net.
 
     Args:
         tensors: those of the file.
         params: the names of the net's parameters.
-        transposed: of these, the weights of transposed convolutions, which spectral_norm takes along their second axis.
+        transposed: the names of the weights of transposed convolutions, which spectral_norm normalizes along axis 1.
     """
     parts: dict[str, dict[str, str]] = {}
     roles_of = {name: stands_for(name) for name in tensors}
-    more = {weight for name, (weight, role) in roles_of.items() if not role and weight != name}  # a second step
+    more = {weight for name, (weight, role) in roles_of.items() if not role and weight != name}  # parametrized twice
     for name, (weight, role) in roles_of.items():
         if role and name not in params and weight in params and weight not in tensors and weight not in more:
             parts.setdefault(weight, {})[role] = name
@@ -56,15 +58,15 @@ def computed(
     for weight, names in parts.items():
         roles = {role: tensors[name] for role, name in names.items()}
         if all(tensor.dtype in FLOATS for tensor in roles.values()):
-            tensor = _made(roles, second=weight in transposed)
+            tensor = _combined(roles, second=weight in transposed)
             if tensor is not None:
                 made[weight] = tensor
                 used |= {*names.values()}
     return {name: tensor for name, tensor in tensors.items() if name not in used} | made, len(made)
 
 
-def _made(roles: dict[str, Tensor], *, second: bool) -> Tensor | None:
-    """A weight out of its parts by their roles."""
+def _combined(roles: dict[str, Tensor], *, second: bool) -> Tensor | None:
+    """Return the tensor that computes a weight from its parts; None if these are incomplete or do not fit."""
     match sorted(roles):
         case ["g", "v"]:
             g, v = roles["g"], roles["v"]
@@ -85,29 +87,30 @@ def _made(roles: dict[str, Tensor], *, second: bool) -> Tensor | None:
 
 
 def _numbers(tensor: Tensor) -> Array:
-    """The values in the type that they are computed in: float32, or float64 where the file has that."""
+    """Return the values in the type used for computing: float32, or float64 if the file has float64."""
     array = tensor.read()
     return array.astype(np.promote_types("float32", array.dtype) if array.dtype.kind == "f" else "float32", copy=False)
 
 
 def _weight_norm(g: Tensor, v: Tensor) -> Array:
-    """`v` with the lengths in `g`, along the axis in which `g` is larger than 1; of all `v` where `g` is a number.
+    """Scale `v` to the norms in `g`, along the axes in which `g` has size 1; all of `v` if `g` is a scalar.
 
     Source: Salimans and Kingma, "Weight normalization", 2016; torch.nn.utils.weight_norm.
     """
     lengths, values = _numbers(g), _numbers(v)
     axes = None if g.shape == () else tuple(axis for axis, size in enumerate(g.shape) if size == 1)
-    with np.errstate(all="ignore"):  # a length of 0 gives NaN, as it does in PyTorch
+    with np.errstate(all="ignore"):  # a norm of 0 gives NaN, as it does in PyTorch
         norm = np.sqrt(np.sum(np.square(values), axis=axes, keepdims=axes is not None, dtype=np.float64))
         return np.asarray(values * (lengths / norm).astype(values.dtype)).astype(v.dtype, copy=False)
 
 
 def _spectral_norm(weight: Tensor, u: Tensor, v: Tensor, axes: list[int]) -> Array:
-    """A weight by its largest singular value, which `u` and `v` give for the matrix with one axis before all others.
+    """Divide a weight by its largest singular value, computed from the singular vectors `u` and `v`.
 
     Source: Miyato et al., "Spectral normalization for generative adversarial networks", 2018;
-    torch.nn.utils.spectral_norm, which does not save the axis. Of several that fit in size it is the layer's usual one,
-    the first, unless `u` and `v` are singular vectors for another one and not for that.
+    torch.nn.utils.spectral_norm, which does not save the axis that becomes the rows of the matrix. If several axes fit
+    in size, the layer's usual axis, the first in `axes`, is taken, unless `u` and `v` are singular vectors along
+    another.
     """
     values, left, right = _numbers(weight), _numbers(u).astype(np.float64), _numbers(v).astype(np.float64)
 
@@ -129,5 +132,5 @@ def _aligned(u: Array, product: Array) -> float:
 
 
 def _pruned(weight: Tensor, mask: Tensor) -> Array:
-    """A weight without what torch.nn.utils.prune has put out."""
+    """Multiply a weight by the mask of torch.nn.utils.prune."""
     return np.asarray(_numbers(weight) * _numbers(mask)).astype(weight.dtype, copy=False)

@@ -1,4 +1,4 @@
-"""The weights in a file that are those of a net, wherever in it they are."""
+"""The search for a net's weights in a file, which may hold several sets of weights."""
 
 from __future__ import annotations
 
@@ -27,24 +27,24 @@ def fitted(
     partial: bool = False,
     training: bool = False,
 ) -> Fit:
-    """How the weights in a file fit a net: those of the place where they do, or else where most of them do.
+    """Compare each set of weights in a file with a net; return the one that fits, or else the one that fits best.
 
     Args:
         path: what `open_checkpoint` reads.
         graph: the net.
         key: where in the file the weights are; None for any place.
-        rename: names in the file to names in the net, as `Checkpoint.renamed` takes them.
-        partial: whether it matters that several places fit in part.
-        training: whether the training graph is to be filled.
+        rename: names in the file to names in the net, as in `Checkpoint.renamed`.
+        partial: accept a set that fits in part, if it is the only one.
+        training: compare with the training graph.
 
     Raises:
-        NetdslError: the file cannot be read (E0901, E0907) or is no checkpoint (E0911), a renaming is wrong (E0912), or
-            several places fit, and there is no key, or nothing is under it (E0918).
+        NetdslError: the file cannot be read (E0901, E0907) or is not a checkpoint (E0911), a renaming is wrong (E0912),
+            nothing is under the key, or several places fit and there is no key (E0918).
     """
     whole = open_whole(path)
 
     def compared(places: Mapping[str, Checkpoint]) -> dict[str, Fit]:
-        """How the places fit; those that cannot be compared are left out, unless there is no other."""
+        """Compare the places; leave out those whose renaming fails, unless there is only one."""
         fits: dict[str, Fit] = {}
         for place, checkpoint in places.items():
             try:
@@ -54,19 +54,21 @@ def fitted(
                     raise
         return fits
 
-    found = compared(candidates(whole, key))
-    right = [place for place, fit in found.items() if fit.whole]
-    if not right and whole.sets:
+    fits_by_place = compared(candidates(whole, key))
+    matching = [place for place, fit in fits_by_place.items() if fit.whole]
+    if not matching and whole.sets:
         parts = compared(unions(whole, key))
-        found |= {place: fit for place, fit in parts.items() if fit.whole}
-        right = [place for place, fit in parts.items() if fit.whole][:1]
-    if not right and partial:
-        right = [place for place, fit in found.items() if fit.fitting]
-    if len(right) > 1:
-        raise ambiguous(whole, right, f"`{whole.path}` holds weights that fit `{graph.name}` in {len(right)} places")
-    if right:
-        return found[right[0]]
-    if not found:
-        message = f"`{whole.path}` holds weights in {len(whole.sets)} places, and in none can they be renamed so"
+        fits_by_place |= {place: fit for place, fit in parts.items() if fit.whole}
+        matching = [place for place, fit in parts.items() if fit.whole][:1]
+    if not matching and partial:
+        matching = [place for place, fit in fits_by_place.items() if fit.fitting]
+    if len(matching) > 1:
+        raise ambiguous(
+            whole, matching, f"`{whole.path}` holds weights that fit `{graph.name}` in {len(matching)} places"
+        )
+    if matching:
+        return fits_by_place[matching[0]]
+    if not fits_by_place:
+        message = f"`{whole.path}` holds weights in {len(whole.sets)} places, and the renaming fails in each of them"
         raise ambiguous(whole, whole.sets, message)
-    return max(found.values(), key=lambda fit: len(fit.fitting))
+    return max(fits_by_place.values(), key=lambda fit: len(fit.fitting))

@@ -1,6 +1,6 @@
-"""Values of parameters: those drawn at first, and those that passes derive from others.
+"""Values of parameters: initial values, and values that passes derive from other parameters.
 
-A parameter's initial values depend on the seed and its name alone, not on the order in which parameters are asked for,
+The initial values of a parameter depend only on the seed and its name: not on the order in which parameters are drawn,
 on the other parameters, or on the number of threads.
 """
 
@@ -25,12 +25,12 @@ Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 Scheme: TypeAlias = Literal["pytorch", "he", "xavier", "normal"]
 
 VALUES_AT_ONCE = 2**18
-"""Values drawn from one stream; what a processor's cache holds."""
+"""The number of values drawn from one random stream; they fit in a processor's cache."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Chunk:
-    """Values to be drawn from one stream, which a parameter's key and the chunk's number in it decide."""
+    """Values drawn from one random stream, which is seeded by the parameter's key and the chunk's number."""
 
     values: Array
     distribution: Literal["uniform", "normal"]
@@ -40,7 +40,7 @@ class _Chunk:
 
     def fill(self) -> None:
         stream = np.random.Generator(np.random.SFC64(np.random.SeedSequence(self.key, spawn_key=(self.number,))))
-        # A net of another type begins with the values of one in float32.
+        # A net of another type starts with the same values as one in float32.
         single = self.values.dtype == np.float32
         values = self.values if single else np.empty(len(self.values), np.float32)
         if self.distribution == "uniform":
@@ -56,18 +56,18 @@ class _Chunk:
 
 @dataclass(frozen=True)
 class Initializer:
-    """Initial values: called with a parameter that is not derived, it gives the array (bfloat16 as float32).
+    """Draws initial values: called with a parameter that is not derived, it returns the array (bfloat16 as float32).
 
     Attributes:
-        scheme: what `weight` and `bias` mean, given inputs n and outputs m of one unit.
-            `pytorch`: both uniform within 1/sqrt(n), or within the bound of the layer's own, as torch.nn draws them;
+        scheme: how `weight` and `bias` are drawn, for a unit with n inputs and m outputs.
+            `pytorch`: both uniform within 1/sqrt(n), or within the bound that the layer sets, as in torch.nn;
             `he`: normal with variance 2/n (He et al., "Delving deep into rectifiers", 2015);
             `xavier`: uniform within sqrt(6/(n + m)) (Glorot and Bengio, "Understanding the difficulty of training
             deep feedforward neural networks", 2010);
-            `normal`: normal with deviation `std`.
+            `normal`: normal with standard deviation `std`.
             In all but the first a bias is 0.
-        seed: another seed gives other values.
-        std: the deviation of the scheme `normal`; 0.01 is that of Krizhevsky et al. (2012).
+        seed: the random seed.
+        std: the standard deviation of the scheme `normal`; 0.01 is that of Krizhevsky et al. (2012).
     """
 
     scheme: Scheme = "pytorch"
@@ -75,11 +75,11 @@ class Initializer:
     std: float = 0.01
 
     def __call__(self, param: Param) -> Array:
-        """The initial values of a parameter."""
+        """Return the initial values of a parameter."""
         return self.draw([param])[param.name]
 
     def draw(self, params: Iterable[Param]) -> dict[str, Array]:
-        """The initial values of parameters by name, all of them together spread over the processors."""
+        """Return the initial values of parameters by name, drawn in parallel."""
         values: dict[str, Array] = {}
         chunks: list[_Chunk] = []
         for param in params:
@@ -102,14 +102,14 @@ class Initializer:
         return values
 
     def _chunks(self, param: Param, values: Array) -> list[_Chunk]:
-        """A parameter's values, cut into what is drawn from one stream each."""
+        """Cut a parameter's values into chunks."""
         distribution, scale = self._distribution(param.spec.init)
         key = int.from_bytes(blake2b(f"{self.seed}:{param.name}".encode(), digest_size=16).digest(), "little")
         starts = enumerate(range(0, len(values), VALUES_AT_ONCE))
         return [_Chunk(values[at : at + VALUES_AT_ONCE], distribution, scale, key, number) for number, at in starts]
 
     def _distribution(self, init: Init) -> tuple[Literal["uniform", "normal"], float]:
-        """The distribution, and its bound or standard deviation."""
+        """Return the distribution, and its bound or standard deviation."""
         if init.kind == "normal":
             return "normal", init.value
         if self.scheme == "pytorch":
@@ -122,9 +122,9 @@ class Initializer:
 
 
 def materialize(param: Param, weights: Callable[[Param], Array]) -> Array:
-    """The values of a parameter: given by `weights`, or computed from others that are.
+    """Return the values of a parameter: those that `weights` returns, or those derived from other parameters.
 
-    Chains of derived parameters may be as long as the net, so this does not recurse.
+    A chain of derived parameters may be as long as the net, so this does not recurse.
     """
     work = [(param, False)]
     values: list[Array] = []

@@ -1,4 +1,4 @@
-"""The values of a net's parameters out of a checkpoint."""
+"""Loading a net's parameters from a checkpoint."""
 
 from __future__ import annotations
 
@@ -34,28 +34,28 @@ def weights_from(
     training: bool = False,
     initial: Callable[[Param], Array] | None = None,
 ) -> CheckpointWeights:
-    """The values of a net's parameters out of a checkpoint.
+    """Load the values of a net's parameters from a checkpoint.
 
-    Names in the file must be those of the parameters (`Param.name`), all of them: those that inference needs, with
-    `training` those of the auxiliary heads as well. Heads that are in the file may stay unread. What wrappers put into
-    names is left out (`plain_names`), weights are made from what weight norm, spectral norm and pruning keep in their
-    place (`computed`), and a weight that the net applies in several places may be there for each (`ties`).
+    The file must have a tensor for every parameter that inference needs, under its name (`Param.name`); with `training`
+    also for those of the auxiliary heads, which are otherwise ignored. Names that wrappers add are removed
+    (`plain_names`), weights are computed from the parts that weight norm, spectral norm and pruning store (`computed`),
+    and a weight that the net applies in several places may be in the file once for each (`ties`).
 
     Args:
         path: what `open_checkpoint` reads.
-        graph: the net's graph as it was elaborated; the optimizer derives its parameters from this one's.
-        key: where in the file the weights are, as `open_checkpoint` takes it; None for the only place that fits.
-        rename: names in the file to names in the net, as `Checkpoint.renamed` takes them.
-        partial: take what fits, and give all else its initial values, with a warning (W0109).
-        training: whether the training graph is to be filled.
-        initial: gives initial values, where `partial` needs them; None draws them as PyTorch does.
+        graph: the net's graph before optimization; the optimizer derives its parameters from those of this graph.
+        key: where in the file the weights are, as in `open_checkpoint`; None for the only place that fits.
+        rename: names in the file to names in the net, as in `Checkpoint.renamed`.
+        partial: take what fits, and give the other parameters initial values, with a warning (W0109).
+        training: load the training graph.
+        initial: returns initial values for `partial`; None draws them as PyTorch does.
 
     Raises:
-        NetdslError: the file cannot be read (E0901, E0907) or is no checkpoint (E0911), it does not fit (E0912), or
-            several places in it do, and there is no key (E0918).
+        NetdslError: the file cannot be read (E0901, E0907) or is not a checkpoint (E0911), it does not fit (E0912), or
+            several places in it fit and there is no key (E0918).
     """
-    found = fitted(path, graph, key=key, rename=rename, partial=partial, training=training)
-    meaning = found.checkpoint.meaning
+    fit = fitted(path, graph, key=key, rename=rename, partial=partial, training=training)
+    meaning = fit.checkpoint.meaning
     if meaning is not None and meaning.folded:
         first = meaning.folded[0]
         raise fail(
@@ -63,49 +63,49 @@ def weights_from(
             f"`{path}` has other layers folded into its weights, first into `{first}`",
             help="write the model with `-O 0`; a training run has its own weights in `weights.safetensors`",
         )
-    if not found.whole and not (partial and found.fitting):
-        raise NetdslError(found.as_error())
-    return CheckpointWeights(found, Initializer() if initial is None else initial)
+    if not fit.whole and not (partial and fit.fitting):
+        raise NetdslError(fit.as_error())
+    return CheckpointWeights(fit, Initializer() if initial is None else initial)
 
 
 class CheckpointWeights:
-    """Values of parameters out of a checkpoint: called with a parameter of the net, it gives the array.
+    """Values of parameters from a checkpoint: called with a parameter of the net, it returns the array.
 
-    A tensor of any type in `FLOATS` becomes the parameter's own type, rounded to the nearest (float32 for bfloat16, as
-    everywhere in netdsl); whole numbers are never made floats, nor floats whole numbers. The array may be mapped from
-    the file and read-only.
+    A tensor of any type in `FLOATS` is converted to the parameter's type, rounded to the nearest (bfloat16 is returned
+    as float32, as everywhere in netdsl). Integers are never converted to floats, nor floats to integers. The array may
+    be mapped from the file and read-only.
     """
 
-    def __init__(self, found: Fit, initial: Callable[[Param], Array]) -> None:
-        self.fit, self._initial = found, initial
-        self._kept = {param.name for param in found.missing} | {param.name for param, _ in found.wrong}
+    def __init__(self, fit: Fit, initial: Callable[[Param], Array]) -> None:
+        self.fit, self._initial = fit, initial
+        self._kept = {param.name for param in fit.missing} | {param.name for param, _ in fit.wrong}
         self._not_finite: list[str] = []
-        self._pool = ThreadPoolExecutor(1)  # numpy and files release the lock, so that looking and writing go together
-        self._looked_at: tuple[str, Future[bool]] | None = None
+        self._pool = ThreadPoolExecutor(1)  # numpy and file I/O release the lock, so that checks and writing overlap
+        self._checking: tuple[str, Future[bool]] | None = None
 
     def __call__(self, param: Param) -> Array:
         """The values of a parameter that is not derived."""
         if param.name in self._kept:
             return self._initial(param)
         dtype = "float32" if param.spec.dtype is DType.BFLOAT16 else param.spec.dtype.value
-        with np.errstate(over="ignore", invalid="ignore"):  # what becomes infinite is told below
+        with np.errstate(over="ignore", invalid="ignore"):  # infinite values are reported below
             array = self.fit.fitting[param.name].read().astype(dtype, copy=False)
-        self._settle()
-        self._looked_at = param.name, self._pool.submit(_finite, array)
+        self._finish_check()
+        self._checking = param.name, self._pool.submit(_finite, array)
         return array
 
-    def _settle(self) -> None:
-        """Wait until the last array has been looked at, so that no more than one is held for that."""
-        if self._looked_at is not None:
-            name, finite = self._looked_at
+    def _finish_check(self) -> None:
+        """Wait for the check of the last array, so that at most one array is kept for checking."""
+        if self._checking is not None:
+            name, finite = self._checking
             if not finite.result() and name not in self._not_finite:
                 self._not_finite.append(name)
-            self._looked_at = None
+            self._checking = None
 
     @property
     def warnings(self) -> tuple[Diagnostic, ...]:
-        """What is suspicious: W0109 from the start, W0108 for what was found in the arrays read so far."""
-        self._settle()
+        """Return W0109 if the file fits in part, and W0108 if arrays read until now are not finite."""
+        self._finish_check()
         path = self.fit.checkpoint.path
         found = () if self.fit.whole else (self.fit.as_warning(),)
         if not self._not_finite:
@@ -116,6 +116,6 @@ class CheckpointWeights:
 
 
 def _finite(array: Array) -> bool:
-    """Whether no element is NaN or infinite, looked at in pieces that a processor's cache holds."""
+    """Whether no element is NaN or infinite; checked in pieces that fit in a processor's cache."""
     flat = array.reshape(-1)
     return all(np.isfinite(flat[start : start + VALUES_AT_ONCE]).all() for start in range(0, flat.size, VALUES_AT_ONCE))

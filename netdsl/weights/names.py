@@ -1,4 +1,4 @@
-"""The names that a model itself gave its tensors, without what other programs put into them."""
+"""The names that a model gave its tensors, without the parts that wrappers add."""
 
 from __future__ import annotations
 
@@ -13,46 +13,46 @@ if TYPE_CHECKING:
     from netdsl.weights.checkpoint import Checkpoint
 
 COUNTERS = ("num_batches_tracked", "n_averaged")
-"""Buffers that nothing needs: the steps that PyTorch's batch norm, and its average of models, have counted."""
+"""Buffers that are not weights: the step counters of PyTorch's batch norm and of its averaged models."""
 INSIDE = ("module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module")
-"""What wrappers call the module in them, at any depth: DataParallel and DDP, torch.compile, FSDP, and checkpointing."""
+"""Names that wrappers give the wrapped module at any depth: DataParallel, DDP, torch.compile, FSDP, checkpointing."""
 BEFORE = ("module.", "_orig_mod.", "_forward_module.", "net.", "model.")
-"""What stands before every name where a model is wrapped as a whole; Lightning modules call it `net` or `model`."""
+"""Prefixes of all names of a wrapped model; Lightning modules often use `net` or `model`."""
 
 
 def plain_names(checkpoint: Checkpoint, params: Iterable[str]) -> dict[str, str]:
-    """The names that the net may know, each with the name in the file; without counters.
+    """Return the names without the parts that wrappers add, each with the name in the file; counters are left out.
 
-    A part of a name in `INSIDE` is left out unless the net has parts of that name itself; one of `BEFORE` where all
-    names begin with it and none is the net's.
+    A part in `INSIDE` is removed unless a parameter of the net has it too. A prefix in `BEFORE` is removed if all names
+    begin with it and none of them is the name of a parameter.
 
     Raises:
-        NetdslError: two tensors get one name (E0912).
+        NetdslError: two tensors get the same name (E0912).
     """
     wanted = set(params)
     own = {part for name in wanted for part in name.split(".")}
     inside = {part for part in INSIDE if part not in own}
-    found: dict[str, str] = {}
+    plain_to_raw: dict[str, str] = {}
     for name in checkpoint.tensors:
         *parts, last = name.split(".")
         if last in COUNTERS:
             continue
         plain = ".".join([*(part for part in parts if part not in inside), last])
-        if plain in found:
+        if plain in plain_to_raw:
             raise fail(
                 "E0912",
-                f"two tensors of `{checkpoint.path}` are both `{plain}`: `{found[plain]}` and `{name}`",
-                help="rename one of them by `--map OLD=NEW`, or save the weights of one model alone",
+                f"two tensors of `{checkpoint.path}` are both `{plain}`: `{plain_to_raw[plain]}` and `{name}`",
+                help="rename one of them by `--map OLD=NEW`, or save the weights of one model only",
             )
-        found[plain] = name
-    return _without_beginnings(found, wanted)
+        plain_to_raw[plain] = name
+    return _without_beginnings(plain_to_raw, wanted)
 
 
 def _without_beginnings(names: dict[str, str], params: Container[str]) -> dict[str, str]:
-    found = names
-    while found and not any(name in params or stands_for(name)[0] in params for name in found):
-        shared = next((prefix for prefix in BEFORE if all(name.startswith(prefix) for name in found)), None)
+    plain_to_raw = names
+    while plain_to_raw and not any(name in params or stands_for(name)[0] in params for name in plain_to_raw):
+        shared = next((prefix for prefix in BEFORE if all(name.startswith(prefix) for name in plain_to_raw)), None)
         if shared is None:
             return names
-        found = {name.removeprefix(shared): raw for name, raw in found.items()}
-    return found
+        plain_to_raw = {name.removeprefix(shared): raw for name, raw in plain_to_raw.items()}
+    return plain_to_raw

@@ -10,17 +10,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 MAX_DICTIONARY_DEPTH = 32
-"""Dictionaries are followed so deep."""
+"""The depth to which dictionaries are searched."""
 MAX_WEIGHT_SETS = 1000
-"""Of more dictionaries than these with tensors, each is no net's weights: they belong together."""
+"""If more dictionaries than this hold tensors, they are taken as one set: each alone is too small to be a net."""
 _CONTAINERS = (Mapping, list, tuple)
 OPTIMIZER = "optim"
-"""What stands in the keys under which training scripts keep the state of the optimizer."""
+"""A text in the keys under which training scripts save the state of the optimizer."""
 
 
 @dataclass
 class Nested:
-    """What was found.
+    """The tensors in a file.
 
     Attributes:
         values: all tensors, by the dotted keys that lead to each.
@@ -33,39 +33,39 @@ class Nested:
     def sets(self, weighty: Callable[[str], bool]) -> dict[str, tuple[str, ...]]:
         """The dictionaries that may hold a net's weights.
 
-        Those of the optimizer do not, nor do those without a tensor that `weighty` says could be a weight. Tensors
-        beside such dictionaries are figures of the training, unless they have names with dots, as a module's have.
-        Where nothing is left by that, any dictionary with tensors will do.
+        Dictionaries of the optimizer are excluded, and those without a tensor for which `weighty` returns True. Tensors
+        beside such dictionaries are taken as statistics of the training, unless their names have dots, as those of a
+        module have. If this excludes everything, all dictionaries with tensors are returned.
         """
         likely = {
             place: names
             for place, names in self.places.items()
             if OPTIMIZER not in place.lower() and any(map(weighty, names))
         }
-        found = {
+        likely_sets = {
             place: names
             for place, names in likely.items()
             if not any(other != place and _below(other, place) for other in likely)
             or any("." in name[len(place) + 1 if place else 0 :] for name in names)
         }
-        found = found or self.places
-        if len(found) > MAX_WEIGHT_SETS:
+        likely_sets = likely_sets or self.places
+        if len(likely_sets) > MAX_WEIGHT_SETS:
             return {"": tuple(self.values)}
-        return {place: tuple(names) for place, names in found.items()}
+        return {place: tuple(names) for place, names in likely_sets.items()}
 
 
 def found_in(loaded: object, tensors: tuple[type, ...]) -> Nested:
-    """Look for tensors, of these types, in what a file holds; each dictionary is looked into once.
+    """Search what a file holds for tensors of the given types; each dictionary is visited once.
 
     Raises:
-        ValueError: two tensors have one name, or dictionaries are nested too deep.
+        ValueError: two tensors have the same name, or dictionaries are nested too deep.
     """
-    found = Nested()
+    result = Nested()
     seen: set[int] = set()
     waiting: list[tuple[str, int, Any]] = [("", 0, loaded)] if isinstance(loaded, _CONTAINERS) else []
     while waiting:
         place, depth, container = waiting.pop()
-        if id(container) in seen:  # it is met again in itself, or elsewhere
+        if id(container) in seen:  # it contains itself, or is in several places
             continue
         seen.add(id(container))
         if depth > MAX_DICTIONARY_DEPTH:
@@ -74,15 +74,15 @@ def found_in(loaded: object, tensors: tuple[type, ...]) -> Nested:
         for key, value in container.items() if isinstance(container, Mapping) else enumerate(container):
             name = f"{place}.{key}" if place else str(key)
             if isinstance(value, tensors):
-                if name in found.values:
+                if name in result.values:
                     raise ValueError(f"two entries are called `{name}`")
-                found.values[name] = value
+                result.values[name] = value
                 if isinstance(container, Mapping) and isinstance(key, str):
-                    found.places.setdefault(place, []).append(name)
+                    result.places.setdefault(place, []).append(name)
             elif isinstance(value, _CONTAINERS):
                 inner.append((name, depth + 1, value))
         waiting += reversed(inner)
-    return found
+    return result
 
 
 def _below(other: str, place: str) -> bool:

@@ -24,59 +24,61 @@ if TYPE_CHECKING:
     from netdsl.weights.initial import Array
 
 DESCRIPTION = "netdsl.json"
-"""The entry of an archive that says what net its weights are of, as text; numpy gives it as bytes."""
+"""The entry of an archive that describes the net, as text; numpy returns it as bytes."""
 MAX_DESCRIPTION_BYTES = 2**24
+"""The largest size of the description, in bytes."""
 MAX_ENTRY_NAME_BYTES = 2**16 - 1
-"""Bytes that the name of an entry may have."""
+"""The longest name of an entry, in bytes."""
 VERSIONS = ((1, 0), (2, 0), (3, 0))
-"""The forms in which numpy writes what stands before the values of an array."""
+"""The versions of the header that numpy writes before the values of an array."""
 MAX_COMPRESSION, MAX_HEADER_BYTES = 1032, 2**16
-"""Deflate, which numpy writes, makes at most so many bytes of one; and what a small entry may have beside that."""
+"""The largest expansion factor of deflate, and the bytes by which a small entry may exceed it."""
 
 
 def read(path: Path) -> Checkpoint:
-    """Open an npz file; pickled objects in it are refused.
+    """Open an npz file; pickled objects are refused.
 
     Raises:
-        NetdslError: it holds something else than arrays of numbers (E0911).
-        Exception: it is damaged; a damage within an array is found when it is read.
+        NetdslError: it holds something other than arrays of numbers (E0911).
+        Exception: it is damaged; damage within an array is detected when that array is read.
     """
     size = path.stat().st_size
     archive = ZipFile(path)
     arrays = entries(archive, size)
-    told = arrays.pop(DESCRIPTION, None)
+    described = arrays.pop(DESCRIPTION, None) is not None
     tensors = {name: _tensor(path, archive, name, info) for name, info in arrays.items()}
-    return Checkpoint(path, "npz", tensors, meaning=_meaning(path, archive) if told is not None else None)
+    return Checkpoint(path, "npz", tensors, meaning=_meaning(path, archive) if described else None)
 
 
 def entries(archive: ZipFile, size: int) -> dict[str, ZipInfo]:
-    """The entries of an npz file of so many bytes, by the names of their arrays.
+    """Return the entries of an npz file of `size` bytes, by the names of their arrays.
 
     Raises:
-        ValueError: two have one name, or one is packed as numpy does not, or promises what the file cannot hold.
+        ValueError: two entries have the same name, or one is compressed in a way that numpy does not use, or is larger
+            than the file can hold.
     """
-    found = distinct((info.filename.removesuffix(".npy"), info) for info in archive.infolist())
-    for name, info in found.items():
-        if info.compress_type not in (ZIP_STORED, ZIP_DEFLATED):  # others may make gigabytes of a few bytes
+    by_name = distinct((info.filename.removesuffix(".npy"), info) for info in archive.infolist())
+    for name, info in by_name.items():
+        if info.compress_type not in (ZIP_STORED, ZIP_DEFLATED):  # other methods may expand a few bytes to gigabytes
             raise ValueError(f"`{name}` is compressed in a way that numpy does not write")
         if info.compress_size > size or info.file_size > MAX_COMPRESSION * info.compress_size + MAX_HEADER_BYTES:
-            raise ValueError(f"`{name}` has {info.file_size:,} bytes, and the file cannot hold so many")
-    return found
+            raise ValueError(f"`{name}` has {info.file_size:,} bytes, more than the file can hold")
+    return by_name
 
 
 def head(file: IO[bytes], room: int) -> tuple[tuple[int, ...], np.dtype[Any], int]:
-    """Shape and element type of an array in a file of `room` bytes, and the bytes of values behind them.
+    """Return the shape and element type of an array in an entry of `room` bytes, and the bytes after its header.
 
     Raises:
-        ValueError: the head is of another form, or promises more than there is. Others come out of numpy.
+        ValueError: the header has an unknown version or exceeds the entry. numpy raises other exceptions.
     """
     version = np.lib.format.read_magic(file)
     if version not in VERSIONS:
-        raise ValueError(f"its head is of the unknown form {'.'.join(map(str, version))}")
+        raise ValueError(f"its header has the unknown version {'.'.join(map(str, version))}")
     first, at = version == (1, 0), file.tell()
-    promised = int.from_bytes(file.read(2 if first else 4), "little")
-    if promised > room:
-        raise ValueError(f"its head asks for {promised:,} bytes, and it has {room:,}")
+    length = int.from_bytes(file.read(2 if first else 4), "little")
+    if length > room:
+        raise ValueError(f"its header needs {length:,} bytes, and it has {room:,}")
     file.seek(at)
     read_header = np.lib.format.read_array_header_1_0 if first else np.lib.format.read_array_header_2_0
     shape, _, dtype = read_header(file)
@@ -84,21 +86,21 @@ def head(file: IO[bytes], room: int) -> tuple[tuple[int, ...], np.dtype[Any], in
 
 
 def write_npz(path: Path, arrays: Iterable[tuple[str, Array]], metadata: Mapping[str, str] | None = None) -> None:
-    """Write arrays one after the other under their names; `numpy.savez` takes none of the name `file`.
+    """Write arrays under their names; unlike `numpy.savez`, this accepts the name `file`.
 
     Args:
         path: the file.
         arrays: names and arrays.
-        metadata: texts that go into an entry `netdsl.json`, which is no array.
+        metadata: texts for an entry `netdsl.json`, which is not an array.
 
     Raises:
-        NetdslError: the file cannot be written (E0902, E0903), or no entry can have a name (E0902).
+        NetdslError: the file cannot be written (E0902, E0903), or a name is not possible in npz (E0902).
     """
     with whole_file(path) as file, ZipFile(file, "w") as archive:
         for name, array in arrays:
             if name == DESCRIPTION or "\0" in name or len(f"{name}.npy".encode()) > MAX_ENTRY_NAME_BYTES:
                 raise fail("E0902", f"cannot write `{path}`: no array in an npz file can be called `{name}`",
-                           help="rename it, or choose another form of file")  # fmt: skip
+                                  help="rename it, or choose another file format")  # fmt: skip
             with archive.open(f"{name}.npy", "w", force_zip64=True) as entry:
                 np.lib.format.write_array(entry, array, allow_pickle=False)
         if metadata:
@@ -108,10 +110,10 @@ def write_npz(path: Path, arrays: Iterable[tuple[str, Array]], metadata: Mapping
 def _meaning(path: Path, archive: ZipFile) -> Meaning | None:
     if archive.getinfo(DESCRIPTION).file_size > MAX_DESCRIPTION_BYTES:
         raise unusable(path, f"its entry `{DESCRIPTION}` is too large", "write it again")
-    said = json.loads(archive.read(DESCRIPTION))
-    if not isinstance(said, dict):
-        raise unusable(path, f"its entry `{DESCRIPTION}` is no object of texts", "write it again")
-    return meaning_in(path, said)
+    texts = json.loads(archive.read(DESCRIPTION))
+    if not isinstance(texts, dict):
+        raise unusable(path, f"its entry `{DESCRIPTION}` is not a JSON object of texts", "write it again")
+    return meaning_in(path, texts)
 
 
 def _tensor(path: Path, archive: ZipFile, name: str, info: ZipInfo) -> Tensor:
@@ -120,15 +122,15 @@ def _tensor(path: Path, archive: ZipFile, name: str, info: ZipInfo) -> Tensor:
     if dtype.hasobject:
         raise unusable(
             path,
-            f"`{name}` holds Python objects, which are pickles and not read",
+            f"`{name}` holds Python objects, which are pickled and not read",
             "save it as an array of numbers: `numpy.savez(file, name=array.astype('float32'))`",
         )
-    asked = prod(shape) * dtype.itemsize
-    if given != asked:
-        raise ValueError(f"`{name}` has {given:,} bytes of values, and its shape asks for {asked:,}")
+    expected = prod(shape) * dtype.itemsize
+    if given != expected:
+        raise ValueError(f"`{name}` has {given:,} bytes of values, and its shape needs {expected:,}")
     if dtype.name not in NUMBERS:
-        return Tensor(shape, dtype.name, asked, unreadable(path, name, dtype.name))
-    return Tensor(shape, dtype.name, asked, partial(_read, archive, info))
+        return Tensor(shape, dtype.name, expected, unreadable(path, name, dtype.name))
+    return Tensor(shape, dtype.name, expected, partial(_read, archive, info))
 
 
 def _read(archive: ZipFile, info: ZipInfo) -> Array:

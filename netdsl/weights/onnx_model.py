@@ -1,7 +1,7 @@
 """The initializers of an ONNX model.
 
-A protobuf message is the sequence of its fields, so the weights can be found by stepping over all else and mapped from
-the file: the model is never whole in memory, and may be larger than protobuf can hold.
+A protobuf message is a sequence of fields, so the weights can be found by skipping all other fields and mapped from
+the file: the model is never in memory as a whole, and may be larger than protobuf allows.
 Source: https://protobuf.dev/programming-guides/encoding, and onnx.proto for the numbers of the fields.
 """
 
@@ -38,21 +38,21 @@ if TYPE_CHECKING:
 _PRODUCER, _GRAPH, _METADATA, _INITIALIZER, _SPARSE, _RAW_DATA = 2, 7, 14, 5, 15, 9
 """Field numbers in ModelProto, GraphProto and TensorProto."""
 _CONSTANT = re.compile(r"/const(_\d+)?$")
-"""The names of netdsl's own initializers that are no parameters."""
+"""The names of the initializers that netdsl writes and that are not parameters."""
 
 
 def read(path: Path) -> Checkpoint:
-    """Open an ONNX model; of netdsl's own ones the parameters, of others all initializers.
+    """Open an ONNX model: the parameters of a model that netdsl wrote, all initializers of any other.
 
     Raises:
-        NetdslError: it is something else, or the file with its weights is missing, short or elsewhere (E0911).
-        Exception: it is damaged, or two initializers have one name.
+        NetdslError: it is not an ONNX model, or the file with its weights is missing, too short or elsewhere (E0911).
+        Exception: it is damaged, or two initializers have the same name.
     """
     data = mapped(path)
     places = [*_fields(data, 0, data.size)]
     model = {number: (start, end) for number, start, end in places}
     if _GRAPH not in model:
-        raise unusable(path, "it is no ONNX model: it has no graph", "write or download it again")
+        raise unusable(path, "it is not an ONNX model: it has no graph", "write or download it again")
     if sum(number == _GRAPH for number, _, _ in places) > 1:
         raise ValueError("it has two graphs")
     fields = [(number, *place) for number, *place in _fields(data, *model[_GRAPH])]
@@ -71,13 +71,13 @@ def read(path: Path) -> Checkpoint:
 
 
 def _entry(data: Array, start: int, end: int) -> tuple[str, str]:
-    """A pair of texts."""
+    """Return a key and its value."""
     texts = {number: data[first:last].tobytes() for number, first, last in _fields(data, start, end)}
     return texts.get(1, b"").decode(), texts.get(2, b"").decode()
 
 
 def _fields(data: Array, start: int, end: int) -> Iterator[tuple[int, int, int]]:
-    """The fields of a message: number, and where its value begins and ends."""
+    """Yield the fields of a message: the number of each, and the start and end of its value."""
     while start < end:
         key, start = _varint(data, start, end)
         match key & 7:
@@ -93,13 +93,13 @@ def _fields(data: Array, start: int, end: int) -> Iterator[tuple[int, int, int]]
             case _:
                 raise ValueError(f"there is no field at byte {start}")
         if stop > end:
-            raise ValueError(f"a field ends at byte {stop}, beyond the {end} there are")
+            raise ValueError(f"a field ends at byte {stop}, beyond the end at byte {end}")
         yield key >> 3, start, stop
         start = stop
 
 
 def _varint(data: Array, start: int, end: int) -> tuple[int, int]:
-    """A number, seven bits a byte and the lowest first, and where it ends."""
+    """Read a varint, seven bits a byte and the lowest first; return it and the byte after it."""
     value = 0
     for shift, byte in enumerate(data[start : min(start + 10, end)].tolist()):
         value |= (byte & 0x7F) << 7 * shift
@@ -109,7 +109,7 @@ def _varint(data: Array, start: int, end: int) -> tuple[int, int]:
 
 
 def _proto(data: Array, start: int, end: int) -> tuple[TensorProto, tuple[int, int] | None]:
-    """A tensor without its raw values, and where these are."""
+    """Return a tensor without its raw values, and where these begin and end."""
     pieces, raw, before = [], None, start
     for number, first, last in _fields(data, start, end):
         if number == _RAW_DATA:
@@ -132,7 +132,7 @@ def _tensor(path: Path, proto: TensorProto, raw: tuple[int, int] | None, files: 
     try:
         dtype = tensor_dtype_to_np_dtype(proto.data_type)
     except KeyError:
-        raise ValueError(f"`{proto.name}` has an element type of the number {proto.data_type}") from None
+        raise ValueError(f"`{proto.name}` has the unknown element type {proto.data_type}") from None
     if dtype.name not in NUMBERS:
         return Tensor(shape, dtype.name, 0, unreadable(path, proto.name, dtype.name))
     size = prod(shape) * dtype.itemsize
@@ -143,18 +143,18 @@ def _tensor(path: Path, proto: TensorProto, raw: tuple[int, int] | None, files: 
     else:
         return Tensor(shape, dtype.name, size, lambda: _typed(proto))
     if given != size:
-        raise ValueError(f"`{proto.name}` has {given} bytes of values, and its shape asks for {size}")
+        raise ValueError(f"`{proto.name}` has {given} bytes of values, and its shape needs {size}")
     return Tensor(shape, dtype.name, size, lambda: view(files[file], start, shape, dtype.name))
 
 
 def _typed(proto: TensorProto) -> Array:
-    """The values of a tensor that has them as a list of numbers."""
+    """Return the values of a tensor that stores them as a list of numbers."""
     array: Array = to_array(proto)
     return array
 
 
 def _external(path: Path, proto: TensorProto, size: int, files: dict[Path, Array]) -> tuple[Path, int, int]:
-    """The file beside the model that has the values of a tensor, and where and how many bytes they are in it."""
+    """Return the external file with a tensor's values, and the start and number of their bytes."""
     entries = distinct((entry.key, entry.value) for entry in proto.external_data)
     location = entries.get("location", "")
     file = beside(path, location)
@@ -165,7 +165,7 @@ def _external(path: Path, proto: TensorProto, size: int, files: dict[Path, Array
     try:
         start, length = int(entries.get("offset", 0)), int(entries.get("length", size))
     except ValueError:
-        raise ValueError(f"the place of the values of `{proto.name}` is no number") from None
+        raise ValueError(f"the offset or length of the values of `{proto.name}` is not a number") from None
     if file not in files:
         files[file] = mapped(file)
     if start < 0 or start + length > files[file].size:
@@ -174,4 +174,4 @@ def _external(path: Path, proto: TensorProto, size: int, files: dict[Path, Array
 
 
 def _missing(path: Path, problem: str) -> NetdslError:
-    return unusable(path, problem, "a model with external data is two files, which are moved and copied together")
+    return unusable(path, problem, "a model with external data is two files: move and copy them together")

@@ -1,12 +1,12 @@
-"""Patterns in which each `*` stands for any text."""
+"""Patterns in which each `*` matches any text."""
 
 from __future__ import annotations
 
 
 def matched(pattern: str, name: str) -> list[str] | None:
-    """What the `*`s of a pattern stand for in a name, the first as long as possible; None if it does not match.
+    """Return the texts that the `*`s of a pattern match in a name, the first as long as possible; None if it fails.
 
-    Every piece between two `*`s is looked for once, from the right, so that no pattern takes long.
+    Every piece between two `*`s is searched once, from the right, so that no pattern takes long.
     """
     first, *pieces = pattern.split("*")
     if not pieces:

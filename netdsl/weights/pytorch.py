@@ -1,4 +1,4 @@
-"""PyTorch's checkpoints: pickled dictionaries of tensors, of which nothing but tensors is let in."""
+"""PyTorch's checkpoints: pickled dictionaries of tensors, read without running any code in the pickle."""
 
 from __future__ import annotations
 
@@ -35,80 +35,80 @@ if TYPE_CHECKING:
     from netdsl.weights.initial import Array
 
 MAX_REPEATED_BYTES = 2**26
-"""Bytes of a tensor that has them from fewer in the file, as `expand` makes them."""
+"""The largest size in bytes of a tensor that repeats fewer values in the file, as `expand` makes them."""
 _BYTEARRAY = re.compile(rb"c(?:builtins|__builtin__)\nbytearray\n")
-"""What a pickle says that makes PyTorch take as much memory as it asks for."""
+"""The pickle opcode for `bytearray`, which makes PyTorch allocate as much memory as the file says."""
 _PICKLES = 5
-"""So many pickles stand before the values in a file of the older form."""
+"""The number of pickles before the values in a file of the older format."""
 _NUMBERS = ("BININT", "BININT1", "BININT2", "INT", "LONG", "LONG1", "LONG4")
-"""What a pickle writes whole numbers by."""
-_SAVE = "save its weights alone where you trust it: `torch.save(model.state_dict(), path)`"
+"""The opcodes of integers in a pickle."""
+_SAVE = "where you trust it, save only its weights: `torch.save(model.state_dict(), path)`"
 
 
 def read(path: Path) -> Checkpoint:
     """Open a PyTorch checkpoint, its tensors mapped from the file where PyTorch can (files since version 1.6).
 
     Raises:
-        NetdslError: it is cut short, holds something else than weights, or would run code to be read (E0911), or
+        NetdslError: it is cut short, holds something other than weights, or would run code when read (E0911), or
             PyTorch is not installed (E0907).
     """
     torch = need("torch", f"reading `{path}`")
     data = mapped(path)
-    zipped = data[:4].tobytes() == b"PK\x03\x04"  # older files are a stream of pickles, which cannot be mapped
+    zipped = data[:4].tobytes() == b"PK\x03\x04"  # older files are a sequence of pickles, which cannot be mapped
     if not zipped and data[0] != 0x80:
-        raise unusable(path, "it is neither an archive nor a pickle, as PyTorch writes", "see where it is from")
+        raise unusable(path, "expected an archive or a pickle, as PyTorch writes", "check where the file comes from")
     try:
         if zipped:
-            _look_over(path)
+            _check_archive(path)
         else:
-            _look_for_memory(path, data.data)
-            _need_values(path, len(data))
+            _refuse_allocation(path, data.data)
+            _check_storages(path, len(data))
         with catch_warnings(), torch.serialization.safe_globals(STAND_INS):
-            simplefilter("ignore")  # what it warns of is either read or refused
+            simplefilter("ignore")  # what PyTorch warns of is either read or refused
             loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
     except (MemoryError, NetdslError):
         raise
-    except Exception as error:  # a damaged file makes it raise what the damage leads to
+    except Exception as error:  # a damaged file may raise anything
         raise _explained(path, error) from error
-    found = found_in(loaded, (torch.Tensor, PickledArray))
-    tensors = {name: _tensor(path, name, value) for name, value in found.values.items()}
-    sets = found.sets(lambda name: tensors[name].dtype in FLOATS and bool(tensors[name].shape))
+    nested = found_in(loaded, (torch.Tensor, PickledArray))
+    tensors = {name: _tensor(path, name, value) for name, value in nested.values.items()}
+    sets = nested.sets(lambda name: tensors[name].dtype in FLOATS and bool(tensors[name].shape))
     if not sets:
-        raise unusable(path, f"it holds no weights by name, but {_held(loaded)}", _SAVE)
+        raise unusable(path, f"expected weights by name, got {_held(loaded)}", _SAVE)
     meaning = meaning_in(path, loaded.get("netdsl")) if isinstance(loaded, dict) else None
     return Checkpoint(path, "PyTorch", tensors, sets=sets, meaning=meaning)
 
 
-def _look_over(path: Path) -> None:
-    """Refuse an archive of which PyTorch would take something for what it is not.
+def _check_archive(path: Path) -> None:
+    """Refuse an archive that PyTorch would misread.
 
     Raises:
-        NetdslError: it is a program; its entries are compressed, so that what is mapped would not be the values; or a
-            pickle in it asks for memory (E0911).
-        ValueError: two entries have one name; PyTorch takes large letters for small ones.
+        NetdslError: it is a program; its entries are compressed, so that the mapped bytes would not be the values; or a
+            pickle in it allocates memory (E0911).
+        ValueError: two entries have the same name but for upper and lower case, which PyTorch does not distinguish.
     """
     with ZipFile(path) as archive:
         entries = distinct((info.filename.lower(), info) for info in archive.infolist())
         if any(name.endswith("/constants.pkl") for name in entries):
-            raise unusable(path, "it is a TorchScript program, which would be run to be read", _SAVE)
+            raise unusable(path, "it is a TorchScript program, which would run when read", _SAVE)
         if any(info.compress_type != ZIP_STORED for info in entries.values()):
-            again = "save it again where you trust it: `torch.save(torch.load(path), path)`"
-            raise unusable(path, "its entries are compressed, as PyTorch does not write them", again)
+            again = "where you trust it, save it again: `torch.save(torch.load(path), path)`"
+            raise unusable(path, "its entries are compressed, which PyTorch does not write", again)
         for name, info in entries.items():
             if name.endswith(".pkl"):
-                _look_for_memory(path, archive.read(info))
+                _refuse_allocation(path, archive.read(info))
 
 
-def _look_for_memory(path: Path, data: bytes | memoryview) -> None:
+def _refuse_allocation(path: Path, data: bytes | memoryview) -> None:
     if _BYTEARRAY.search(data):
-        raise unusable(path, "it would run `bytearray` to be read, which is not done", _SAVE)
+        raise unusable(path, "it would run `bytearray` when read, which is refused", _SAVE)
 
 
-def _need_values(path: Path, size: int) -> None:
-    """Refuse a file of the older form whose pickles promise storages of more values than it has bytes.
+def _check_storages(path: Path, size: int) -> None:
+    """Refuse a file of the older format whose pickles declare storages with more values than the file has bytes.
 
-    PyTorch takes their memory before it reads them, as it takes that of texts, whose lengths are found out here, too. A
-    storage has a persistent name, a tuple behind a mark, in which a whole number says how many values it has.
+    PyTorch allocates a storage's memory before it reads the values; the lengths of texts are checked here, too. A
+    storage has a persistent id, a tuple after a mark, in which an integer gives the number of values.
     """
     with open_file(path) as file:
         for _ in range(_PICKLES):
@@ -119,7 +119,7 @@ def _need_values(path: Path, size: int) -> None:
                 elif opcode.name in _NUMBERS and isinstance(value, int):
                     number = max(number, value)
                 elif opcode.name == "BINPERSID" and number > size:
-                    problem = f"it promises {number:,} values in a storage, and has {size:,} bytes"
+                    problem = f"it declares {number:,} values in a storage, and has {size:,} bytes"
                     raise unusable(path, problem, "write or download it again")
 
 
@@ -145,7 +145,7 @@ def _tensor(path: Path, name: str, tensor: torch.Tensor | PickledArray) -> Tenso
         return Tensor(shape, kind, 0, unreadable(path, name, kind))
     size = tensor.numel() * tensor.element_size()
     if size > max(MAX_REPEATED_BYTES, tensor.untyped_storage().nbytes()):
-        raise unusable(path, f"`{name}` has {size:,} bytes of values, and the file has not so many", _SAVE)
+        raise unusable(path, f"`{name}` has {size:,} bytes of values, more than the file holds", _SAVE)
     return Tensor(shape, dtype, size, partial(_read, tensor, dtype))
 
 
@@ -153,7 +153,7 @@ def _read(tensor: torch.Tensor, dtype: str) -> Array:
     import torch  # noqa: PLC0415 - as in `read`
 
     plain = tensor.detach().resolve_neg()
-    if "bfloat" in dtype or "float8" in dtype:  # torch gives numpy no types but numpy's own
+    if "bfloat" in dtype or "float8" in dtype:  # torch converts only types that numpy itself has
         bits = plain.contiguous().view(torch.uint8 if tensor.element_size() == 1 else torch.int16).numpy()
         return bits.view(dtype)
     array: Array = plain.numpy()
@@ -163,20 +163,20 @@ def _read(tensor: torch.Tensor, dtype: str) -> Array:
 def _explained(path: Path, error: Exception) -> NetdslError:
     text = " ".join(str(error).split())
     if isinstance(error, UnpicklingError) and (needed := _foreign(text)):
-        return unusable(path, f"it would run `{needed}` to be read, which is not done", _SAVE,
-                        ("a checkpoint of weights needs tensors and dictionaries alone",))  # fmt: skip
+        return unusable(path, f"it would run `{needed}` when read, which is refused", _SAVE,
+                        ("a checkpoint of weights needs only tensors and dictionaries",))  # fmt: skip
     problem = f"it is cut short, or holds more than weights: {_reason(text)}"
     return unusable(path, problem, f"download it again, or {_SAVE}")
 
 
 def _foreign(text: str) -> str | None:
-    """What a pickle needs besides tensors, out of PyTorch's message."""
+    """Return what a pickle needs besides tensors, from PyTorch's message."""
     match = re.search(r"(?:Unsupported global: GLOBAL|Trying to load unsupported GLOBAL|type) ([\w.]+)", text)
     return match[1] if match else None
 
 
 def _reason(text: str) -> str:
-    """The telling part of PyTorch's message, without its advice to turn the protection off."""
+    """Return the informative part of PyTorch's message, without its advice to turn the protection off."""
     if "weights_only" not in text.lower():
         return text[:200]
     return text.rpartition("WeightsUnpickler error: ")[2].partition(". ")[0].partition(" Check the doc")[0][:200]

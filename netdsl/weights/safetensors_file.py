@@ -1,7 +1,7 @@
-"""Safetensors: eight bytes with the length of a JSON header, the header, and the arrays one after the other.
+"""Safetensors files: eight bytes with the length of a JSON header, the header, and the arrays.
 
-Source: the format's description at https://github.com/huggingface/safetensors. Its library checks the file; the
-arrays are mapped by us, since the library copies them.
+Source: the format's description at https://github.com/huggingface/safetensors. Its library checks the file; netdsl
+maps the arrays itself, because the library copies them.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ DTYPES = {
     "U8": "uint8",
     "BOOL": "bool",
 }
-"""The element types that are numbers of numpy, by their names in the header."""
+"""The element types that numpy can hold, by their names in the header."""
 
 
 def read(path: Path) -> Checkpoint:
     """Open a safetensors file.
 
     Raises:
-        Exception: it is cut short, its header is wrong, or two tensors have one name.
+        Exception: it is cut short, its header is wrong, or two tensors have the same name.
     """
     with safe_open(path, framework="numpy"):
         data = mapped(path)

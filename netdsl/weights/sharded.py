@@ -1,4 +1,4 @@
-"""Checkpoints in several files, by the index that says which tensor lies in which.
+"""Checkpoints in several files, with an index that maps tensors to files.
 
 Source: the index files of huggingface's transformers, `model.safetensors.index.json` and
 `pytorch_model.bin.index.json`: `{"metadata": ..., "weight_map": {"conv1.weight": "model-00001-of-00002.safetensors"}}`.
@@ -22,43 +22,43 @@ if TYPE_CHECKING:
     from netdsl.weights.initial import Array
 
 MAX_INDEX_BYTES = 2**26
-"""Bytes of an index: some 300,000 tensors."""
+"""The largest size of an index in bytes; this is enough for some 300,000 tensors."""
 
 
 def read(path: Path) -> Checkpoint:
-    """Open the shards that an index names, one after the other.
+    """Open the shards that an index names.
 
     Raises:
-        NetdslError: a shard is missing, lies elsewhere or cannot be read, or lacks a tensor (E0901, E0911).
-        Exception: the index is none.
+        NetdslError: a shard is missing, lies elsewhere, cannot be read, or lacks a tensor (E0901, E0911).
+        Exception: it is not an index.
     """
     index = json.loads(read_file(path, MAX_INDEX_BYTES), object_pairs_hook=distinct)
     places = index.get("weight_map") if isinstance(index, dict) else None
     if not isinstance(places, dict) or not places or not all(isinstance(shard, str) for shard in places.values()):
-        raise ValueError('it has no `"weight_map": {"name of a tensor": "name of a file", ...}`')
+        raise ValueError('expected `"weight_map": {"name of a tensor": "name of a file", ...}`')
     names: dict[str, list[str]] = {}
     for name, shard in places.items():
         names.setdefault(shard, []).append(name)
     shards = _Shards()
-    found: dict[str, Tensor] = {}
+    tensors: dict[str, Tensor] = {}
     unread = 0
     kinds = set()
-    for shard, promised in names.items():
+    for shard, expected in names.items():
         checkpoint = shards.open(_file(path, shard))
         kinds.add(checkpoint.kind)
-        unread += len(checkpoint.tensors.keys() - set(promised))
-        for name in promised:
+        unread += len(checkpoint.tensors.keys() - set(expected))
+        for name in expected:
             if name not in checkpoint.tensors:
-                raise _incomplete(path, f"it promises `{name}` in `{shard}`, which has no such tensor")
-            found[name] = replace(checkpoint.tensors[name], read=partial(shards.read, checkpoint.path, name))
+                raise _incomplete(path, f"it places `{name}` in `{shard}`, which has no such tensor")
+            tensors[name] = replace(checkpoint.tensors[name], read=partial(shards.read, checkpoint.path, name))
         del checkpoint
-    note = (f"its files hold {unread} tensors that it does not name, which are not read",) if unread else ()
+    note = (f"its files hold {unread} tensors that the index does not name, which are not read",) if unread else ()
     kind = f"{' and '.join(sorted(kinds))} in {len(names)} file{'' if len(names) == 1 else 's'}"
-    return Checkpoint(path, kind, {name: found[name] for name in places}, note)
+    return Checkpoint(path, kind, {name: tensors[name] for name in places}, note)
 
 
 class _Shards:
-    """Reads tensors out of shards, of which it holds one at a time."""
+    """Reads tensors from shards, of which at most one is open at a time."""
 
     def __init__(self) -> None:
         self._current: Checkpoint | None = None
@@ -83,4 +83,4 @@ def _file(path: Path, shard: str) -> Path:
 
 
 def _incomplete(path: Path, problem: str) -> NetdslError:
-    return unusable(path, problem, "a checkpoint in shards is one folder, which is moved and copied together")
+    return unusable(path, problem, "a sharded checkpoint is one folder: move and copy its files together")

@@ -1,7 +1,7 @@
-"""What stands in a pickled checkpoint for the classes that training scripts save beside the weights.
+"""Stand-ins for the classes that training scripts pickle beside the weights.
 
-None of these classes is imported or called: a stand-in keeps what it is given and does nothing with it. numpy's arrays
-are made from their bytes when they are read.
+None of these classes is imported or called: a stand-in keeps what the pickle gives it and does nothing else. numpy's
+arrays are made from their bytes when they are read.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Ignored:
-    """An object without meaning for the weights."""
+    """An object that does not matter for the weights."""
 
     def __new__(cls, *_: Any) -> Self:
         """Take any arguments."""
@@ -32,28 +32,28 @@ class Ignored:
 
 
 class PickledType:
-    """A `numpy.dtype`: its code, `f4`, and which byte comes first."""
+    """A `numpy.dtype`: its code, such as `f4`, and its byte order."""
 
     def __init__(self, code: Any = "", *_: Any) -> None:
         self.code, self.order = code, "|"
 
     def __setstate__(self, state: Any) -> None:
-        """Its second entry is the order of the bytes."""
+        """Take the byte order, the second entry of the state."""
         self.order = state[1]
 
     def numpy(self) -> np.dtype[Any]:
-        """The element type, if it is one of numbers.
+        """Return the element type, if it is numeric.
 
         Raises:
-            ValueError: it is another one.
+            ValueError: it is not numeric.
         """
         if isinstance(self.code, str) and self.code[:1] in "fiub" and self.code[1:].isdecimal():
             return np.dtype(f"{'=' if self.order == '|' else self.order}{self.code}")
-        raise ValueError("an array has elements that are no numbers")
+        raise ValueError("an array has elements that are not numbers")
 
 
 class PickledArray:
-    """A `numpy.ndarray`: its state is version, shape, element type, whether columns come first, and its bytes."""
+    """A `numpy.ndarray`: its state is version, shape, element type, whether columns are contiguous, and its bytes."""
 
     def __new__(cls, *_: Any) -> Self:
         """Take any arguments."""
@@ -65,11 +65,11 @@ class PickledArray:
         self.columns, self.data = False, b""
 
     def __setstate__(self, state: Any) -> None:
-        """Keep what makes the array."""
+        """Keep the state."""
         _, self.shape, self.dtype, self.columns, self.data = state
 
     def numpy_dtype(self) -> np.dtype[Any] | None:
-        """The element type; None where the array holds no numbers, or not as many as its shape asks for."""
+        """Return the element type; None if the array is not numeric, or its size does not match its shape."""
         try:
             dtype: np.dtype[Any] = self.dtype.numpy()
             right = len(self.data) == prod(self.shape) * dtype.itemsize
@@ -78,7 +78,7 @@ class PickledArray:
         return dtype if right and isinstance(self.data, bytes) else None
 
     def read(self) -> Array:
-        """The array itself."""
+        """Return the array itself."""
         return np.frombuffer(self.data, self.dtype.numpy()).reshape(self.shape, order="F" if self.columns else "C")
 
 
@@ -103,10 +103,10 @@ STAND_INS: list[Callable[..., Any] | tuple[Callable[..., Any], str]] = [
     *((_ignored, f"pathlib.{name}") for name in ("PosixPath", "WindowsPath", "PurePosixPath", "PureWindowsPath")),
     (_ignored, "datetime.datetime"),
     (_dictionary, "collections.defaultdict"),
-    *((Ignored, f"builtins.{kind}") for kind in ("dict", "list", "int", "float", "str")),  # what it makes
+    *((Ignored, f"builtins.{kind}") for kind in ("dict", "list", "int", "float", "str")),  # a defaultdict's factory
     *((dict, f"{name}.AttributeDict") for name in ("pytorch_lightning.utilities.parsing",
                                                    "lightning.pytorch.utilities.parsing",
                                                    "lightning.fabric.utilities.data",
                                                    "lightning_fabric.utilities.data")),
 ]  # fmt: skip
-"""As `torch.serialization.safe_globals` takes them: what stands for which name in a pickle."""
+"""Each stand-in and the name in a pickle that it replaces, as `torch.serialization.safe_globals` takes them."""

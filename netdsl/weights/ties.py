@@ -1,4 +1,4 @@
-"""Weights that a net has once and applies in several places, and a file may hold for each place."""
+"""Weights that a net applies in several places, and that a file may hold once for each place."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def places(graph: Graph) -> dict[str, str]:
-    """The names that shared weights would have where they are applied again, and the names that they have."""
+    """Return the names that shared weights would have in each further place, with the names that they have."""
     return {
         f"{node.name}.{role}": param.name
         for node in graph.nodes
@@ -29,26 +29,26 @@ def places(graph: Graph) -> dict[str, str]:
 def twins(
     names: Iterable[str], tensors: Mapping[str, Tensor], fitting: Mapping[str, Tensor], shared: Mapping[str, str]
 ) -> dict[str, str]:
-    """Of names that the net does not have, those of weights that it takes under another name, and this name.
+    """Find the names that the net lacks whose tensors equal one that the net takes; return both names.
 
-    A weight is the same if it stands where the net applies it again, or is a matrix of more than one value; and if all
-    values are equal.
+    Candidates are the names of places where the net applies a weight again, and all tensors of two or more axes that
+    are not constant. All values must be equal.
     """
-    found: dict[str, str] = {}
+    same: dict[str, str] = {}
     for name in names:
         tensor = tensors[name]
         if name in shared:
-            likely = [shared[name]] if shared[name] in fitting else []
+            candidates = [shared[name]] if shared[name] in fitting else []
         elif len(tensor.shape) > 1:
-            likely = [other for other, taken in fitting.items() if alike(taken, tensor)]
+            candidates = [other for other, taken in fitting.items() if alike(taken, tensor)]
         else:
             continue
-        array = tensor.read() if likely else None
-        for other in likely:
-            if alike(fitting[other], tensor) and _equal(array, fitting[other].read(), anything=name in shared):
-                found[name] = other
+        array = tensor.read() if candidates else None
+        for other in candidates:
+            if alike(fitting[other], tensor) and _equal(array, fitting[other].read(), constant_too=name in shared):
+                same[name] = other
                 break
-    return found
+    return same
 
 
 def alike(one: Tensor, other: Tensor) -> bool:
@@ -56,8 +56,8 @@ def alike(one: Tensor, other: Tensor) -> bool:
     return (one.shape, one.dtype) == (other.shape, other.dtype)
 
 
-def _equal(one: Array | None, other: Array, *, anything: bool) -> bool:
-    """Whether all values are equal, and not all the same unless `anything` will do; looked at in pieces."""
+def _equal(one: Array | None, other: Array, *, constant_too: bool) -> bool:
+    """Whether all values are equal and, unless `anything`, not all the same; compared in pieces."""
     if one is None or not other.size:
         return False
     a, b = one.reshape(-1), other.reshape(-1)
@@ -66,4 +66,4 @@ def _equal(one: Array | None, other: Array, *, anything: bool) -> bool:
         np.array_equal(a[start : start + VALUES_AT_ONCE], b[start : start + VALUES_AT_ONCE]) for start in starts
     ):
         return False
-    return anything or any((a[start : start + VALUES_AT_ONCE] != a[0]).any() for start in starts)
+    return constant_too or any((a[start : start + VALUES_AT_ONCE] != a[0]).any() for start in starts)

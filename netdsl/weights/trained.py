@@ -1,4 +1,4 @@
-"""A net with the weights of a file, as the net was that they are of."""
+"""Loading a trained net: its weights, and what the file says of its inputs and outputs."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ if TYPE_CHECKING:
 def load_trained(
     path: str | os.PathLike[str], graph: Graph, *, labels: bool = True, **options: Any
 ) -> tuple[Graph, CheckpointWeights]:
-    """The values of a net's parameters out of a file, and the net as the file says that it was trained.
+    """Load a net's weights, and restore the net as the file says that it was trained.
 
-    It normalizes its input by the same numbers, takes and gives the same, and has the same names of classes, unless it
-    keeps initial values somewhere (`partial`): then its classes are its own.
+    The restored net has the normalization, the meaning of inputs and outputs, and the class names of the file. With
+    `partial`, if some parameters keep initial values, the class names stay those of the net.
 
     Args:
-        path: a checkpoint, as `weights_from` takes it.
-        graph: the net as it was written.
-        labels: whether the names of the classes must be those of the file.
+        path: a checkpoint, as in `weights_from`.
+        graph: the net as it is written.
+        labels: whether the class names must be those of the file.
         options: those of `weights_from`.
 
     Raises:
-        NetdslError: the file cannot be read or does not fit, as `weights_from` says, or the net normalizes its input in
-            another way, or has other names of classes (E0912).
+        NetdslError: the file cannot be read or does not fit, as in `weights_from`, or the net has another normalization
+            or other class names than the file (E0912).
     """
     weights = weights_from(path, graph, **options)
     meaning = weights.fit.checkpoint.meaning
@@ -49,25 +49,25 @@ def has_all(weights: CheckpointWeights) -> bool:
 
 
 def labels_of(weights: CheckpointWeights) -> tuple[str, ...]:
-    """The names of the classes that a file has weights for; none where some weights keep initial values."""
+    """Return the class names of a file; none if some parameters keep initial values."""
     meaning: Meaning | None = weights.fit.checkpoint.meaning
     return meaning.labels if meaning is not None and has_all(weights) else ()
 
 
 def restored_text(before: Graph, after: Graph) -> str:
-    """What a file has told of a net, in words; empty where it told nothing that is not written in the net."""
-    told = []
+    """Describe what a file adds to the net that is not written in it; empty if it adds nothing."""
+    changes = []
     if len(after.nodes) != len(before.nodes):
-        told.append(f"mean {_numbers(after.meaning.mean)} and deviation {_numbers(after.meaning.std)} of the input")
+        changes.append(f"mean {_numbers(after.meaning.mean)} and deviation {_numbers(after.meaning.std)} of the input")
     if after.labels != before.labels:
-        told.append(f"{len(after.labels)} names of classes")
+        changes.append(f"{len(after.labels)} names of classes")
     for name, takes in after.meaning.inputs.items():
         if takes != before.meaning.inputs.get(name) and str(takes) == "numbers":
-            told.append(f"`{name}` takes {takes}")
+            changes.append(f"`{name}` takes {takes}")
     for name, gives in after.meaning.outputs.items():
         if gives is not before.meaning.outputs.get(name):
-            told.append(f"`{name}` gives {gives.value}")
-    return ", ".join(told)
+            changes.append(f"`{name}` gives {gives.value}")
+    return ", ".join(changes)
 
 
 def _numbers(values: tuple[float, ...]) -> str:

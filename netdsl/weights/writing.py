@@ -1,4 +1,4 @@
-"""Writing a checkpoint as another kind of file, one tensor at a time."""
+"""Writing a checkpoint in another format, one tensor at a time."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ if TYPE_CHECKING:
     from netdsl.weights.initial import Array
 
 ENDINGS = (".safetensors", ".npz")
-"""What the name of a file to write may end in."""
+"""The endings of files that can be written."""
 _METADATA = "__metadata__"
-"""What the header of a safetensors file has beside its tensors."""
+"""The entry of a safetensors header that is not a tensor."""
 
 
 def write_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
-    """Write what a checkpoint holds under the same names, as safetensors or npz by the ending of `path`.
+    """Write the tensors of a checkpoint under the same names, as safetensors or npz by the ending of `path`.
 
-    Element types stay as they are; npz has no bfloat16 and no float8, which become float32 in it. What the checkpoint
-    says of its net goes along.
+    Element types are kept; npz has no bfloat16 and no float8, which are written as float32. The checkpoint's
+    description of its net is written, too.
 
     Raises:
-        NetdslError: there is a tensor of an element type that is not read (E0911), or the file cannot be written
+        NetdslError: a tensor has an element type that cannot be read (E0911), or the file cannot be written
             (E0902, E0903).
     """
     for name, tensor in checkpoint.tensors.items():
         if tensor.dtype not in NUMBERS:
             raise unusable(checkpoint.path, f"`{name}` has elements of the type {tensor.dtype}, which is not converted",
-                           "convert it to a type of numpy first")  # fmt: skip
+                           "convert it to a numpy type first")  # fmt: skip
     if path.suffix.lower() == ".npz":
         arrays = ((name, _numpys_own(tensor)) for name, tensor in checkpoint.tensors.items())
         write_npz(path, arrays, _metadata(checkpoint))
@@ -51,13 +51,13 @@ def _metadata(checkpoint: Checkpoint) -> dict[str, str]:
 
 
 def _write_safetensors(checkpoint: Checkpoint, path: Path) -> None:
-    """Larger elements come first, as the library puts them, so that all are aligned."""
+    """Write the tensors with larger elements first, as the library does, so that all are aligned."""
     if _METADATA in checkpoint.tensors:
         raise fail("E0902", f"cannot write `{path}`: no tensor in a safetensors file can be called `{_METADATA}`",
-                   help="rename it, or choose another form of file")  # fmt: skip
+                          help="rename it, or choose another file format")  # fmt: skip
     names = {dtype: name for name, dtype in DTYPES.items()}
     tensors = sorted(checkpoint.tensors.items(), key=lambda item: -np.dtype(item[1].dtype).itemsize)
-    # Other programs take no file without the format.
+    # Other programs require the entry `format`.
     header: dict[str, object] = {_METADATA: {"format": "pt", **_metadata(checkpoint)}}
     offset = 0
     for name, tensor in tensors:

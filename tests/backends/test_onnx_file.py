@@ -119,7 +119,7 @@ def test_weights_are_converted_and_made_contiguous(tmp_path: Path) -> None:
 
 def test_weights_of_a_wrong_shape_are_refused(tmp_path: Path) -> None:
     lowered = with_params(Param("w", ParamSpec((3, 4), Init("weight", 4))))
-    with pytest.raises(ValueError, match=r"weights of w have the shape \(4, 3\), not \(3, 4\)"):
+    with pytest.raises(ValueError, match=r"expected weights of w of shape \(3, 4\), got \(4, 3\)"):
         write(lowered, tmp_path / "model.onnx", lambda _: np.zeros((4, 3)))
     assert not files(tmp_path)
 

@@ -325,10 +325,10 @@ def test_a_net_is_exported_with_a_free_batch() -> None:
         ("input x: 4\ntype: { dense 3 }", "3:9", "`type.dense1` cannot be in a PyTorch module: `type` is an attribute"),
         ("input x: 4\nmeta: dense 3", "3:7", "`meta` is an attribute that every module has"),
         ("input x: 4\ngraph: dense 3", "3:8", "`graph` is an attribute that every module has"),
-        ("input x: 4\nclass: dense 3", "3:8", "`class` is a word of Python"),
-        ("input x: 4\nself: dense 3", "3:7", "`self` is what a module calls itself"),
-        ("input lambda: 4\ndense 3", "2:1", "`lambda` is a word of Python"),
-        ("input torch: 4\ndense 3", "2:1", "`torch` is what PyTorch is called in a module's code"),
+        ("input x: 4\nclass: dense 3", "3:8", "`class` is a Python keyword"),
+        ("input x: 4\nself: dense 3", "3:7", "`self` is the name of the module itself"),
+        ("input lambda: 4\ndense 3", "2:1", "`lambda` is a Python keyword"),
+        ("input torch: 4\ndense 3", "2:1", "`torch` is the name of PyTorch in a module's code"),
     ],
 )
 def test_a_name_that_is_taken_is_refused_at_its_place(body: str, place: str, reason: str) -> None:

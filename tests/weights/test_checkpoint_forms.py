@@ -326,7 +326,7 @@ def piped(index):
 
 BROKEN = {
     "missing": (lacking, "E0911", "it names `model-00002-of-00002.safetensors`, and there is no such file beside it"),
-    "lacks a tensor": (emptied, "E0911", "it promises `head.bias` in `model-00002-of-00002.safetensors`"),
+    "lacks a tensor": (emptied, "E0911", "it places `head.bias` in `model-00002-of-00002.safetensors`"),
     "above": (moved("../x.safetensors"), "E0911", "which is not a file of weights beside it"),
     "absolute": (moved("/etc/passwd"), "E0911", "which is not a file of weights beside it"),
     "itself": (moved("model.safetensors.index.json"), "E0911", "which is not a file of weights beside it"),
@@ -380,7 +380,9 @@ def test_tensors_that_the_index_does_not_name_are_told():
     content = json.loads(index.read_text(encoding="utf-8"))
     del content["weight_map"]["head.bias"]
     index.write_text(json.dumps(content), encoding="utf-8")
-    assert open_checkpoint(index).notes == ("its files hold 1 tensors that it does not name, which are not read",)
+    assert open_checkpoint(index).notes == (
+        "its files hold 1 tensors that the index does not name, which are not read",
+    )
 
 
 # ------------------------------------------------------------------------------------------------ names
@@ -448,7 +450,7 @@ def test_tied_weights_may_be_there_twice_when_they_are_equal(name):
     torch.save(tied() | {name: tied()["wte.weight"].clone()}, "w.pt")
     same(loaded("w.pt", TIED), tied())
     weights = weights_from("w.pt", graph(TIED))
-    assert weights.fit.taken == (f"equal to what the net has under another name: `{name}`",)
+    assert weights.fit.taken == (f"equal to a parameter of the net under another name: `{name}`",)
 
 
 def test_tied_weights_that_differ_are_an_error():
@@ -521,7 +523,7 @@ def test_norms_are_computed_as_pytorch_does(layer, norm, dim, steps):
     weight = module.weight.detach().numpy()
     np.testing.assert_allclose(weights(net.params["a.weight"]), weight, rtol=2e-6, atol=1e-7)
     np.testing.assert_array_equal(weights(net.params["a.bias"]), module.bias.detach().numpy())
-    assert weights.fit.taken == ("1 parameter computed from what weight norm, spectral norm or pruning keep",)
+    assert weights.fit.taken == ("1 parameter computed from those of weight norm, spectral norm or pruning",)
 
 
 def test_norms_are_found_under_keys_and_wrappers_and_in_other_types():

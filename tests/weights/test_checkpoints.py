@@ -308,9 +308,9 @@ def test_map_renames_by_the_first_rule_that_matches_a_whole_name(state):
     torch.save({name.replace("conv1", "a.conv.x").replace("bn1", "a.norm.x"): v for name, v in state.items()}, "w.pt")
     command = ["compile", "small.net", "--weights", "w.pt", "--map", "a.conv.x.*=conv1.*"]
     _, err = run(*command, "--map", "norm.x.*=bn1.*", code=1)  # a part of a name only
-    assert "`norm.x.*` renames nothing in `w.pt`" in err
+    assert "`norm.x.*` matches no name in `w.pt`" in err
     _, err = run(*command, "--map", "a.*=b.*", "--map", "a.norm.x.*=bn1.*", code=1)  # nothing is left for the last
-    assert "`a.norm.x.*` renames nothing in `w.pt`" in err
+    assert "`a.norm.x.*` matches no name in `w.pt`" in err
     run(*command, "--map", "a.norm.x.*=bn1.*")
 
 
@@ -344,7 +344,7 @@ def test_partial_keeps_initial_values_and_says_which(state):
 def test_partial_needs_something_that_fits():
     np.savez("w.npz", other=np.zeros(3))
     found = error("E0912", weights_from, "w.npz", graph(), partial=True)
-    assert "it is of another net" in found.help
+    assert "it is another net's" in found.help
 
 
 def test_auxiliary_heads_are_needed_by_the_training_graph_alone():
@@ -522,14 +522,14 @@ BAD = {
     "whole module": (saved("w.pt", lambda _, p: torch.save(torch.nn.ReLU(), p)), "E0911", "`torch.nn.modules.activat"),
     "no weights": (saved("w.pt", lambda _, p: torch.save({"epoch": 1}, p)), "E0911", "a dictionary with `epoch`"),
     "list": (saved("w.pt", lambda _, p: torch.save([torch.ones(2)], p)), "E0911", "a value of the type list"),
-    "not torch": (text("w.pt", b"hello"), "E0911", "neither an archive nor a pickle"),
+    "not torch": (text("w.pt", b"hello"), "E0911", "expected an archive or a pickle"),
     "cut onnx": (cut("onnx"), "E0911", "not a whole ONNX model"),
     "not onnx": (text("w.onnx", b"hello"), "E0911", "not a whole ONNX model"),
-    "no graph": (text("w.onnx", b"\x08\x0a"), "E0911", "no ONNX model: it has no graph"),
+    "no graph": (text("w.onnx", b"\x08\x0a"), "E0911", "not an ONNX model: it has no graph"),
     "onnx alone": (without_data, "E0911", "has its weights in `weights.bin`, and there is no such file"),
     "short data": (short_data, "E0911", "`weights.bin` is too short"),
     "data elsewhere": (elsewhere, "E0911", "which is not a file beside the model"),
-    "wrong length": (wrong_length, "E0911", "has 4 bytes of values, and its shape asks for 288"),
+    "wrong length": (wrong_length, "E0911", "has 4 bytes of values, and its shape needs 288"),
     "directory": (directory, "E0901", "is a directory"),
     "nothing": (lambda _: "w.pt", "E0901", "no such file"),
     "empty": (text("w.safetensors", b""), "E0911", "it is empty"),

@@ -1,1 +1,1 @@
-"""From a graph to ONNX: lowering, messages, files."""
+"""The ONNX backend: lowering a graph to a model, and writing the model to a file."""

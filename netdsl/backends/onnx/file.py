@@ -1,8 +1,8 @@
-"""Writing a model: the graph, and past it the weights, one tensor at a time.
+"""Writing an ONNX model to a file, one weight tensor at a time.
 
-A protobuf message is the sequence of its fields, each with its length before it, so a model can be written without
-ever being whole in memory: the lengths follow from the parameters' shapes, and every tensor goes from its array to
-the file. The bytes are those that protobuf itself would write.
+A protobuf message is a sequence of fields, each preceded by its length, so a model can be written without ever being
+in memory as a whole: the lengths follow from the parameters' shapes, and every tensor goes from its array to the file.
+The bytes are those that protobuf itself would write.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ if TYPE_CHECKING:
     from netdsl.weights.initial import Array
 
 MAX_MESSAGE_BYTES = 2**31 - 1
-"""Bytes that a protobuf message may have."""
+"""The largest size of a protobuf message, in bytes."""
 ALIGNMENT = 4096
-"""External data start at multiples of a page, so that they can be mapped into memory."""
+"""Each tensor of external data starts at a multiple of a memory page, so that it can be mapped."""
 
 _GRAPH, _INITIALIZER, _RAW_DATA = 7, 5, 9
 """Field numbers in ModelProto, GraphProto and TensorProto."""
 
 
 def assemble(lowered: LoweredModel, weights: Callable[[Param], Array]) -> onnx.ModelProto:
-    """The whole model in memory; `write` needs far less of it."""
+    """Return the whole model in memory; `write` needs far less memory."""
     model = onnx.ModelProto()
     model.CopyFrom(lowered.proto)
     for param in lowered.params:
@@ -47,37 +47,37 @@ def assemble(lowered: LoweredModel, weights: Callable[[Param], Array]) -> onnx.M
 
 
 def claim_model(path: Path, *, external: bool | None = None) -> None:
-    """Say that a model will be written, before it is computed; see `netdsl.base.outputs.claim` (E0902)."""
+    """Check that a model can be written there, before it is computed; see `netdsl.base.outputs.claim` (E0902)."""
     claim(path, "an ONNX model")
     if external:
         claim_place(_beside(path))
 
 
 def _beside(path: Path) -> Path:
-    """The file of the weights, whose name stands in the model."""
+    """Return the path of the external weights, whose name is stored in the model."""
     try:
         path.name.encode()
     except UnicodeEncodeError as error:
-        raise fail("E0902", f"cannot write `{path}`: a model with external data says what they are called, and this "
-                            "is no Unicode text", help="choose another name") from error  # fmt: skip
+        raise fail("E0902", f"cannot write `{path}`: a model with external data stores their file name, and this one "
+                            "is not Unicode text", help="choose another name") from error  # fmt: skip
     return path.parent / f"{path.name}.data"
 
 
 def write(
     lowered: LoweredModel, path: str | Path, weights: Callable[[Param], Array], *, external: bool | None = None
 ) -> tuple[Path, ...]:
-    """Write a model that appears under its name only when it is whole.
+    """Write a model; the file appears only when it is complete.
 
     Args:
         lowered: the model.
         path: the file.
-        weights: gives the values of a parameter that is not derived, in the parameter's shape; called when they are
-            due, so that no more than one tensor need be in memory.
-        external: put the weights in one file `NAME.data` beside the model; None does so for a model of 2 GB or more,
+        weights: returns the values of a parameter that is not derived, in the parameter's shape; called when they are
+            needed, so that only one tensor need be in memory.
+        external: write the weights to a file `NAME.data` beside the model; None does so for a model of 2 GB or more,
             which protobuf cannot hold.
 
     Returns:
-        The files written: the model, and the weights where they are external.
+        The files written: the model, and the weights if they are external.
 
     Raises:
         NetdslError: the file cannot be written or cannot hold the weights (E0902), or there is no space left (E0903).
@@ -108,7 +108,7 @@ def write(
 
 
 def _write_external(lowered: LoweredModel, path: Path, weights: Callable[[Param], Array]) -> tuple[Path, ...]:
-    """The data take their name before the model that needs them does, and after the model is on the disk."""
+    """Write the model and its data; the data file is renamed first, since the model needs it."""
     data_path = _beside(path)
     model = onnx.ModelProto()
     model.CopyFrom(lowered.proto)
@@ -131,10 +131,10 @@ def _write_external(lowered: LoweredModel, path: Path, weights: Callable[[Param]
 
 
 def _data(param: Param, weights: Callable[[Param], Array]) -> memoryview:
-    """The values of a parameter as bytes, not copied unless they must be converted."""
+    """Return the values of a parameter as bytes, copied only if they must be converted."""
     values = materialize(param, weights)
     if values.shape != param.spec.shape:
-        raise ValueError(f"the weights of {param.name} have the shape {values.shape}, not {param.spec.shape}")
+        raise ValueError(f"expected weights of {param.name} of shape {param.spec.shape}, got {values.shape}")
     return storage(values, param.spec.dtype).reshape(-1).view(np.uint8).data
 
 
@@ -143,19 +143,19 @@ def _bytes(param: Param) -> int:
 
 
 def _described(param: Param) -> dict[str, Any]:
-    """What a tensor says of itself besides its values."""
+    """Return the fields of a tensor other than its values."""
     return {"name": param.name, "dims": param.spec.shape, "data_type": onnx_dtype(param.spec.dtype)}
 
 
 def _header(param: Param) -> bytes:
-    """All that stands before the values of an initializer."""
+    """Return the bytes before the values of an initializer."""
     described: bytes = TensorProto(**_described(param)).SerializeToString(deterministic=True)
     inside = described + _key(_RAW_DATA, _bytes(param))
     return _key(_INITIALIZER, len(inside) + _bytes(param)) + inside
 
 
 def _fields(message: onnx.ModelProto | onnx.GraphProto, numbers: range) -> bytes:
-    """The fields with these numbers, as they are written."""
+    """Return the serialized fields with these numbers."""
     part: Any = type(message)()
     part.CopyFrom(message)
     for field in message.DESCRIPTOR.fields:
@@ -166,12 +166,12 @@ def _fields(message: onnx.ModelProto | onnx.GraphProto, numbers: range) -> bytes
 
 
 def _key(number: int, length: int) -> bytes:
-    """What stands before a field of `length` bytes: its number, its wire type (2), and the length."""
+    """Return the bytes before a field of `length` bytes: its number, its wire type (2), and the length."""
     return _varint(number << 3 | 2) + _varint(length)
 
 
 def _varint(value: int) -> bytes:
-    """Seven bits a byte, the lowest first; the eighth bit says that more follow."""
+    """Encode a number, seven bits a byte and the lowest first; the eighth bit is set in all bytes but the last."""
     groups = []
     while value > 0x7F:
         groups.append(value & 0x7F | 0x80)

@@ -1,9 +1,9 @@
-"""From a graph to an ONNX model, directly: one pass over the nodes, no tracing.
+"""Lowering a graph to an ONNX model, directly: one pass over the nodes, no tracing.
 
-Every value is called by its node's path, or by the output's name if it is an output; what a layer needs on the way is
-called `path/Op`, `path/Op_1`, ... and what several nodes share `/Op`. Initializers carry the names of the parameters.
-The model proto holds no weights: they are written past it (`netdsl.backends.onnx.file`), so that a net of any size
-costs one copy of its largest tensor.
+Every value is named by its node's path, or by the output's name if it is an output. Intermediate values of a layer are
+named `path/Op`, `path/Op_1`, ..., and values that several nodes share `/Op`. Initializers have the parameters' names.
+The model proto holds no weights: they are written separately (`netdsl.backends.onnx.file`), so that writing a net of
+any size needs memory for only one tensor.
 """
 
 from __future__ import annotations
@@ -37,19 +37,19 @@ if TYPE_CHECKING:
 __all__ = ["BATCH", "OPSETS", "LoweredModel", "lower", "onnx_dtype"]
 
 OPSETS = range(13, 22)
-"""The opsets that can be asked for; onnxruntime 1.18 knows the last."""
+"""The opsets that netdsl writes; the last is the newest that onnxruntime 1.18 knows."""
 BATCH = "N"
-"""Name of the symbolic batch dimension."""
+"""The name of the symbolic batch dimension."""
 
 
 @dataclass
 class LoweredModel:
-    """A model proto whose initializers for parameters are missing.
+    """A model proto without the initializers for parameters.
 
     Attributes:
         proto: the model.
-        params: the parameters that are missing, in file order.
-        values: the name of the value that is a node's result, by the node's path.
+        params: the parameters whose initializers are missing, in file order.
+        values: the name of each node's result, by the node's path.
     """
 
     proto: onnx.ModelProto
@@ -61,14 +61,14 @@ def lower(graph: Graph, *, opset: int | None = None, training: bool = False, bat
     """Lower what the outputs of a graph depend on to ONNX.
 
     Args:
-        graph: the graph, already optimized as wished.
+        graph: the graph, optimized before if it should be.
         opset: the opset to write; None takes the lowest in which every layer has its best form.
-        training: keep dropout and batch norm in training mode and give the aux outputs.
+        training: keep dropout and batch norm in training mode and include the aux outputs.
         batch: a fixed batch size; None leaves it symbolic (`N`).
 
     Raises:
-        NetdslError: the opset is out of range (E0908), a layer has no form in it (E0909), or a graph made by hand has a
-            name that is none (E0112).
+        NetdslError: the opset is out of range (E0908), a layer has no form in it (E0909), or a graph built in Python
+            has an invalid name (E0112).
     """
     need_names(graph)
     nodes = needed(graph, training=training)
@@ -76,7 +76,7 @@ def lower(graph: Graph, *, opset: int | None = None, training: bool = False, bat
     if chosen not in OPSETS:
         raise fail(
             "E0908",
-            f"opset {chosen} is not one that netdsl writes",
+            f"expected an opset from {OPSETS.start} to {OPSETS[-1]}, got {chosen}",
             help=f"take one from {OPSETS.start} to {OPSETS[-1]}",
         )
     builder = _Builder(graph, chosen, training=training, batch=batch)
@@ -86,7 +86,7 @@ def lower(graph: Graph, *, opset: int | None = None, training: bool = False, bat
 
 
 class _Builder:
-    """The model while it grows."""
+    """Builds the model."""
 
     def __init__(self, graph: Graph, opset: int, *, training: bool, batch: int | None) -> None:
         self.graph, self.opset, self.training, self.fixed_batch = graph, opset, training, batch
@@ -113,7 +113,7 @@ class _Builder:
         self.values[node] = lowering.named(result)
 
     def finish(self) -> LoweredModel:
-        """The model: outputs under their names, types of all values, metadata."""
+        """Name the outputs, set the types of all values and the metadata; return the model."""
         self._name_outputs()
         for node in self.graph.inputs:
             self._set_info(self.proto.input.add(), node.name, node)
@@ -131,7 +131,7 @@ class _Builder:
 
         self.proto.name = self.graph.name
         opset = make_opsetid("", self.opset)
-        # Runtimes refuse an IR version newer than they are. Older readers pass over metadata on nodes, new with 10.
+        # Runtimes refuse an IR version newer than they know. Older readers ignore metadata on nodes, new in version 10.
         self.model.ir_version = find_min_ir_version_for([opset])
         self.model.producer_name, self.model.producer_version = "netdsl", __version__
         self.model.opset_import.append(opset)
@@ -141,9 +141,9 @@ class _Builder:
         return LoweredModel(self.model, list(self.params.values()), values)
 
     def op(self, name: str, op_type: str, inputs: tuple[str | None, ...], attributes: dict[str, Any]) -> onnx.NodeProto:
-        """Add a node whose one output is called as the node itself."""
+        """Add a node with one output of the same name."""
         given = [i or "" for i in inputs]
-        while given and not given[-1]:  # onnxruntime's fusions take an empty name at the end for an input
+        while given and not given[-1]:  # onnxruntime's fusions count an empty name at the end as an input
             given.pop()
         proto: onnx.NodeProto = self.proto.node.add(op_type=op_type, name=name, input=given, output=[name])
         set_attributes(proto, attributes)
@@ -156,17 +156,17 @@ class _Builder:
         return name
 
     def fresh(self, name: str) -> str:
-        """`name`, or `name_1`, `name_2`, ... where it is taken."""
+        """Return `name`, or `name_1`, `name_2`, ... if it is taken."""
         count = self.taken[name]
         self.taken[name] += 1
         return f"{name}_{count}" if count else name
 
     def value_name(self, node: Node) -> str:
-        """What the result of a node is called: its path, unless a parameter or an output has that name."""
+        """Return the name of a node's result: its path, unless a parameter or an output has that name."""
         return f"{node.name}/value" if node.name in self._reserved else node.name
 
     def path(self, node: Node) -> str:
-        """Where a node stands, with the blocks and the layer: `layer1:stage/0:bottleneck/conv1:conv`."""
+        """Return a node's path with the kinds of blocks and layer: `layer1:stage/0:bottleneck/conv1:conv`."""
         scope = node.scope
         if scope not in self._paths:
             steps = [s.name + (f":{s.block}" if s.block else "") for s in scope.chain() if s.name]
@@ -178,13 +178,13 @@ class _Builder:
         return self.op(self.fresh(f"/{op_type}"), op_type, inputs, {}).name
 
     def _name_outputs(self) -> None:
-        """Rename the values that are outputs; what cannot be renamed, or not twice, is copied."""
-        made = {proto.output[0] for proto in self.proto.node}
+        """Rename the values that are outputs; copy those that cannot be renamed, or are several outputs."""
+        computed = {proto.output[0] for proto in self.proto.node}
         renamed: dict[str, str] = {}
         copied: dict[str, str] = {}
         for name, node in self.outputs.items():
             value = self.values[node]
-            if value in made and value not in renamed:
+            if value in computed and value not in renamed:
                 renamed[value] = name
             elif value != name:
                 copied[name] = value
@@ -205,10 +205,10 @@ class _Builder:
         data = {"net": self.graph.name, "version": __version__, "macs": str(count_macs(self.graph))}
         folded = tuple(param.name for param in self.params.values() if param.derived is not None)
         meaning = replace(described(self.graph), folded=folded)
-        told = {f"netdsl.{key}": value for key, value in data.items()} | meaning.as_metadata()
+        entries = {f"netdsl.{key}": value for key, value in data.items()} | meaning.as_metadata()
         if self.graph.constraints:
-            told["netdsl.constraints"] = json.dumps([constraint.text for constraint in self.graph.constraints])
-        return told
+            entries["netdsl.constraints"] = json.dumps([constraint.text for constraint in self.graph.constraints])
+        return entries
 
 
 class _NodeLowering:
@@ -269,7 +269,7 @@ class _NodeLowering:
         return pieces[0] if len(pieces) == 1 else self.op("Concat", *pieces, axis=0)
 
     def named(self, result: str) -> str:
-        """Give the node that made `result` the layer's path, if it is the last one."""
+        """Give the node that computes `result` the layer's path, if it is the last one."""
         if self._last is None or self._last.name != result:
             return result
         self._last.name = self.node.name
@@ -278,9 +278,9 @@ class _NodeLowering:
 
 
 def _place(node: Node) -> str | None:
-    """The file's name and the line; no directory, so that models do not depend on where they were made."""
+    """Return the file's name and the line; no directory, so that models do not depend on where they were made."""
     if node.span is None:
         return None
     line, _ = node.span.source.position(node.span.start)
     name = node.span.source.name.replace("\\", "/").rpartition("/")[2]
-    return f"{visible(name)}:{line}"  # a file may have a name that is no Unicode, and no text in a model
+    return f"{visible(name)}:{line}"  # a file name may be invalid Unicode, which a model cannot hold

@@ -1,4 +1,4 @@
-"""Filling ONNX's messages field by field: several times faster than `onnx.helper`, which checks what it is given."""
+"""Filling ONNX's messages field by field: several times faster than `onnx.helper`, which checks its arguments."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ _DTYPES = {
 
 
 def onnx_dtype(dtype: DType) -> int:
-    """The TensorProto element type."""
+    """Return the element type's number in TensorProto."""
     return _DTYPES[dtype]
 
 
 def storage(array: np.ndarray[Any, Any], dtype: DType) -> np.ndarray[Any, Any]:
-    """`array` as ONNX stores elements of `dtype`: contiguous, little-endian; bfloat16 as its 16 bits.
+    """Convert an array to the form in which ONNX stores `dtype`: contiguous, little-endian; bfloat16 as its 16 bits.
 
-    The array itself is returned where it already is that.
+    An array that already has this form is returned itself.
     """
     if dtype is not DType.BFLOAT16:
         return np.asarray(array, np.dtype(dtype.value).newbyteorder("<"), order="C")
@@ -53,18 +53,18 @@ def storage(array: np.ndarray[Any, Any], dtype: DType) -> np.ndarray[Any, Any]:
 
 
 def tensor(name: str, array: np.ndarray[Any, Any], dtype: DType) -> TensorProto:
-    """A tensor with its values; `array` is converted to `dtype`."""
+    """Return a tensor with its values; `array` is converted to `dtype`."""
     data = storage(array, dtype).tobytes()
     return TensorProto(name=name, dims=array.shape, data_type=onnx_dtype(dtype), raw_data=data)
 
 
 def set_attributes(node: NodeProto, attributes: Mapping[str, Any]) -> None:
-    """Add attributes in alphabetical order; those that are None are left out.
+    """Add attributes in alphabetical order; those that are None are omitted.
 
-    A list takes the type of its elements; whole numbers among fractions are floats.
+    A list has the type of its elements; one with floats and integers is a list of floats.
 
     Raises:
-        TypeError: a value is none of int, float, str, TensorProto, or a list of one of them.
+        TypeError: a value is not an int, float, str, TensorProto, or a list of one of these.
     """
     for name in sorted(attributes):
         value = attributes[name]
@@ -96,7 +96,7 @@ def set_value_info(info: ValueInfoProto, name: str, dtype: DType, shape: Iterabl
 
 
 def _plain(value: Any) -> Any:
-    """Text as bytes and truth as a number, as the messages hold them."""
+    """Return text as bytes and booleans as integers, as the messages hold them."""
     if isinstance(value, str):
         return value.encode()
     return int(value) if isinstance(value, bool) else value

@@ -1,4 +1,4 @@
-"""Sizes that are known when the model runs: read off its inputs and computed once for the whole model."""
+"""Sizes that are known only when the model runs: read from its inputs, and computed once for the whole model."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 
 class Sizes:
-    """Makes int64 tensors of shape [1], each of them once.
+    """Creates int64 tensors of shape [1], each only once.
 
     Args:
-        inputs: the inputs of the net; a value is called by its node's name.
-        op: adds a node of an operator with inputs and attributes and returns its output's name.
+        inputs: the inputs of the net; each value has its node's name.
+        op: adds a node with an operator, inputs and attributes, and returns its output's name.
         constant: adds a constant int64 tensor and returns its name.
     """
 
@@ -30,13 +30,13 @@ class Sizes:
         self._batch: str | None = None
 
     def batch(self) -> str:
-        """The number of samples, read off the first input."""
+        """Return the batch size, read from the first input."""
         if self._batch is None:
             self._batch = self._read(self._inputs[0].name, 0)
         return self._batch
 
     def size(self, dim: Dim) -> str:
-        """The value of `dim`; its symbols are sizes of inputs."""
+        """Return the value of `dim`, computed from sizes of inputs."""
         if dim not in self._known:
             self._known[dim] = self._compute(dim)
         return self._known[dim]
@@ -58,7 +58,7 @@ class Sizes:
         return self._known[atom]
 
     def _symbol(self, symbol: Symbol) -> str:
-        """The symbol is a factor of some input's size: `H`, or 32 times the atom if H is a multiple of 32."""
+        """Compute a symbol from an input's size: the size itself, or for `32*n` the size divided by 32."""
         name, axis, factor = next(
             (node.name, axis, dim.terms[(symbol,)])
             for node in self._inputs
@@ -68,7 +68,7 @@ class Sizes:
         return self._divide(self._read(name, axis), factor)
 
     def _floor(self, atom: Floor) -> str:
-        """ONNX divides integers towards zero, so a numerator that may be negative is shifted above it."""
+        """Divide and round down; ONNX rounds towards zero, so a numerator that may be negative is shifted above 0."""
         shift = -((lower_bound(atom.numerator) or 0) // atom.divisor)
         if shift <= 0:
             return self._divide(self.size(atom.numerator), atom.divisor)

@@ -1,1 +1,1 @@
-"""From a graph to PyTorch modules."""
+"""The PyTorch backend: lowering a graph to a torch.fx.GraphModule."""

@@ -1,8 +1,8 @@
-"""From a graph to a torch.fx.GraphModule, directly: one pass over the nodes, no tracing and no interpreter.
+"""Lowering a graph to a torch.fx.GraphModule, directly: one pass over the nodes, no tracing and no interpreter.
 
-Submodules stand at the paths of the `.net` file, so that the keys of `state_dict` are the names of the parameters.
-A net with one output gives a tensor, one with several a dictionary by output name. Where there are auxiliary
-outputs, the module gives them in training mode: it holds two graphs over the same submodules.
+Submodules have the paths of the `.net` file, so that the keys of `state_dict` are the names of the parameters.
+A net with one output returns a tensor, one with several a dictionary by output name. If there are auxiliary outputs,
+the module returns them in training mode: it holds two graphs over the same submodules.
 """
 
 from __future__ import annotations
@@ -36,21 +36,21 @@ if TYPE_CHECKING:
     Weights = Callable[[Param], Array]
 
 LIBRARIES = {"nn": nn, "torch": torch, "F": functional, "operator": operator}
-"""What the first part of a name means that a layer gives to `TorchLowering`."""
+"""The libraries by the first part of a name that a layer passes to `TorchLowering`."""
 
 
 def lower(graph: Graph, weights: Weights) -> fx.GraphModule:
-    """Lower what the outputs and the aux outputs of a graph depend on to a module in training mode.
+    """Lower all nodes that the outputs and the aux outputs of a graph depend on to a module in training mode.
 
     Each node of the fx graph that is the result of a layer has the layer's path in its `meta["path"]`.
 
     Args:
-        graph: a graph as it was written; passes are for inference.
-        weights: gives the array of a parameter.
+        graph: a graph before optimization; passes are for inference.
+        weights: returns the array of a parameter.
 
     Raises:
-        NetdslError: a name in the net is a word of Python, or one that every torch.nn.Module has (E0910); a graph made
-            by hand has a name that is none (E0112).
+        NetdslError: a name in the net is a Python keyword, or an attribute of every torch.nn.Module (E0910); a graph
+            built in Python has an invalid name (E0112).
     """
     need_names(graph)
     store = _Store(graph, weights)
@@ -61,14 +61,14 @@ def lower(graph: Graph, weights: Weights) -> fx.GraphModule:
 
 
 class AuxGraphModule(fx.GraphModule):
-    """A GraphModule that has a graph for training and one for inference; `train` and `eval` change between them."""
+    """A GraphModule with one graph for training and one for inference; `train` and `eval` switch between them."""
 
     def __init__(self, root: nn.Module, training: fx.Graph, inference: fx.Graph, class_name: str) -> None:
         super().__init__(root, training, class_name)
         self.train_graph, self.eval_graph = training, inference
 
     def train(self, mode: bool = True) -> AuxGraphModule:
-        """Set the mode as torch.nn.Module does, and take the graph for it."""
+        """Set the mode as torch.nn.Module does, and select the graph for it."""
         super().train(mode)
         graph = self.train_graph if mode else self.eval_graph
         if self.graph is not graph:
@@ -85,25 +85,25 @@ class AuxGraphModule(fx.GraphModule):
 
 
 WORDS = {
-    **dict.fromkeys(kwlist, "a word of Python"),
-    "self": "what a module calls itself",
-    "torch": "what PyTorch is called in a module's code",
+    **dict.fromkeys(kwlist, "a Python keyword"),
+    "self": "the name of the module itself",
+    "torch": "the name of PyTorch in a module's code",
 }
-"""What no value in the code of a module can be called."""
+"""Names that a value in the code of a module cannot have, with the reasons."""
 ATTRIBUTES = WORDS | dict.fromkeys(
     {*dir(nn.Module()), *dir(AuxGraphModule(nn.Module(), fx.Graph(), fx.Graph(), ""))},
     "an attribute that every module has",
 )
-"""What no submodule can be called: it would hide another attribute, or be hidden by it."""
+"""Names that a submodule cannot have, with the reasons: it would hide another attribute, or be hidden by it."""
 
 
 def _joined(training: fx.GraphModule, inference: fx.GraphModule, class_name: str, mode: bool) -> AuxGraphModule:
-    """Two modules over the same submodules as one; how a pickled one is restored."""
+    """Restore a pickled module from two modules over the same submodules."""
     return AuxGraphModule(training, training.graph, inference.graph, class_name).train(mode)
 
 
 def _tree(module: nn.Module) -> nn.Module:
-    """The submodules of a module by themselves."""
+    """Return a plain module with the submodules and parameters of another."""
     root = nn.Module()
     for name, child in module.named_children():
         root.add_module(name, child)
@@ -113,7 +113,7 @@ def _tree(module: nn.Module) -> nn.Module:
 
 
 class _Store:
-    """Submodules and learned tensors by path, each made when it is first asked for, in a tree of containers."""
+    """Submodules and learned tensors by path, each created on first use, in a tree of containers."""
 
     def __init__(self, graph: Graph, weights: Weights) -> None:
         self.root = nn.Module()
@@ -123,12 +123,12 @@ class _Store:
         self._made: set[str] = set()
 
     def module(self, node: Node, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
-        """The path of a node's module; layers that share weights share it."""
+        """Return the path of a node's module; layers that share weights share it."""
         path = next((param.name.removesuffix(f".{role}") for role, param in node.params.items()), node.name)
         if path not in self._made:
             library, _, attribute = name.rpartition(".")
             if library:
-                with torch.device("meta"):  # the values that modules draw for themselves are not wanted
+                with torch.device("meta"):  # the values that modules draw themselves are not needed
                     module = getattr(LIBRARIES[library], attribute)(*args, **kwargs)
             else:
                 module = getattr(torch_modules, attribute)(*args, **kwargs)
@@ -137,9 +137,9 @@ class _Store:
         return path
 
     def param(self, node: Node, role: str) -> str:
-        """The path of a learned tensor that stands by itself."""
+        """Return the path of a learned tensor without a module."""
         param = node.params[role]
-        owner = param.name.removesuffix(f".{role}")  # a module that has the tensor may be there already
+        owner = param.name.removesuffix(f".{role}")  # a module that has the tensor may exist already
         if self._made.isdisjoint((param.name, owner)):
             self._place(param.name, nn.Parameter(self._tensor(param), requires_grad=param.spec.trainable), node)
         return param.name
@@ -157,7 +157,7 @@ class _Store:
         self._made.add(path)
 
     def _fill(self, module: nn.Module, node: Node) -> None:
-        """Give a module's parameters and buffers their values; what counts batches for PyTorch alone starts at 0."""
+        """Set a module's parameters and buffers; PyTorch's own counter of batches starts at 0."""
         roles = dict(node.params)
         for name, tensor in [*module.named_parameters(), *module.named_buffers()]:
             if name in roles:
@@ -165,7 +165,7 @@ class _Store:
                 owner, _, attribute = name.rpartition(".")
                 owner_module = module.get_submodule(owner)
                 if isinstance(tensor, nn.Parameter):
-                    setattr(owner_module, attribute, nn.Parameter(value))  # recurrent modules take note of it
+                    setattr(owner_module, attribute, nn.Parameter(value))  # recurrent modules register this
                 else:
                     owner_module.register_buffer(attribute, value)
             elif name == "num_batches_tracked":
@@ -179,13 +179,13 @@ class _Store:
         if param.name in self._drawn:
             tensor = torch.from_numpy(self._drawn[param.name])
         else:
-            tensor = torch.tensor(materialize(param, self.weights))  # copied: it may be kept by the giver, or read-only
+            tensor = torch.tensor(materialize(param, self.weights))  # a copy: the array may be read-only or in use
         return tensor.to(torch.bfloat16) if param.spec.dtype is DType.BFLOAT16 else tensor
 
 
 def need_free(name: str, node: Node, taken: Mapping[str, str]) -> None:
-    """Refuse a name that is among those taken, by its reason, or that a class would keep for itself."""
-    reason = "of the form that Python keeps to itself" if name.startswith("__") else taken.get(name)
+    """Refuse a name that is in `taken`, with its reason, or that Python would mangle within a class."""
+    reason = "reserved by Python, as it begins with `__`" if name.startswith("__") else taken.get(name)
     if reason is not None:
         raise fail(
             "E0910",
@@ -196,13 +196,13 @@ def need_free(name: str, node: Node, taken: Mapping[str, str]) -> None:
 
 
 def _fx_graph(graph: Graph, store: _Store, *, training: bool) -> fx.Graph:
-    """The fx graph of one mode."""
+    """Return the fx graph of one mode."""
     result = fx.Graph()
     values: dict[Node, fx.Node] = {}
     for node in graph.inputs:
         need_free(node.name, node, WORDS)
         values[node] = placeholder = result.placeholder(node.name)
-        placeholder.target = placeholder.name  # which fx keeps apart from the words that it writes itself, as `inf`
+        placeholder.target = placeholder.name  # fx renames inputs whose names it uses itself, such as `inf`
     for node in needed(graph, training=training):
         if node not in values:
             lowering = _NodeLowering(result, node, values, store)
@@ -218,7 +218,7 @@ def _fx_graph(graph: Graph, store: _Store, *, training: bool) -> fx.Graph:
 
 
 def _need_plain(graph: fx.Graph) -> None:
-    """Hold all that fx writes into Python as it stands to the grammar of names."""
+    """Check that everything that fx writes into Python code unchanged is a valid name."""
     for node in graph.nodes:
         texts = [node.name, *node.kwargs]
         if isinstance(node.target, str):
@@ -253,7 +253,7 @@ class _NodeLowering:
         return (self._read(source, 0), *(dim if isinstance(dim, int) else self._size(dim) for dim in shape))
 
     def _size(self, dim: Symbolic) -> fx.Node:
-        """A size that is known at run time, from an input of the layer if it has it, else from those of the net."""
+        """Return a size known at run time, read from an input of the layer if it has it, else from those of the net."""
         for node in self.node.inputs:
             if dim in node.type.shape:
                 return self._read(node, node.type.shape.index(dim) + 1)

@@ -1,7 +1,7 @@
 """The few layers that torch.nn lacks, as modules.
 
-Each class stands for itself: it needs torch alone, so that its text can go into a file that does without netdsl. No
-line of a class is longer than 88 characters, which formatters keep to by themselves.
+Each class needs only torch, so that its source can be copied into a generated file. No line of a class is longer than
+88 characters, the default of formatters; the formatter of this project, which allows 120, leaves this file alone.
 """
 
 import torch
@@ -56,7 +56,9 @@ class Normalize(nn.Module):
     mean: torch.Tensor
     std: torch.Tensor
 
-    def __init__(self, mean: list[float], std: list[float], dtype: str = "float32") -> None:
+    def __init__(
+        self, mean: list[float], std: list[float], dtype: str = "float32"
+    ) -> None:
         super().__init__()
         for name, numbers in (("mean", mean), ("std", std)):
             self.register_buffer(
@@ -157,10 +159,14 @@ class DropPath(nn.Module):
 class SelfAttention(nn.Module):
     """Multi-head self-attention, with the parameters of torch.nn.MultiheadAttention."""
 
-    def __init__(self, size: int, heads: int, *, causal: bool, bias: bool, dropout: float) -> None:
+    def __init__(
+        self, size: int, heads: int, *, causal: bool, bias: bool, dropout: float
+    ) -> None:
         super().__init__()
         self.heads, self.causal, self.dropout = heads, causal, dropout
-        self.in_proj_weight = nn.Parameter(nn.init.xavier_uniform_(torch.empty(3 * size, size)))
+        self.in_proj_weight = nn.Parameter(
+            nn.init.xavier_uniform_(torch.empty(3 * size, size))
+        )
         self.in_proj_bias = nn.Parameter(torch.zeros(3 * size)) if bias else None
         self.out_proj = nn.Linear(size, size, bias=bias)
         if bias:
@@ -170,8 +176,14 @@ class SelfAttention(nn.Module):
         """N x T x size to the same."""
         batch, steps, size = x.shape
         together = nn.functional.linear(x, self.in_proj_weight, self.in_proj_bias)
-        q, k, v = together.reshape(batch, steps, 3, self.heads, size // self.heads).permute(2, 0, 3, 1, 4)
+        q, k, v = together.reshape(
+            batch, steps, 3, self.heads, size // self.heads
+        ).permute(2, 0, 3, 1, 4)
         dropout = self.dropout if self.training else 0.0
-        heads = nn.functional.scaled_dot_product_attention(q, k, v, dropout_p=dropout, is_causal=self.causal)
-        result: torch.Tensor = self.out_proj(heads.transpose(1, 2).reshape(batch, steps, size))
+        heads = nn.functional.scaled_dot_product_attention(
+            q, k, v, dropout_p=dropout, is_causal=self.causal
+        )
+        result: torch.Tensor = self.out_proj(
+            heads.transpose(1, 2).reshape(batch, steps, size)
+        )
         return result

@@ -1,4 +1,4 @@
-"""Which boxes are of one class: those that hold the same, or lack what a condition of the net left out."""
+"""Which boxes share a class: those with equal contents, or with parts missing that a condition of the net left out."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 
 def grouped(boxes: Sequence[Box], *, strict: bool) -> list[list[Box]]:
-    """Boxes that hold the same, but for the arguments of constructors, together.
+    """Group boxes that are equal up to the arguments of constructors.
 
-    Chains that were written in one place may have one text, whatever their loops made of it, unless it is `strict`.
+    Unless `strict`, chains written at one place in the file are grouped together, whatever their loops made of it.
     """
     groups: dict[Any, list[Box]] = {}
     for box in boxes:
@@ -29,24 +29,24 @@ def grouped(boxes: Sequence[Box], *, strict: bool) -> list[list[Box]]:
 
 
 def merged(boxes: Sequence[Box], places: Mapping[Form | Box, Trace]) -> list[list[Box]]:
-    """Calls of one block together that hold the same, or of which some lack what the first of them has."""
-    found: list[list[Box]] = []
+    """Group calls of one block that are equal, or that lack some parts of the first in their group."""
+    groups: list[list[Box]] = []
     for group in sorted(grouped(boxes, strict=False), key=lambda group: -len(group[0].items)):
-        for other in found:
+        for other in groups:
             whole = sequential(group[0]) or looped(group[0])
             if not whole and all(aligned(other[0], box, places) is not None for box in group):
                 other.extend(group)
                 break
         else:
-            found.append(group)
-    return found
+            groups.append(group)
+    return groups
 
 
 def aligned(first: Box, box: Box, places: Mapping[Form | Box, Trace]) -> dict[Node, Node] | None:
-    """The results in `box` that stand for those in `first`, which may have more; None if they do not hold the same.
+    """Map the results in `first`, which may have more items, to those in `box`; None if they cannot share a class.
 
-    What `box` lacks must be a module that is applied to one tensor, which then stands for the result, or the addition
-    of a `skip`, whose body does.
+    An item that `box` lacks must be a module applied to one tensor, which then replaces its result, or the addition of
+    a `skip`, whose body replaces it.
     """
     if len(first.inputs) != len(box.inputs):
         return None
@@ -74,7 +74,7 @@ def aligned(first: Box, box: Box, places: Mapping[Form | Box, Trace]) -> dict[No
 
 
 def stand_in(item: Form | Box, places: Mapping[Form | Box, Trace]) -> Node | None:
-    """The tensor that stands for the result of something that may be left out."""
+    """Return the tensor that replaces the result of an item that may be left out."""
     tensors = [target for target in reads_of(item) if isinstance(target, Node)]
     if isinstance(item, Form) and isinstance(places[item].tree, tree.Skip):
         return item.sources[0] if len(item.sources) == 2 else None
@@ -84,7 +84,7 @@ def stand_in(item: Form | Box, places: Mapping[Form | Box, Trace]) -> Node | Non
 
 
 def _signature(box: Box, *, strict: bool) -> Any:
-    """What boxes of one class have in common."""
+    """Return a key that is equal for boxes that can share a class."""
     if not strict and (sequential(box) or looped(box)):
         return box.block, id(box.trace.tree)
     known: dict[Target, int] = {target: i for i, target in enumerate(box.inputs)}
@@ -97,7 +97,7 @@ def _signature(box: Box, *, strict: bool) -> Any:
 
 
 def _entry(box: Box, item: Form | Box, known: Mapping[Target, int], *, strict: bool) -> Any:
-    """What an item is, but for the arguments of constructors; `known` tells results and inputs apart."""
+    """Return a key of an item without the arguments of constructors; `known` numbers results and inputs."""
 
     def numbered(target: Target) -> ast.expr:
         if target in known:

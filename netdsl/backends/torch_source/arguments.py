@@ -1,4 +1,4 @@
-"""What is written between the brackets of a constructor."""
+"""The arguments of constructors."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ FIELDS = {
     "groups": "g", "output_padding": "out_pad", "num_groups": "groups", "hidden_size": "hidden", "num_layers": "layers",
     "num_embeddings": "count", "embedding_dim": "dim",
 }  # fmt: skip
-"""What the language calls the arguments of PyTorch's modules, where the two differ."""
+"""The names in the language of arguments of PyTorch's modules, where the two differ."""
 SIZES = ("in_channels", "in_features", "num_features", "num_channels", "normalized_shape", "input_size", "size",
          "num_parameters")  # fmt: skip
 """Arguments that are a size of the input."""
@@ -40,14 +40,14 @@ RESULTS = ("out_channels", "out_features", "embedding_dim", "hidden_size")
 
 
 def torch_class(name: str) -> type:
-    """The class that a layer's form names."""
+    """Return the class that a layer's form names."""
     library, _, attribute = name.rpartition(".")
     found: type = getattr(LIBRARIES[library] if library else torch_modules, attribute)
     return found
 
 
 def torch_signature(name: str) -> dict[str, inspect.Parameter]:
-    """The arguments of a class, by name."""
+    """Return the arguments of a class, by name."""
     return dict(inspect.signature(torch_class(name)).parameters)
 
 
@@ -60,10 +60,10 @@ class Arguments:
         wanted = {form.path: form.path for form in forms if form.module is not None}
         wanted |= {path: path.removesuffix(f".{role}") for form in forms for path, role in form.learned.items()}
         self.orphans = {path for path, owner in wanted.items() if owner not in made}
-        """Paths of modules and learned tensors that no layer makes that is needed, but a `reuse` has."""
+        """Paths of modules and learned tensors that a `reuse` applies although no needed layer creates them."""
 
     def defaults(self, box: Box) -> dict[str, tree.Expression | None]:
-        """The parameters of a block or net, with what stands for each unless it is given."""
+        """Return the parameters of a block or net with their defaults; None for those without one."""
         if box.parent is None:
             return dict.fromkeys(box.names.values)
         if box.call is None or not isinstance(box.call.tree, tree.Call):
@@ -74,10 +74,10 @@ class Arguments:
         return {parameter.name: parameter.default for parameter in target.declaration.parameters}
 
     def module(self, row: Sequence[Form], scope: ConstructorScope) -> ast.expr:
-        """The call that makes the submodule of a layer."""
+        """Return the call that creates the submodule of a layer."""
         traces = [self.record.of_node[form.node] for form in row]
         form = row[0].module
-        assert form is not None  # noqa: S101 - the caller has asked for it
+        assert form is not None  # noqa: S101 - checked by the caller
         written = _written(traces[0], row[0].node)
         known = torch_signature(form.name)
         sizes = scope.sizes_of(row[0].sources[0])
@@ -113,7 +113,7 @@ class Arguments:
         return call
 
     def numbers(self, row: Sequence[Form], scope: ConstructorScope) -> Iterator[ast.expr]:
-        """What may give a number that a layer's form holds: its arguments, their parts, and the opposites of both."""
+        """Yield candidates for a number in a layer's form: its arguments, their items, and the negatives of both."""
         traces = [self.record.of_node[form.node] for form in row]
         written = list(_written(traces[0], row[0].node).values())
         written += [item for value in written if isinstance(value, tree.List) for item in value.items]
@@ -123,7 +123,7 @@ class Arguments:
             yield ast.UnaryOp(ast.USub(), expression)
 
     def learned(self, row: Sequence[Form], path: str, scope: ConstructorScope) -> ast.expr:
-        """The learned tensor of a layer that has no submodule."""
+        """Return the learned tensor of a layer that has no submodule."""
         role = row[0].learned[path]
         specs = [form.node.params[form_role(form, role)].spec for form in row]
         shapes = [spec.shape for spec in specs]
@@ -155,9 +155,9 @@ class Arguments:
         return ast.Call(_dotted("nn.Parameter"), [value], frozen)
 
     def box(self, row: Sequence[Box], scope: ConstructorScope) -> ast.expr:
-        """The call that makes a box."""
-        made_of = row[0].py_class
-        assert made_of is not None  # noqa: S101 - a box without one is written in place
+        """Return the call that creates a box."""
+        py_class = row[0].py_class
+        assert py_class is not None  # noqa: S101 - a box without a class is written inline
         traces = [box.call or box.trace for box in row]
         written = _block_arguments(traces[0])
         arguments: dict[str, ast.expr] = {}
@@ -178,7 +178,7 @@ class Arguments:
             return scope.expression(values, candidates, name)
 
         args, keywords = [], []
-        for formal in made_of.formals:
+        for formal in py_class.formals:
             values = [formal.values[box] for box in row]
             if formal.default is not None and all(same(literal_value(formal.default), value) for value in values):
                 continue
@@ -188,15 +188,15 @@ class Arguments:
             else:
                 keywords.append(ast.keyword(formal.name, arguments[formal.name]))
         self._box_sizes(row, scope, arguments)
-        return ast.Call(_dotted(made_of.name), args, keywords)
+        return ast.Call(_dotted(py_class.name), args, keywords)
 
     def _box_sizes(self, row: Sequence[Box], scope: ConstructorScope, arguments: Mapping[str, ast.expr]) -> None:
-        made_of = row[0].py_class
-        assert made_of is not None  # noqa: S101 - as above
+        py_class = row[0].py_class
+        assert py_class is not None  # noqa: S101 - as above
         before = [scope.sizes_of(target) for target in row[0].inputs[:1]]
         for i in range(len(row[0].outputs)):
             found = []
-            for expression in made_of.sizes[i].values():
+            for expression in py_class.sizes[i].values():
                 names = {inner.id for inner in ast.walk(expression) if isinstance(inner, ast.Name)}
                 if names <= arguments.keys():
                     found.append(_with_names(expression, arguments))
@@ -204,12 +204,12 @@ class Arguments:
 
 
 def form_role(form: Form, role: str) -> str:
-    """The role of a learned tensor."""
+    """Return the name of a learned tensor's role in this form."""
     return role if role in form.node.params else next(iter(form.node.params))
 
 
 def literal_value(expression: ast.expr) -> Any:
-    """The value of a literal."""
+    """Return the value of a literal."""
     return ast.literal_eval(expression)
 
 
@@ -218,7 +218,7 @@ def _constant(values: Sequence[Any]) -> bool:
 
 
 def _untupled(value: Any) -> Any:
-    """A size that is the same for all dimensions, as PyTorch's defaults have it."""
+    """Return the one number of a size that is equal in all dimensions, as in PyTorch's defaults."""
     return value[0] if isinstance(value, tuple) and value and len(set(value)) == 1 else value
 
 
@@ -243,14 +243,14 @@ def _with_names(expression: ast.expr, values: Mapping[str, ast.expr]) -> ast.exp
 
 
 def _written(trace: Trace, node: Node) -> dict[str, tree.Expression]:
-    """The arguments of a layer's call by field, as they were written."""
+    """Return the arguments of a layer's call by field, as they are written."""
     if not isinstance(trace.tree, tree.Call):
         return {}
     return _bound(trace.tree, [field.name for field in fields(node.layer)])
 
 
 def _block_arguments(trace: Trace) -> dict[str, tree.Expression]:
-    """The arguments of a block's call by parameter, as they were written."""
+    """Return the arguments of a block's call by parameter, as they are written."""
     if not isinstance(trace.tree, tree.Call):
         return {}
     target = target_of(trace.place, trace.tree.name, trace.tree.name_span)

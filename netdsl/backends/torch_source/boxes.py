@@ -1,4 +1,4 @@
-"""What becomes a class: the net, each block call and each labelled group, with what goes in and what comes out."""
+"""Candidates for classes: the net, each block call and each labelled group, with their inputs and outputs."""
 
 from __future__ import annotations
 
@@ -28,22 +28,22 @@ Target: TypeAlias = Outside | SharedPart
 
 @dataclass(eq=False, slots=True, repr=False)
 class Box:
-    """A scope: the layers and the scopes in it, in order.
+    """A scope of the net: the layers and inner scopes in it, in order.
 
     Attributes:
-        path: its place in the net.
-        weights: where its parameters are; another place than `path` where it is a `reuse`.
-        trace: the item or statement that opened it; for a block and the net, the body that was carried out.
+        path: its path in the net.
+        weights: the path of its parameters; differs from `path` if it is a `reuse`.
+        trace: the item or statement that opened it; for a block and the net, its elaborated body.
         call: the call of a block, else None.
-        names: the names and values that its text may speak of.
+        names: the names that are visible in its text, with their values.
         block: the name of the block or net; empty for a group.
-        training: whether it is carried out in training only.
-        items: what is in it.
+        training: whether it is used only in training.
+        items: its layers and inner boxes.
         inputs: what it reads from outside: tensors, modules and learned tensors.
         outputs: the results that are read outside.
-        line: what was written together has the same.
-        first: the box that is applied once more by this `reuse`, if it is the same in all.
-        py_class: the class that it is an instance of; None where it is written in place.
+        line: equal for items that are written on one line.
+        first: the box that this `reuse` applies again, if both are equal.
+        py_class: its class; None if it is written inline.
     """
 
     path: str
@@ -63,34 +63,34 @@ class Box:
 
     @property
     def module(self) -> Submodule:
-        """The submodule that is called for it."""
+        """Return the submodule that is called for it."""
         return Submodule(self.path if self.first is None else self.first.path)
 
     @property
     def name(self) -> str:
-        """The last step of its path."""
+        """Return the last step of its path."""
         return self.path.rpartition(".")[2]
 
     def relative(self, path: str) -> str | None:
-        """The path of a module inside as it is seen from here; None for one that is outside."""
+        """Return the path of a module relative to this box; None if the module is outside."""
         return path.removeprefix(f"{self.path}.") if not self.path or path.startswith(f"{self.path}.") else None
 
     def outwards(self) -> Iterator[Box]:
-        """The box itself and those around it."""
+        """Yield the box itself and those around it, from the inside out."""
         here: Box | None = self
         while here is not None:
             yield here
             here = here.parent
 
     def everything(self) -> Iterator[Box]:
-        """The boxes in it and itself, from the inside out."""
+        """Yield the boxes in it and itself, from the inside out."""
         for item in self.items:
             if isinstance(item, Box):
                 yield from item.everything()
         yield self
 
     def forms(self) -> Iterator[Form]:
-        """All layers in it."""
+        """Yield all layers in it."""
         for item in self.items:
             if isinstance(item, Box):
                 yield from item.forms()
@@ -99,7 +99,7 @@ class Box:
 
 
 def make_boxes(graph: Graph, forms: list[Form], results: Iterable[Node], record: Record) -> Box:
-    """The net with everything in it; a labelled join belongs to the scope of its branches."""
+    """Return the net's box with all others in it; a labelled join belongs to the scope of its branches."""
     (root_scope,) = {node.scope for node in graph.inputs}
     body = record.bodies[root_scope]
     root = Box("", "", body, None, body.place.environment, graph.name, None)
@@ -125,7 +125,7 @@ def make_boxes(graph: Graph, forms: list[Form], results: Iterable[Node], record:
 
 def _box(scope: Scope, boxes: dict[Scope, Box], record: Record) -> Box:
     if scope not in boxes:
-        assert scope.parent is not None  # noqa: S101 - the root was there at first
+        assert scope.parent is not None  # noqa: S101 - the root is in `boxes` from the start
         parent = _box(scope.parent, boxes, record)
         trace = record.of_scope[scope]
         call = trace if isinstance(trace.tree, tree.Call) else None
@@ -139,9 +139,9 @@ def _box(scope: Scope, boxes: dict[Scope, Box], record: Record) -> Box:
 
 
 def _find_inputs(box: Box) -> None:
-    """What a box reads from outside, the tensor that reaches it first."""
+    """Find what a box reads from outside; the tensor that reaches it comes first."""
     own: set[Target] = set()
-    found: dict[Outside, None] = {}
+    outside_targets: dict[Outside, None] = {}
     for item in box.items:
         for target in reads_of(item):
             if isinstance(target, Submodule | Learned):
@@ -150,13 +150,13 @@ def _find_inputs(box: Box) -> None:
             else:
                 outside = target not in own
             if outside and not isinstance(target, SharedPart):
-                found[target] = None
+                outside_targets[target] = None
         own |= set(results_of(item))
-    box.inputs = sorted(found, key=lambda target: target is not box.trace.before)
+    box.inputs = sorted(outside_targets, key=lambda target: target is not box.trace.before)
 
 
 def reads_of(item: Form | Box) -> Iterator[Target]:
-    """What an item refers to."""
+    """Yield what an item refers to."""
     if isinstance(item, Form):
         for value in (*(part.value for part in item.parts), item.value):
             yield from reads(value)
@@ -166,7 +166,7 @@ def reads_of(item: Form | Box) -> Iterator[Target]:
 
 
 def content(box: Box) -> tuple[Any, ...]:
-    """Everything that is in a box, with modules called as they are seen from where its parameters are."""
+    """Return a key of everything in a box, with the names of modules relative to the path of its parameters."""
     numbers: dict[Target, int] = {}
 
     def number(target: Target) -> ast.expr:
@@ -187,12 +187,12 @@ def content(box: Box) -> tuple[Any, ...]:
 
 
 def results(item: Form | Box) -> tuple[Node, ...]:
-    """The nodes that an item gives to others."""
+    """Return the results of an item that are read outside."""
     return tuple(item.outputs) if isinstance(item, Box) else (item.node,)
 
 
 def results_of(item: Form | Box) -> Iterator[Node]:
-    """The nodes in an item."""
+    """Yield all nodes in an item."""
     if isinstance(item, Form):
         yield item.node
     else:
@@ -201,7 +201,7 @@ def results_of(item: Form | Box) -> Iterator[Node]:
 
 
 def _find_outputs(root: Box, results: Iterable[Node]) -> None:
-    """What is read outside of the boxes that compute it."""
+    """Find the results that are read outside of the boxes that compute them."""
     homes: dict[Target, Box] = {}
     for box in root.everything():
         homes |= {item.node: box for item in box.items if isinstance(item, Form)}
@@ -219,19 +219,19 @@ def _find_outputs(root: Box, results: Iterable[Node]) -> None:
 
 
 def reads(value: ast.expr) -> Iterator[Target]:
-    """What an expression refers to, in order."""
+    """Yield what an expression refers to, in order."""
     return (inner.target for inner in walk(value) if isinstance(inner, Ref))
 
 
 def walk(node: ast.AST) -> Iterator[ast.AST]:
-    """All nodes of an expression, from left to right."""
+    """Yield all nodes of an expression, from left to right."""
     yield node
     for child in ast.iter_child_nodes(node):
         yield from walk(child)
 
 
 def substitute(node: Any, replace: Callable[[Target], ast.expr], instead: Mapping[int, ast.expr] | None = None) -> Any:
-    """An expression with others in the places of its references, and of the nodes that `instead` has by id."""
+    """Return a copy of an expression with its references replaced, and the nodes that are in `instead` by id."""
     if isinstance(node, Ref):
         return replace(node.target)
     if instead is not None and id(node) in instead:
@@ -247,12 +247,12 @@ def substitute(node: Any, replace: Callable[[Target], ast.expr], instead: Mappin
 
 
 def sequential(box: Box) -> bool:
-    """Whether a box is a chain of its own modules, numbered in order, each of which is applied once."""
+    """Whether a box is a chain of its own modules, numbered in order, each applied once."""
     return _chained(box) and all(_called(item) == str(number) for number, item in enumerate(box.items))
 
 
 def looped(box: Box) -> bool:
-    """Whether a box is a chain of its own modules that a loop made, and can have names of its own."""
+    """Whether a box is a chain of its own modules that a loop creates, with names that nn.Sequential can take."""
     taken = dir(LIBRARIES["nn"].Sequential)
     if box.parent is None or not _chained(box) or any(_called(item) in taken for item in box.items):
         return False

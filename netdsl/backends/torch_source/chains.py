@@ -1,4 +1,4 @@
-"""The modules of a chain, for torch.nn.Sequential: as a list, or built up by the loops and conditions of the net."""
+"""The modules of a chain for torch.nn.Sequential: a list, or code with the loops and conditions of the net."""
 
 from __future__ import annotations
 
@@ -24,15 +24,16 @@ if TYPE_CHECKING:
     from netdsl.backends.torch_source.trace import Trace
 
 MIN_LOOP_MODULES = 3
-"""From so many equal modules in a row on, they are written as a loop."""
+"""This many equal modules in succession, or more, are written as a loop."""
 LISTS = ("layers", "inner", "innermost", "modules", "parts", "units", "members", "elements")
-"""What lists of modules are called, from the outside in."""
+"""Variable names for lists of modules, from the outside in."""
 
 
 class ChainWriter:
-    """Writes the modules of some chains that are alike.
+    """Writes the modules of chains that share a class.
 
-    Modules stand in `found` until a loop comes; then they are put into a list, to which all that follow are added.
+    Modules are collected in `modules` until there is a loop; then they are written to a list, to which later
+    modules are added.
     """
 
     def __init__(
@@ -40,13 +41,13 @@ class ChainWriter:
     ) -> None:
         self.arguments, self.items, self.variables = arguments, items, variables
         self.places = {item: trace for trace, item in items.items()}
-        self.found: list[ast.expr] = []
+        self.modules: list[ast.expr] = []
         self.listed = False
         self.named = False
-        """Whether the modules become members of the class under their names, each as soon as it is found."""
+        """Whether each module is assigned to an attribute of the class as soon as it is written."""
 
     def write(self, boxes: Sequence[Box], scope: ConstructorScope) -> list[ast.expr]:
-        """The modules; lines that must stand before them are added to the scope's.
+        """Return the modules; lines that must come before them are added to the scope's.
 
         Raises:
             NotAlikeError: the chains differ in a way that no loop or condition explains.
@@ -63,32 +64,32 @@ class ChainWriter:
         if self.named:
             return []
         if not self.listed:
-            return _repeated(self.found)
+            return _repeated(self.modules)
         self.empty(scope)
         return [ast.Starred(ast.Name(self.variables[0], ast.Load()), ast.Load())]
 
     def empty(self, scope: ConstructorScope) -> None:
-        """Write down the modules found so far."""
+        """Write the modules collected until now to the list."""
         if self.named:
             return
         name = self.variables[0]
-        found, self.found = _repeated(self.found), []
+        modules, self.modules = _repeated(self.modules), []
         if not self.listed:
             typed = "" if name in scope.used else ": list[nn.Module]"
             scope.used[name] = None
-            scope.lines += laid_out(f"{name}{typed} = ", ast.List(found, ast.Load()), scope.indent)
+            scope.lines += laid_out(f"{name}{typed} = ", ast.List(modules, ast.Load()), scope.indent)
             self.listed = True
-        elif len(found) == 1 and not isinstance(found[0], ast.Starred):
-            append = ast.Call(attribute(name, "append"), found, [])
+        elif len(modules) == 1 and not isinstance(modules[0], ast.Starred):
+            append = ast.Call(attribute(name, "append"), modules, [])
             scope.lines += laid_out("", append, scope.indent)
-        elif found:
-            only = found[0].value if len(found) == 1 and isinstance(found[0], ast.Starred) else None
+        elif modules:
+            only = modules[0].value if len(modules) == 1 and isinstance(modules[0], ast.Starred) else None
             if isinstance(only, ast.GeneratorExp):
                 only = ast.ListComp(only.elt, only.generators)
-            scope.lines += laid_out(f"{name} += ", only or ast.List(found, ast.Load()), scope.indent)
+            scope.lines += laid_out(f"{name} += ", only or ast.List(modules, ast.Load()), scope.indent)
 
     def rows(self, steps: Sequence[Sequence[Step]], scope: ConstructorScope, sizes: Sizes) -> Sizes:
-        """Write steps that are alike; the result is what is known of the tensor after them."""
+        """Write corresponding steps of all chains; return what is known of the tensor's sizes after them."""
         if len({len(some) for some in steps}) != 1:
             raise NotAlikeError
         for row in zip(*steps, strict=True):
@@ -118,7 +119,7 @@ class ChainWriter:
 
     def _add(self, row: Sequence[Form | Box], module: ast.expr, scope: ConstructorScope) -> None:
         if not self.named:
-            self.found.append(module)
+            self.modules.append(module)
             return
         names = [item.path.rpartition(".")[2] for item in row]
         if len(set(names)) == 1 and not isinstance(scope, BodyScope):
@@ -163,10 +164,10 @@ class ChainWriter:
         if any(loop.trace.tree is not written for loop in row):
             raise NotAlikeError
         try:
-            state = scope.save(), [*self.found], self.listed
+            state = scope.save(), [*self.modules], self.listed
             return self._rolled(row, origin, scope, sizes)
         except (NotAlikeError, NoExpressionError):
-            saved, self.found, self.listed = state
+            saved, self.modules, self.listed = state
             scope.restore(saved)
         if len({len(loop.turns) for loop in row}) != 1:
             raise NotAlikeError
@@ -178,7 +179,7 @@ class ChainWriter:
         turns = [turn for loop in row for turn in loop.turns]
         traces = [trace for trace, _ in turns]
         if len(turns) == len(row) and len(row[0].turns) == 1:
-            raise NotAlikeError  # a loop that turns once each time is none
+            raise NotAlikeError  # a loop that always has one turn is not written as a loop
         view = scope.view(origin, traces)
         targets = _targets(row[0].trace.tree)
         for word in targets:
@@ -191,8 +192,8 @@ class ChainWriter:
         after = body.rows([steps for _, steps in turns], view, inside)
         header = self._header(row, targets, view, scope)
         read = [name for name in counted if name in view.used]
-        if not view.lines and len(body.found) == 1 and not read:
-            self.found.append(_comprehension(body.found[0], header))
+        if not view.lines and len(body.modules) == 1 and not read:
+            self.modules.append(_comprehension(body.modules[0], header))
             return _outside(after, view, scope, row)
         body.empty(view)
         self.empty_once(scope)
@@ -223,18 +224,18 @@ class ChainWriter:
         return results
 
     def _inside(self) -> ChainWriter:
-        """What adds to the same list, or class, in a body."""
+        """Return a chain for the body of a loop or condition, which adds to the same list or class."""
         body = ChainWriter(self.arguments, self.items, self.variables)
         body.listed, body.named = True, self.named
         return body
 
     def empty_once(self, scope: ConstructorScope) -> None:
-        """Write down the modules found so far, if there are any or the list is not there yet."""
-        if self.found or not self.listed:
+        """Write the modules collected until now, if there are any or the list does not exist yet."""
+        if self.modules or not self.listed:
             self.empty(scope)
 
     def _enter(self, view: BodyScope, traces: Sequence[Trace], sizes: Sizes) -> tuple[Sizes, dict[str, str]]:
-        """What is known of the tensor that reaches a body, and the variables that follow its sizes."""
+        """Return what is known of the sizes of the tensor that reaches a body, and the variables that follow them."""
         nodes = [trace.before for trace in traces if isinstance(trace.before, Node)]
         inside: Sizes = {}
         counted: dict[str, str] = {}
@@ -256,7 +257,7 @@ class ChainWriter:
     def _header(
         self, row: Sequence[Loop], targets: Sequence[str], view: BodyScope, scope: ConstructorScope
     ) -> tuple[str, ast.expr]:
-        """The variables of a loop, and what they run through."""
+        """Return the variables of a loop, and what it iterates over."""
         traces = [loop.trace for loop in row]
         written = traces[0].tree
         counts = [len(loop.turns) for loop in row]
@@ -268,7 +269,7 @@ class ChainWriter:
 
         if isinstance(written, tree.Repeat):
             return "_", _call("range", said(counts, written.count))
-        assert isinstance(written, tree.For)  # noqa: S101 - there are two kinds of loops
+        assert isinstance(written, tree.For)  # noqa: S101 - there are only two kinds of loops
         shown = [variable(word) if variable(word) in view.used else "_" for word in targets]
         if isinstance(written.items, tree.CountingRange):
             if any(word != "_" for word in shown):
@@ -342,7 +343,7 @@ def _taken(choice: Choice) -> Trace:
 
 
 def _label(trace: Trace) -> tree.Label | None:
-    """The label of what was carried out."""
+    """Return the label of an elaborated item."""
     match trace.outer and trace.outer.tree:
         case tree.Chain(links=links):
             return next(link.label for link in links if isinstance(link, tree.Element) and link.item is trace.tree)
@@ -356,7 +357,7 @@ def _targets(written: tree.Tree) -> list[str]:
 
 
 def _outside(after: Sizes, view: BodyScope, scope: ConstructorScope, row: Sequence[Loop]) -> Sizes:
-    """What is known after a loop: what the last turn knew, if it does not speak of the turn."""
+    """Return what is known of sizes after a loop: what its last turn knew, unless it depends on the turn."""
     nodes = [loop.trace.after for loop in row if isinstance(loop.trace.after, Node)]
     result: Sizes = {}
     for key, axis in AXES.items():
@@ -379,7 +380,7 @@ def _updated(name: str, value: ast.expr, indent: int) -> list[str]:
 
 
 def _grown(name: str, start: ast.expr | None, end: ast.expr, turns: ast.expr, view: BodyScope) -> ast.expr | None:
-    """What a size has become that was `start`, and grew by the same in every turn."""
+    """Return the final value of a size that starts at `start` and grows by the same amount in every turn."""
     match end, turns:
         case ast.BinOp(left=ast.Name(id=left), op=ast.Add(), right=step), ast.Call(func=ast.Name(id="range")):
             if left != name or start is None or _names(step) & {*view.own, *view.lets}:
@@ -418,7 +419,7 @@ def _comprehension(element: ast.expr, header: tuple[str, ast.expr]) -> ast.expr:
 
 
 def _repeated(modules: Sequence[ast.expr]) -> list[ast.expr]:
-    """Several equal modules in a row are written once."""
+    """Write equal modules in succession as a loop."""
     found: list[ast.expr] = []
     for text, group in groupby(modules, flat):
         alike = list(group)

@@ -1,4 +1,4 @@
-"""A class for boxes that hold the same: its constructor, and its `forward`."""
+"""A class for boxes that are equal: its constructor, and its `forward`."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 MAX_RESULTS_COUNTED = 3
-"""More results than these are not counted in the type of a `forward`."""
+"""The largest number of results that the return type of a `forward` lists one by one."""
 
 
 @dataclass(eq=False, slots=True)
@@ -36,10 +36,10 @@ class PyClass:
     """A class of the file.
 
     Attributes:
-        name: what it is called.
+        name: its name.
         formals: the parameters of its constructor, in order.
         lines: its text.
-        sizes: the channels and the features of its results, in terms of its parameters.
+        sizes: the channels and the features of its results, as expressions of its parameters.
     """
 
     name: str
@@ -75,7 +75,7 @@ class ClassWriter:
         self.built: set[str] = set()
 
     def write(self) -> PyClass:
-        """The class."""
+        """Return the class."""
         sequence = sequential(self.box) and bool(self.box.block) and self.box.parent is not None
         named = not sequence and looped(self.box) and self._named_chain()
         if sequence:
@@ -102,13 +102,13 @@ class ClassWriter:
         return self.made
 
     def _sizes(self, node: Node) -> dict[str, ast.expr]:
-        """The sizes of a result, in terms of the constructor's parameters."""
+        """Return the sizes of a result, as expressions of the constructor's parameters."""
         closed = self.scope.closed
         known = {key: closed.get(flat(size), size) for key, size in self.scope.sizes_of(node).items()}
         return {key: size for key, size in known.items() if size is not None}
 
     def _named_chain(self) -> bool:
-        """Write a chain of named modules with its loops, if they can be said."""
+        """Write a chain of named modules with its loops, if that is possible; return whether it is."""
         saved = self.scope.save()
         chain = ChainWriter(self.arguments, self.items)
         chain.named = True
@@ -125,7 +125,7 @@ class ClassWriter:
     # -------------------------------------------------------------------------------------------- the constructor
 
     def _rows(self) -> Iterator[list[Form | Box | None]]:
-        """Each item of the first box with those of the others that it stands for."""
+        """Yield each item of the first box with the corresponding items of the others."""
         waiting = [list(box.items) for box in self.boxes]
         for item in self.box.items:
             written = self.places[item].tree
@@ -136,7 +136,7 @@ class ClassWriter:
             yield row
 
     def _member(self, row: Sequence[Form | Box | None]) -> None:
-        """The lines of the constructor for one item."""
+        """Write the lines of the constructor for one item."""
         if None in row:
             self._optional(row)
             return
@@ -158,7 +158,7 @@ class ClassWriter:
             self._set(path, value)
 
     def _numbers(self, row: Sequence[Form]) -> None:
-        """Numbers in `forward` that differ from instance to instance become attributes."""
+        """Turn numbers in `forward` that differ between instances into attributes."""
         lists = [[found for value in _values(form) for found in numbers(value)] for form in row]
         for column in zip(*lists, strict=True):
             values = [[ast.literal_eval(item) for item in found.elts] for found in column]
@@ -174,7 +174,7 @@ class ClassWriter:
             self.body += laid_out(f"self.{name} = ", ast.Tuple(items, ast.Load()), 8)
 
     def _optional(self, row: Sequence[Form | Box | None]) -> None:
-        """The lines for an item that some instances lack: another takes its place, or `forward` asks whether it is."""
+        """Write the lines for an item that some instances lack: nn.Identity replaces it, or `forward` tests a flag."""
         item = row[0]
         assert item is not None  # noqa: S101 - the first box has everything
         chosen = [i for i, other in enumerate(row) if other is not None]
@@ -202,9 +202,9 @@ class ClassWriter:
         self.scope.set_sizes(nodes, list(view.sizes_of(result).values()), before)
 
     def _set_either(self, path: str, test: ast.expr, lines: Sequence[str], value: ast.expr) -> None:
-        """Lines that make a module a member if it is there, else one that hands on its input."""
+        """Write the lines that assign a module if a condition holds, and nn.Identity otherwise."""
         name = self.box.relative(path)
-        assert name is not None  # noqa: S101 - it is made here
+        assert name is not None  # noqa: S101 - it is created here
         identity = ast.Call(attribute("nn", "Identity"), [], [])
         one_line = laid_out(f"self.{name} = ", ast.IfExp(test, value, identity), 8)
         if not is_attribute(name):
@@ -218,12 +218,12 @@ class ClassWriter:
         self.body += ["        else:", f"            self.{name} = nn.Identity()"]
 
     def _name(self, word: str) -> str:
-        """A free name for an attribute that is no module."""
+        """Return a free name for an attribute that is not a module."""
         taken = {item_name(item) for item in self.box.items} | {*self.flags.values()}
         return next(name for name in chain([word], (f"{word}{n}" for n in count(2))) if name not in taken)
 
     def _conditions(self, item: Form | Box) -> Iterator[ast.expr]:
-        """The condition under which an item is there, if it can be said."""
+        """Yield the condition under which an item exists, if it can be expressed."""
         inner, outer = self.places[item], self.places[item].outer
         if isinstance(inner.tree, tree.Skip):
             outer = inner
@@ -244,7 +244,7 @@ class ClassWriter:
             inner, outer = outer, outer.outer
 
     def _learned(self, row: Sequence[Form]) -> list[tuple[str, ast.expr]]:
-        """What makes the learned tensors of a layer without a submodule; those with roles stand in a dictionary."""
+        """Return the learned tensors of a layer without a submodule; roles become keys of an nn.ParameterDict."""
         form = row[0]
         made = {path: self.arguments.learned(row, path, self.scope) for path in form.learned if self._new(path)}
         if "" in form.learned.values():
@@ -259,7 +259,7 @@ class ClassWriter:
         self.scope.lines = []
 
     def _new(self, path: str) -> bool:
-        """Whether a module or tensor is made here, and now."""
+        """Whether a module or tensor is to be created here and now."""
         if self.box.relative(path) is None or path in self.built or path in self.arguments.orphans:
             return False
         if any(path.startswith(f"{built}.") for built in self.built):
@@ -268,7 +268,7 @@ class ClassWriter:
         return True
 
     def _orphans(self) -> None:
-        """The lines for modules of which a `reuse` is needed, and the layer that they were made for is not."""
+        """Write the lines for modules that a `reuse` applies although the layer that created them is not needed."""
         for form in self.box.forms():
             for path in (form.path, *form.learned):
                 if path not in self.arguments.orphans or path in self.built:
@@ -289,9 +289,9 @@ class ClassWriter:
                 self.body += laid_out("", ast.Call(call, [ast.Constant(last), value], []), 8)
 
     def _set(self, path: str, value: ast.expr) -> None:
-        """Lines that make something a member."""
+        """Write the lines that assign a value to an attribute."""
         name = self.box.relative(path)
-        assert name is not None  # noqa: S101 - `_new` has seen to it
+        assert name is not None  # noqa: S101 - checked by `_new`
         around, _, last = name.rpartition(".")
         if all(map(is_attribute, name.split("."))):
             self.body += laid_out(f"self.{name} = ", value, 8)
@@ -300,7 +300,7 @@ class ClassWriter:
             self.body += laid_out("", ast.Call(add, [ast.Constant(last), value], []), 8)
 
     def _box(self, row: Sequence[Box], scope: ConstructorScope) -> ast.expr:
-        """The expression that makes a box, whose results are known afterwards."""
+        """Return the expression that creates a box, and set the sizes of its results."""
         if row[0].py_class is None:
             modules = ChainWriter(self.arguments, self.items).write(row, scope)
             return ast.Call(attribute("nn", "Sequential"), modules, [])
@@ -332,12 +332,12 @@ class ClassWriter:
         return names
 
     def _is_main(self, target: Target) -> bool:
-        """Whether it is the tensor that is called `x`: the one that arrives, or the only one."""
+        """Whether a tensor is the one named `x`: the one that reaches the box, or the only one."""
         alone = sum(isinstance(other, Node) for other in self.box.inputs) == 1
         return alone if self.box.parent is None else target is self.box.trace.before or alone
 
     def _label(self, node: Node) -> str:
-        """What a tensor is called here: by the parameter that holds it, or else by its own name."""
+        """Return the name of a tensor in this box: that of the parameter that holds it, or its own."""
         for name, value in self.box.names.values.items():
             if isinstance(value, TensorValue) and value.node is node:
                 return name
@@ -375,7 +375,7 @@ class ClassWriter:
         return f"tuple[{', '.join(['torch.Tensor'] * count)}]" if count > 1 else "torch.Tensor"
 
     def _place(self, target: Target) -> ast.expr:
-        """How `forward` gets at something that is not computed."""
+        """Return how `forward` refers to something that it does not compute."""
         if target in self.box.inputs:
             return ast.Name(self._input_names()[target], ast.Load())
         assert isinstance(target, Submodule | Learned)  # noqa: S101 - results have variables
@@ -384,12 +384,12 @@ class ClassWriter:
         return _own(name, "get_submodule" if isinstance(target, Submodule) else "get_parameter")
 
 
-def _own(name: str, way: str) -> ast.expr:
-    """`self.blocks.conv`, or by the method `way` where a step cannot be written so; `self` for no name."""
+def _own(name: str, getter: str) -> ast.expr:
+    """Return `self.blocks.conv`, or a call of the method `way` if a step is not an identifier; `self` for no name."""
     steps = name.split(".") if name else []
     if all(map(is_attribute, steps)):
         return attribute("self", *steps)
-    return ast.Call(attribute("self", way), [ast.Constant(name)], [])
+    return ast.Call(attribute("self", getter), [ast.Constant(name)], [])
 
 
 def _values(form: Form) -> list[ast.expr]:
@@ -397,12 +397,12 @@ def _values(form: Form) -> list[ast.expr]:
 
 
 def item_name(item: Form | Box) -> str:
-    """What an item is called in its box."""
+    """Return the name of an item in its box."""
     return item.name if isinstance(item, Box) else item.node.name.rpartition(".")[2]
 
 
 def _find(trace: Trace, written: tree.Tree) -> Trace | None:
-    """Where something was carried out in a class."""
+    """Return where something was elaborated within a class."""
     pending = [trace]
     while pending:
         here = pending.pop()

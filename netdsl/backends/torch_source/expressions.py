@@ -1,4 +1,4 @@
-"""Expressions of the language as expressions of Python, and what those compute."""
+"""Translating expressions of the language to Python, and evaluating them."""
 
 from __future__ import annotations
 
@@ -28,28 +28,28 @@ Names: TypeAlias = Callable[[str], ast.expr]
 
 
 class Whole(ast.NodeTransformer):
-    """Makes `/` give whole numbers, as it does in the language where nothing is left over."""
+    """Replaces `/` by `//`: in the language, `/` gives an integer if there is no remainder."""
 
     def visit_Div(self, node: ast.Div) -> ast.FloorDiv:
-        """Another operator."""
+        """Return the other operator."""
         del node
         return ast.FloorDiv()
 
 
 class NoExpressionError(Exception):
-    """Something cannot be said in Python, or not here."""
+    """Something cannot be expressed in Python, or not at this place."""
 
 
 def translate(e: tree.Expression, name: Names, channels: ast.expr | None) -> ast.expr:
-    """An expression in Python.
+    """Translate an expression to Python.
 
     Args:
-        e: what was written.
-        name: what stands for a name, or `NoExpressionError`.
-        channels: what stands for `in.channels`; None where nothing does.
+        e: the expression.
+        name: returns the Python expression for a name, or raises `NoExpressionError`.
+        channels: the expression for `in.channels`; None if there is none.
 
     Raises:
-        NoExpressionError: there is none.
+        NoExpressionError: it cannot be translated.
     """
 
     def inner(part: tree.Expression) -> ast.expr:
@@ -87,17 +87,17 @@ def translate(e: tree.Expression, name: Names, channels: ast.expr | None) -> ast
 
 
 def computed(expression: ast.expr, values: Mapping[str, Any]) -> Any:
-    """What an expression of ours gives, lists as tuples; `NoExpressionError` where it fails."""
+    """Evaluate a translated expression, with lists as tuples; raise `NoExpressionError` if that fails."""
     code = compile(ast.fix_missing_locations(ast.Expression(expression)), "<ejected>", "eval")
     try:
-        value = eval(code, {"__builtins__": {}}, {**KNOWN, **values})  # noqa: S307 - built from a tree of ours
+        value = eval(code, {"__builtins__": {}}, {**KNOWN, **values})  # noqa: S307 - built from a tree of the language
     except (ArithmeticError, LookupError, TypeError, ValueError, NameError):
         raise NoExpressionError from None
     return tuple(value) if isinstance(value, list | range | enumerate | zip) else value
 
 
 def same(left: Any, right: Any) -> bool:
-    """Whether two values are equal, and one can stand for the other: 1 is neither 1.0 nor true."""
+    """Whether two values are equal and of the same type: 1 is neither 1.0 nor True."""
     if isinstance(left, list | tuple) and isinstance(right, list | tuple):
         return len(left) == len(right) and all(map(same, left, right))
     return type(left) is type(right) and bool(left == right)

@@ -1,4 +1,4 @@
-"""The PyTorch form of each layer, as Python expressions over other layers' results."""
+"""The PyTorch form of each layer, as Python expressions that refer to other layers' results."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ OPERATORS = {
     "add": ast.Add, "sub": ast.Sub, "mul": ast.Mult, "truediv": ast.Div, "floordiv": ast.FloorDiv, "mod": ast.Mod,
 }  # fmt: skip
 LIBRARIES = {"F": "functional"}
-"""What a file calls the libraries that layers abbreviate."""
+"""The names in the generated file of libraries that layers abbreviate."""
 
 
 class Ref(ast.Name):
-    """A place in an expression for the result of a layer, a module or a learned tensor.
+    """A placeholder in an expression for the result of a layer, a module or a learned tensor.
 
     `target` is a node; a `Submodule`; a `Learned`; or a `SharedPart`, which is computed just before.
     """
@@ -33,7 +33,7 @@ class Ref(ast.Name):
 
     @staticmethod
     def to(target: Any) -> Ref:
-        """A reference."""
+        """Return a reference."""
         ref = Ref("_", ast.Load())
         ref.target = target
         return ref
@@ -48,31 +48,31 @@ class Submodule:
 
 @dataclass(frozen=True, slots=True)
 class Learned:
-    """A learned tensor that stands by itself, by its path."""
+    """A learned tensor without a module, by its path."""
 
     path: str
 
 
 @dataclass(eq=False, slots=True)
 class SharedPart:
-    """A part of a form that is needed more than once."""
+    """A part of a form that is used more than once."""
 
     value: ast.expr
 
 
 @dataclass(eq=False, slots=True, repr=False)
 class Form:
-    """What a layer is in PyTorch.
+    """The PyTorch form of a layer.
 
     Attributes:
-        value: its result, in which a `Ref` stands for whatever is not its own.
+        value: its result; a `Ref` stands for everything that the layer does not compute itself.
         module: its submodule, or None.
-        path: where that stands.
-        learned: the learned tensors that it reads, by path, with their roles.
-        training: whether it is carried out in training only.
-        parts: what is needed more than once in the value, in the order of its computation.
-        line: what was written together has the same.
-        sources: what it is applied to.
+        path: the path of the submodule.
+        learned: the roles of the learned tensors that it reads, by path.
+        training: whether it is used only in training.
+        parts: the parts of the value that are used more than once, in the order of computation.
+        line: equal for layers that are written on one line.
+        sources: the nodes that it is applied to.
     """
 
     node: Node
@@ -87,26 +87,26 @@ class Form:
 
     @property
     def labelled(self) -> bool:
-        """Whether its name was chosen by a person."""
+        """Whether its name was chosen in the `.net` file."""
         name, kind = self.node.name.rpartition(".")[2], self.node.layer.kind
         return not name.removeprefix(kind).isdigit()
 
     @property
     def strides_its_kernel(self) -> bool:
-        """Whether it is a window that moves by its own size, which is what pools do by themselves."""
+        """Whether it is a window whose stride is its kernel size, which is the default of pools."""
         arguments = self.module.arguments if self.module is not None else {}
         return "kernel_size" in arguments and arguments["kernel_size"] == arguments.get("stride")
 
     @property
     def plain(self) -> bool:
-        """Whether it is its submodule, applied to its one input."""
+        """Whether it is just its submodule applied to one input."""
         match self.value:
             case ast.Call(func=Ref(target=Submodule()), args=[Ref(target=source)]):
                 return isinstance(source, Node)
         return False
 
     def split(self) -> None:
-        """Take what is needed more than once out of the value."""
+        """Move what is used more than once from the value to `parts`."""
         counts = Counter(id(inner) for inner in ast.walk(self.value) if isinstance(inner, ast.Call | ast.Subscript))
         splitter = _Splitter({key for key, count in counts.items() if count > 1})
         self.value = splitter.visit(self.value)
@@ -125,7 +125,7 @@ class _Splitter(ast.NodeTransformer):
         if id(node) not in self.done:
             self.shared.remove(id(node))
             value = self.generic_visit(node)
-            assert isinstance(value, ast.expr)  # noqa: S101 - it was one
+            assert isinstance(value, ast.expr)  # noqa: S101 - a copy of an expression
             part = SharedPart(value)
             self.shared.add(id(node))
             self.done[id(node)] = part
@@ -134,7 +134,7 @@ class _Splitter(ast.NodeTransformer):
 
 
 def numbers(value: ast.expr) -> list[ast.List]:
-    """The lists of whole numbers in an expression, such as the margins of a pad."""
+    """Return the lists of integers in an expression, such as the margins of a pad."""
     lists = [inner for inner in ast.walk(value) if isinstance(inner, ast.List) and inner.elts]
     return [found for found in lists if all(_is_number(item) for item in found.elts)]
 
@@ -148,7 +148,7 @@ def _is_number(value: ast.expr) -> bool:
 
 @dataclass(slots=True)
 class ModuleForm:
-    """The constructor of a submodule: its class, the values of its arguments, how many of them go by position."""
+    """The constructor of a submodule: its class, the values of its arguments, the number of positional ones."""
 
     name: str
     arguments: dict[str, Any]
@@ -158,7 +158,7 @@ class ModuleForm:
 def form_of(
     node: Node, inputs: Sequence[Node], net_inputs: Sequence[Node], signature: Callable[[str], Sequence[str]]
 ) -> Form:
-    """The form of a layer that is applied to `inputs`; `signature` gives the names of a class's arguments."""
+    """Return the form of a layer applied to `inputs`; `signature` returns the names of a class's arguments."""
     form = Form(node, sources=tuple(inputs))
     lowering = _NodeLowering(form, inputs, net_inputs, signature)
     form.value = _expression(node.layer.to_torch(lowering, *(Ref.to(source) for source in inputs)))
@@ -211,7 +211,7 @@ class _NodeLowering:
         return (_read(source, 0), *(dim if isinstance(dim, int) else self._size(dim) for dim in shape))
 
     def _size(self, dim: Symbolic) -> ast.expr:
-        """A size that is known at run time, from an input of the layer if it has it, else from those of the net."""
+        """Return a size known at run time, read from an input of the layer if it has it, else from those of the net."""
         for source in self.sources:
             if dim in source.type.shape:
                 return _read(source, source.type.shape.index(dim) + 1)
@@ -258,7 +258,7 @@ def _call(callee: ast.expr, values: list[ast.expr], kwargs: dict[str, Any]) -> a
 
 
 def _expression(value: Any) -> ast.expr:
-    """A value of a layer's form: an expression already, a container with some inside, or a plain value."""
+    """Convert a value of a layer's form: an expression, a container that may hold some, or a plain value."""
     match value:
         case ast.expr():
             return value

@@ -1,4 +1,4 @@
-"""The lines of a `forward`: operations that follow the data, with as few variables as a person would use."""
+"""The lines of a `forward` method: operations in the order of the data, with as few variables as possible."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
 MAX_LINE_LENGTH = WIDTH - 16
-"""The longest expression in a line: `return` and the indentation stand before it."""
+"""The longest expression on a line, which also has `return` and an indentation."""
 MAX_OPERAND = 40
-"""The longest operand of a join that has no variable of its own."""
+"""The longest operand of a join that is written without a variable."""
 SPARE = ("y", "z", "u", "v", "w")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Operation:
-    """One step: an expression and the results that it gives.
+    """One operation: an expression and its results.
 
     Attributes:
         value: the expression, with references to what it reads.
-        results: one, or those that a tuple is unpacked to; none of a `return`.
-        training: whether it is carried out in training only.
-        line: what is written together has the same line.
-        label: what a variable for the result would be called.
+        results: one result, or those that a tuple is unpacked to; none for a `return`.
+        training: whether it is used only in training.
+        line: equal for operations that are written on one line.
+        label: the preferred name of a variable for the result.
     """
 
     value: ast.expr
@@ -54,7 +54,7 @@ class Forward:
         self.aside: set[str] = set()
 
     def write(self, operations: Sequence[Operation]) -> list[str]:
-        """The lines; the last operations have no results and are returned."""
+        """Return the lines; the last operations have no results and are returned."""
         readers: dict[Target, list[int]] = {}
         for number, operation in enumerate(operations):
             for target in reads(operation.value):
@@ -73,7 +73,7 @@ class Forward:
             if len(operation.results) == 1:
                 result = operation.results[0]
                 places = readers.get(result, [])
-                if len(places) == 1 and self._can_wait(value, operation, operations[places[0]]):
+                if len(places) == 1 and self._can_be_inlined(value, operation, operations[places[0]]):
                     self.pending[result] = value
                     continue
             self._assign(operation, value, operations, readers)
@@ -105,8 +105,8 @@ class Forward:
         value: ast.expr = substitute(operation.value, insert)
         return value
 
-    def _can_wait(self, value: ast.expr, operation: Operation, reader: Operation) -> bool:
-        """Whether a result can be a part of the expression that reads it."""
+    def _can_be_inlined(self, value: ast.expr, operation: Operation, reader: Operation) -> bool:
+        """Whether a result can be written within the expression that reads it."""
         if operation.training != reader.training:
             return False
         length = len(flat(value))
@@ -120,7 +120,7 @@ class Forward:
         return length <= MAX_OPERAND and (_joins(reader) or not isinstance(value, ast.Call | ast.Subscript))
 
     def _length(self, operation: Operation) -> int:
-        """How long an operation is without what it reads."""
+        """Return the length of an operation without its operands."""
 
         def stand_in(target: Target) -> ast.expr:
             return ast.Name("x") if isinstance(target, Node | SharedPart) else self.place(target)
@@ -144,7 +144,7 @@ class Forward:
             elif free:
                 names.append(free.pop(0))
             else:
-                names.append(self._new(operation.label or self._as_branch(result, operations, readers[result])))
+                names.append(self._new(operation.label or self._branch_name(result, operations, readers[result])))
             self.variables[result] = names[-1]
         if names == ["_"]:
             return
@@ -156,19 +156,19 @@ class Forward:
         self.lines += laid_out(targets, self._shortened(value), self.indent, opened=targets == ") = ")
 
     def _needed(self) -> set[str]:
-        """Variables that are still read."""
+        """Return the variables that are still read later."""
         live = (self.variables[t] for t, count in self.remaining.items() if count and t in self.variables)
         return set(live).union(*map(_names, self.pending.values()))
 
     def _free(self, value: ast.expr) -> list[str]:
-        """Variables in an expression that nobody reads after it."""
+        """Return the variables in an expression that are not read after it."""
         needed, known = self._needed(), set(self.variables.values())
         own = [inner.id for inner in walk(value) if isinstance(inner, ast.Name)]
         return [name for name in dict.fromkeys(own) if name in known and name not in needed]
 
     def _new(self, label: str) -> str:
         used = self._needed() | self.aside | TAKEN
-        wanted = variable(label) if label.isidentifier() and label != "_" else ""  # `_` is what nobody reads
+        wanted = variable(label) if label.isidentifier() and label != "_" else ""  # `_` is for unused results
         for name in [wanted] if wanted else SPARE:
             if name not in used:
                 return name
@@ -177,8 +177,8 @@ class Forward:
             number += 1
         return name
 
-    def _as_branch(self, result: Target, operations: Sequence[Operation], readers: Iterable[int]) -> str:
-        """`branch2` for the second of several branches of a join."""
+    def _branch_name(self, result: Target, operations: Sequence[Operation], readers: Iterable[int]) -> str:
+        """Return `branch2` for the second of several branches of a join."""
         for number in readers:
             branches = [target for target in reads(operations[number].value) if isinstance(target, Node)]
             if len(branches) > 2 and result in branches:
@@ -186,7 +186,7 @@ class Forward:
         return ""
 
     def _set_aside(self, value: ast.expr) -> ast.expr:
-        """A part of a long line gets a line of its own."""
+        """Assign a part of a long line to a variable on a line before it."""
         if not isinstance(value, ast.Call):
             return value
         name = self._new("")
@@ -195,7 +195,7 @@ class Forward:
         return ast.Name(name, ast.Load())
 
     def _shortened(self, value: ast.expr) -> ast.expr:
-        """A long expression with lines before it: the branches of a join, or the two sides of an operation."""
+        """Shorten a long expression: assign the branches of a join, or the two sides of an operation, to variables."""
         if self.indent + len(flat(value)) + 8 <= WIDTH:
             return value
         if isinstance(value, ast.BinOp):
@@ -211,7 +211,7 @@ class Forward:
 
 
 def in_one_line(operations: Sequence[Operation]) -> list[Operation]:
-    """The operations of a short chain, however it was written, are one line."""
+    """Write the operations of a short chain on one line, whatever the layout of the net."""
     before: object = None
     length = 0
     for operation in operations:
@@ -228,7 +228,7 @@ def in_one_line(operations: Sequence[Operation]) -> list[Operation]:
 
 
 def _branches(value: ast.expr) -> ast.List | None:
-    """The branches of a join, if it is one."""
+    """Return the branches of a join; None if it is not one."""
     match value:
         case ast.Call(args=[ast.List() as branches, *_]):
             return branches
@@ -240,7 +240,7 @@ def _joins(operation: Operation) -> bool:
 
 
 def _read_outside(operations: Sequence[Operation]) -> set[Target]:
-    """What is computed in training only, and read by what is not."""
+    """Return what is computed only in training, but read elsewhere."""
     return {target for operation in operations if not operation.training for target in reads(operation.value)}
 
 

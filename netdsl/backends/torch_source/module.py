@@ -1,4 +1,4 @@
-"""A net as the text of one Python file."""
+"""The text of the Python file for a net."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 def eject(module: program.Module, name: str, arguments: Mapping[str, object]) -> str:
-    """The text of a file with the net as a torch.nn.Module.
+    """Return a Python file with the net as a torch.nn.Module.
 
     Args:
         module: a program without errors.
@@ -39,7 +39,7 @@ def eject(module: program.Module, name: str, arguments: Mapping[str, object]) ->
         arguments: values for its parameters.
 
     Raises:
-        NetdslError: a name in the net is a word of Python, or one that every torch.nn.Module has (E0910).
+        NetdslError: a name in the net is a Python keyword, or an attribute of every torch.nn.Module (E0910).
     """
     graph, notes = record(module, name, arguments)
     need_names(graph)
@@ -60,7 +60,7 @@ def eject(module: program.Module, name: str, arguments: Mapping[str, object]) ->
 
 
 def _forms(graph: Graph) -> tuple[list[Form], dict[Node, Node]]:
-    """The form of every layer that is needed; what only hands on a tensor stands for that."""
+    """Return the form of every needed layer, and a replacement for layers that only pass a tensor on."""
     always = set(needed(graph))
     forms: list[Form] = []
     aliases: dict[Node, Node] = {}
@@ -106,7 +106,7 @@ class _Classes:
         self.written: list[list[str]] = []
 
     def write(self) -> list[list[str]]:
-        """The text of each class; boxes that hold the same are of one class."""
+        """Return the text of each class; equal boxes share one."""
         pending: dict[object, list[Box]] = {}
         for box in _constructed(self.root):
             if box.block or not sequential(box):
@@ -115,25 +115,25 @@ class _Classes:
             groups = [box for box in pending.get(GROUP, []) if _is_ready(box)]
             blocks = [boxes for key, boxes in pending.items() if key is not GROUP and all(map(_is_ready, boxes))]
             if groups:
-                self._all(groups)
+                self._write_all(groups)
             elif blocks:
-                self._all(blocks[0])
-            else:  # blocks that call themselves: from the inside out
-                self._strictly([box for boxes in pending.values() for box in boxes if _is_ready(box)])
+                self._write_all(blocks[0])
+            else:  # recursive blocks: from the inside out
+                self._write_strict([box for boxes in pending.values() for box in boxes if _is_ready(box)])
             pending = {key: [box for box in boxes if box.py_class is None] for key, boxes in pending.items()}
             pending = {key: boxes for key, boxes in pending.items() if boxes}
         return self.written
 
-    def _all(self, boxes: list[Box]) -> None:
-        """Classes for what was written in one place; as few as possible."""
+    def _write_all(self, boxes: list[Box]) -> None:
+        """Write classes for boxes written at one place in the file; as few as possible."""
         for alike in merged(boxes, self.places) if boxes[0].block else grouped(boxes, strict=False):
             try:
                 self._class(alike)
             except NotAlikeError:
-                self._strictly(alike)
+                self._write_strict(alike)
 
-    def _strictly(self, boxes: list[Box]) -> None:
-        """A class for each set of boxes that hold the same."""
+    def _write_strict(self, boxes: list[Box]) -> None:
+        """Write a class for each set of equal boxes."""
         for alike in grouped(boxes, strict=True):
             self._class(alike, strict=True)
 
@@ -148,7 +148,7 @@ class _Classes:
 
 
 def _constructed(box: Box) -> Iterator[Box]:
-    """The boxes that are made, from the inside out."""
+    """Yield the boxes that get a class or are written inline, from the inside out."""
     for item in box.items:
         if isinstance(item, Box) and item.first is None:
             yield from _constructed(item)
@@ -156,7 +156,7 @@ def _constructed(box: Box) -> Iterator[Box]:
 
 
 def _is_ready(box: Box) -> bool:
-    """Whether all that is in a box has a class, or needs none."""
+    """Whether everything in a box has a class, or needs none."""
     inner = [item for item in box.items if isinstance(item, Box) and item.first is None]
     return all(item.py_class is not None or (_is_inline(item) and _is_ready(item)) for item in inner)
 
@@ -166,12 +166,12 @@ def _is_inline(box: Box) -> bool:
 
 
 def _written_as(box: Box) -> object:
-    """Boxes that may be of one class: calls of one block, and groups that hold the same."""
+    """Return a key equal for boxes that may share a class: calls of one block, or groups."""
     return box.trace.tree if box.block else GROUP
 
 
 def _called(boxes: Sequence[Box]) -> str:
-    """What a class is called: by the block, or by the labels of groups."""
+    """Return the name of a class: that of the block, or one made of the labels of groups."""
     if boxes[0].block:
         return class_name(boxes[0].block)
     labels = dict.fromkeys(box.name if not box.name.isdigit() else _singular(box) for box in boxes)
@@ -180,7 +180,7 @@ def _called(boxes: Sequence[Box]) -> str:
 
 
 def _singular(box: Box) -> str:
-    """One of the turns of a labelled loop: `Block` of `blocks`."""
+    """Return a name for one turn of a labelled loop: `block` for `blocks`."""
     label = box.parent.name if box.parent is not None else ""
     return label.removesuffix("s") or "turn"
 
@@ -212,13 +212,13 @@ def _file(module: program.Module, root: Box, classes: Sequence[Sequence[str]], f
 
 
 def _source(name: str) -> str:
-    """The text of one of our own modules; remarks for our linter stay here."""
+    """Return the source of one of netdsl's own modules, without comments for the linter."""
     text = inspect.getsource(getattr(torch_modules, name))
     return re.sub(r"  # noqa:.*", "", text).rstrip("\n")
 
 
 def _docstring(module: program.Module, root: Box) -> str:
-    """What the file begins with: what its comment says."""
+    """Return the docstring of the file: the comment at the top of the `.net` file."""
     remarks = []
     for line in module.file.source.text.splitlines():
         if not line.startswith("#"):
@@ -233,4 +233,4 @@ def _docstring(module: program.Module, root: Box) -> str:
 
 
 PLAIN = str.maketrans({"×": "x", "–": "-", "—": "-", "’": "'", "‘": "'", "“": "'", "”": "'", "−": "-"})  # noqa: RUF001 - these
-"""What linters take for a mistake, as ASCII."""
+"""ASCII replacements for characters that linters report."""

@@ -1,4 +1,4 @@
-"""Python text: literals, names and statements, laid out as `ruff format` does."""
+"""Python text: literals, names and statements, formatted as `ruff format` does."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from typing import Any
 from netdsl.base.naming import is_name
 
 WIDTH = 88
-"""The longest line, which is what ruff allows by itself."""
+"""The longest line, ruff's default."""
 
 TAKEN = {*keyword.kwlist, *dir(builtins), "self", "torch", "nn", "functional", "math", "operator", "super", "l"}
-"""Words that a variable of ours cannot be called."""
+"""Names that a generated variable must not have."""
 
 
 def literal(value: Any) -> ast.expr:
-    """A plain value as an expression."""
+    """Return the expression for a plain value."""
     match value:
         case bool() | str() | None:
             return ast.Constant(value)
@@ -37,20 +37,20 @@ def literal(value: Any) -> ast.expr:
 
 
 def quoted(literal: ast.Constant | ast.JoinedStr) -> str:
-    """A string as `ast` writes it, between double quotes where it holds neither kind: the one place that quotes."""
+    """Write a string in double quotes if it contains neither kind of quote, otherwise as `ast` does."""
     written = ast.unparse(literal)
     opening, inner = written[: written.index(written[-1])], written[written.index(written[-1]) + 1 : -1]
     return written if "'" in inner or '"' in inner else f'{opening}"{inner}"'
 
 
 def flat(expression: ast.expr) -> str:
-    """An expression on one line."""
+    """Return an expression on one line."""
     text = ast.unparse(expression)
     return ast.unparse(_spelled(expression)) if "'" in text or "e-0" in text else text
 
 
 def _spelled(node: Any) -> Any:
-    """A copy of a tree in which the literals that ruff writes in another way than `ast` are spelled as ruff does."""
+    """Copy a tree, with the literals that ruff and `ast` write differently spelled as in ruff."""
     match node:
         case ast.Constant(value=str()) | ast.JoinedStr():
             return ast.Name(quoted(node), ast.Load())
@@ -64,24 +64,24 @@ def _spelled(node: Any) -> Any:
 
 
 def docstring(text: str) -> str:
-    """A text as the statement that begins a file."""
+    """Return a text as the docstring at the top of a file."""
     return ast.unparse(ast.Module([ast.Expr(ast.Constant(text))], []))
 
 
 def attribute(*names: str) -> ast.expr:
-    """`self.blocks.conv`, of names that can be written so."""
+    """Return `self.blocks.conv` for names that are identifiers."""
     first, *others = names
     found: ast.expr = ast.Name(first, ast.Load())
     for name in others:
-        assert is_attribute(name)  # noqa: S101 - the caller has looked
+        assert is_attribute(name)  # noqa: S101 - checked by the caller
         found = ast.Attribute(found, name, ast.Load())
     return found
 
 
 def laid_out(prefix: str, expression: ast.expr, indent: int, suffix: str = "", *, opened: bool = False) -> list[str]:
-    """Lines of `prefix`, an expression and `suffix`.
+    """Return the lines of `prefix`, an expression and `suffix`.
 
-    Brackets are opened up from the outside where a line is too long, the outermost in any case if it is to be `opened`.
+    If a line is too long, brackets are split from the outside in; with `opened`, the outermost are always split.
     """
     margin = " " * indent
     line = f"{margin}{prefix}{flat(expression)}{suffix}"
@@ -130,7 +130,7 @@ def _comprehension(prefix: str, expression: ast.GeneratorExp | ast.ListComp, ind
 
 
 def signature(head: str, formals: list[str], result: str, indent: int) -> list[str]:
-    """The first lines of a function."""
+    """Return the first lines of a function."""
     margin = " " * indent
     line = f"{margin}{head}({', '.join(formals)}) -> {result}:"
     if len(line) <= WIDTH:
@@ -141,15 +141,15 @@ def signature(head: str, formals: list[str], result: str, indent: int) -> list[s
 
 
 def variable(name: str) -> str:
-    """A name of the language as a variable of Python: in lower case, and no word that has a meaning."""
+    """Return a Python variable for a name of the language: in lower case, and not a word with a meaning."""
     plain = name.lower()
-    if plain.startswith("__"):  # within a class Python means another name by it
+    if plain.startswith("__"):  # Python mangles such names within a class
         return f"{plain.strip('_') or 'x'}_"
     return f"{plain}_" if plain in TAKEN else plain
 
 
 def class_name(name: str) -> str:
-    """`inception_a` is `InceptionA`; a digit at the start gets a word before it, and so does a word of Python."""
+    """Return `InceptionA` for `inception_a`; names that start with a digit or are keywords get a prefix."""
     words = [word for word in name.split("_") if word]
     joined = "".join(word[0].upper() + word[1:] for word in words)
     return joined if joined[:1].isalpha() and not keyword.iskeyword(joined) else f"Block{joined}"

@@ -1,4 +1,4 @@
-"""The constructor of a class in the making: which names it has, and which expression gives a value in all instances."""
+"""The constructor that is being written: its variables, and which expressions give a value in all instances."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from netdsl.backends.torch_source.trace import Trace
 
 Sizes: TypeAlias = dict[str, ast.expr]
-"""What gives the channels (`in_channels`, axis 0) and the features (`in_features`, the last) of a tensor."""
+"""Expressions for the channels (`in_channels`, axis 0) and the features (`in_features`, the last axis) of a tensor."""
 AXES = {"in_channels": 0, "in_features": -1}
 OTHER = "channels of input "
-"""The source of a parameter for the channels of an input that is not the first."""
+"""The prefix of `Formal.source` for the channels of an input that is not the first."""
 MAX_SIZE_EXPRESSION = 40
-"""A longer expression for a size is given up for its value."""
+"""The longest expression for a size; a longer one is replaced by its value."""
 MAX_WRITTEN_EXPRESSION = 64
-"""And so is one that was written, if it is longer than this and no list."""
+"""The longest translation of an expression of the `.net` file, unless it is a list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class ConstructorParameter:
 
     Attributes:
         name: the variable.
-        source: what the language calls it: a name, or one of `AXES`; empty for what it does not know.
+        source: its name in the language, or one of `AXES`; empty if it has none.
         default: its default, or None.
         values: its value in each instance, by box.
     """
@@ -50,29 +50,29 @@ class ConstructorParameter:
 
     @property
     def text(self) -> str:
-        """As it stands in the signature."""
+        """Return its text in the signature."""
         types = dict.fromkeys(_type(value) for value in self.values.values())
         default = f" = {flat(self.default)}" if self.default is not None else ""
         return f"{self.name}: {' | '.join(types)}{default}"
 
 
 class NotAlikeError(Exception):
-    """Instances differ in a way that one text cannot say."""
+    """Instances differ in a way that one text cannot express."""
 
 
 class ConstructorScope:
-    """Names and sizes as the constructor of some boxes sees them.
+    """The variables and sizes in the constructor of some boxes.
 
     Attributes:
-        lines: what the constructor does before the statement in the making.
+        lines: the lines of the constructor before the statement that is being written.
         known: the values of the variables in each instance.
-        own: the variables that are set here.
+        used: the variables that the text uses, in order.
     """
 
     def __init__(self, boxes: Sequence[Box], defaults: dict[str, tree.Expression | None]) -> None:
         self.boxes, self.box, self.count = boxes, boxes[0], len(boxes)
         self.defaults = defaults
-        """The parameters of the block, with what stands for each unless it is given."""
+        """The parameters of the block with their defaults; None for those without one."""
         self.indent = 8
         self.lines: list[str] = []
         self.known: dict[str, list[Any]] = {}
@@ -81,19 +81,19 @@ class ConstructorScope:
         self._let_traces = [_lets(box.trace) for box in boxes]
         self._parameters: dict[str, tuple[str, list[Any]]] = {}
         self.closed: dict[str, ast.expr | None] = {}
-        """What gives the value of a variable that a loop has changed once, if it can be said."""
+        """For each variable that a loop changed: an expression of the parameters for its value, or None."""
         self._sizes: dict[Node, Sizes] = {}
         for target in self.box.inputs:
             if isinstance(target, Node):
                 self._enter_input(target)
 
     def words(self) -> set[str]:
-        """The variables that the language's names would be here."""
+        """Return the Python variables for all names that are visible here."""
         found = {variable(word) for box in self.boxes for word in box.names.names()}
         return found | {variable(word) for lets in self._let_traces for word in lets}
 
     def view(self, origin: Sequence[int], traces: Sequence[Trace], *, deeper: bool = True) -> BodyScope:
-        """The scope of a body that is carried out so often: `origin` says for which instance each time."""
+        """Return the scope of a body that runs `len(origin)` times; `origin` holds the instance of each time."""
         return BodyScope(self, origin, traces, self.indent + 4 * deeper)
 
     # -------------------------------------------------------------------------------------------- sizes
@@ -119,31 +119,31 @@ class ConstructorScope:
                 sizes["in_channels" if axis == 0 else name] = ast.Name(name, ast.Load())
 
     def put(self, node: Target, sizes: Sizes) -> None:
-        """Say what is known of the sizes of a tensor."""
+        """Set what is known of the sizes of a tensor."""
         if isinstance(node, Node):
             self._sizes[node] = sizes
 
     def save(self) -> dict[str, Any]:
-        """What it knows, to come back to."""
+        """Return the state, for `restore`."""
         return {name: copy(value) for name, value in vars(self).items()}
 
     def restore(self, saved: dict[str, Any]) -> None:
-        """Come back to what it knew."""
+        """Return to a saved state."""
         vars(self).update(saved)
 
     def _tensor_name(self, node: Node) -> str:
-        """What the channels of a further input are called."""
+        """Return the variable for the channels of a further input."""
         for name, value in self.box.names.values.items():
             if isinstance(value, TensorValue) and value.node is node:
                 return variable(f"{name}_channels")
         return "other_channels"
 
     def sizes_of(self, node: Target) -> Sizes:
-        """What is known of the sizes of a tensor."""
+        """Return what is known of the sizes of a tensor."""
         return self._sizes.get(node, {}) if isinstance(node, Node) else {}
 
     def follow(self, row: Sequence[Form], candidates: Iterable[ast.expr] = ()) -> None:
-        """Take note of the sizes of a layer's results; `candidates` may be what gives them."""
+        """Set the sizes of a layer's results; `candidates` are expressions that may give them."""
         form = row[0]
         before = [self.sizes_of(node) for node in form.sources]
         self.set_sizes([item.node for item in row], [*candidates], before, summed=form.node.layer.kind == "concat")
@@ -174,7 +174,7 @@ class ConstructorScope:
     def translated(
         self, written: Iterable[tree.Expression | None], traces: Sequence[Trace], channels: ast.expr | None
     ) -> Iterator[ast.expr]:
-        """Those of some expressions that can be said here, and say more than a number."""
+        """Yield the translations of expressions that are possible here and are more than a constant."""
         for expression in written:
             if expression is None or isinstance(expression, tree.Constant):
                 continue
@@ -196,7 +196,7 @@ class ConstructorScope:
             return False
 
     def expression(self, values: Sequence[Any], candidates: Iterable[ast.expr], name: str) -> ast.expr:
-        """The first of `candidates` that gives the value in every instance, else a further parameter."""
+        """Return the first of `candidates` that gives the value in every instance, else a further parameter."""
         for expression in candidates:
             if self.holds(expression, values):
                 self.accept(expression)
@@ -206,7 +206,7 @@ class ConstructorScope:
         return self.further(values, name)
 
     def accept(self, expression: ast.expr) -> None:
-        """An expression is written, and so its names are needed."""
+        """Mark the variables of an expression as used, because it is written."""
         for inner in ast.walk(expression):
             if isinstance(inner, ast.Name) and inner.id in self.known and inner.id not in self.used:
                 self._use(inner.id)
@@ -218,7 +218,7 @@ class ConstructorScope:
             self.lines += laid_out(f"{name} = ", self.lets[name], self.indent)
 
     def further(self, values: Sequence[Any], name: str) -> ast.expr:
-        """A parameter that the language does not know of."""
+        """Add a parameter that has no name in the language."""
         number, found = 1, name
         while found in self.known:
             if self._parameters.get(found, ("?", []))[0] == "" and all(map(same, self.known[found], values)):
@@ -234,7 +234,7 @@ class ConstructorScope:
         self._parameters.setdefault(name, (source, values))
 
     def set(self, name: str, values: list[Any]) -> ast.expr:
-        """A variable gets other values: what was known of sizes by it is known no more."""
+        """Change the values of a variable; sizes that depend on it are forgotten."""
         self.known[name] = values
         self.used[name] = None
         for sizes in self._sizes.values():
@@ -243,14 +243,14 @@ class ConstructorScope:
         return ast.Name(name, ast.Load())
 
     def _name(self, word: str, traces: Sequence[Trace]) -> ast.expr:
-        """What stands for a name where it has the value that it has there."""
+        """Return the expression for a name if it has the right value in all `traces`."""
         expression = self.provide(word)
         if not self.holds(expression, [plain(trace.place.environment.find(word)) for trace in traces]):
             raise NoExpressionError
         return expression
 
     def provide(self, word: str) -> ast.expr:
-        """What stands for a name: a parameter, or what a `let` of this class says."""
+        """Return the expression for a name: a parameter, or a variable for a `let` of this class."""
         name = variable(word)
         values = [box.names.find(word) for box in self.boxes]
         if any(value is None for value in values):
@@ -291,7 +291,7 @@ class ConstructorScope:
     # -------------------------------------------------------------------------------------------- parameters
 
     def formals(self) -> list[ConstructorParameter]:
-        """The parameters of the constructor: sizes of the input, those of the block, what else is needed."""
+        """Return the parameters of the constructor: sizes of the input, those of the block, then all others."""
         found = []
         for name in self.used:
             if name not in self._parameters:
@@ -311,7 +311,7 @@ class ConstructorScope:
 
 
 class BodyScope(ConstructorScope):
-    """The scope of a body in a constructor that is carried out several times, or for some instances only."""
+    """The scope of a body in a constructor that runs several times, or for some instances only."""
 
     def __init__(self, outer: ConstructorScope, origin: Sequence[int], traces: Sequence[Trace], indent: int) -> None:
         self.outer, self.origin, self.indent, self.count = outer, origin, indent, len(origin)
@@ -322,7 +322,7 @@ class BodyScope(ConstructorScope):
         self.lets: dict[str, ast.expr] = {}
         self.closed: dict[str, ast.expr | None] = {}
         self.own: dict[str, str] = {}
-        """The variables that are set by a loop, and what the language calls them."""
+        """The variables that a loop sets, with their names in the language."""
         self._let_traces = [_lets(trace) for trace in traces]
         self._sizes: dict[Node, Sizes] = {}
 
@@ -330,11 +330,11 @@ class BodyScope(ConstructorScope):
         return [values[i] for i in self.origin]
 
     def inherit(self) -> None:
-        """The tensors around are known here, too."""
+        """Take over what the outer scope knows of sizes."""
         self._sizes = dict(self.outer._sizes)  # noqa: SLF001 - of its own class
 
     def loop_variable(self, word: str, values: list[Any]) -> None:
-        """A name that has another value in each turn."""
+        """Add a variable that has another value in each turn."""
         name = variable(word)
         self.known[name], self.own[name] = values, word
 
@@ -347,7 +347,7 @@ class BodyScope(ConstructorScope):
             self.outer.accept(ast.Name(name, ast.Load()))
 
     def further(self, values: Sequence[Any], name: str) -> ast.expr:
-        """A parameter that the language does not know of, of the constructor; each turn has the same."""
+        """Add a parameter of the constructor that has no name in the language; all turns must agree on its value."""
         whole: list[Any] = [None] * self.outer.count
         for i, value in zip(self.origin, values, strict=True):
             if whole[i] is not None and not same(whole[i], value):
@@ -357,7 +357,7 @@ class BodyScope(ConstructorScope):
         return self._import(self.outer.further(filled, name))
 
     def _import(self, expression: ast.expr) -> ast.expr:
-        """An expression of the scope around."""
+        """Use an expression of the outer scope here."""
         for inner in ast.walk(expression):
             if isinstance(inner, ast.Name) and inner.id in self.outer.known:
                 if inner.id in self.own:
@@ -366,7 +366,7 @@ class BodyScope(ConstructorScope):
         return expression
 
     def provide(self, word: str) -> ast.expr:
-        """What stands for a name: a variable of the loop, what a `let` of its body says, or what is known around."""
+        """Return the expression for a name: a loop variable, a `let` of the body, or what the outer scope has."""
         name = variable(word)
         if self.own.get(name) == word:
             return ast.Name(name, ast.Load())
@@ -376,21 +376,21 @@ class BodyScope(ConstructorScope):
 
 
 def readings(expression: ast.expr) -> Iterator[ast.expr]:
-    """An expression, and how it reads if its divisions leave nothing over."""
+    """Yield an expression, and the same with integer division if it divides."""
     yield expression
     if any(isinstance(inner, ast.Div) for inner in ast.walk(expression)):
         yield Whole().visit(deepcopy(expression))
 
 
 def size_of(nodes: Sequence[Node], axis: int) -> list[int] | None:
-    """A size of some tensors, if all have it as a number."""
+    """Return one size of all tensors; None if it is symbolic in any."""
     sizes = [node.type.shape[axis] if node.type.shape else None for node in nodes]
     numbers = [size for size in sizes if isinstance(size, int)]
     return numbers if len(numbers) == len(nodes) else None
 
 
 def plain(value: Any) -> Any:
-    """A value that Python has as well: a number, a truth value, a word, or a list of such."""
+    """Return a value that Python has as well: a number, a boolean, a string, or a tuple of such."""
     if isinstance(value, tuple):
         return tuple(plain(item) for item in value)
     if isinstance(value, bool | int | float | str):
@@ -401,12 +401,12 @@ def plain(value: Any) -> Any:
 
 
 def as_tuple(value: Any) -> Any:
-    """Lists as tuples, which a default can be."""
+    """Convert lists to tuples, which are allowed as defaults."""
     return tuple(as_tuple(item) for item in value) if isinstance(value, list | tuple) else value
 
 
 def total(terms: Sequence[ast.expr]) -> ast.expr:
-    """The sum of some sizes; a term that occurs several times is multiplied."""
+    """Return the sum of sizes; a term that occurs several times is multiplied."""
     counts: dict[str, int] = {}
     constant = 0
     for term in terms:
@@ -421,7 +421,7 @@ def total(terms: Sequence[ast.expr]) -> ast.expr:
 
 
 def _terms(term: ast.expr) -> list[tuple[int, ast.expr]]:
-    """What a sum is made of, with a whole factor each."""
+    """Return the terms of a sum, each with an integer factor."""
     match term:
         case ast.BinOp(left=left, op=ast.Add(), right=right):
             return [*_terms(left), *_terms(right)]
@@ -431,7 +431,7 @@ def _terms(term: ast.expr) -> list[tuple[int, ast.expr]]:
 
 
 def _lets(trace: Trace) -> dict[str, list[Trace]]:
-    """The `let` statements that were carried out in a class, by the names that they give."""
+    """Return the `let` statements that were elaborated in a class, by the names that they define."""
     found: dict[str, list[Trace]] = {}
     pending = [trace]
     while pending:

@@ -1,4 +1,4 @@
-"""What a box was written as: its items in the loops and conditions that made them."""
+"""The structure in which a box is written: its items within loops and conditions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Loop:
-    """A loop; each turn has its body, and what was made by it."""
+    """A loop; each turn holds its body and the steps within it."""
 
     trace: Trace
     turns: list[tuple[Trace, list[Step]]]
@@ -25,25 +25,25 @@ class Loop:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Choice:
-    """An `if`; `taken` is the body that was chosen, if one was, and `steps` what was made by it."""
+    """An `if`; `taken` is the chosen body, or None, and `steps` are those within it."""
 
     trace: Trace
     taken: Trace | None
     steps: list[Step]
 
     def alternatives(self) -> list[tuple[tree.Expression | None, tree.Body]]:
-        """The bodies with their conditions, in order; an `else` has none."""
-        found: list[tuple[tree.Expression | None, tree.Body]] = []
+        """Return the bodies with their conditions, in order; an `else` has the condition None."""
+        choices: list[tuple[tree.Expression | None, tree.Body]] = []
         here: tree.Tree | None = self.trace.tree
         while isinstance(here, tree.If):
-            found.append((here.condition, here.body))
+            choices.append((here.condition, here.body))
             here = here.otherwise
         if isinstance(here, tree.Body):
-            found.append((None, here))
-        return found
+            choices.append((None, here))
+        return choices
 
     def number(self) -> int:
-        """Which of the alternatives was taken; their number if none was."""
+        """Return the index of the alternative that was taken; the number of alternatives if none was."""
         bodies = [body for _, body in self.alternatives()]
         return bodies.index(self.taken.tree) if self.taken is not None else len(bodies)  # type: ignore[arg-type]
 
@@ -52,7 +52,7 @@ Step: TypeAlias = Form | Box | Loop | Choice
 
 
 def steps_of(box: Box, items: Mapping[Trace, Form | Box]) -> list[Step]:
-    """The steps of a box, of which `items` gives what each trace made."""
+    """Return the steps of a box; `items` maps traces to what they created."""
     if isinstance(box.trace.tree, tree.Repeat | tree.For):
         turns = [(part, [items[part]] if part in items else []) for part in box.trace.parts]
         return [Loop(box.trace, [(turn, [*steps]) for turn, steps in turns])]
@@ -74,7 +74,7 @@ def _steps(trace: Trace, box: Box, items: Mapping[Trace, Form | Box]) -> Iterato
 
 
 def flattened(steps: list[Step]) -> Iterator[Form | Box]:
-    """The items of some steps, in order."""
+    """Yield the items within steps, in order."""
     for step in steps:
         if isinstance(step, Loop):
             for _, turn in step.turns:

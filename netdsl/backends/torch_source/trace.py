@@ -1,4 +1,4 @@
-"""A record of an elaboration: what was carried out where, and which layers came of it."""
+"""A record of an elaboration: which text was elaborated, where, and the layers that it created."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, eq=False, repr=False)
 class Trace:
-    """One time that a chain, an item, a body or another statement was carried out.
+    """One elaboration of a chain, an item, a body or another statement.
 
     Attributes:
-        tree: what was written.
-        place: where it stands: names and their values.
+        tree: the text's syntax tree.
+        place: its place: names and their values.
         before: the tensor that reached it.
-        after: the tensor that it left.
-        chain: the innermost chain it stands in, or None.
-        outer: what it was carried out for.
-        parts: what was carried out for it, in order.
+        after: the tensor that left it.
+        chain: the innermost chain around it, or None.
+        outer: the trace around it.
+        parts: the traces within it, in order.
     """
 
     tree: tree.Tree
@@ -50,13 +50,13 @@ class Trace:
 
 @dataclass(slots=True)
 class Record:
-    """What an elaboration did.
+    """All traces of an elaboration.
 
     Attributes:
-        of_node: the item or statement that made a layer.
-        of_scope: the item or statement that opened a scope.
-        weights: the path under which a scope finds its parameters.
-        bodies: the bodies that were carried out in a scope of their own, by scope.
+        of_node: the trace of the item or statement that created a layer.
+        of_scope: the trace of the item or statement that opened a scope.
+        weights: the path of a scope's parameters.
+        bodies: the traces of bodies that have a scope of their own, by scope.
     """
 
     of_node: dict[Node, Trace] = field(default_factory=dict)
@@ -66,7 +66,7 @@ class Record:
 
 
 def record(module: Module, name: str, arguments: Mapping[str, object]) -> tuple[Graph, Record]:
-    """Elaborate a net that has no errors, and take note of everything."""
+    """Elaborate a net that has no errors, and record everything."""
     recorder = _Recorder(name)
     with without_garbage_collection(), deep_stack(), deep_stack():
         graph = recorder.run(module, arguments)

@@ -57,7 +57,7 @@ MACHINE = {
     "E0910": Code(
         "name taken in PyTorch",
         "In a PyTorch module, submodules are attributes beside the methods that every module has, and inputs are "
-        "arguments. So no label can be `half` or `type` there, and neither it nor an input a word of Python "
+        "arguments. So no label can be `half` or `type` there, and neither it nor an input a Python keyword "
         "such as `class`. Choose another name; ONNX takes any.",
     ),
     "E0911": Code(
