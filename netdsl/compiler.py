@@ -1,37 +1,48 @@
-"""The compiler: source -> tree -> graph -> passes -> a backend, one function for each stage to stop after."""
+"""The compiler: source -> tree -> graph -> passes -> ONNX. `build` is the pipeline, and can stop after any stage.
+
+The other functions here name a starting point and a stage to stop after.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
 
 import netdsl.layers  # noqa: F401 - fills the table of layers
 from netdsl.analysis.lint import lint
-from netdsl.base.diagnostics import fail
+from netdsl.base.diagnostics import NetdslError
 from netdsl.base.files import is_standard_input
 from netdsl.base.outputs import inputs_kept
-from netdsl.base.resources import shipped
 from netdsl.base.source import Source
+from netdsl.elaborate.errors import MAX_ERRORS, Budget
 from netdsl.elaborate.net import elaborate
-from netdsl.elaborate.program import load_program
-from netdsl.elaborate.suggestions import listed, suggestion
+from netdsl.elaborate.program import Module, load_program, needs_arguments
+from netdsl.elaborate.specs import chosen, locate
+from netdsl.ir.graph import Graph
+from netdsl.ir.printer import print_graph
 from netdsl.syntax.parser import read_source
+from netdsl.syntax.printer import print_tree
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from netdsl.backends.onnx.lower import LoweredModel
     from netdsl.base.diagnostics import Diagnostic
-    from netdsl.elaborate.program import Module
-    from netdsl.ir.graph import Graph
+    from netdsl.elaborate.observer import Observer
+
+Stage: TypeAlias = Literal["tree", "graph", "optimized", "onnx"]
+Start: TypeAlias = Path | Source | Module
+"""Where the pipeline begins: a file, a text, or a parsed program."""
 
 
 @dataclass(frozen=True)
 class Checked:
-    """A net without errors: its graph, and what is legal and suspicious about it.
+    """A net without errors.
 
     Attributes:
+        graph: its typed graph.
+        warnings: what is legal and suspicious about it.
         module: the program that it stands in.
         arguments: the values that its parameters were given.
         files: the files that were read.
@@ -44,6 +55,95 @@ class Checked:
     files: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Options:
+    """What is compiled, and how.
+
+    Attributes:
+        net: the net of a program; None takes its only one.
+        arguments: values for the net's parameters (`{"classes": 10}`).
+        budget: limits the work of elaboration; None gives a fresh one.
+        observer: is called for everything that elaboration carries out.
+        level: 0 leaves the layers as written, 1 optimizes them for inference.
+        last_pass: the name of the pass after which to stop; None runs all.
+        training: keep the graph for training, with its auxiliary outputs; no pass runs.
+        opset: the ONNX opset; None takes the lowest that the layers need.
+        batch: a fixed batch size; None leaves it open.
+    """
+
+    net: str | None = None
+    arguments: Mapping[str, object] | None = None
+    budget: Budget | None = None
+    observer: Observer | None = None
+    level: int = 1
+    last_pass: str | None = None
+    training: bool = False
+    opset: int | None = None
+    batch: int | None = None
+
+
+DEFAULTS = Options()
+
+
+@overload
+def build(start: Start, stop: Literal["tree"], options: Options = DEFAULTS) -> Module: ...
+@overload
+def build(start: Start, stop: Literal["graph"], options: Options = DEFAULTS) -> Checked: ...
+@overload
+def build(start: Start | Graph, stop: Literal["optimized"], options: Options = DEFAULTS) -> Graph: ...
+@overload
+def build(start: Start | Graph, stop: Literal["onnx"], options: Options = DEFAULTS) -> LoweredModel: ...
+
+
+def build(start: Start | Graph, stop: Stage, options: Options = DEFAULTS) -> Module | Checked | Graph | LoweredModel:
+    """Carry a net through the stages of the compiler; the result is what the last stage makes.
+
+    With NETDSL_DEBUG=1 in the environment, the graph is checked against its invariants after every stage.
+
+    Args:
+        start: where to begin; a graph is one that is checked already.
+        stop: the last stage. `tree` makes the program, `graph` the checked net, `optimized` the graph after the passes
+            and `onnx` the model without its weights.
+        options: what is compiled, and how.
+
+    Raises:
+        NetdslError: all errors found in the first stage that has any.
+    """
+    if isinstance(start, Graph):
+        graph = start
+    else:
+        module = read_program(start)
+        if stop == "tree":
+            return module
+        net, arguments = chosen(module, options.net), options.arguments or {}
+        graph = elaborate(module, net, arguments, options.budget, options.observer)
+        if stop == "graph":
+            return Checked(graph, lint(graph, module.file), module, arguments)
+
+    if not options.training:
+        from netdsl.passes import optimize  # noqa: PLC0415 - `check` goes without the passes
+
+        graph = optimize(graph, options.level, options.last_pass)
+    if stop == "optimized":
+        return graph
+
+    from netdsl.backends.onnx.lower import lower  # noqa: PLC0415 - the earlier stages go without onnx
+
+    return lower(graph, opset=options.opset, training=options.training, batch=options.batch)
+
+
+def read_program(start: Start) -> Module:
+    """The program in a file or a text, with all the files that it uses."""
+    if isinstance(start, Module):
+        return start
+    if isinstance(start, Source):
+        return load_program(start, None)
+    return load_program(read_source(start), start)
+
+
+# ------------------------------------------------------------------------------------------------ one net
+
+
 def check(spec: str, arguments: Mapping[str, object] | None = None) -> Checked:
     """Check a net: everything up to the graph, shapes and promises included.
 
@@ -54,9 +154,9 @@ def check(spec: str, arguments: Mapping[str, object] | None = None) -> Checked:
     Raises:
         NetdslError: all errors found.
     """
-    path, name = locate(spec)
+    path, net = locate(spec)
     with inputs_kept() as read:
-        return replace(_check(load(path), name, arguments), files=tuple(read))
+        return replace(build(path, "graph", Options(net, arguments)), files=tuple(read))
 
 
 def check_text(
@@ -64,84 +164,118 @@ def check_text(
 ) -> Checked:
     """Check a net in a string, shown under `name` in errors; `use` is resolved against the working directory."""
     with inputs_kept() as read:
-        return replace(_check(load_program(Source(name, text), None), net, arguments), files=tuple(read))
+        return replace(build(Source(name, text), "graph", Options(net, arguments)), files=tuple(read))
 
 
 def compile_graph(
     graph: Graph, *, level: int = 1, training: bool = False, opset: int | None = None, batch: int | None = None
 ) -> LoweredModel:
-    """Optimize a graph and lower it to ONNX; a training graph is lowered as it was written.
+    """Optimize a checked graph and lower it to ONNX; the arguments are those of `Options`."""
+    return build(graph, "onnx", Options(level=level, training=training, opset=opset, batch=batch))
+
+
+AFTER = "after:"
+"""What stands before the name of a pass, for the graph after it."""
+
+
+def emit(spec: str, stage: str, arguments: Mapping[str, object] | None = None, **options: Any) -> str:
+    """A net after one stage, as text.
 
     Args:
-        graph: a checked graph.
-        level: 0 as written, 1 for inference.
-        training: keep the training graph with its aux outputs.
-        opset: None for the lowest sufficient one.
-        batch: None for a symbolic batch.
-    """
-    from netdsl.backends.onnx.lower import lower  # noqa: PLC0415 - `check` goes without onnx
-    from netdsl.passes import optimize  # noqa: PLC0415 - likewise
-
-    return lower(graph if training else optimize(graph, level), opset=opset, training=training, batch=batch)
-
-
-def load(path: Path) -> Module:
-    """Read and parse a file and all it uses."""
-    return load_program(read_source(path), path)
-
-
-def locate(spec: str) -> tuple[Path, str | None]:
-    """The file and the name of the net that a spec means; the name is None where it is left out.
+        spec: as for `check`.
+        stage: `tree` is what was read, `graph` the typed layers, `optimized` the graph after the passes, `after:PASS`
+            the graph after one of them, and `onnx` the model without its weights, as onnx prints it.
+        arguments: values for the net's parameters.
+        options: `level`, `training`, `opset` and `batch` of `Options`.
 
     Raises:
-        NetdslError: there is no such file or shipped net (E0212).
+        NetdslError: all errors found.
     """
-    file, separator, name = spec.rpartition(".net:")
-    if separator:
-        return Path(f"{file}.net"), name
-    file, _, name = spec.partition(":")
-    if is_standard_input(file):
-        return Path(file), name or None
-    if spec.endswith(".net") or "/" in spec or Path(spec).is_file():
-        return Path(spec), None
-    nets = shipped()
-    if spec in nets:
-        return nets[spec], spec
-    raise fail(
-        "E0212",
-        f"there is no file and no shipped net `{spec}`",
-        help=suggestion(spec, nets) or "`netdsl nets` lists the shipped ones; a file ends in `.net`",
-    )
+    path, net = locate(spec)
+    if stage == "tree":
+        return print_tree(build(path, "tree").file)
+    last_pass = stage.removeprefix(AFTER) if stage.startswith(AFTER) else None
+    chosen_options = Options(net, arguments, last_pass=last_pass, **options)
+    if stage == "graph":
+        return print_graph(build(path, "graph", chosen_options).graph)
+    if stage == "onnx":
+        from onnx import printer  # noqa: PLC0415 - the earlier stages go without onnx
+
+        return str(printer.to_text(build(path, "onnx", chosen_options).proto))
+    return print_graph(build(path, "optimized", chosen_options))
 
 
-def _check(module: Module, name: str | None, arguments: Mapping[str, object] | None) -> Checked:
-    graph = elaborate(module, _chosen(module, name), arguments)
-    return Checked(graph, lint(graph, module.file), module, arguments or {})
+# ------------------------------------------------------------------------------------------------ whole files
 
 
-def _chosen(module: Module, name: str | None) -> str:
-    file = module.file.source.name
-    if name is not None:
-        if name in module.nets:
-            return name
-        raise fail(
-            "E0206", f"`{file}` has no net `{name}`", help=suggestion(name, module.nets) or _listed(module.own_nets)
-        )
-    if len(module.own_nets) == 1:
-        return module.own_nets[0]
-    if not module.own_nets:
-        raise fail(
-            "E0206",
-            f"`{file}` declares no net",
-            module.file.declarations[0].span,
-            help="add `net name { ... }`, or compile the file that uses this one",
-        )
-    raise fail(
-        "E0207",
-        f"`{file}` has {len(module.own_nets)} nets, and one must be named",
-        help=f"write `{file}:{module.own_nets[0]}`; {_listed(module.own_nets)}",
-    )
+@dataclass(frozen=True)
+class FileReport:
+    """What was found in a file.
+
+    Attributes:
+        graphs: the nets without errors.
+        nets: how many nets were checked.
+        diagnostics: errors and warnings; each once, although several nets may share it.
+    """
+
+    graphs: tuple[Graph, ...]
+    nets: int
+    diagnostics: tuple[Diagnostic, ...]
 
 
-def _listed(nets: list[str]) -> str:
-    return f"it has {listed(nets)}"
+def check_file(path: Path) -> FileReport:
+    """Check every net of a file that needs no arguments; the others are checked through their variants."""
+    try:
+        module = build(path, "tree")
+    except NetdslError as error:
+        return FileReport((), 0, error.diagnostics)
+    graphs: list[Graph] = []
+    found: dict[tuple[str, str, str], Diagnostic] = {}
+    errors = 0
+    names = [name for name in module.own_nets if not needs_arguments(module.nets[name])]
+    budget = Budget()
+    if len(names) > 1:
+        budget.whose = "the nets of this file together are"
+        budget.remedy += f" If not, check net by net: `{path}:{names[0]}`"
+    for name in names:
+        if errors >= MAX_ERRORS or budget.left < 0:
+            break
+        diagnostics: tuple[Diagnostic, ...]
+        try:
+            checked = build(module, "graph", Options(name, budget=budget))
+        except NetdslError as error:
+            diagnostics = error.diagnostics
+            errors += len(diagnostics)
+        else:
+            graphs.append(checked.graph)
+            diagnostics = checked.warnings
+        for diagnostic in diagnostics:
+            place = diagnostic.span.place if diagnostic.span else ""
+            found.setdefault((diagnostic.code, diagnostic.message, place), diagnostic)
+    return FileReport(tuple(graphs), len(names), tuple(found.values()))
+
+
+def check_files(paths: Sequence[Path]) -> list[FileReport]:
+    """Check files side by side; their reports come without the graphs."""
+    from netdsl.base.processes import side_by_side  # noqa: PLC0415 - who checks one file needs no processes
+
+    return side_by_side(_report, paths)
+
+
+def _report(path: Path) -> FileReport:
+    return replace(check_file(path), graphs=())
+
+
+def check_spec(spec: str, arguments: Mapping[str, object] | None = None) -> FileReport:
+    """Check what a spec means: every net of a `file.net`, or the one net of a `file.net:name` or a bare name.
+
+    Raises:
+        NetdslError: no file or net is called that, and so there is nothing to report on.
+    """
+    if (spec.endswith(".net") or is_standard_input(spec)) and not arguments:
+        return check_file(Path(spec))
+    try:
+        checked = check(spec, arguments)
+    except NetdslError as error:
+        return FileReport((), 1, error.diagnostics)
+    return FileReport((checked.graph,), 1, checked.warnings)

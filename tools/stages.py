@@ -34,14 +34,15 @@ def compile_in_stages(spec: str, folder: Path) -> dict[str, float]:
     from netdsl.analysis.lint import lint
     from netdsl.backends.onnx.file import write
     from netdsl.backends.onnx.lower import lower
-    from netdsl.compiler import load, locate
+    from netdsl.compiler import read_program
     from netdsl.elaborate.net import elaborate
+    from netdsl.elaborate.specs import locate
     from netdsl.passes import optimize
     from netdsl.weights.initial import Initializer, materialize
 
     clock.done("import")
     path, name = locate(spec)
-    module = load(path)
+    module = read_program(path)
     clock.done("parse")
     graph = elaborate(module, name or module.own_nets[0])
     clock.done("elaborate")

@@ -10,7 +10,8 @@ import ast
 import re
 from typing import TYPE_CHECKING
 
-from netdsl.compiler import load, locate
+from netdsl.compiler import read_program
+from netdsl.elaborate.specs import locate
 from netdsl.syntax import tree
 from netdsl.syntax.parser import parse
 
@@ -30,7 +31,7 @@ def net_lines(name: str) -> list[str]:
     nets and blocks do not count.
     """
     path, _ = locate(name)
-    own = load(path)
+    own = read_program(path)
     texts: dict[str, str] = {}
     pending = [(own, name)]
     homes = {id(own)}

@@ -11,7 +11,7 @@ from netdsl.base.terminal import say
 from netdsl.cli.common import allow_option, complete_net, echo_json, format_option, set_option, show_diagnostics
 
 if TYPE_CHECKING:
-    from netdsl.project import FileReport
+    from netdsl.compiler import FileReport
 
 
 @click.command()
@@ -39,7 +39,8 @@ def check(nets: tuple[str, ...], arguments: dict[str, object], allowed: frozense
 
 def _reports(net: str, arguments: dict[str, object]) -> list[FileReport]:
     from netdsl.base.diagnostics import NetdslError
-    from netdsl.project import FileReport, check_files, check_spec, net_files
+    from netdsl.compiler import FileReport, check_files, check_spec
+    from netdsl.elaborate.specs import net_files
 
     try:
         if Path(net).is_dir():

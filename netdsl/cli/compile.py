@@ -25,7 +25,6 @@ from netdsl.cli.common import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from netdsl.emit import Stage
     from netdsl.ir.graph import Graph
     from netdsl.ir.params import Param
     from netdsl.weights.initial import Array
@@ -34,6 +33,20 @@ PRINTED = Path("-")
 """The file that is none: source goes to the terminal."""
 MIN_PROGRESS_BYTES = 200_000_000
 """From so many bytes of weights on, a terminal is shown the progress."""
+
+
+STAGES = ("tree", "graph", "optimized", "onnx")
+
+
+def _stage(ctx: click.Context, param: click.Parameter, text: str | None) -> str | None:
+    if text is None or text in STAGES:
+        return text
+    from netdsl.passes import PASSES
+
+    known = [*STAGES, *(f"after:{name}" for name in PASSES)]
+    if text not in known:
+        raise click.BadParameter(f"expected {', '.join(known)}, got `{text}`")
+    return text
 
 
 @click.command()
@@ -80,8 +93,10 @@ MIN_PROGRESS_BYTES = 200_000_000
 @click.option(
     "--emit",
     "stage",
-    type=click.Choice(["tree", "graph", "optimized", "onnx"]),
-    help="Print this stage instead of writing a model.",
+    metavar="STAGE",
+    callback=_stage,
+    help="Print a stage instead of writing a model: tree, graph, optimized, onnx, or after:PASS for the graph after "
+    "one pass.",
 )
 @click.option("--quiet", is_flag=True, help="Print errors only.")
 @set_option
@@ -102,7 +117,7 @@ def compile(  # noqa: A001 - the command's name
     scheme: Any,
     seed: int,
     external_data: bool,
-    stage: Stage | None,
+    stage: str | None,
     quiet: bool,
     arguments: dict[str, Any],
     allowed: frozenset[str],
@@ -123,7 +138,7 @@ def compile(  # noqa: A001 - the command's name
     if stage is not None:
         if output is not None or file is not None:
             raise click.UsageError("--emit prints to the terminal; -o and --weights belong to a model that is written")
-        from netdsl.emit import emit
+        from netdsl.compiler import emit
 
         say_text(emit(net, stage, arguments, level=level, training=training, opset=opset, batch=batch))
         return

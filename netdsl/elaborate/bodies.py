@@ -37,6 +37,8 @@ class BodyElaborator(Elaboration):
 
     def body(self, place: Place, body: tree.Body, current: Tensor) -> Tensor:
         """Carry out a body at a place made for it; the result is the tensor it leaves."""
+        if self.observer is not None:
+            self.observer.enter(body, place, current)
         for statement in body.statements:
             self.errors.spend(place.names.scope, 1, statement.span)
             if isinstance(statement, tree.Chain):
@@ -46,17 +48,24 @@ class BodyElaborator(Elaboration):
                 place = place.onwards()
                 self.errors.spend(place.names.scope, len(place.environment.values) // 4, statement.span)
             current = self.guarded(place, statement, current)
+        if self.observer is not None:
+            self.observer.leave(current)
         return current
 
     def guarded(self, place: Place, statement: tree.Statement, current: Tensor) -> Tensor:
         """A statement that is no chain; after an error what it would have named is unknown."""
+        if self.observer is not None:
+            self.observer.enter(statement, place, current)
         try:
-            return self.statement(place, statement, current)
+            after = self.statement(place, statement, current)
         except NetdslError as error:
             self.errors.report(error, place.names.scope)
             if isinstance(statement, tree.Let):
                 place.environment.values.update((target.id, UNKNOWN) for target in statement.targets)
-            return UNKNOWN if isinstance(statement, tree.Input) else current
+            after = UNKNOWN if isinstance(statement, tree.Input) else current
+        if self.observer is not None:
+            self.observer.leave(after)
+        return after
 
     def statement(self, place: Place, statement: tree.Statement, current: Tensor) -> Tensor:
         """Carry out a statement that is no chain; the result is the current tensor after it."""
@@ -108,6 +117,8 @@ class BodyElaborator(Elaboration):
 
     def chain(self, place: Place, chain: tree.Chain, current: Tensor) -> Tensor:
         """Carry out a chain; the result is the tensor it leaves."""
+        if self.observer is not None:
+            self.observer.enter(chain, place, current)
         for position, link in enumerate(chain.links):
             self.errors.spend(place.names.scope, 3, link.span)
             try:
@@ -126,6 +137,8 @@ class BodyElaborator(Elaboration):
             except NetdslError as error:
                 self.errors.report(error, place.names.scope)
                 current = UNKNOWN
+        if self.observer is not None:
+            self.observer.leave(current)
         return current
 
     def _element(self, place: Place, element: tree.Element, current: Tensor, *, aside: bool = False) -> Tensor:
@@ -154,6 +167,14 @@ class BodyElaborator(Elaboration):
 
     def _unnamed(self, place: Place, item: tree.Item, current: Tensor) -> Tensor:
         """An item that opens no scope: its members belong to the scope it stands in."""
+        if self.observer is None:
+            return self._carry_out_unnamed(place, item, current)
+        self.observer.enter(item, place, current)
+        after = self._carry_out_unnamed(place, item, current)
+        self.observer.leave(after)
+        return after
+
+    def _carry_out_unnamed(self, place: Place, item: tree.Item, current: Tensor) -> Tensor:
         match item:
             case tree.Group():
                 return self.inside(place, place.names, item.body, current, item.span)
@@ -180,6 +201,18 @@ class BodyElaborator(Elaboration):
         self, place: Place, item: tree.Item, member: Member, spot: MemberSpot, current: Tensor
     ) -> Node | Unknown:
         """An item as a member of a scope."""
+        if self.observer is None:
+            return self._carry_out_named(place, item, member, spot, current)
+        self.observer.enter(item, place, current)
+        after = self._carry_out_named(place, item, member, spot, current)
+        if member.inside is not None:
+            self.observer.open_scope(member.inside)
+        self.observer.leave(after)
+        return after
+
+    def _carry_out_named(
+        self, place: Place, item: tree.Item, member: Member, spot: MemberSpot, current: Tensor
+    ) -> Node | Unknown:
         member.again = partial(self._again, place, item, spot.weights)
         match item:
             case tree.Call():

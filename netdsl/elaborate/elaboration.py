@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from netdsl.elaborate.binding import Bound
     from netdsl.elaborate.names import Member
     from netdsl.elaborate.nodes import MemberSpot
+    from netdsl.elaborate.observer import Observer
     from netdsl.elaborate.place import Defaults, Place, Tensor
     from netdsl.elaborate.program import Module
     from netdsl.ir.graph import Node
@@ -32,8 +33,9 @@ if TYPE_CHECKING:
 class Elaboration:
     """The state of an elaboration, and what can be asked at a place without carrying out statements."""
 
-    def __init__(self, budget: Budget) -> None:
+    def __init__(self, budget: Budget, observer: Observer | None) -> None:
         self.errors = Errors(budget)
+        self.observer = observer
         self.nodes = Nodes()
         self.outputs: dict[str, Node | Unknown] = {}
         self.aux: dict[str, Node | Unknown] = {}
@@ -108,6 +110,8 @@ class Elaboration:
         unknown = sum(dim.atoms for dim in node.type.shape if isinstance(dim, Symbolic))
         steps = LAYER * (1 + 3 * unknown) + PARAM * len(node.params) + len(inputs)
         self.errors.spend(spot.names.scope, steps, span)
+        if self.observer is not None:
+            self.observer.make(node)
         return node
 
     def deeper(self, place: Place, span: Span | None) -> Place:

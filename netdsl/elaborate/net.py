@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from netdsl.base.source import Span
+    from netdsl.elaborate.observer import Observer
     from netdsl.elaborate.place import Tensor
     from netdsl.elaborate.program import Module, VariantDefinition
     from netdsl.ir.constraint import Constraint
@@ -37,7 +38,11 @@ if TYPE_CHECKING:
 
 
 def elaborate(
-    module: Module, name: str, arguments: Mapping[str, object] | None = None, budget: Budget | None = None
+    module: Module,
+    name: str,
+    arguments: Mapping[str, object] | None = None,
+    budget: Budget | None = None,
+    observer: Observer | None = None,
 ) -> Graph:
     """The graph of a net.
 
@@ -45,20 +50,21 @@ def elaborate(
         module: the program.
         name: one of `module.nets`.
         arguments: values for the net's parameters, in place of their defaults.
-        budget: what the work is taken from; one of its own unless given.
+        budget: limits the work; None gives a fresh one.
+        observer: is called for everything that is carried out.
 
     Raises:
         NetdslError: all errors found, each once, with place and stack of block calls.
     """
     with without_garbage_collection(), deep_stack():
-        return verified(NetElaborator(name, budget or Budget()).run(module, arguments or {}))
+        return verified(NetElaborator(name, budget or Budget(), observer).run(module, arguments or {}))
 
 
 class NetElaborator(BodyElaborator):
     """A `BodyElaborator` for a whole net; knows the statements that belong to nets alone."""
 
-    def __init__(self, name: str, budget: Budget) -> None:
-        super().__init__(budget)
+    def __init__(self, name: str, budget: Budget, observer: Observer | None) -> None:
+        super().__init__(budget, observer)
         self.name = name
         self.labels: tuple[str, ...] = ()
         self._labels_span: Span | None = None

@@ -220,6 +220,11 @@ def _shown(path: Path) -> str:
     return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
 
 
+def needs_arguments(net: NetDefinition) -> bool:
+    """Whether a net is a pattern for variants: it has a parameter without a default."""
+    return isinstance(net, BlockDefinition) and any(p.default is None for p in net.declaration.parameters)
+
+
 def _declare(module: Module, name: str, definition: NetDefinition | LetDefinition, span: Span) -> None:
     """Enter a name; the same definition may arrive by two ways, another of the same name may not."""
     if name in LAYERS:

@@ -1,4 +1,4 @@
-"""Optimizations for inference: each pass is a function from graph to graph, and the pipeline is a tuple of them.
+"""Optimizations for inference: each pass is a function from graph to graph.
 
 A pass takes time in proportion to the number of nodes and leaves a graph that `netdsl.ir.invariants` finds whole. What
 it computes for the weights is done when weights are read (`netdsl.weights.initial.materialize`).
@@ -22,20 +22,30 @@ if TYPE_CHECKING:
 
     from netdsl.ir.graph import Graph
 
-OPTIMIZATIONS: tuple[Callable[[Graph], Graph], ...] = (
-    drop_unused,
-    drop_identities,
-    merge_affines,
-    fold_back,
-    fold_ahead,
-)
+PASSES: dict[str, Callable[[Graph], Graph]] = {
+    function.__name__: function for function in (drop_unused, drop_identities, merge_affines, fold_back, fold_ahead)
+}
+"""The passes by name, in the order in which they run."""
 
 
-def optimize(graph: Graph, level: int) -> Graph:
-    """The graph as it is for level 0, and ready for inference for level 1; no training graph can be made of that."""
+def optimize(graph: Graph, level: int, last: str | None = None) -> Graph:
+    """Make a graph ready for inference.
+
+    Args:
+        graph: a checked graph.
+        level: 0 leaves it as it is; 1 runs the passes, after which the graph cannot be trained any more.
+        last: the name of the pass after which to stop; None runs all.
+
+    Raises:
+        KeyError: there is no such pass.
+    """
+    if last is not None and last not in PASSES:
+        raise KeyError(last)
     if not level:
         return graph
-    graph = replace(graph, meaning=described(graph))  # its `normalize` may be folded away, and the numbers are told
-    for optimization in OPTIMIZATIONS:
-        graph = verified(optimization(graph))
+    graph = replace(graph, meaning=described(graph))  # its `normalize` may be folded away, but the metadata keep it
+    for name, function in PASSES.items():
+        graph = verified(function(graph))
+        if name == last:
+            break
     return graph

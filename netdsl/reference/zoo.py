@@ -12,7 +12,7 @@ from netdsl.base.diagnostics import NetdslError
 from netdsl.base.files import read_file
 from netdsl.base.processes import side_by_side
 from netdsl.base.resources import MAX_RESOURCE_BYTES, shipped
-from netdsl.project import check_file
+from netdsl.compiler import check_file
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,17 +13,16 @@ from safetensors.torch import save
 from torch import nn
 
 from netdsl.backends.onnx.file import write
-from netdsl.backends.onnx.lower import lower as lower_to_onnx
 from netdsl.backends.torch.lower import lower as lower_to_torch
 from netdsl.base.diagnostics import Diagnostic, fail
 from netdsl.base.files import reading, whole_file
 from netdsl.base.outputs import need_unread, replaceable
 from netdsl.base.packages import works
 from netdsl.base.version import __version__
+from netdsl.compiler import compile_graph
 from netdsl.ir.deciding import described, normalization
 from netdsl.ir.dim import evaluate, product, symbols
 from netdsl.ir.meaning import Meaning
-from netdsl.passes import optimize
 from netdsl.passes.standardize import standardize
 from netdsl.plots.curves import METRICS, draw_curves
 from netdsl.plots.drawing import save as save_picture
@@ -174,7 +173,7 @@ def train(  # noqa: PLR0913 - each of them is a choice of its own
     saved, model = folder / WEIGHTS, folder / f"{graph.name}.onnx"
     with whole_file(saved) as file:
         file.write(save(state, {"net": graph.name, "netdsl": __version__, **described(graph).as_metadata()}))
-    write(lower_to_onnx(optimize(graph, 1)), model, lambda param: state[param.name].numpy())
+    write(compile_graph(graph), model, lambda param: state[param.name].numpy())
     if works("matplotlib.figure"):
         save_picture(draw_curves(task.history, graph.name), folder / CURVES)
     return Run(folder, tuple(task.history), saved, model, exported, best)

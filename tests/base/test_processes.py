@@ -12,7 +12,8 @@ import pytest
 from netdsl.base import processes as parallel
 from netdsl.base.diagnostics import NetdslError, render
 from netdsl.base.processes import MAX_FILES_DONE_ALONE, side_by_side
-from netdsl.project import check_file, check_files, net_files
+from netdsl.compiler import check_file, check_files
+from netdsl.elaborate.specs import net_files
 
 ROOT = Path(__file__).parents[2]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
@@ -108,14 +109,14 @@ def test_an_interrupt_ends_all(tmp_path):
     code = f"""
 import time
 from pathlib import Path
-from netdsl import project
+from netdsl import compiler
 from netdsl.cli import main
 
 def check(path):
     path.with_suffix(".begun").touch()
     time.sleep(3)
 
-project.check_file = check
+compiler.check_file = check
 main(["check", {str(tmp_path)!r}])
 """
     command = [sys.executable, "-c", code]

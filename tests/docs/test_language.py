@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from netdsl.base.resources import library
-from netdsl.compiler import load
+from netdsl.compiler import read_program
 from netdsl.elaborate.expressions import IN_ATTRIBUTES
 from netdsl.elaborate.functions import FUNCTIONS
 from netdsl.ir.types import DType
@@ -23,7 +23,7 @@ SAID = {word for quoted in QUOTED for word in re.findall(r"\w+", quoted)}
 
 def given(path: Path) -> set[str]:
     """The names that a file of the library makes known."""
-    module = load(path)
+    module = read_program(path)
     return {*module.blocks, *module.lets}
 
 

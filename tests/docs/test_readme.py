@@ -29,7 +29,7 @@ from typing import Any
 import pytest
 
 from netdsl.base.diagnostics import render
-from netdsl.project import check_file
+from netdsl.compiler import check_file
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]

@@ -8,7 +8,7 @@ import pytest
 
 from netdsl.base.diagnostics import NetdslError, render
 from netdsl.base.resources import library, shipped
-from netdsl.compiler import check, check_text, load
+from netdsl.compiler import check, check_text, read_program
 from netdsl.ir.printer import print_graph
 from netdsl.reference.zoo import entries
 from netdsl.syntax import tree
@@ -18,7 +18,9 @@ def with_library(net: str, file: str, names: dict[str, str]) -> str:
     """The file of a shipped net with some of its blocks taken from the library, by the names that they have there."""
     path = shipped()[net]
     text = path.read_text(encoding="utf-8")
-    blocks = [d for d in load(path).file.declarations if isinstance(d, tree.BlockDeclaration) and d.name in names]
+    blocks = [
+        d for d in read_program(path).file.declarations if isinstance(d, tree.BlockDeclaration) and d.name in names
+    ]
     assert {block.name for block in blocks} == set(names)
     for block in blocks:
         text = text.replace(block.span.text, "")
@@ -112,7 +114,7 @@ def test_parameters_counted_by_hand(file: str, call: str, params: int) -> None:
 
 def test_what_each_file_gives() -> None:
     """The names that a `use` makes known: the blocks above, one that two of them share, and lists of classes."""
-    modules = {name: load(path) for name, path in library().items()}
+    modules = {name: read_program(path) for name, path in library().items()}
     assert {name: " ".join([*module.blocks, *module.lets]) for name, module in modules.items()} == {
         "class_names": "cifar10",
         "dense": "dense_layer dense_block transition",

@@ -9,7 +9,8 @@ from pathlib import Path
 import onnx
 import pytest
 
-from netdsl.compiler import check_text, compile_graph, locate
+from netdsl.compiler import check_text, compile_graph
+from netdsl.elaborate.specs import locate
 
 LIGHT = Path(onnx.__file__).parent / "backend" / "test" / "data" / "light"
 

@@ -21,7 +21,7 @@ from netdsl.layers.norm import BatchNorm
 from netdsl.layers.pool import MaxPool
 from netdsl.layers.regularise import Dropout
 from netdsl.layers.shape import Flatten, Identity, Reshape
-from netdsl.passes import OPTIMIZATIONS, optimize
+from netdsl.passes import PASSES, optimize
 from netdsl.passes.standardize import standardize
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ IMAGE, VECTOR = (4, 9, 8), (12,)
 def optimized(graph: Graph) -> Graph:
     """The graph after all passes, each of which is held to the invariants and to linear size."""
     verify(graph)
-    for optimization in OPTIMIZATIONS:
+    for optimization in PASSES.values():
         graph = optimization(graph)
         verify(graph)
     return graph

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from netdsl.base.diagnostics import NetdslError
-from netdsl.compiler import check
-from netdsl.project import check_file
+from netdsl.compiler import check, check_file
 from netdsl.reference.codes import CODES
 
 PACKAGE = Path(__file__).parents[2] / "netdsl"

@@ -101,7 +101,7 @@ def test_a_finding_is_kept_and_can_be_tried_again(tmp_path, monkeypatch, capsys)
         raise ZeroDivisionError
 
     monkeypatch.setattr("fuzz.try_all", lambda jobs, *_: ((job, files_attempt(job)) for job in jobs))
-    monkeypatch.setattr("netdsl.project.load", broken)
+    monkeypatch.setattr("netdsl.compiler.load_program", broken)
     arguments = ["files", "--reader", ".net", "--seed", "3"]
     assert series(tmp_path, *arguments, "--count", "3") == 1
     printed = capsys.readouterr().out

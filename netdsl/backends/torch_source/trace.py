@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from netdsl.base.interpreter import deep_stack, without_garbage_collection
-from netdsl.elaborate.errors import Budget
-from netdsl.elaborate.net import NetElaborator
+from netdsl.compiler import Options, build
 from netdsl.syntax import tree
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
-    from netdsl.base.source import Span
-    from netdsl.elaborate.binding import Bound
-    from netdsl.elaborate.names import Member
-    from netdsl.elaborate.nodes import MemberSpot
+    from netdsl.elaborate.names import Names
     from netdsl.elaborate.place import Place, Tensor
     from netdsl.elaborate.program import Module
-    from netdsl.elaborate.values import Unknown
     from netdsl.ir.graph import Graph, Node, Scope
-    from netdsl.layers.base import Layer
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -67,73 +59,43 @@ class Record:
 
 def record(module: Module, name: str, arguments: Mapping[str, object]) -> tuple[Graph, Record]:
     """Elaborate a net that has no errors, and record everything."""
-    recorder = _Recorder(name)
-    with without_garbage_collection(), deep_stack(), deep_stack():
-        graph = recorder.run(module, arguments)
+    recorder = _Recorder()
+    graph = build(module, "graph", Options(name, arguments, observer=recorder)).graph
     return graph, recorder.record
 
 
-class _Recorder(NetElaborator):
-    def __init__(self, name: str) -> None:
-        super().__init__(name, Budget())
+class _Recorder:
+    """An observer of an elaboration that keeps all it sees."""
+
+    def __init__(self) -> None:
         self.record = Record()
         self._open: list[Trace] = []
 
-    @contextmanager
-    def _traced(self, written: tree.Tree, place: Place, before: Tensor) -> Iterator[Trace]:
+    def enter(self, written: tree.Tree, place: Place, before: Tensor) -> None:
+        """A body, a statement, a chain or an item begins."""
         outer = self._open[-1] if self._open else None
         chain = outer if outer is not None and isinstance(outer.tree, tree.Chain) else outer and outer.chain
         trace = Trace(written, place, before, chain, outer)
         if outer is not None:
             outer.parts.append(trace)
-        self._open.append(trace)
-        yield trace
-        self._open.pop()
-
-    def body(self, place: Place, body: tree.Body, current: Tensor) -> Tensor:
-        with self._traced(body, place, current) as trace:
+        if isinstance(written, tree.Body):
             scope = place.names.scope
             self.record.weights[scope] = place.names.weights
             if scope not in self.record.bodies:
                 self.record.bodies[scope] = trace
-                if len(self._open) > 1:
-                    self.record.of_scope.setdefault(scope, self._open[-2])
-            trace.after = super().body(place, body, current)
-            return trace.after
+                if outer is not None:
+                    self.record.of_scope.setdefault(scope, outer)
+        self._open.append(trace)
 
-    def statement(self, place: Place, statement: tree.Statement, current: Tensor) -> Tensor:
-        with self._traced(statement, place, current):
-            return super().statement(place, statement, current)
+    def leave(self, after: Tensor) -> None:
+        """What was entered last is carried out."""
+        self._open.pop().after = after
 
-    def chain(self, place: Place, chain: tree.Chain, current: Tensor) -> Tensor:
-        with self._traced(chain, place, current) as trace:
-            trace.after = super().chain(place, chain, current)
-            return trace.after
+    def open_scope(self, names: Names) -> None:
+        """The item that was entered last has opened a scope for its members."""
+        self.record.of_scope[names.scope] = self._open[-1]
+        self.record.weights[names.scope] = names.weights
 
-    def _unnamed(self, place: Place, item: tree.Item, current: Tensor) -> Tensor:
-        with self._traced(item, place, current) as trace:
-            trace.after = super()._unnamed(place, item, current)
-            return trace.after
-
-    def _named(
-        self, place: Place, item: tree.Item, member: Member, spot: MemberSpot, current: Tensor
-    ) -> Node | Unknown:
-        with self._traced(item, place, current) as trace:
-            trace.after = super()._named(place, item, member, spot, current)
-            if member.inside is not None:
-                self.record.of_scope[member.inside.scope] = trace
-                self.record.weights[member.inside.scope] = member.inside.weights
-            return trace.after
-
-    def make(
-        self,
-        spot: MemberSpot,
-        layer: Layer,
-        inputs: tuple[Node, ...],
-        span: Span,
-        bound: Mapping[str, Bound],
-        roles: tuple[str, ...] = (),
-    ) -> Node:
-        node = super().make(spot, layer, inputs, span, bound, roles)
+    def make(self, node: Node) -> None:
+        """What was entered last has made a layer."""
         self.record.of_node[node] = self._open[-1]
-        return node
