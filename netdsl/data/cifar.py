@@ -1,4 +1,4 @@
-"""CIFAR-10 and CIFAR-100 in their binary form: records of labels and 3 x 32 x 32 bytes.
+"""CIFAR-10 and CIFAR-100 in their binary format: records of labels and 3 x 32 x 32 bytes.
 
 Source: Krizhevsky, "Learning multiple layers of features from tiny images", 2009, and the page of the data sets.
 """
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 _PIXELS = 3 * 32 * 32
 MAX_CIFAR_BYTES = 2**28
-"""More bytes than any of the files has: the largest, of CIFAR-100, has 154 million."""
+"""A limit above the size of all these files: the largest, of CIFAR-100, has 154 million bytes."""
 
 
 class CifarLayout(NamedTuple):
-    """How a data set lies in its files; the last of the label bytes is the class."""
+    """The files of a data set; the last of the label bytes is the class."""
 
     train: tuple[str, ...]
     test: str
@@ -36,10 +36,10 @@ HUNDRED = CifarLayout(("train.bin",), "test.bin", "fine_label_names.txt", 2)
 
 
 def read_cifar(folder: Path, form: CifarLayout) -> Found:
-    """CIFAR-10 (`TEN`) or CIFAR-100 with its fine classes (`HUNDRED`).
+    """Read CIFAR-10 (`TEN`) or CIFAR-100 with its fine classes (`HUNDRED`).
 
     Raises:
-        NetdslError: a file is missing (E1001), cannot be read (E0901) or is broken (E1002).
+        NetdslError: a file is missing (E1001), cannot be read (E0901) or is damaged (E1002).
     """
     for name in (*form.train, form.test, form.names):
         if not (folder / name).is_file():
@@ -55,7 +55,7 @@ def _records(path: Path, form: CifarLayout) -> Part:
     size = form.label_bytes + _PIXELS
     content = read_file(path, MAX_CIFAR_BYTES)
     if not content or len(content) % size:
-        raise broken(path, f"must hold records of {size:,} bytes each, and holds {len(content):,} bytes")
+        raise broken(path, f"must hold records of {size:,} bytes each, but holds {len(content):,} bytes")
     records = np.frombuffer(content, np.uint8).reshape(-1, size)
     images = records[:, form.label_bytes :].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
     return Part(images, records[:, form.label_bytes - 1].astype(np.int64))

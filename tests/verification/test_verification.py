@@ -338,7 +338,7 @@ def test_given_inputs_are_what_is_computed(tmp_path) -> None:
     [
         ({"a": (2, 3)}, "no data for `b`"),
         ({"a": (2, 3), "b": (2, 4)}, "takes 3 dimensions"),
-        ({"a": (2, 3), "b": (1, 4, 2)}, "axis 0 of `b` has size 2, not 1"),
+        ({"a": (2, 3), "b": (1, 4, 2)}, "expected size 2 along axis 0 of `b`, got 1"),
         ({"a": (2, 3), "b": (2, 5, 2)}, "`n`: T = 5 breaks"),
     ],
 )
@@ -498,7 +498,7 @@ def test_the_command_takes_weights_and_inputs(tmp_path, monkeypatch) -> None:
         ("--inputs x.npy", "must end in .npz"),
         ("--inputs x.npz --size T=4", "--size belongs to random inputs"),
         ("--rtol=-1", "Invalid value for '--rtol'"),
-        ("--device gpu", "a device is"),
+        ("--device gpu", "as device, got `gpu`"),
     ],
 )
 def test_wrong_usage_is_told(words, message) -> None:
