@@ -16,8 +16,9 @@ from netdsl.base.files import is_standard_input
 from netdsl.base.outputs import inputs_kept
 from netdsl.base.source import Source
 from netdsl.elaborate.errors import MAX_ERRORS, Budget
+from netdsl.elaborate.module import Module, needs_arguments
 from netdsl.elaborate.net import elaborate
-from netdsl.elaborate.program import Module, load_program, needs_arguments
+from netdsl.elaborate.program import load_program
 from netdsl.elaborate.specs import chosen, locate
 from netdsl.ir.graph import Graph
 from netdsl.ir.printer import print_graph

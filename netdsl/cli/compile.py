@@ -138,6 +138,8 @@ def compile(  # noqa: A001 - the command's name
     if stage is not None:
         if output is not None or file is not None:
             raise click.UsageError("--emit prints to the terminal; -o and --weights belong to a model that is written")
+        if stage.startswith("after:") and (training or not level):
+            raise click.UsageError("--emit after:PASS needs -O1 and no --training: otherwise no pass runs")
         from netdsl.compiler import emit
 
         say_text(emit(net, stage, arguments, level=level, training=training, opset=opset, batch=batch))
@@ -210,7 +212,7 @@ def _write_source(
 
 def _report(files: Iterable[Path], graph: Graph, training: bool, seconds: float, weights: Path | None) -> str:
     """What was written, with the parameters of the graph that was: auxiliary heads belong to training alone."""
-    from netdsl.analysis.summary import summarize
+    from netdsl.analysis.summarize import summarize
     from netdsl.base.table import exact, size
 
     summary = summarize(graph)

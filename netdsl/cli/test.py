@@ -45,12 +45,11 @@ def test(
     have the same classes, the probabilities are averaged. For --ten-crop images are scaled to 8/7 of the model's input
     (256 for 224) and cropped to its size at their four corners and in their middle.
     """
-    from netdsl.evaluation import ClassEvaluation, evaluate
-    from netdsl.evaluation.text import class_text
+    from netdsl.evaluation import evaluate
 
     need_data(models, data)
     found = evaluate(models, data, split=split, batch=batch, ten_crop=ten_crop, preparation=preparation, device=device)
     if form == "json":
         echo_json(found.as_json(top))
     else:
-        say_text(class_text(found, top) if isinstance(found, ClassEvaluation) else str(found))
+        say_text(found.text(top))

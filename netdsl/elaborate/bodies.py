@@ -18,10 +18,11 @@ from netdsl.elaborate.binding import Callee, make_layer, match
 from netdsl.elaborate.calls import block_place, kind_of, set_default, target_of
 from netdsl.elaborate.control import chosen, turns, unpacked
 from netdsl.elaborate.elaboration import Elaboration
+from netdsl.elaborate.environment import Environment
 from netdsl.elaborate.errors import CALL
 from netdsl.elaborate.nodes import MemberSpot
 from netdsl.elaborate.place import Place, Tensor, check_label, need
-from netdsl.elaborate.values import UNKNOWN, Environment, Unknown, Value
+from netdsl.elaborate.values import UNKNOWN, Unknown, Value
 from netdsl.syntax import tree
 
 if TYPE_CHECKING:

@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
     from netdsl.base.source import Span
     from netdsl.elaborate.binding import Bound
+    from netdsl.elaborate.module import Module
     from netdsl.elaborate.names import Member
     from netdsl.elaborate.nodes import MemberSpot
     from netdsl.elaborate.observer import Observer
     from netdsl.elaborate.place import Defaults, Place, Tensor
-    from netdsl.elaborate.program import Module
     from netdsl.ir.graph import Node
     from netdsl.layers.base import Layer
     from netdsl.syntax import tree

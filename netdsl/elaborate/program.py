@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from netdsl.base.diagnostics import Diagnostic, NetdslError, fail
 from netdsl.base.interpreter import deep_stack
@@ -12,59 +12,19 @@ from netdsl.base.resources import library
 from netdsl.elaborate.control import unpacked
 from netdsl.elaborate.errors import MAX_STEPS
 from netdsl.elaborate.expressions import Evaluator
+from netdsl.elaborate.module import BlockDefinition, LetDefinition, Module, VariantDefinition
 from netdsl.elaborate.suggestions import listed, suggestion
-from netdsl.elaborate.values import UNKNOWN, Environment, Value
+from netdsl.elaborate.values import UNKNOWN
 from netdsl.layers.base import LAYERS
 from netdsl.syntax import tree
 from netdsl.syntax.parser import MAX_FILE_BYTES, MAX_SYNTAX_ERRORS, parse, read_source
 
 if TYPE_CHECKING:
     from netdsl.base.source import Source, Span
+    from netdsl.elaborate.module import NetDefinition
 
 MAX_USES = 100
 """How many `use` a program may have, in all its files."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class BlockDefinition:
-    """A block or a net with a body, the module it stands in, and how many of its defaults are in force there."""
-
-    declaration: tree.BlockDeclaration
-    module: Module
-    defaults: int
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class VariantDefinition:
-    """`net a = b(...)` and the module it stands in."""
-
-    declaration: tree.Variant
-    module: Module
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class LetDefinition:
-    """A name that `let` gives a value outside of all bodies."""
-
-    target: tree.Name
-    value: Value
-
-
-NetDefinition: TypeAlias = BlockDefinition | VariantDefinition
-
-
-@dataclass(slots=True, eq=False)
-class Module:
-    """One file: what it declares and what it sees through `use`."""
-
-    file: tree.File
-    defaults: list[tree.Default] = field(default_factory=list)
-    blocks: dict[str, BlockDefinition] = field(default_factory=dict)
-    nets: dict[str, NetDefinition] = field(default_factory=dict)
-    lets: dict[str, LetDefinition] = field(default_factory=dict)
-    environment: Environment = field(default_factory=lambda: Environment({}))
-    """The values of `lets`, which the bodies in the file see."""
-    own_nets: list[str] = field(default_factory=list)
 
 
 def load_program(source: Source, path: Path | None) -> Module:
@@ -218,11 +178,6 @@ def _shown(path: Path) -> str:
     """A path as messages show it: relative to the working directory where it lies below."""
     here = Path.cwd()
     return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
-
-
-def needs_arguments(net: NetDefinition) -> bool:
-    """Whether a net is a pattern for variants: it has a parameter without a default."""
-    return isinstance(net, BlockDefinition) and any(p.default is None for p in net.declaration.parameters)
 
 
 def _declare(module: Module, name: str, definition: NetDefinition | LetDefinition, span: Span) -> None:

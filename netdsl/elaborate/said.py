@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 from netdsl.base.diagnostics import fail
 from netdsl.base.naming import MAX_NAME_LENGTH
 from netdsl.base.source import Source, Span
+from netdsl.elaborate.environment import Environment
 from netdsl.elaborate.errors import Budget, Errors
 from netdsl.elaborate.expressions import Evaluator
-from netdsl.elaborate.program import Module
-from netdsl.elaborate.values import Environment
+from netdsl.elaborate.module import Module
 from netdsl.ir.graph import Scope
 from netdsl.syntax import tree
 from netdsl.syntax.parser import parse_part

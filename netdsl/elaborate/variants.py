@@ -11,7 +11,7 @@ from netdsl.elaborate.binding import Bound, Callee, match
 from netdsl.elaborate.errors import MAX_BLOCK_DEPTH, Errors
 from netdsl.elaborate.expressions import Evaluator
 from netdsl.elaborate.functions import TooLong, extent
-from netdsl.elaborate.program import BlockDefinition, NetDefinition, VariantDefinition
+from netdsl.elaborate.module import BlockDefinition, NetDefinition, VariantDefinition
 from netdsl.elaborate.said import Said
 from netdsl.elaborate.suggestions import suggestion
 from netdsl.elaborate.values import BlockValue, LayerValue, Value

@@ -10,8 +10,8 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from graphs import Sketch, chain, run, run_model, sample, trained
-from models import weights
+from graphs import Sketch, chain, run, run_model, sample
+from trained import trained
 
 from netdsl import __version__
 from netdsl.backends.onnx.file import assemble
@@ -318,7 +318,7 @@ OLDEST = {13: 7, 14: 7, 15: 8, 16: 8, 17: 8, 18: 8, 19: 9, 20: 9, 21: 10}
 def test_the_ir_version_is_the_oldest_that_has_the_opset(opset: int, training: bool) -> None:
     graph = check_text("net n { input x: 3xHxW where H >= 3, W >= 3\nconv 4 k3 -> bn -> gelu -> dropout -> ln2: "
                        "channel_ln -> global_avgpool -> flatten -> dense 2 }").graph  # fmt: skip
-    model = assemble(compile_graph(graph, opset=opset, training=training), weights)
+    model = assemble(compile_graph(graph, opset=opset, training=training), trained)
     assert (model.opset_import[0].version, model.ir_version) == (opset, OLDEST[opset])
     onnx.checker.check_model(model, full_check=True)
     places = [{item.key: item.value for item in node.metadata_props} for node in model.graph.node]

@@ -15,7 +15,8 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from graphs import Sketch, chain, run_model, sample, trained
+from graphs import Sketch, chain, run_model, sample
+from trained import trained
 
 from netdsl.backends.onnx import file as onnx_file
 from netdsl.backends.onnx.file import assemble, write

@@ -13,8 +13,9 @@ import torch
 from click.testing import CliRunner
 from eject_cases import CASES
 from ejected import hollow, keys, module_in, same_computation
-from models import feeds, weights
+from models import feeds
 from programs import Writer
+from trained import trained
 from zoo_lines import net_lines, python_lines
 
 import netdsl
@@ -61,7 +62,7 @@ def the_same(source, net):
 def same_numbers(source, net, sizes):
     """With the same weights both compute the same."""
     module = module_in(source, net.name, "cpu")
-    ours = net.to_torch(lambda param: weights(param).astype(zeros(param).dtype))
+    ours = net.to_torch(trained)
     module.load_state_dict(ours.state_dict())
     types = {node.name: node.type.dtype.value for node in net.graph.inputs}
     inputs = [torch.tensor(array.astype(types[name])) for name, array in feeds(net.graph, 2, sizes).items()]

@@ -12,8 +12,8 @@ import pytest
 import torch
 from hypothesis import given, note
 from hypothesis import strategies as st
-from models import weights
 from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidArgument
+from trained import trained
 
 import netdsl
 from netdsl.backends.onnx.file import assemble
@@ -121,13 +121,13 @@ class Backends:
     def __init__(self, text: str) -> None:
         net = netdsl.loads(text)
         self.type = net.graph.outputs["output"].type
-        self.module = net.to_torch(weights).eval()
+        self.module = net.to_torch(trained).eval()
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4
         options.intra_op_num_threads = 1
         self.sessions = []
         for level in (0, 1):
-            model = assemble(compile_graph(net.graph, level=level), weights).SerializeToString()
+            model = assemble(compile_graph(net.graph, level=level), trained).SerializeToString()
             self.sessions.append(onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"]))
 
     def run(self, **sizes: int) -> bool:
@@ -229,7 +229,7 @@ def test_a_batch_of_one_has_a_deviation_over_space_alone(layers: str, batch: int
     """PyTorch refuses to train where it has not."""
     tail = "-> flatten -> dense 2\ntrain { loss cross_entropy; batch "
     text = f"net n {{ input x: 4x6x5\n{layers} {tail}{batch} }} }}"
-    module = netdsl.loads(text.replace(f"batch {batch}", "batch 7")).to_torch(weights).train()
+    module = netdsl.loads(text.replace(f"batch {batch}", "batch 7")).to_torch(trained).train()
     x = torch.zeros(batch, 4, 6, 5)
     if passes:
         check_text(text)

@@ -15,10 +15,10 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from answers import TINY, drawn, echo, save_data
+from commands import run
 from onnx import TensorProto, helper
 from PIL import Image
-from test_cli import run
-from test_evaluation import TINY, drawn, echo, save_data
 
 import netdsl
 from netdsl.base.diagnostics import NetdslError
@@ -194,7 +194,12 @@ def test_results_of_any_shape_are_drawn(shape):
     steps = look(Session("tiny.onnx"), "image.png", Preparation()).steps
     values = np.random.default_rng(0).standard_normal(shape)
     strange = [values, np.full(shape, np.nan), np.full(shape, np.inf)]
-    rendered(draw_activations([type(steps[0])(steps[0].layer, array) for array in strange], "any"))
+    figure = draw_activations([type(steps[0])(steps[0].layer, array) for array in strange], "any")
+    first, *others = [axes.images[0].get_array() for axes in figure.axes if axes.images]
+    assert np.isin(np.float32(values.ravel()[:4]), np.float32(np.ma.compressed(first))).all()
+    assert [np.isfinite(np.ma.compressed(other)).any() for other in others] == [False, False]
+    assert texts(figure).count("no finite value") == 2
+    rendered(figure)
 
 
 def test_filters_of_a_dense_layer_have_the_shape_of_the_image():

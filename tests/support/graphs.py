@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from hashlib import sha256
 from typing import TYPE_CHECKING
 
 import numpy as np
 import onnxruntime
+from trained import trained
 
 from netdsl.backends.onnx.file import assemble
 from netdsl.backends.onnx.lower import lower
@@ -51,14 +51,6 @@ def chain(shape: tuple[object, ...], *layers: Layer) -> Graph:
     for i, layer in enumerate(layers):
         sketch.add(f"l{i}", layer)
     return sketch.graph()
-
-
-def trained(param: Param) -> np.ndarray:
-    """Values that the parameter could have after training: no mean is 0, no variance 1."""
-    from conformance import random_param
-
-    seed = int.from_bytes(sha256(param.name.encode()).digest()[:8], "little")
-    return random_param(param.name.rpartition(".")[2], param.spec, np.random.default_rng(seed))
 
 
 def run(graph: Graph, *arrays: np.ndarray, **options: object) -> list[np.ndarray]:

@@ -13,7 +13,7 @@ from netdsl.backends.torch_source.expressions import computed, same
 from netdsl.backends.torch_source.python import literal
 from netdsl.backends.torch_source.scope import OTHER, total
 from netdsl.elaborate.calls import target_of
-from netdsl.elaborate.program import BlockDefinition
+from netdsl.elaborate.module import BlockDefinition
 from netdsl.ir.types import DType
 from netdsl.syntax import tree
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from netdsl.backends.torch_source.classes import PyClass
     from netdsl.backends.torch_source.trace import Record, Trace
-    from netdsl.elaborate.values import Environment
+    from netdsl.elaborate.environment import Environment
     from netdsl.ir.graph import Graph, Scope
 
 Outside: TypeAlias = Node | Submodule | Learned
