@@ -24,7 +24,7 @@ from netdsl.ir.dim import symbol
 from netdsl.ir.graph import Graph, Node, Scope
 from netdsl.ir.params import Param
 from netdsl.ir.types import DType, TensorType
-from netdsl.layers.ends import Input
+from netdsl.layers.ends import InputLayer
 from netdsl.layers.norm import BatchNorm, ChannelNorm, GroupNorm, InstanceNorm, LayerNorm, LocalResponseNorm, RmsNorm
 from netdsl.weights.initial import Initializer
 
@@ -338,7 +338,7 @@ def test_a_reused_bn_moves_its_statistics_twice() -> None:
     """Once for each application, as a torch module that is called twice."""
     root, type_ = Scope(""), TensorType((6,))
     layer = BatchNorm(momentum=0.5, affine=False)
-    x = Node("x0", Input((6,)), (), root)
+    x = Node("x0", InputLayer((6,)), (), root)
     params = {role: Param(f"it.{role}", spec) for role, spec in layer.params(type_).items()}
     first = Node("it", layer, (x,), root, params=params)
     second = Node("again", layer, (first,), root, params=params)

@@ -18,7 +18,7 @@ from netdsl.ir.dim import evaluate
 from netdsl.ir.graph import Graph, Node, Scope
 from netdsl.ir.params import Param, ParamSpec
 from netdsl.ir.types import DType, TensorType
-from netdsl.layers.ends import Input
+from netdsl.layers.ends import InputLayer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -54,7 +54,7 @@ def one_layer(layer: Layer, *types: TensorType) -> Graph:
     A layer that reads nothing stands beside the inputs.
     """
     root = Scope("")
-    inputs = tuple(Node(f"x{i}", Input(type_.shape, type_.dtype), (), root) for i, type_ in enumerate(types))
+    inputs = tuple(Node(f"x{i}", InputLayer(type_.shape, type_.dtype), (), root) for i, type_ in enumerate(types))
     node = Node("it", layer, inputs if layer.arity != (0, 0) else (), root)
     specs = layer.params(*node.input_types)
     node.params = {role: Param(f"it.{role}".removesuffix("."), spec) for role, spec in specs.items()}

@@ -12,7 +12,7 @@ from netdsl.backends.onnx.file import assemble
 from netdsl.backends.onnx.lower import lower
 from netdsl.ir.graph import Graph, Node, Scope
 from netdsl.ir.params import Param
-from netdsl.layers.ends import Input
+from netdsl.layers.ends import InputLayer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,7 +27,7 @@ class Sketch:
 
     def __init__(self, *shape: object, name: str = "sketch") -> None:
         self.name, self.root = name, Scope("")
-        self.x = Node("x", Input(shape), (), self.root)
+        self.x = Node("x", InputLayer(shape), (), self.root)
         self.nodes = [self.x]
 
     def add(self, path: str, layer: Layer, *inputs: Node, scope: Scope | None = None, **options: object) -> Node:
