@@ -11,7 +11,7 @@ import click
 
 from netdsl.base.terminal import say_text
 from netdsl.cli.common import (
-    LARGEST_BATCH,
+    MAX_BATCH,
     complete_net,
     device_option,
     echo_json,
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("model", shell_complete=complete_net)
-@click.option("--batch", type=click.IntRange(1, LARGEST_BATCH), help="Samples per run; the default is 1.")
+@click.option("--batch", type=click.IntRange(1, MAX_BATCH), help="Samples per run; the default is 1.")
 @size_option("The value of a size that the model leaves open; can be repeated.")
 @click.option("--runs", type=click.IntRange(min=1), default=100, show_default=True, help="The number of timed runs.")
 @click.option("--warmup", type=click.IntRange(min=0), default=10, show_default=True, help="The number of runs before.")

@@ -19,16 +19,17 @@ if TYPE_CHECKING:
 
     from netdsl.base.diagnostics import Diagnostic
     from netdsl.weights.comparison import Fit
+    from netdsl.weights.loading import CheckpointWeights
 
 SET = "--set"
 """The option whose text is parsed by the grammar of the language, and the name of its source in errors."""
 
 F = TypeVar("F", bound="Callable[..., Any]")
 
-MOST_SHOWN = 100
+MAX_DIAGNOSTICS_SHOWN = 100
 """The number of diagnostics that are printed."""
 
-LARGEST_BATCH = 2**31 - 1
+MAX_BATCH = 2**31 - 1
 
 
 def complete_net(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -147,12 +148,12 @@ def claim_output(path: Path, content: str, reads: Iterable[Path] = ()) -> None:
 
 
 def show_diagnostics(diagnostics: Iterable[Diagnostic]) -> None:
-    """Print diagnostics on stderr, an empty line after each; of those beyond `MOST_SHOWN`, only the number."""
+    """Print diagnostics on stderr, an empty line after each; then how many are beyond `MAX_DIAGNOSTICS_SHOWN`."""
     found, colour = list(diagnostics), coloured(sys.stderr)
-    for diagnostic in found[:MOST_SHOWN]:
+    for diagnostic in found[:MAX_DIAGNOSTICS_SHOWN]:
         say_text(render(diagnostic, colour=colour) + "\n", err=True, styled=colour)
-    if len(found) > MOST_SHOWN:
-        say_text(f"... and {len(found) - MOST_SHOWN:,} more\n", err=True)
+    if len(found) > MAX_DIAGNOSTICS_SHOWN:
+        say_text(f"... and {len(found) - MAX_DIAGNOSTICS_SHOWN:,} more\n", err=True)
 
 
 def show_warnings(warnings: Iterable[Diagnostic], allowed: frozenset[str]) -> None:
@@ -164,6 +165,12 @@ def show_taken(fit: Fit) -> None:
     """Print on stderr what was taken from a checkpoint, unless all of it was taken unchanged."""
     for note in fit.taken:
         say(f"{fit.checkpoint.path}: {note}", err=True)
+
+
+def show_loaded(weights: CheckpointWeights, allowed: frozenset[str] = frozenset()) -> None:
+    """Say on stderr what was taken out of a checkpoint, and what is suspicious in it."""
+    show_taken(weights.fit)
+    show_warnings(weights.warnings, allowed)
 
 
 def echo_json(value: Any) -> None:

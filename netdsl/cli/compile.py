@@ -12,13 +12,13 @@ from click.core import ParameterSource
 
 from netdsl.base.terminal import progress, say, say_text, watched
 from netdsl.cli.common import (
-    LARGEST_BATCH,
+    MAX_BATCH,
     allow_option,
     complete_net,
     key_option,
     map_option,
     set_option,
-    show_taken,
+    show_loaded,
     show_warnings,
 )
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 PRINTED = Path("-")
 """The value of `-o` that prints source to the terminal."""
-LONG = 200_000_000
+MIN_PROGRESS_BYTES = 200_000_000
 """The size of weights in bytes above which a terminal shows a progress bar."""
 
 
@@ -75,7 +75,7 @@ def _stage(ctx: click.Context, param: click.Parameter, text: str | None) -> str 
 )
 @click.option("--training", is_flag=True, help="Keep dropout, batch norm and auxiliary heads as in training.")
 @click.option("--opset", type=int, help="The opset, from 13 to 21; the default is the lowest that suits all layers.")
-@click.option("--batch", type=click.IntRange(1, LARGEST_BATCH), help="A fixed batch size; open by default.")
+@click.option("--batch", type=click.IntRange(1, MAX_BATCH), help="A fixed batch size; open by default.")
 @click.option("--weights", "file", type=click.Path(path_type=Path), help="A checkpoint to take the weights from.")
 @key_option
 @map_option
@@ -138,39 +138,33 @@ def compile(  # noqa: A001 - the command's name
     if stage is not None:
         if output is not None or file is not None:
             raise click.UsageError("--emit prints to the terminal; -o and --weights belong to a model that is written")
+        if stage.startswith("after:") and (training or not level):
+            raise click.UsageError("--emit after:PASS needs -O1 and no --training: otherwise no pass runs")
         from netdsl.compiler import emit
 
         say_text(emit(net, stage, arguments, level=level, training=training, opset=opset, batch=batch))
         return
-    from netdsl.backends.onnx.file import claim_model, write
-    from netdsl.base.outputs import remember
-    from netdsl.compiler import check, compile_graph
+    from netdsl.api import Network
+    from netdsl.compiler import Options, check
     from netdsl.weights.initial import Initializer
+    from netdsl.weights.trained import restored_text
 
-    checked = check(net, arguments)
-    path = output if output is not None else Path(f"{checked.graph.name}.onnx")
-    remember([file] if file is not None else [])
-    claim_model(path, external=external_data)
+    network = Network(check(net, arguments))
     if not quiet:
-        show_warnings(checked.warnings, allowed)
-    graph, restored = checked.graph, ""
-    source: Callable[[Param], Array] = Initializer(scheme, seed)
-    if file is not None:
-        from netdsl.weights.trained import load_trained, restored_text
-
-        graph, loaded = load_trained(
-            file, graph, key=key, rename=renamed, partial=partial, training=training, initial=source
-        )
-        source, restored = loaded, restored_text(checked.graph, graph)
-    lowered = compile_graph(graph, level=level, training=training, opset=opset, batch=batch)
-    with _watched(source, graph) as weights:
-        files = write(lowered, path, weights, external=external_data or None)
+        show_warnings(network.warnings, allowed)
+    drawn = Initializer(scheme, seed)
+    graph, files = network.write_onnx(
+        output if output is not None else Path(f"{network.name}.onnx"),
+        Options(level=level, training=training, opset=opset, batch=batch),
+        drawn if file is None else file,
+        external=external_data or None,
+        watch=_watched,
+        loaded=(lambda _: None) if quiet else lambda found: show_loaded(found, allowed),
+        **({} if file is None else {"key": key, "rename": renamed, "partial": partial, "initial": drawn}),
+    )
     if not quiet:
-        if file is not None:
-            show_taken(loaded.fit)
-            show_warnings(loaded.warnings, allowed)
         say(_report(files, graph, training, perf_counter() - start, file))
-        if restored:
+        if restored := restored_text(network.graph, graph):
             say(f"as it was trained: {restored}")
 
 
@@ -210,7 +204,7 @@ def _write_source(
 
 def _report(files: Iterable[Path], graph: Graph, training: bool, seconds: float, weights: Path | None) -> str:
     """Describe what was written, with the parameters of its graph: auxiliary heads belong only to training."""
-    from netdsl.analysis.summary import summarize
+    from netdsl.analysis.summarize import summarize
     from netdsl.base.table import exact, size
 
     summary = summarize(graph)
@@ -224,7 +218,7 @@ def _report(files: Iterable[Path], graph: Graph, training: bool, seconds: float,
 def _watched(weights: Callable[[Param], Array], graph: Graph) -> Iterator[Callable[[Param], Array]]:
     """Return `weights`, with a progress bar on a terminal if drawing and writing them takes long."""
     total = sum(param.spec.elements * param.spec.dtype.bytes for param in graph.params.values())
-    if total < LONG or not watched():
+    if total < MIN_PROGRESS_BYTES or not watched():
         yield weights
         return
     with progress(total, "writing weights") as advance:

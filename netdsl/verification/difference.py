@@ -24,7 +24,7 @@ TOLERANCES = {DType.FLOAT64: 1e-9, DType.FLOAT32: 1e-4, DType.FLOAT16: 1e-2, DTy
 
 UNITS = {DType.FLOAT64: 2.0**-53, DType.FLOAT32: 2.0**-24, DType.FLOAT16: 2.0**-11, DType.BFLOAT16: 2.0**-8}
 """The largest relative error of one rounding."""
-FACTOR = 10
+ROUNDING_FACTOR = 10
 """A run may differ from float64 this many times as much as PyTorch does by rounding alone, if that is more."""
 
 
@@ -44,14 +44,14 @@ class Difference:
     problem: str = ""
 
 
-LEAST_PROBABILITY = 1e-3
+MIN_PROBABILITY = 1e-3
 """The least divisor of relative differences of probabilities, because a saturated net computes them from large sums."""
 
 
 def least_largest(graph: Graph, output: str) -> float:
     """Return the `least` of `difference` for an output."""
     gives = graph.meaning.outputs.get(output)
-    return LEAST_PROBABILITY if gives in (Gives.PROBABILITIES, Gives.YES_PROBABILITIES) else 0.0
+    return MIN_PROBABILITY if gives in (Gives.PROBABILITIES, Gives.YES_PROBABILITIES) else 0.0
 
 
 def difference(values: Array, expected: Array, least: float = 0.0) -> Difference:

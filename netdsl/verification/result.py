@@ -7,7 +7,7 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from netdsl.base.table import Table
-from netdsl.verification.difference import FACTOR
+from netdsl.verification.difference import ROUNDING_FACTOR
 
 if TYPE_CHECKING:
     from netdsl.base.diagnostics import Diagnostic
@@ -100,7 +100,9 @@ class Agreement:
         apart = sum(not comparison.ok for comparison in self.comparisons)
         verdict = f"{apart} of {len(rows)} differ" if apart else "all agree"
         if any(c.widened for c in self.comparisons):
-            verdict = f"rounding grows in this net: {FACTOR} times the rounding of PyTorch is allowed\n{verdict}"
+            verdict = (
+                f"rounding grows in this net: {ROUNDING_FACTOR} times the rounding of PyTorch is allowed\n{verdict}"
+            )
         return (
             f"{self.net} on {self.device}: the largest differences from PyTorch in float64,\n"
             "absolute, and relative to the output's largest value\n\n"

@@ -12,10 +12,10 @@ import onnx
 import onnxruntime
 import pytest
 import torch
+from commands import run
 from onnx import TensorProto, helper
 from PIL import Image
 from safetensors import safe_open
-from test_cli import run
 
 import netdsl
 from netdsl.base.diagnostics import NetdslError

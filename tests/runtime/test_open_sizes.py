@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from models import weights
 from torch import nn
+from trained import trained
 
 import netdsl
 from netdsl.base.diagnostics import NetdslError
@@ -53,11 +53,11 @@ class Fcn(nn.Module):
 @pytest.mark.parametrize("step", [32, 16, 8])
 def test_one_file_runs_at_several_sizes(step, tmp_path):
     net = netdsl.load(f"fcn{step}s", **SMALL)
-    net.to_onnx(tmp_path / "fcn.onnx", weights=weights)
+    net.to_onnx(tmp_path / "fcn.onnx", weights=trained)
     session = netdsl.Session(tmp_path / "fcn.onnx")
-    ours = net.to_torch(weights).eval()
+    ours = net.to_torch(trained).eval()
     peer = Fcn(step, **SMALL).eval()
-    params = [weights(param) for param in net.graph.params.values()]
+    params = [trained(param) for param in net.graph.params.values()]
     peer.load_state_dict(dict(zip(peer.state_dict(), map(torch.from_numpy, params), strict=True)))
     g = np.random.Generator(np.random.PCG64(0))
     for height, width in SIZES:
@@ -97,9 +97,9 @@ net tagger(most = 12) {
 
 def test_sequences_of_several_lengths(tmp_path):
     net = netdsl.loads(SEQUENCE)
-    net.to_onnx(tmp_path / "tagger.onnx", weights=weights)
+    net.to_onnx(tmp_path / "tagger.onnx", weights=trained)
     session = netdsl.Session(tmp_path / "tagger.onnx")
-    module = net.to_torch(weights).eval()
+    module = net.to_torch(trained).eval()
     g = np.random.Generator(np.random.PCG64(0))
 
     def feeds(length):

@@ -13,10 +13,10 @@ import onnx
 import onnxruntime
 import pytest
 import torch
+from formulas import FORMULAS, UNKNOWN
 from hypothesis import given
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
-from test_dim import FORMULAS, UNKNOWN
 
 from netdsl.base.diagnostics import NetdslError
 from netdsl.ir.dim import evaluate

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from netdsl.data.parts import Array
     from netdsl.ir.meaning import Pixels
 
-_FEW = 512
+_MAX_IMAGES_READ_ALONE = 512
 """Up to this many images are read without worker processes, which would take longer to start."""
 
 
@@ -131,7 +131,7 @@ def read_chunks(pictures: Pictures, chunks: list[list[int]], world: int = 1) -> 
     """Yield the images of each chunk of numbers, in this order; `world` processes share the cores."""
     workers = pictures.workers
     if workers is None:
-        workers = 0 if sum(map(len, chunks)) <= _FEW else max(1, processors() // world)
+        workers = 0 if sum(map(len, chunks)) <= _MAX_IMAGES_READ_ALONE else max(1, processors() // world)
     return iter(
         DataLoader(
             _Reader(pictures),
