@@ -117,9 +117,9 @@ class _Noise:
     def limit(self, run: str, case: int, output: str, apart: float, dtype: DType | None) -> float:
         """Return the allowed relative difference of an output of a run, which differs by `apart`.
 
-        It is that of the element type, or `ROUNDING_FACTOR` times the difference of PyTorch in its own types, if
-        that is more. PyTorch may differ little by chance, or be wrong itself, so it is compared with float64 with every result
-        changed by one rounding, which may also widen the tolerance of the others.
+        It is that of the element type, or `ROUNDING_FACTOR` times the difference of PyTorch in the net's own types,
+        if that is more. PyTorch may differ little by chance, or be wrong itself, so it is compared with float64 with
+        every result changed by one rounding, which may also widen the tolerance of the others.
         """
         if dtype is None:
             return 0.0
