@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias, overload
 from warnings import warn
 
 from netdsl.analysis.counts import count_macs, count_params
-from netdsl.analysis.summary import summarize
-from netdsl.analysis.summary_text import headline
+from netdsl.analysis.summarize import summarize
+from netdsl.analysis.summary import headline
 from netdsl.base.diagnostics import fail, render
 from netdsl.base.outputs import inputs_kept
 from netdsl.base.packages import need

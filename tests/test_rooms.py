@@ -1,6 +1,8 @@
 """The rooms of the house know only what lies below them, and heavy packages are imported where they are needed."""
 
 import ast
+import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -97,3 +99,56 @@ def test_heavy_packages_are_imported_late(package):
     for name, tree in TREES.items():
         if not within(name, HEAVY[package]):
             assert [path for path in imports(tree, top_level_only=True) if within(path, [package])] == [], name
+
+
+def test_no_files_import_each_other():
+    graph = {name: [*_files(tree)] for name, tree in TREES.items()}
+    circles = {name for name in graph if name in _reached(graph, name)}
+    assert {name for name in circles if not within(name, ["backends.torch_source"])} == IN_CIRCLES
+
+
+IN_CIRCLES = {"elaborate.bodies", "elaborate.joins"}
+"""Files that import each other, outside the writer of PyTorch source."""
+
+
+def _files(tree):
+    """The files of the package that a file imports, for its types as well."""
+    for node in ast.walk(tree):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        if isinstance(node, ast.ImportFrom):
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        for path in (name.removeprefix("netdsl.") for name in names if within(name, ["netdsl"])):
+            yield path if path in TREES else path.rpartition(".")[0]
+
+
+def _reached(graph, start):
+    found, pending = set(), [*graph[start]]
+    while pending:
+        name = pending.pop()
+        if name not in found:
+            found.add(name)
+            pending += graph.get(name, ())
+    return found
+
+
+TOP_LEVEL = [(name, statement) for name, tree in TREES.items() for statement in tree.body]
+"""Every statement that stands in no class and no function, with the name of its module."""
+
+
+def test_the_name_of_a_class_exists_once():
+    names = Counter(
+        statement.name
+        for module, statement in TOP_LEVEL
+        if isinstance(statement, ast.ClassDef) and module != "backends.torch.modules"  # those stand in for PyTorch's
+    )
+    assert [name for name, times in names.items() if times > 1 and not name.startswith("_")] == []
+
+
+def test_a_limit_says_what_it_limits_and_exists_once():
+    assigned = [name.id for _, statement in TOP_LEVEL if isinstance(statement, ast.Assign)
+                for target in statement.targets for name in ast.walk(target) if isinstance(name, ast.Name)]  # fmt: skip
+    limits = Counter(name for name in assigned if re.match(r"_?(MAX|MIN)_[A-Z]", name))
+    assert len(limits) > 80
+    assert [name for name, times in limits.items() if times > 1] == []
+    others = r"_?(MAX|MIN|MOST|LEAST|LARGEST|SMALLEST|LONGEST|SHORTEST|DEEPEST|HIGHEST|FEW|SHORTLY)(_[A-Z]+)*"
+    assert [name for name in assigned if re.fullmatch(others, name) and name not in limits] == []

@@ -18,7 +18,7 @@ from netdsl.syntax.parser import parse
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from netdsl.elaborate.program import Module
+    from netdsl.elaborate.module import Module
 
 Declared = tree.BlockDeclaration | tree.Variant | tree.Default | tree.Let | tree.Use
 

@@ -1,100 +1,19 @@
-"""The summary of a net: shapes, parameters, multiply-accumulates, activation memory, receptive field.
-
-Data first: `summarize` makes a `Summary`, which knows itself as JSON; `netdsl.analysis.summary_text` prints it.
-"""
+"""The summary of a net: a table of its layers and the totals, as text, HTML and JSON."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from itertools import groupby
+from html import escape
 from typing import TYPE_CHECKING, Any
 
-from netdsl.analysis.counts import reachable
-from netdsl.analysis.receptive import WHOLE, View, views
-from netdsl.layers.written import written
+from netdsl.analysis.figures import Figures, as_number
+from netdsl.analysis.receptive import WHOLE
+from netdsl.base.table import Table, exact, short, size
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-    from netdsl.ir.dim import Dim
-    from netdsl.ir.graph import Graph, Node, Scope
+    from netdsl.analysis.figures import Row
+    from netdsl.analysis.receptive import View
     from netdsl.ir.types import TensorType
-    from netdsl.layers.base import Layer
-
-
-@dataclass(frozen=True)
-class Figures:
-    """What is counted, for one sample.
-
-    Attributes:
-        params: trained weights and biases; shared ones count where they are first used.
-        buffers: elements that are kept with the weights and not trained (running statistics, fixed tables).
-        weight_bytes: the size of both.
-        macs: multiply-accumulates of layers with weight matrices.
-        activation_bytes: the size of the results of all layers, as training keeps them.
-        neurons: results of layers with weight matrices, the units of the older literature.
-        connections: what these units read, biases included.
-    """
-
-    params: int = 0
-    buffers: int = 0
-    weight_bytes: int = 0
-    macs: Dim = 0
-    activation_bytes: Dim = 0
-    neurons: Dim = 0
-    connections: Dim = 0
-
-    def __add__(self, other: Figures) -> Figures:
-        return Figures(*(mine + theirs for mine, theirs in zip(self._values(), other._values(), strict=True)))
-
-    def _values(self) -> tuple[Any, ...]:
-        return tuple(vars(self).values())
-
-    def as_json(self) -> dict[str, int | str]:
-        """The figures by name; a symbolic one is a string."""
-        return {name: _json(value) for name, value in vars(self).items()}
-
-
-@dataclass(frozen=True)
-class Row:
-    """A layer, or a block with the subtotal of its layers.
-
-    Attributes:
-        name: the full path.
-        layer: the layer or the block's call as the language writes it.
-        depth: how many named scopes it stands in.
-        block: whether it is a subtotal.
-        output: the type of its (last) result.
-        figures: its counts.
-        shared: whether its parameters are those of an earlier layer.
-        view: how far one result sees along the spatial dimensions of the input.
-        aux: whether it belongs to the training graph only; such rows are not in the totals.
-    """
-
-    name: str
-    layer: str
-    depth: int
-    block: bool
-    output: TensorType
-    figures: Figures
-    shared: bool
-    view: View | None
-    aux: bool
-
-    def as_json(self) -> dict[str, Any]:
-        """A JSON object; a receptive field is a list, `all` or null."""
-        return {
-            "name": self.name,
-            "layer": self.layer,
-            "depth": self.depth,
-            "block": self.block,
-            "output": [_json(dim) for dim in self.output.shape],
-            "dtype": self.output.dtype.value,
-            **self.figures.as_json(),
-            "shared": self.shared,
-            "receptive_field": "all" if self.view is WHOLE else None if self.view is None else list(self.view.field),
-            "training_only": self.aux,
-        }
 
 
 @dataclass(frozen=True)
@@ -127,8 +46,8 @@ class Summary:
         """A JSON object with the rows less than `depth` scopes deep."""
         return {
             "net": self.net,
-            "inputs": {name: [_json(dim) for dim in type_.shape] for name, type_ in self.inputs.items()},
-            "outputs": {name: [_json(dim) for dim in type_.shape] for name, type_ in self.outputs.items()},
+            "inputs": {name: [as_number(dim) for dim in type_.shape] for name, type_ in self.inputs.items()},
+            "outputs": {name: [as_number(dim) for dim in type_.shape] for name, type_ in self.outputs.items()},
             "constraints": list(self.constraints),
             "layers": [row.as_json() for row in self.to_depth(depth)],
             "totals": self.totals.as_json(),
@@ -136,89 +55,81 @@ class Summary:
         }
 
     def __repr__(self) -> str:
-        from netdsl.analysis.summary_text import render  # noqa: PLC0415 - the data does not depend on its printing
-
         return render(self)
 
     def _repr_html_(self) -> str:
-        from netdsl.analysis.summary_text import render_html  # noqa: PLC0415 - the data does not depend on its printing
-
         return render_html(self)
 
 
-def summarize(graph: Graph) -> Summary:
-    """Count everything in a graph, layer by layer."""
-    main = set(reachable(graph))
-    seen = views(graph.nodes)
-    counted: set[str] = set()
-    layers = [_layer_row(node, node not in main, seen[node], counted) for node in graph.nodes]
-    return Summary(
-        net=graph.name,
-        inputs={node.name: node.type for node in graph.inputs},
-        outputs={name: node.type for name, node in graph.outputs.items()},
-        rows=tuple(_with_blocks(list(zip(graph.nodes, layers, strict=True)), 1)),
-        totals=total(row for row in layers if not row.aux),
-        aux=total(row for row in layers if row.aux),
-        constraints=tuple(constraint.text for constraint in graph.constraints),
+def render(summary: Summary, depth: int | None = None, *, neurons: bool = False) -> str:
+    """The summary as text: a headline, the table, the totals.
+
+    Args:
+        summary: what to print.
+        depth: how many levels of blocks are opened; None opens all.
+        neurons: add the columns of neurons and connections.
+    """
+    return "\n\n".join([headline(summary), table(summary, depth, neurons=neurons).text(), totals(summary, neurons)])
+
+
+def render_html(summary: Summary) -> str:
+    """The summary for a notebook."""
+    return (
+        f"<p><b>{escape(headline(summary))}</b></p>{table(summary).html()}<pre>{escape(totals(summary, False))}</pre>"
     )
 
 
-def total(rows: Iterable[Row]) -> Figures:
-    """The sum of the rows' figures."""
-    return sum((row.figures for row in rows), Figures())
-
-
-def _layer_row(node: Node, aux: bool, view: View | None, counted: set[str]) -> Row:
-    """A layer's row; the names of its parameters are added to `counted`."""
-    fresh = [param.spec for param in node.params.values() if param.name not in counted]
-    counted.update(param.name for param in node.params.values())
-    layer: Layer = node.layer
-    output, inputs = node.type, node.input_types
-    macs = layer.macs(output, *inputs)
-    figures = Figures(
-        params=sum(spec.elements for spec in fresh if spec.trainable),
-        buffers=sum(spec.elements for spec in fresh if not spec.trainable),
-        weight_bytes=sum(spec.elements * spec.dtype.bytes for spec in fresh),
-        macs=macs,
-        activation_bytes=0 if layer.kind == "input" else output.elements * output.dtype.bytes,
-        neurons=0 if macs == 0 else output.elements,
-        connections=layer.connections(output, *inputs),
+def headline(summary: Summary) -> str:
+    """One line: the net, what goes in, what comes out, and what holds for sizes left open."""
+    inputs, outputs = (
+        ", ".join(f"{name} {type_}" for name, type_ in types.items()) for types in (summary.inputs, summary.outputs)
     )
-    shared = bool(node.params) and not fresh
-    text = written(layer.kind, layer) if layer.kind != "input" else "input"  # its type stands in a column of its own
-    return Row(node.name, text, len(_scopes(node)) - 1, False, output, figures, shared, view, aux)
+    where = f" where {', '.join(summary.constraints)}" if summary.constraints else ""
+    return f"{summary.net}: {inputs} -> {outputs}{where}"
 
 
-def _with_blocks(members: list[tuple[Node, Row]], depth: int) -> Iterator[Row]:
-    """The rows of one scope; those of an inner scope are led by its subtotal."""
-
-    def key(member: tuple[Node, Row]) -> Scope | Node:
-        scopes = _scopes(member[0])
-        return scopes[depth] if depth < len(scopes) else member[0]
-
-    for inner, group in groupby(members, key):
-        inside = list(group)
-        last = inside[-1][1]
-        if inside[0][0] is inner:
-            yield last
-            continue
-        scope: Scope = inner  # type: ignore[assignment] # a key is a scope or the node itself
-        rows = [row for _, row in inside]
-        figures, shared = total(rows), all(row.shared for row in rows if row.shared or row.figures.params)
-        shared = shared and any(row.shared for row in rows)
-        yield Row(scope.path, _call(scope), depth - 1, True, last.output, figures, shared, last.view, last.aux)
-        yield from _with_blocks(inside, depth + 1)
+def table(summary: Summary, depth: int | None = None, *, neurons: bool = False) -> Table:
+    """The table: members of a block stand indented under it, and the block's line holds their sum."""
+    headings = ["name", "layer", "output", ">parameters", ">MACs", ">memory", ">sees"]
+    extra = [">neurons", ">connections"] if neurons else []
+    return Table([*headings, *extra], [_cells(row, neurons) for row in summary.to_depth(depth)])
 
 
-def _scopes(node: Node) -> list[Scope]:
-    """The named scopes of a node, the root first."""
-    root, *inner = node.scope.chain()
-    return [root, *(scope for scope in inner if scope.name)]
+def totals(summary: Summary, neurons: bool) -> str:
+    """The sums, exact figures first."""
+    sums, aux = summary.totals, summary.aux
+    not_trained = f", and {exact(sums.buffers)} elements that are not trained" if sums.buffers else ""
+    lines = [
+        ("parameters", f"{exact(sums.params)}{not_trained} ({size(sums.weight_bytes)})"),
+        ("MACs", f"{exact(sums.macs)} ({short(sums.macs)})" if isinstance(sums.macs, int) else exact(sums.macs)),
+        ("activations", f"{size(sums.activation_bytes)} for one sample"),
+    ]
+    if neurons:
+        lines += [("neurons", exact(sums.neurons)), ("connections", exact(sums.connections))]
+    if aux.params:
+        lines.append(("training only", f"{exact(aux.params)} parameters more, {short(aux.macs)} MACs more"))
+    return "\n".join(f"{name:<13}  {text}" for name, text in lines)
 
 
-def _call(scope: Scope) -> str:
-    return f"{scope.block} {scope.arguments}".rstrip() if scope.block else ""
+def _cells(row: Row, neurons: bool) -> list[str]:
+    counts = row.figures
+    last = row.name.rsplit(".", 1)[-1] if row.depth else row.name
+    parameters = "shared" if row.shared else short(counts.params) if counts.params else "-"
+    cells = [
+        "  " * row.depth + last + (" (training)" if row.aux else ""),
+        row.layer,
+        str(row.output),
+        parameters,
+        short(counts.macs) if counts.macs != 0 else "-",
+        size(counts.activation_bytes) if counts.activation_bytes != 0 else "-",
+        _field(row.view),
+    ]
+    if neurons:
+        cells += [short(count) if count != 0 else "-" for count in (counts.neurons, counts.connections)]
+    return cells
 
 
-def _json(dim: Dim) -> int | str:
-    return dim if isinstance(dim, int) else str(dim)
+def _field(view: View | None) -> str:
+    if view is None:
+        return ""
+    return "all" if view is WHOLE else "x".join(map(str, view.field))

@@ -19,8 +19,8 @@ def summary(
     net: str, depth: int | None, neurons: bool, arguments: dict[str, object], allowed: frozenset[str], form: str
 ) -> None:
     """Show shapes, parameters and MACs of NET, layer by layer."""
-    from netdsl.analysis.summary import summarize
-    from netdsl.analysis.summary_text import render
+    from netdsl.analysis.summarize import summarize
+    from netdsl.analysis.summary import render
     from netdsl.compiler import check
 
     checked = check(net, arguments)

@@ -1,1 +1,1 @@
-"""Readers of data sets, arrays and images: numpy, no PyTorch."""
+"""Readers of data sets, arrays and images, with numpy and without PyTorch."""

@@ -1,4 +1,4 @@
-"""Arrays in numpy's files: `.npy` and `.npz`. What a file promises is held against what it has before it is read."""
+"""Arrays in numpy's files, `.npy` and `.npz`. The size in a header is compared with the file before it is read."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _STARTS = {b"\x93NUMPY": NPY, b"PK\x03\x04": NPZ, b"PK\x05\x06": NPZ}
 
 
 def form_of(path: Path) -> str:
-    """The ending of a file's name in small letters; what standard input holds is told from how it begins."""
+    """Return the ending of a file's name in lower case; for standard input, the one that fits its first bytes."""
     if not is_standard_input(path):
         return path.suffix.lower()
     with open_file(path) as file:
@@ -32,14 +32,14 @@ def form_of(path: Path) -> str:
 
 
 def read_npy(path: Path, code: str) -> Array:
-    """The array in a `.npy` file; pickled objects are refused.
+    """Read the array in a `.npy` file; pickled objects are refused.
 
     Args:
         path: the file, or `-`.
-        code: the diagnostic's code where it is damaged.
+        code: the error code if the file is damaged.
 
     Raises:
-        NetdslError: the file cannot be read (E0901), or holds something else (`code`).
+        NetdslError: the file cannot be read (E0901), or is damaged (`code`).
     """
     with reading(path, code, "a whole file of one array", _REMEDY), open_file(path) as file:
         room = file.seek(0, 2)
@@ -49,23 +49,23 @@ def read_npy(path: Path, code: str) -> Array:
 
 
 def read_npz(path: Path, code: str) -> dict[str, Array]:
-    """The arrays in a `.npz` archive by name; pickled objects are refused, and so are two arrays of one name.
+    """Read the arrays in a `.npz` archive by name; pickled objects are refused, and two arrays with one name.
 
     Args:
         path: the file, or `-`.
-        code: the diagnostic's code where it is damaged.
+        code: the error code if the file is damaged.
 
     Raises:
-        NetdslError: the file cannot be read (E0901), or holds something else (`code`).
+        NetdslError: the file cannot be read (E0901), or is damaged (`code`).
     """
     with reading(path, code, "a whole archive of arrays", _REMEDY), open_file(path) as file, ZipFile(file) as archive:
         size = file.seek(0, 2)
         members = entries(archive, size)
-        promised = 0
+        total = 0
         for member in members.values():
             with archive.open(member) as entry:
-                promised += _need_room(entry, member.file_size)
-        need_unpacked(path, size, promised, code, "write it with `numpy.savez`, which does not compress")
+                total += _need_room(entry, member.file_size)
+        need_unpacked(path, size, total, code, "write it with `numpy.savez`, which does not compress")
         arrays = {}
         for name, member in members.items():
             with archive.open(member) as entry:
@@ -74,14 +74,14 @@ def read_npz(path: Path, code: str) -> dict[str, Array]:
 
 
 def _need_room(file: IO[bytes], room: int) -> int:
-    """The bytes that the array in a file of `room` bytes takes; ValueError where it has not so many."""
+    """Return the bytes of the array in a file of `room` bytes; raise ValueError if the file is shorter."""
     shape, dtype, there = head(file, room)
-    due = prod(shape) * dtype.itemsize
+    needed = prod(shape) * dtype.itemsize
     if min(shape, default=0) < 0:
         raise ValueError(f"its shape is {shape}")
-    if due > there and not dtype.hasobject:
-        raise ValueError(f"its shape {shape} of {dtype.name} asks for {due:,} bytes, and it has {there:,}")
-    return due
+    if needed > there and not dtype.hasobject:
+        raise ValueError(f"its shape {shape} of {dtype.name} needs {needed:,} bytes, and it has {there:,}")
+    return needed
 
 
 def _array(file: IO[bytes]) -> Array:

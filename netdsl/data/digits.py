@@ -9,7 +9,7 @@ from netdsl.data.parts import Found, Part
 
 
 def read_digits() -> Found:
-    """Handwritten digits, every fifth of each class held out: 1,442 to learn from and 355 to test.
+    """Return handwritten digits; every fifth of each class is for testing: 1,442 to train on and 355 to test.
 
     The 17 levels of grey become bytes, `round(level * 255 / 16)`. Source: `sklearn.datasets.load_digits`, the test
     images of Alpaydin and Kaynak, "Optical recognition of handwritten digits", UCI, 1998.

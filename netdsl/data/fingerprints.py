@@ -1,4 +1,4 @@
-"""What tells the samples of one split from others: the content of arrays, the names, sizes and times of files."""
+"""Fingerprints of splits: hashes of arrays, or of the names, sizes and times of files."""
 
 from __future__ import annotations
 
@@ -16,15 +16,17 @@ if TYPE_CHECKING:
 
 
 def fingerprint(part: Part, left_out: Sequence[int] = ()) -> dict[str, Any]:
-    """A split as JSON has it; where its files lie is no part of it.
+    """Return the fingerprint of a split as JSON; the location of its files does not matter.
 
     Args:
         part: the samples as they were read.
-        left_out: the numbers of those that cannot be used.
+        left_out: the numbers of samples that cannot be used.
     """
     inputs = part.inputs
-    told = {"sha256": _hash(inputs)} if isinstance(inputs, np.ndarray) else {"files": _listing([*map(Path, inputs)])}
-    return {"samples": len(part), **told, "targets": _hash(part.targets), "left_out": [*left_out]}
+    identity = (
+        {"sha256": _hash(inputs)} if isinstance(inputs, np.ndarray) else {"files": _listing([*map(Path, inputs)])}
+    )
+    return {"samples": len(part), **identity, "targets": _hash(part.targets), "left_out": [*left_out]}
 
 
 def _listing(files: list[Path]) -> str:

@@ -1,4 +1,4 @@
-"""Images in a directory for each class, as PyTorch's and Keras's users keep them."""
+"""Images in one directory for each class, a layout common with PyTorch and Keras."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
 
 ENDINGS = (".bmp", ".gif", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 HELD = {"val": "val", "valid": "val", "validation": "val", "test": "test"}
-"""Which split a directory beside `train` holds."""
+"""The split in each directory beside `train`."""
 
 
 def class_folders(folder: Path) -> list[Path]:
-    """The subdirectories in the order of their names, hidden ones left out."""
+    """Return the subdirectories in the order of their names, without hidden ones."""
     return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
 
 
 def _classes(folder: Path) -> dict[str, list[Path]]:
-    """The directories of each class, in the order of the classes' names; the spellings of one name are one class."""
+    """Return the directories of each class, ordered by class name; different spellings of one name are one class."""
     classes: dict[str, list[Path]] = {}
     for path in class_folders(folder):
         classes.setdefault(class_name(path.name), []).append(path)
@@ -33,21 +33,21 @@ def _classes(folder: Path) -> dict[str, list[Path]]:
 
 
 def read_folders(folder: Path) -> Found:
-    """A directory with subdirectories of images, or with such directories `train` and `val`, `test` or both.
+    """Read a directory with one subdirectory of images for each class, or with such directories for each split.
 
-    `val` may be called `valid` or `validation` too.
+    The splits are `train` and `val`, `test` or both; `val` may also be called `valid` or `validation`.
 
-    The classes are the names of the subdirectories in alphabetical order; an image may lie deeper in one. Files that
-    are hidden or have no ending of an image are no samples.
+    The classes are the names of the subdirectories in alphabetical order; images may lie deeper in them. Hidden files
+    and files without the ending of an image are ignored.
 
     Raises:
-        NetdslError: there are no classes (E1001), one is empty (E1006), or the splits have others (E1003).
+        NetdslError: there are no classes (E1001), one is empty (E1006), or the splits have different ones (E1003).
     """
     splits = {path.name: path for path in class_folders(folder)}
     if "train" not in splits:
         if splits.keys() <= HELD.keys():
             raise fail("E1001", f"`{folder}` has no subdirectory `train` beside {_listed(list(splits))}",
-                       help="put images to learn from there, or give a directory of classes")  # fmt: skip
+                                  help="put the training images there, or give a directory of classes")  # fmt: skip
         classes = _classes(folder)
         return Found(str(folder), _read(classes), labels=tuple(classes))
     train = splits["train"]
@@ -64,7 +64,7 @@ def read_folders(folder: Path) -> Found:
             first, second = (sorted(set(one) - set(two)) for one, two in ((classes, own), (own, classes)))
             raise fail(
                 "E1003",
-                f"`{train}` and `{splits[name]}` must have the same classes, and "
+                f"`{train}` and `{splits[name]}` must have the same classes, but "
                 + "; ".join(
                     f"only the {'first' if missing is first else 'second'} has {_listed(missing)}"
                     for missing in (first, second)

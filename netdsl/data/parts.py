@@ -1,4 +1,4 @@
-"""What a source of data gives: splits of samples as they were read, before a net is asked what it takes."""
+"""The content of a data set: splits of samples as they were read, independent of a net."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class Part:
     """One split.
 
     Attributes:
-        inputs: files of images; or numbers, N x any shape, of which bytes may be images.
-        targets: N class numbers (int64), or what else belongs to each sample, N x any shape.
+        inputs: image files; or numbers, N x any shape, where bytes may be images.
+        targets: N class numbers (int64), or other targets, N x any shape.
     """
 
     inputs: Sequence[Path] | Array
@@ -39,7 +39,7 @@ class Part:
         """Whether the samples are images for a model, which can be scaled to another size.
 
         Args:
-            pixels: whether it takes pixels; bytes are numbers for one that does not.
+            pixels: whether the model's input takes pixels; otherwise, bytes are numbers.
         """
         return not isinstance(self.inputs, np.ndarray) or (
             pixels and self.inputs.dtype == np.uint8 and self.inputs.ndim >= 3
@@ -49,26 +49,26 @@ class Part:
         return len(self.inputs)
 
     def take(self, chosen: Array) -> Part:
-        """The samples of these numbers."""
+        """Return the samples with these numbers."""
         if isinstance(self.inputs, np.ndarray):
             return Part(self.inputs[chosen], self.targets[chosen])
         return Part([self.inputs[index] for index in chosen], self.targets[chosen])
 
     def without(self, left_out: Sequence[int]) -> Part:
-        """The samples of all other numbers."""
+        """Return all samples but those with these numbers."""
         return self.take(np.setdiff1d(np.arange(len(self)), left_out)) if left_out else self
 
 
 @dataclass(frozen=True)
 class Found:
-    """What a source gives.
+    """The content of a data set.
 
     Attributes:
-        name: the source as it was asked for.
-        train: the samples to learn from.
-        val: samples set apart by the source to judge each epoch by.
-        test: samples set apart by the source to judge the trained net by.
-        labels: the names of the classes in the order of their numbers; empty where the source has none.
+        name: the data set as the user gave it.
+        train: the samples to train on.
+        val: samples that the data set provides for validation.
+        test: samples that the data set provides for testing.
+        labels: the class names in the order of their numbers; empty if the data set has none.
     """
 
     name: str
@@ -79,11 +79,11 @@ class Found:
 
     @property
     def parts(self) -> dict[str, Part]:
-        """The splits that are there, by what a message calls them."""
+        """Return the splits that exist, by the names that messages use."""
         given = {"training": self.train, "validation": self.val, "test": self.test}
         return {name: part for name, part in given.items() if part is not None}
 
 
 def broken(path: Path, problem: str, remedy: str = "copy or download it again") -> NetdslError:
-    """The error of a file whose content is not what its name promises (E1002)."""
+    """Return E1002: the content of a file is not what its name says."""
     return fail("E1002", f"`{path}` {problem}", help=remedy)

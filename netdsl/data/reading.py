@@ -1,4 +1,4 @@
-"""What is there under the name of a data set, and who reads it."""
+"""Reading a data set by name: finding its format and calling the reader."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
     from netdsl.data.parts import Found
 
 LOOKED_FOR = (
-    "files of MNIST's form (`train-images-idx3-ubyte`, plain or `.gz`), of CIFAR-10's (`data_batch_1.bin`), of "
-    "CIFAR-100's (`train.bin`), or a subdirectory of images for each class"
+    "IDX files as of MNIST (`train-images-idx3-ubyte`, plain or `.gz`), files of CIFAR-10 (`data_batch_1.bin`) or "
+    "CIFAR-100 (`train.bin`), or a subdirectory of images for each class"
 )
 
 
 def read_data(spec: str | Path) -> Found:
-    """Read what a spec means: `digits`, a `.npz` or `.csv` file, or a directory, whose files tell what it is.
+    """Read `digits`, a `.npz` or `.csv` file, or a directory, whose files determine its format.
 
     Raises:
-        NetdslError: there is nothing of this kind (E1001), or it cannot be used.
+        NetdslError: there is no data set (E1001), or it cannot be used.
     """
     if spec == "digits":
         return read_digits()
@@ -45,7 +45,9 @@ def read_data(spec: str | Path) -> Found:
         raise fail("E0901", f"cannot read `{path}`: {(error.strerror or str(error)).lower()}") from error
     readers = {".npz": read_npz, ".csv": read_table}
     if path.suffix not in readers:
-        raise fail("E1001", f"`{path}` is no `.npz` or `.csv` file", help="data of other forms lie in a directory")
+        raise fail(
+            "E1001", f"expected an `.npz` or `.csv` file, got `{path}`", help="data of other formats are directories"
+        )
     return readers[path.suffix](path)
 
 

@@ -1,4 +1,4 @@
-"""Setting samples apart for validation."""
+"""Splitting off samples for validation."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ if TYPE_CHECKING:
     from netdsl.data.parts import Array, Found
 
 DEFAULT = 0.2
-"""The fraction of the training data that is set apart where the data have no samples for that."""
+"""The fraction of the training data used for validation if the data set provides no other samples."""
 
 
 def with_validation(found: Found, fraction: float | None, seed: int, *, classes: bool) -> Found:
-    """The same data with samples to validate by.
+    """Return the data set with validation samples.
 
     Args:
-        found: the data.
-        fraction: of the training data, taken out of it; None takes the validation data that the source sets apart, or
-            else its test data, or else `DEFAULT`.
-        seed: another seed sets others apart.
-        classes: whether the targets are classes, of each of which the fraction is taken.
+        found: the data set.
+        fraction: the fraction of the training data used for validation; None takes the validation data of the data
+            set, or else its test data, or else `DEFAULT`.
+        seed: the random seed.
+        classes: whether the targets are classes; then the fraction is taken of each class.
 
     Raises:
-        NetdslError: no sample would be left on one of the sides (E1006).
+        NetdslError: no sample would be left to train on, or none to validate (E1006).
     """
     if fraction is None and found.val is not None:
         return found
@@ -47,15 +47,15 @@ def with_validation(found: Found, fraction: float | None, seed: int, *, classes:
 
 
 def held_out(targets: Array, fraction: float, seed: int, *, classes: bool) -> Array:
-    """Which samples are set apart, drawn at random: of each class the fraction, rounded; of others, of all together.
+    """Draw the held-out samples at random: the fraction of each class, rounded, or of all samples together.
 
     Args:
         targets: N x any shape.
-        fraction: of the samples.
-        seed: another seed draws others.
-        classes: whether a target is the number of a class. Where it has several numbers, all samples are one group.
+        fraction: the fraction of held-out samples.
+        seed: the random seed.
+        classes: whether a target is a class number. If a sample has several, all samples are one group.
     """
-    order = RandomState(MT19937(seed % 2**63)).permutation(len(targets))  # numpy keeps both as they are
+    order = RandomState(MT19937(seed % 2**63)).permutation(len(targets))  # numpy guarantees that both stay the same
     kinds = targets.reshape(len(targets), -1)
     groups = [order]
     if classes and kinds.shape[1] == 1:

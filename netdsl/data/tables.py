@@ -1,4 +1,4 @@
-"""Tables of numbers in a `.csv` file, a sample in each row."""
+"""Tables of numbers in a `.csv` file, with one sample in each row."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 TARGET = "label"
-"""The column that names the class, where the table has a head; without one it is the last."""
-MOST_BYTES, MOST_COLUMNS = 2**28, 2**20
-"""The size of the largest table that is read; larger data are kept as `.npz`."""
-_MOST = 2**31
-"""No class has a number so large."""
+"""The column with the class if the table has a header; without one it is the last column."""
+MAX_TABLE_BYTES, MAX_COLUMNS = 2**28, 2**20
+"""The largest table that is read; larger data should be stored as `.npz`."""
+_MAX_CLASS_NUMBER = 2**31
+"""The limit of class numbers."""
 
 
 def read_table(path: Path) -> Found:
-    """A table with commas between its cells: numbers, and in one column the class, as a number from 0 or as a name.
+    """Read a comma-separated table of numbers, with one column for the class, as a number from 0 or as a name.
 
-    The first row is a head if it has the cell `label` or no cell that is a number. Names of classes are numbered in
+    The first row is a header if it has the cell `label` or no cell that is a number. Class names are numbered in
     alphabetical order.
 
     Raises:
-        NetdslError: the file cannot be read (E0901), a row has another length or a cell is no number (E1002), a class
-            is no whole number from 0 (E1004), or there is no sample (E1006).
+        NetdslError: the file cannot be read (E0901), a row has another length or a cell is not a number (E1002), a
+            class is not an integer from 0 (E1004), or there is no sample (E1006).
     """
     try:
-        text = read_file(path, MOST_BYTES).decode("utf-8-sig")
+        text = read_file(path, MAX_TABLE_BYTES).decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise fail("E1002", f"`{path}` is no text in UTF-8: {error.reason} at byte {error.start}",
+        raise fail("E1002", f"`{path}` is not UTF-8 text: {error.reason} at byte {error.start}",
                    help="save it as CSV in UTF-8") from error  # fmt: skip
     source = Source(str(path), text.replace("\r\n", "\n").replace("\r", "\n"))  # a line ends at any of the three
     lines, rows = _rows(source)
@@ -52,14 +52,14 @@ def read_table(path: Path) -> Found:
     column = head.index(TARGET) if head is not None and TARGET in head else len(rows[0]) - 1
     width = len(head or rows[0])
     if width < 2:
-        raise fail("E1002", f"`{path}` has one column, and a sample has a number and a class at least",
+        raise fail("E1002", f"expected columns of numbers and one of classes in `{path}`, got one column",
                    _line(source, lines[0]), help="put commas between the cells")  # fmt: skip
     inputs = np.empty((len(rows), width - 1), np.float32)
     for index, (line, row) in enumerate(zip(lines, rows, strict=True)):
         if len(row) != width:
-            raise fail("E1002", f"the table has {width} columns, and this row has {len(row)} cells",
-                       _line(source, line), help="give every row as many cells")  # fmt: skip
-        with np.errstate(over="ignore"):  # what float32 does not hold is found with what is not finite
+            raise fail("E1002", f"expected a row of {width} cells, got {len(row)}",
+                       _line(source, line), help="give every row the same number of cells")  # fmt: skip
+        with np.errstate(over="ignore"):  # overflow in float32 is found with other infinite values
             inputs[index] = [
                 _number(cell, source, line, head[place] if head is not None else f"number {place + 1}")
                 for place, cell in enumerate(row)
@@ -70,15 +70,15 @@ def read_table(path: Path) -> Found:
 
 
 def _rows(source: Source) -> tuple[list[int], list[list[str]]]:
-    """The rows that are not empty, and the number of the line that each ends in."""
+    """Return the rows that are not empty, and the number of the line at which each ends."""
     commas = 0
 
     def bounded() -> Iterator[str]:
         nonlocal commas
         for number, line in enumerate(StringIO(source.text, newline=""), 1):
             commas += line.count(",")
-            if commas >= MOST_COLUMNS:  # said before a row is taken apart, which takes thirty times its memory
-                raise fail("E1002", f"expected at most {MOST_COLUMNS:,} columns, got {commas + 1:,} or more",
+            if commas >= MAX_COLUMNS:  # checked before a row is split, which takes thirty times its memory
+                raise fail("E1002", f"expected at most {MAX_COLUMNS:,} columns, got {commas + 1:,} or more",
                            _line(source, number), help="save the numbers as `.npz`")  # fmt: skip
             yield line
 
@@ -91,7 +91,7 @@ def _rows(source: Source) -> tuple[list[int], list[list[str]]]:
                 lines.append(reader.line_num)
                 rows.append([cell.strip() for cell in row])
     except csv.Error as error:
-        raise fail("E1002", f"this is no row of a table: {error}", _line(source, reader.line_num),
+        raise fail("E1002", f"expected a row of a table: {error}", _line(source, reader.line_num),
                    help="put commas between the cells") from error  # fmt: skip
     return lines, rows
 
@@ -114,8 +114,8 @@ def _number(cell: str, source: Source, line: int, column: str) -> float:
                    help="fill or remove the row")  # fmt: skip
     if not _is_number(cell) or not isfinite(float(cell)):
         raise fail("E1002", f"expected a finite number in the column `{column}`, got `{cell}`", _line(source, line),
-                   help="write its values as numbers, or remove the row or the column; the class stands in the column "
-                   f"`{TARGET}`, or else in the last")  # fmt: skip
+                              help="write its values as numbers, or remove the row or the column; the class is in "
+                              f"the column `{TARGET}`, or else in the last")  # fmt: skip
     return float(cell)
 
 
@@ -127,8 +127,8 @@ def _classes(cells: list[str], source: Source, lines: list[int]) -> tuple[Array,
         numbers = {label: number for number, label in enumerate(labels)}
         return np.array([numbers[name] for name in names]), labels
     for cell, line in zip(cells, lines, strict=True):
-        if not _is_number(cell) or not float(cell).is_integer() or not 0 <= float(cell) < _MOST:
-            raise fail("E1004", f"a class is a whole number from 0, and this row has `{cell}`", _line(source, line),
+        if not _is_number(cell) or not float(cell).is_integer() or not 0 <= float(cell) < _MAX_CLASS_NUMBER:
+            raise fail("E1004", f"expected a class as a whole number from 0, got `{cell}`", _line(source, line),
                        help="number the classes from 0, or name all of them")  # fmt: skip
     return np.array([int(float(cell)) for cell in cells]), ()
 

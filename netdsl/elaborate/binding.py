@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from netdsl.base.source import Span
     from netdsl.elaborate.expressions import Evaluator
-    from netdsl.elaborate.program import BlockDefinition
+    from netdsl.elaborate.module import BlockDefinition
     from netdsl.layers.arguments import Kind
 
 

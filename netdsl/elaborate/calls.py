@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
     from netdsl.base.source import Span
     from netdsl.elaborate.elaboration import Elaboration
+    from netdsl.elaborate.module import BlockDefinition
     from netdsl.elaborate.names import Names
     from netdsl.elaborate.place import Defaults
-    from netdsl.elaborate.program import BlockDefinition
 
 MADE_BY_STATEMENTS = ("input", "param")
 """Layers that no call makes."""

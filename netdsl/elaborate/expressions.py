@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from netdsl.base.source import Span
-    from netdsl.elaborate.program import Module
-    from netdsl.elaborate.values import Environment
+    from netdsl.elaborate.environment import Environment
+    from netdsl.elaborate.module import Module
     from netdsl.ir.dim import Dim
     from netdsl.ir.graph import Node
 

@@ -9,7 +9,7 @@ from netdsl.base.diagnostics import NetdslError, fail
 from netdsl.elaborate.binding import Callee, make_layer, match
 from netdsl.elaborate.calls import target_of
 from netdsl.elaborate.control import chosen, turns
-from netdsl.elaborate.nodes import IDENTITY, Spot
+from netdsl.elaborate.nodes import IDENTITY, MemberSpot
 from netdsl.elaborate.place import Place, Tensor, need
 from netdsl.elaborate.values import UNKNOWN, Unknown
 from netdsl.ir.graph import Node
@@ -141,7 +141,7 @@ def join(
     item: tree.Join | tree.Skip,
     layer_type: type[Layer],
     inputs: list[Tensor],
-    spot: Spot,
+    spot: MemberSpot,
     current: Tensor,
 ) -> Node | Unknown:
     """The node that puts the results of branches together."""

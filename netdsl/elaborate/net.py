@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from netdsl.base.source import Span
+    from netdsl.elaborate.module import Module, VariantDefinition
     from netdsl.elaborate.observer import Observer
     from netdsl.elaborate.place import Tensor
-    from netdsl.elaborate.program import Module, VariantDefinition
     from netdsl.ir.constraint import Constraint
     from netdsl.recipe.words import Recipe
 

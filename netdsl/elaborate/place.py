@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from netdsl.base.diagnostics import fail
-from netdsl.elaborate.values import Environment, TensorValue, Unknown, Value
+from netdsl.elaborate.environment import Environment
+from netdsl.elaborate.values import TensorValue, Unknown, Value
 from netdsl.ir.graph import Node
 
 if TYPE_CHECKING:
@@ -14,8 +15,8 @@ if TYPE_CHECKING:
 
     from netdsl.base.source import Span
     from netdsl.elaborate.binding import Bound
+    from netdsl.elaborate.module import BlockDefinition, Module
     from netdsl.elaborate.names import Names
-    from netdsl.elaborate.program import BlockDefinition, Module
     from netdsl.layers.base import Layer
 
 Tensor: TypeAlias = Node | Unknown | None

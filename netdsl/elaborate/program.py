@@ -4,67 +4,27 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from netdsl.base.diagnostics import Diagnostic, NetdslError, fail
 from netdsl.base.interpreter import deep_stack
 from netdsl.base.resources import library
 from netdsl.elaborate.control import unpacked
-from netdsl.elaborate.errors import MOST_STEPS
+from netdsl.elaborate.errors import MAX_STEPS
 from netdsl.elaborate.expressions import Evaluator
+from netdsl.elaborate.module import BlockDefinition, LetDefinition, Module, VariantDefinition
 from netdsl.elaborate.suggestions import listed, suggestion
-from netdsl.elaborate.values import UNKNOWN, Environment, Value
+from netdsl.elaborate.values import UNKNOWN
 from netdsl.layers.base import LAYERS
 from netdsl.syntax import tree
-from netdsl.syntax.parser import LARGEST_FILE, MOST_ERRORS, parse, read_source
+from netdsl.syntax.parser import MAX_FILE_BYTES, MAX_SYNTAX_ERRORS, parse, read_source
 
 if TYPE_CHECKING:
     from netdsl.base.source import Source, Span
+    from netdsl.elaborate.module import NetDefinition
 
-MOST_FILES = 100
+MAX_USES = 100
 """How many `use` a program may have, in all its files."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class BlockDefinition:
-    """A block or a net with a body, the module it stands in, and how many of its defaults are in force there."""
-
-    declaration: tree.BlockDeclaration
-    module: Module
-    defaults: int
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class VariantDefinition:
-    """`net a = b(...)` and the module it stands in."""
-
-    declaration: tree.Variant
-    module: Module
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class LetDefinition:
-    """A name that `let` gives a value outside of all bodies."""
-
-    target: tree.Name
-    value: Value
-
-
-NetDefinition: TypeAlias = BlockDefinition | VariantDefinition
-
-
-@dataclass(slots=True, eq=False)
-class Module:
-    """One file: what it declares and what it sees through `use`."""
-
-    file: tree.File
-    defaults: list[tree.Default] = field(default_factory=list)
-    blocks: dict[str, BlockDefinition] = field(default_factory=dict)
-    nets: dict[str, NetDefinition] = field(default_factory=dict)
-    lets: dict[str, LetDefinition] = field(default_factory=dict)
-    environment: Environment = field(default_factory=lambda: Environment({}))
-    """The values of `lets`, which the bodies in the file see."""
-    own_nets: list[str] = field(default_factory=list)
 
 
 def load_program(source: Source, path: Path | None) -> Module:
@@ -98,7 +58,7 @@ class _Loader:
     files: int = 1
     characters: int = 0
     tokens: int = 0
-    steps: int = MOST_STEPS
+    steps: int = MAX_STEPS
 
     def load(self, source: Source, home: Path, path: Path | None, open_files: tuple[Path, ...]) -> Module:
         module = Module(parse(source, self.tokens))
@@ -106,7 +66,7 @@ class _Loader:
         self.tokens += module.file.size
         errors: list[Diagnostic] = []
         for declaration in module.file.declarations:
-            if len(errors) >= MOST_ERRORS or self.steps < 0:
+            if len(errors) >= MAX_SYNTAX_ERRORS or self.steps < 0:
                 break
             try:
                 if isinstance(declaration, tree.Use):
@@ -151,8 +111,8 @@ class _Loader:
 
     def _use(self, use: tree.Use, home: Path, open_files: tuple[Path, ...]) -> Module:
         self.files += 1
-        if self.files > MOST_FILES:
-            message = f"a program is made of at most {MOST_FILES} files, and this is one more"
+        if self.files > MAX_USES:
+            message = f"a program is made of at most {MAX_USES} files, and this is one more"
             raise fail("E0106", message, use.path_span, help="put what belongs together into one file")
         target = _in_library(use, home) if use.library else self._in_project(use, home)
         if target in open_files:
@@ -165,8 +125,8 @@ class _Loader:
             )
         if target not in self.done:
             source = read_source(target, _shown(target))
-            if self.characters + len(source.text) > LARGEST_FILE:
-                message = f"with this file the program is larger than {LARGEST_FILE / 1e6:g} MB"
+            if self.characters + len(source.text) > MAX_FILE_BYTES:
+                message = f"with this file the program is larger than {MAX_FILE_BYTES / 1e6:g} MB"
                 raise fail("E0106", message, use.path_span, help="use the files that are needed only")
             self.done[target] = self.load(source, target.parent, target, open_files)
         return self.done[target]
@@ -218,11 +178,6 @@ def _shown(path: Path) -> str:
     """A path as messages show it: relative to the working directory where it lies below."""
     here = Path.cwd()
     return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
-
-
-def needs_arguments(net: NetDefinition) -> bool:
-    """Whether a net is a pattern for variants: it has a parameter without a default."""
-    return isinstance(net, BlockDefinition) and any(p.default is None for p in net.declaration.parameters)
 
 
 def _declare(module: Module, name: str, definition: NetDefinition | LetDefinition, span: Span) -> None:

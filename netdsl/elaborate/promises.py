@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from netdsl.analysis.counts import count_macs, count_params
 from netdsl.base.diagnostics import NetdslError, fail
 from netdsl.base.show import show
+from netdsl.elaborate.environment import Environment
 from netdsl.elaborate.expressions import Evaluator
 from netdsl.elaborate.suggestions import listed, suggestion
-from netdsl.elaborate.values import Environment, Value
 from netdsl.syntax import tree
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from netdsl.base.source import Span
     from netdsl.elaborate.errors import Errors
     from netdsl.elaborate.place import Place
+    from netdsl.elaborate.values import Value
     from netdsl.ir.graph import Graph
 
 

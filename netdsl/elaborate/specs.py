@@ -11,7 +11,7 @@ from netdsl.base.resources import shipped
 from netdsl.elaborate.suggestions import listed, suggestion
 
 if TYPE_CHECKING:
-    from netdsl.elaborate.program import Module
+    from netdsl.elaborate.module import Module
 
 
 def locate(spec: str) -> tuple[Path, str | None]:

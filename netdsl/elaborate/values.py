@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
-    from netdsl.elaborate.program import BlockDefinition
+    from netdsl.elaborate.module import BlockDefinition
     from netdsl.ir.graph import Node
     from netdsl.layers.base import Layer
 
@@ -53,24 +53,3 @@ class TensorValue:
 
 Value: TypeAlias = Any
 """An `int`, `float`, `Fraction`, `bool`, `str`, `Symbolic`, a tuple of values, or one of the classes above."""
-
-
-@dataclass(slots=True)
-class Environment:
-    """Names and their values; an inner one hides the outer's."""
-
-    values: dict[str, Value]
-    outer: Environment | None = None
-
-    def find(self, name: str) -> Value | None:
-        """The value of a name, or None."""
-        here: Environment | None = self
-        while here is not None:
-            if name in here.values:
-                return here.values[name]
-            here = here.outer
-        return None
-
-    def names(self) -> set[str]:
-        """All names that can be seen."""
-        return set(self.values) | (self.outer.names() if self.outer else set())

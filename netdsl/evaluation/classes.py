@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from netdsl.base.diagnostics import visible
+from netdsl.base.table import Table
+from netdsl.evaluation.answers import Answers
 from netdsl.evaluation.scores import log_of
-from netdsl.evaluation.text import class_text
+from netdsl.evaluation.text import alone, facts, heading, percent
 from netdsl.ir.meaning import Gives
 
 if TYPE_CHECKING:
     from netdsl.runtime.feeds import Array
+
+
+MAX_CLASSES_SHOWN = 20
+"""Of more classes no confusion matrix is printed, and only the worst of them are listed."""
+MAX_PAIRS_SHOWN = 10
 
 
 @dataclass(frozen=True)
@@ -38,35 +46,17 @@ class ClassFigures:
 
 
 @dataclass(frozen=True)
-class ClassEvaluation:
-    """What a model, or several averaged, answered on a split.
+class ClassEvaluation(Answers):
+    """Answers with one class for each sample.
 
     Attributes:
-        model: the file, or how many models were averaged.
-        data: the data set.
-        split: `test`, `validation` or `training`.
-        labels: the names of the classes; empty where neither model nor data name them.
-        views: how many views of each image were averaged.
-        positions: how many answers there are for each sample, which are counted one by one.
-        meaning: what the model's scores are, one of `netdsl.ir.meaning.Gives`.
         targets: the true class of each sample (of each position of it, where the model answers for positions).
         logs: logarithms of the probabilities, samples x classes; of scores that are no probabilities, the scores, and
             of distances what they are below 0.
         paired: whether one answer of yes or no tells two classes, of which the second is yes.
-        members: of averaged models, the figures of each.
     """
 
-    model: str
-    data: str
-    split: str
-    labels: tuple[str, ...]
-    views: int
-    positions: int
-    meaning: str
-    targets: Array = field(repr=False)
-    logs: Array = field(repr=False)
     paired: bool = False
-    members: tuple[ClassEvaluation, ...] = ()
 
     @property
     def classes(self) -> int:
@@ -174,12 +164,7 @@ class ClassEvaluation:
     def as_json(self, top: int = 5) -> dict[str, Any]:
         """A JSON object; `confused` has all pairs of different classes that were met."""
         return {
-            "model": self.model,
-            "data": self.data,
-            "split": self.split,
-            "samples": len(self.targets) // self.positions,
-            "positions": self.positions,
-            "views": self.views,
+            **self.common_json(),
             "accuracy": self.accuracy,
             **({f"top_{top}_accuracy": self.top(top)} if self.classes > top else {}),
             "loss": self.loss,
@@ -193,5 +178,52 @@ class ClassEvaluation:
             "members": [member.as_json(top) for member in self.members],
         }
 
+    def text(self, top: int = 5) -> str:
+        """The figures as text; `top` is how many classes the second accuracy allows."""
+        return _text(self, top)
+
     def __str__(self) -> str:
-        return class_text(self)
+        return self.text()
+
+
+def _text(found: ClassEvaluation, top: int) -> str:
+    """The figures, those of each class, and what is confused with what."""
+    rows = [("accuracy", f"{percent(found.accuracy)}  ({found.right:,} of {len(found.targets):,})")]
+    if found.classes > top:
+        rows.append((f"top-{top} accuracy", percent(found.top(top))))
+    rows.append((found.loss_name, f"{found.loss:.4f}  (scores are {found.meaning})"))
+    members = [(visible(m.model), percent(m.accuracy), f"{m.loss:.4f}") for m in found.members]
+    return "\n".join(
+        [heading(found), *facts(rows), *alone((">accuracy", ">loss"), members), "", *_classes(found), *_confused(found)]
+    )
+
+
+def _classes(found: ClassEvaluation) -> list[str]:
+    shown, note = list(found.per_class), []
+    if found.classes > MAX_CLASSES_SHOWN:
+        shown = sorted((f for f in shown if f.recall is not None), key=lambda f: (f.recall, f.name))[:MAX_CLASSES_SHOWN]
+        note = [f"the {len(shown)} classes of the lowest recall, of {found.classes:,}"]
+    rows = [
+        (visible(f.name), f"{f.samples:,}", f"{f.right:,}", percent(f.recall), percent(f.precision), percent(f.f1))
+        for f in shown
+    ]
+    return [*note, Table(("class", ">samples", ">right", ">recall", ">precision", ">F1"), rows).text()]
+
+
+def _confused(found: ClassEvaluation) -> list[str]:
+    if found.classes <= MAX_CLASSES_SHOWN:
+        names = [visible(found.name(number)) for number in range(found.classes)]
+        rows = [
+            (name, *(str(count) if count else "." for count in row))
+            for name, row in zip(names, found.confusion.tolist(), strict=True)
+        ]
+        table = Table(("true", *(f">{name[:8]}" for name in names)), rows)
+        return ["", "true classes in rows, what they were taken for in columns", table.text()]
+    if not found.confused:
+        return []
+    rows = [
+        (visible(found.name(true)), visible(found.name(given)), f"{count:,}")
+        for true, given, count in found.confused[:MAX_PAIRS_SHOWN]
+    ]
+    note = f"the {len(rows)} pairs confused most, of {len(found.confused):,}"
+    return ["", note, Table(("true class", "taken for", ">samples"), rows).text()]

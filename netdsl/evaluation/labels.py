@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from netdsl.evaluation.text import label_text
+from netdsl.base.diagnostics import visible
+from netdsl.base.table import Table
+from netdsl.evaluation.answers import Answers
+from netdsl.evaluation.text import alone, facts, heading, percent
 
 if TYPE_CHECKING:
     from netdsl.runtime.feeds import Array
@@ -32,32 +35,13 @@ class LabelFigures:
 
 
 @dataclass(frozen=True)
-class LabelEvaluation:
-    """What a model, or several averaged, answered on a split of samples that have several labels at once.
+class LabelEvaluation(Answers):
+    """Answers with yes or no for each of several labels of a sample.
 
     Attributes:
-        model: the file, or how many models were averaged.
-        data: the data set.
-        split: `test`, `validation` or `training`.
-        labels: the names of the labels; empty where neither model nor data name them.
-        views: how many views of each image were averaged.
-        positions: how many answers there are for each sample, which are counted one by one.
-        meaning: what the model's scores are.
         targets: samples x labels, yes or no.
         logs: logarithms of the probabilities of no and of yes, samples x labels x 2.
-        members: of averaged models, the figures of each.
     """
-
-    model: str
-    data: str
-    split: str
-    labels: tuple[str, ...]
-    views: int
-    positions: int
-    meaning: str
-    targets: Array = field(repr=False)
-    logs: Array = field(repr=False)
-    members: tuple[LabelEvaluation, ...] = ()
 
     @cached_property
     def predicted(self) -> Array:
@@ -100,12 +84,7 @@ class LabelEvaluation:
     def as_json(self, top: int = 5) -> dict[str, Any]:  # noqa: ARG002 - as `ClassEvaluation` has it
         """A JSON object."""
         return {
-            "model": self.model,
-            "data": self.data,
-            "split": self.split,
-            "samples": len(self.targets) // self.positions,
-            "positions": self.positions,
-            "views": self.views,
+            **self.common_json(),
             "accuracy": self.accuracy,
             "exact": self.exact,
             "loss": self.loss,
@@ -115,5 +94,25 @@ class LabelEvaluation:
             "members": [member.as_json() for member in self.members],
         }
 
+    def text(self, top: int = 5) -> str:  # noqa: ARG002 - as `ClassEvaluation` has it
+        """The figures as text."""
+        return _text(self)
+
     def __str__(self) -> str:
-        return label_text(self)
+        return self.text()
+
+
+def _text(found: LabelEvaluation) -> str:
+    """The figures, and those of each label."""
+    parts = [
+        ("accuracy", f"{percent(found.accuracy)}  of all answers"),
+        ("all labels right", percent(found.exact)),
+        ("binary cross-entropy", f"{found.loss:.4f}  (scores are {found.meaning})"),
+    ]
+    rows = [
+        (visible(f.name), f"{f.samples:,}", percent(f.accuracy), percent(f.recall), percent(f.precision))
+        for f in found.per_label
+    ]
+    members = [(visible(m.model), percent(m.accuracy), f"{m.loss:.4f}") for m in found.members]
+    table = Table(("label", ">samples", ">accuracy", ">recall", ">precision"), rows)
+    return "\n".join([heading(found), *facts(parts), *alone((">accuracy", ">loss"), members), "", table.text()])

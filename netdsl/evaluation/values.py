@@ -2,44 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from netdsl.evaluation.text import value_text
+from netdsl.base.diagnostics import visible
+from netdsl.evaluation.answers import Answers
+from netdsl.evaluation.text import alone, facts, heading
 
 if TYPE_CHECKING:
     from netdsl.runtime.feeds import Array
 
 
 @dataclass(frozen=True)
-class ValueEvaluation:
-    """What a model, or several averaged, answered on a split whose targets are values.
+class ValueEvaluation(Answers):
+    """Answers that are values.
 
     Attributes:
-        model: the file, or how many models were averaged.
-        data: the data set.
-        split: `test`, `validation` or `training`.
-        labels: the names of the values; empty where neither model nor data name them.
-        views: how many views of each image were averaged.
-        positions: how many vectors of values there are for each sample.
-        meaning: `values`.
         targets: the true values, samples (or all positions of them) x values.
         logs: the model's values, of the same shape; they are no logarithms, and have the name that others give theirs.
-        members: of averaged models, the figures of each.
     """
-
-    model: str
-    data: str
-    split: str
-    labels: tuple[str, ...]
-    views: int
-    positions: int
-    meaning: str
-    targets: Array = field(repr=False)
-    logs: Array = field(repr=False)
-    members: tuple[ValueEvaluation, ...] = ()
 
     @property
     def predicted(self) -> Array:
@@ -65,12 +48,7 @@ class ValueEvaluation:
     def as_json(self, top: int = 5) -> dict[str, Any]:  # noqa: ARG002 - as `ClassEvaluation` has it
         """A JSON object."""
         return {
-            "model": self.model,
-            "data": self.data,
-            "split": self.split,
-            "samples": len(self.targets) // self.positions,
-            "positions": self.positions,
-            "views": self.views,
+            **self.common_json(),
             "loss": self.loss,
             "loss_name": "mean squared error",
             "mean_absolute_error": self.error,
@@ -79,5 +57,21 @@ class ValueEvaluation:
             "members": [member.as_json() for member in self.members],
         }
 
+    def text(self, top: int = 5) -> str:  # noqa: ARG002 - as `ClassEvaluation` has it
+        """The figures as text."""
+        return _text(self)
+
     def __str__(self) -> str:
-        return value_text(self)
+        return self.text()
+
+
+def _text(found: ValueEvaluation) -> str:
+    """The errors."""
+    explained = "-" if found.explained is None else f"{found.explained:.4f}"
+    rows = [
+        ("mean squared error", f"{found.loss:.6g}"),
+        ("mean absolute error", f"{found.error:.6g}"),
+        ("R squared", explained),
+    ]
+    members = [(visible(m.model), f"{m.loss:.6g}", f"{m.error:.6g}") for m in found.members]
+    return "\n".join([heading(found), *facts(rows), *alone((">squared error", ">absolute error"), members)])

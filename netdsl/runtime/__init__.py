@@ -1,4 +1,4 @@
-"""Running models: sessions on a device, what goes into them and comes out, and how fast they are."""
+"""Running models: sessions on a device, their inputs and outputs, and benchmarks."""
 
 from netdsl.runtime.devices import PROVIDERS, Device
 from netdsl.runtime.ports import Port

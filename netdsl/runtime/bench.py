@@ -1,4 +1,4 @@
-"""How fast a model runs: latencies, throughput, arithmetic rate, and which provider runs its nodes."""
+"""Benchmarks: latency, throughput, arithmetic rate, and which provider runs each node."""
 
 from __future__ import annotations
 
@@ -27,25 +27,25 @@ if TYPE_CHECKING:
 
     from netdsl.runtime.ports import Port
 
-MOST_INPUTS = 2**31
-"""Bytes that the random inputs of one run may have, as many as a model of one file."""
+MAX_INPUT_BYTES = 2**31
+"""The largest size of the random inputs of one run in bytes; a model in one file is no larger."""
 
-MOST_PROFILE = 2**30
-"""Bytes of onnxruntime's list of nodes and times at most."""
+MAX_PROFILE_BYTES = 2**30
+"""The largest size of onnxruntime's profile in bytes."""
 
 Feeds = dict[str, np.ndarray[Any, Any]]
 
 
 @dataclass(frozen=True)
 class Timing:
-    """What was measured.
+    """The result of a benchmark.
 
     Attributes:
-        device: where it ran.
-        batch: samples in each run.
-        seconds: one duration for each run, in order.
-        nodes: how many nodes each provider ran.
-        macs: multiply-accumulates of one sample; None where they are not known.
+        device: the device that ran the model.
+        batch: the number of samples per run.
+        seconds: the duration of each run, in order.
+        nodes: the number of nodes that each provider ran.
+        macs: multiply-accumulates per sample; None if unknown.
     """
 
     device: str
@@ -55,21 +55,21 @@ class Timing:
     macs: int | None
 
     def percentile(self, percent: float) -> float:
-        """A latency in seconds that so many percent of the runs stay within."""
+        """Return a percentile of the latency, in seconds."""
         return float(np.percentile(self.seconds, percent))
 
     @property
     def throughput(self) -> float:
-        """Samples in a second over all runs."""
+        """Samples per second over all runs."""
         return self.batch * len(self.seconds) / sum(self.seconds)
 
     @property
     def flops(self) -> float | None:
-        """Floating-point operations in a second at the median: two for each multiply-accumulate."""
+        """Floating-point operations per second at the median latency: two for each multiply-accumulate."""
         return None if self.macs is None else 2 * self.macs * self.batch / self.percentile(50)
 
     def as_json(self) -> dict[str, Any]:
-        """A JSON object; times in seconds."""
+        """Return a JSON object; times are in seconds."""
         return {
             "device": self.device,
             "batch": self.batch,
@@ -84,16 +84,16 @@ class Timing:
 
 @dataclass(frozen=True)
 class Plan:
-    """How to measure.
+    """The settings of a benchmark.
 
     Attributes:
-        batch: samples in each run; None takes the model's own batch size, or 1.
-        sizes: a value for every other size that the model leaves open.
-        runs: how many runs are timed.
-        warmup: how many come before.
+        batch: the number of samples per run; None takes the model's own batch size, or 1.
+        sizes: the values of all other sizes that the model leaves open.
+        runs: the number of timed runs.
+        warmup: the number of runs before them.
         binding: keep inputs and outputs on the device; otherwise every run copies them.
         tf32: see `Session`.
-        cuda_graph: see `Session`; needs `binding`.
+        cuda_graph: see `Session`; requires `binding`.
     """
 
     batch: int | None = None
@@ -110,8 +110,8 @@ def bench(model: Path, device: str, plan: Plan) -> Timing:
 
     Args:
         model: an ONNX file.
-        device: as for `Session`.
-        plan: how to measure.
+        device: as in `Session`.
+        plan: the settings.
 
     Raises:
         NetdslError: the model or the device cannot be used, or a size is missing (E0906).
@@ -120,7 +120,7 @@ def bench(model: Path, device: str, plan: Plan) -> Timing:
         profiled = Session(model, device, tf32=plan.tf32, profile=str(Path(directory) / "profile"))
         feeds = random_feeds(profiled, plan)
         outputs = profiled.run(feeds)
-        profile = read_file(profiled.ort.end_profiling(), MOST_PROFILE)
+        profile = read_file(profiled.ort.end_profiling(), MAX_PROFILE_BYTES)
     with reading(model, "E0905", "a model whose names onnxruntime can list", "give its nodes plain names"):
         nodes = _nodes_by_provider(json.loads(profile))
     session = Session(model, device, tf32=plan.tf32, cuda_graph=plan.cuda_graph)
@@ -129,27 +129,27 @@ def bench(model: Path, device: str, plan: Plan) -> Timing:
         for _ in range(plan.warmup):
             run()
         seconds = tuple(_seconds(run) for _ in range(plan.runs))
-    except Exception as error:  # onnxruntime's exceptions have no base of their own
+    except Exception as error:  # onnxruntime's exceptions have no common base class
         raise session.run_error(error) from error
     batch = next(iter(feeds.values())).shape[0]
-    told = session.metadata.get("netdsl.macs", "")  # an expression where sizes are open
-    macs = int(told) if re.fullmatch("[0-9]{1,30}", told) else None
+    text = session.metadata.get("netdsl.macs", "")  # a formula if sizes are open
+    macs = int(text) if re.fullmatch("[0-9]{1,30}", text) else None
     return Timing(str(session.device), batch, seconds, nodes, macs)
 
 
 def random_feeds(session: Session, plan: Plan, seed: int = 0) -> Feeds:
-    """Random arrays for every input: pixels, tokens that the model has vectors for, floats from 0 to 1, or 0 and 1."""
+    """Return a random array for every input: pixels, valid tokens, floats from 0 to 1, or zeros and ones."""
     session.need_samples()
     random = np.random.default_rng(seed)
     samples = session.inputs[0].shape[0]
     if isinstance(samples, int) and plan.batch not in (None, samples):
-        raise session.input_error(f"the batch size is fixed to {samples}, and cannot be {plan.batch}")
+        raise session.input_error(f"expected the model's fixed batch size {samples}, got {plan.batch}")
     session.need_open(plan.sizes)
     sizes = plan.sizes if isinstance(samples, int) else {**plan.sizes, samples: plan.batch or 1}
     shapes = {port: _shape(session, port, sizes) for port in session.inputs}
-    due = sum(prod(shape) * np.dtype(np.float32).itemsize for shape in shapes.values())
-    if due > MOST_INPUTS:
-        raise session.input_error(f"the inputs of a run would have {due:,} bytes: expected at most {MOST_INPUTS:,}",
+    size = sum(prod(shape) * np.dtype(np.float32).itemsize for shape in shapes.values())
+    if size > MAX_INPUT_BYTES:
+        raise session.input_error(f"expected inputs of at most {MAX_INPUT_BYTES:,} bytes, got {size:,}",
                                   "measure with a smaller `--batch` or `--size`")  # fmt: skip
     return {port.name: _random(random, shape, port) for port, shape in shapes.items()}
 
@@ -160,7 +160,7 @@ def _shape(session: Session, port: Port, sizes: Mapping[str, int]) -> tuple[int,
         raise fail(
             "E0906",
             f"`{session.path}` leaves the size `{missing[0]}` of {port} open",
-            help=f"give it: `{' '.join(f'--size {name}=224' for name in missing)}`",
+            help=f"set it: `{' '.join(f'--size {name}=224' for name in missing)}`",
         )
     return tuple(size for size in found if size is not None)
 
@@ -175,7 +175,7 @@ def _random(random: np.random.Generator, shape: tuple[int, ...], port: Port) -> 
 
 
 def _bound(session: Session, feeds: Feeds, outputs: Feeds) -> Callable[[], None]:
-    """A run whose inputs and outputs stay on the device, at fixed addresses."""
+    """Return a function that runs the model with inputs and outputs at fixed addresses on the device."""
     onnxruntime = need("onnxruntime", "running a model")
 
     kind, ordinal = ("cpu", 0) if session.device.kind == "cpu" else ("cuda", session.device.ordinal)
@@ -200,7 +200,7 @@ def _seconds(run: Callable[[], object]) -> float:
 
 
 def _nodes_by_provider(events: list[dict[str, Any]]) -> dict[str, int]:
-    """By the events of a profile, how many nodes each provider ran, by the names of `PROVIDERS`."""
+    """Count the nodes that each provider ran, from the events of a profile; providers are named as in `PROVIDERS`."""
     short = {provider: name for name, provider in PROVIDERS.items()}
     ran = {
         (event["name"], event["args"]["provider"])

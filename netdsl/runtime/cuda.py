@@ -1,4 +1,4 @@
-"""What the NVIDIA driver says: the GPUs there are, or why there are none."""
+"""Asking the NVIDIA driver for the available GPUs."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ class Gpus:
     """The GPUs that a program may use.
 
     Attributes:
-        names: one for each, in the order of their ordinals.
-        driver: the newest CUDA version the driver supports, `13.0`.
-        problem: why there are none; empty where there are some.
+        names: their names, in the order of their ordinals.
+        driver: the newest CUDA version that the driver supports, such as `13.0`.
+        problem: why there are none; empty if there are some.
     """
 
     names: tuple[str, ...] = ()
@@ -23,7 +23,7 @@ class Gpus:
 
 
 def find_gpus() -> Gpus:
-    """Ask the driver, which also heeds `CUDA_VISIBLE_DEVICES`."""
+    """Ask the driver, which respects `CUDA_VISIBLE_DEVICES`."""
     library = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
     try:
         cuda = ctypes.CDLL(library)

@@ -1,4 +1,4 @@
-"""Devices: what they are called, and whether onnxruntime can really use them."""
+"""Devices: their names, and whether onnxruntime can really use them."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ PROVIDERS = {
 
 @dataclass(frozen=True)
 class Device:
-    """Where a model runs: `cpu`, or `cuda` or `tensorrt` with the ordinal of a GPU."""
+    """A device that runs a model: `cpu`, or `cuda` or `tensorrt` with the ordinal of a GPU."""
 
     kind: str
     ordinal: int = 0
 
     @staticmethod
     def parse(text: str) -> Device:
-        """Read `cpu`, `cuda`, `cuda:1`, `tensorrt` or `tensorrt:1`.
+        """Parse `cpu`, `cuda`, `cuda:1`, `tensorrt` or `tensorrt:1`.
 
         Raises:
             NetdslError: it is none of these (E0904).
         """
         match = re.fullmatch(r"cpu|(cuda|tensorrt)(:[0-9]{1,4})?", text)
         if match is None:
-            raise fail("E0904", f"a device is `cpu`, `cuda`, `cuda:N`, `tensorrt` or `tensorrt:N`, not `{text}`")
+            raise fail("E0904", f"expected `cpu`, `cuda`, `cuda:N`, `tensorrt` or `tensorrt:N` as device, got `{text}`")
         kind, _, ordinal = text.partition(":")
         return Device(kind, int(ordinal or 0))
 
@@ -48,7 +48,7 @@ class Device:
 
 
 def providers(device: Device, *, tf32: bool, cuda_graph: bool) -> list[Any]:
-    """What onnxruntime is to run a device's nodes with, and its options; see `Session` for these."""
+    """Return onnxruntime's providers for a device, with their options; see `Session` for these."""
     ordinal = {"device_id": str(device.ordinal)}
     cuda = (PROVIDERS["cuda"], ordinal | {"use_tf32": str(int(tf32)), "enable_cuda_graph": str(int(cuda_graph))})
     tensorrt = (PROVIDERS["tensorrt"], ordinal | {"trt_cuda_graph_enable": str(int(cuda_graph))})
@@ -56,7 +56,7 @@ def providers(device: Device, *, tf32: bool, cuda_graph: bool) -> list[Any]:
 
 
 def need_device(ort: Any, device: Device) -> None:
-    """Refuse a device before onnxruntime would replace it (E0904)."""
+    """Refuse a device that onnxruntime would silently replace (E0904)."""
     if device.kind == "cpu":
         return
     if PROVIDERS[device.kind] not in ort.get_available_providers():
@@ -78,7 +78,7 @@ def need_device(ort: Any, device: Device) -> None:
 
 
 def not_loading(ort: Any, device: Device) -> str | None:
-    """Why a provider's library does not load, found by loading it ourselves: the system names what is missing."""
+    """Return why a provider's library does not load; loading it directly names the missing library."""
     directory = Path(ort.__file__).parent / "capi"
     for path in sorted(directory.glob(f"*onnxruntime_providers_{device.kind}.*")):
         try:
@@ -89,7 +89,7 @@ def not_loading(ort: Any, device: Device) -> str | None:
 
 
 def unavailable(device: Device, problem: str, help: str | None = None) -> NetdslError:  # noqa: A002 - as in Diagnostic
-    """E0904, to be raised by the caller."""
+    """Return E0904 for a device."""
     return fail(
         "E0904",
         f"`{device}` is not available: {problem}",

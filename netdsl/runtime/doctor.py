@@ -1,4 +1,4 @@
-"""What an installation can do: versions, providers, CUDA."""
+"""A report of an installation: versions, providers, CUDA."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from netdsl.base.packages import Broken
 
 State = Literal["ok", "missing", "absent", "broken"]
-"""`missing` is needed, `absent` only wanted for some commands; `broken` is there and cannot be imported."""
+"""`missing` packages are required, `absent` ones optional; `broken` ones are installed but cannot be imported."""
 
 REQUIRED = {
     "click": "click", "lark": "lark", "ml-dtypes": "ml_dtypes", "numpy": "numpy", "onnx": "onnx",
@@ -35,51 +35,51 @@ OPTIONAL = {
     "scikit-learn": ("sklearn.datasets", f"the data set `digits`: {TRAIN}"),
     "tensorboard": ("tensorboard", f"`netdsl train --tensorboard`: {TRAIN}"),
 }
-"""What is imported of each package, and what it is for."""
+"""The module to import of each package, and its purpose."""
 IMPORTED = {
     package: module.partition(".")[0]
     for package, module in (*REQUIRED.items(), *((package, module) for package, (module, _) in OPTIONAL.items()))
 }
-"""The package that is imported of each."""
+"""The top-level module of each package."""
 LIBRARIES = {
     "cudart": "nvidia-cuda-runtime",
     "cublas": "nvidia-cublas",
     "cudnn": "nvidia-cudnn",
     "nvinfer": "tensorrt",
 }
-"""CUDA's and TensorRT's libraries, and how the packages that bring them are called."""
+"""The libraries of CUDA and TensorRT, with the prefixes of the pip packages that contain them."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of the list: what was looked for, how it stands, and its version or the remedy."""
+    """One line of the report: a name, its state, and its version or a remedy."""
 
     name: str
     state: State
     detail: str
 
     def as_json(self) -> dict[str, str]:
-        """A JSON object."""
+        """Return a JSON object."""
         return asdict(self)
 
 
 def examine() -> list[Finding]:
-    """Look at everything netdsl needs or can use. All packages are imported, in processes that may crash."""
-    found = [Finding("python", "ok", platform.python_version()), Finding("netdsl", "ok", __version__)]
+    """Check everything that netdsl needs or can use. Packages are imported in separate processes, which may crash."""
+    findings = [Finding("python", "ok", platform.python_version()), Finding("netdsl", "ok", __version__)]
     modules = [*REQUIRED.values(), *(module for module, _ in OPTIONAL.values())]
     imported = import_apart(modules)
     for package, module in REQUIRED.items():
-        found.append(_judged(package, imported[module], "missing", f"pip install {package}"))
+        findings.append(_state_of(package, imported[module], "missing", f"pip install {package}"))
     for package, (module, remedy) in OPTIONAL.items():
-        found.append(_judged(package, imported[module], "absent", f"for {remedy}"))
-    works = {finding.name for finding in found if finding.state == "ok"}
+        findings.append(_state_of(package, imported[module], "absent", f"for {remedy}"))
+    works = {finding.name for finding in findings if finding.state == "ok"}
     devices = _devices() if {"onnxruntime", "onnx", "numpy"} <= works else []
     gpus = _gpu() if "numpy" in works else []
-    return found + gpus + _libraries() + devices
+    return findings + gpus + _libraries() + devices
 
 
-def _judged(package: str, problem: Broken | None, missing: State, remedy: str) -> Finding:
-    """How a package stands that was imported."""
+def _state_of(package: str, problem: Broken | None, missing: State, remedy: str) -> Finding:
+    """Return the state of a package after the attempt to import it."""
     names = (package, "onnxruntime-gpu") if package == "onnxruntime" else (package,)
     installed = ", ".join(f"{name} {v}" if name != package else v for name in names if (v := _version(name)))
     if problem is None:
@@ -101,7 +101,7 @@ def _version(package: str) -> str | None:
 
 
 def _gpu() -> list[Finding]:
-    """The driver and the GPUs it shows."""
+    """Return the driver and its GPUs."""
     from netdsl.runtime.cuda import find_gpus  # noqa: PLC0415 - its room needs numpy
 
     gpus = find_gpus()
@@ -114,21 +114,21 @@ def _gpu() -> list[Finding]:
 
 
 def _libraries() -> list[Finding]:
-    """The libraries that onnxruntime's GPU providers load, from the system or from pip."""
+    """Return the libraries that onnxruntime's GPU providers load, from the system or from pip."""
     packages = {dist.name.lower(): dist.version for dist in distributions() if dist.name}
-    found = []
+    findings = []
     for library, prefix in LIBRARIES.items():
         installed = [f"{name} {version}" for name, version in packages.items() if name.startswith(prefix)]
         place = find_library(library) or ", ".join(installed)
-        found.append(Finding(f"lib{library}", "ok" if place else "absent", place or "for NVIDIA GPUs"))
-    return found
+        findings.append(Finding(f"lib{library}", "ok" if place else "absent", place or "for NVIDIA GPUs"))
+    return findings
 
 
 def _devices() -> list[Finding]:
-    """Whether a small model really runs on each kind of device; nothing else tells for certain."""
+    """Run a small model on each kind of device; only that shows whether the device works."""
     from netdsl.runtime import PROVIDERS, Session  # noqa: PLC0415 - needs no package, its sessions do
 
-    found = []
+    findings = []
     with tempfile.TemporaryDirectory() as directory:
         model = _small_model(Path(directory))
         for kind in PROVIDERS:
@@ -136,14 +136,14 @@ def _devices() -> list[Finding]:
                 Session(model, kind)
             except NetdslError as error:
                 problem = error.diagnostics[0]
-                found.append(Finding(f"--device {kind}", "absent", problem.message))
+                findings.append(Finding(f"--device {kind}", "absent", problem.message))
             else:
-                found.append(Finding(f"--device {kind}", "ok", "runs a model"))
-    return found
+                findings.append(Finding(f"--device {kind}", "ok", "runs a model"))
+    return findings
 
 
 def _small_model(directory: Path) -> Path:
-    """The least model there is: one that gives back its input."""
+    """Write a minimal model, and return its path."""
     from onnx import TensorProto, helper, save  # noqa: PLC0415 - loaded when there is something to try
 
     ports = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in ("x", "y")]

@@ -1,4 +1,4 @@
-"""From files named on the command line to the arrays that a model takes, and from its outputs to what people read."""
+"""Reading the inputs of a model from files, and presenting its outputs."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ Array = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True)
-class Batch:
-    """Arrays for one run, and the files they came from, one for each sample (or one for all)."""
+class LoadedBatch:
+    """Arrays for one run, and the files they come from: one for each sample, or one for all."""
 
     feeds: dict[str, Array]
     files: tuple[str, ...]
 
 
-def batches(session: Session, files: Sequence[str], preparation: Preparation) -> Iterator[Batch]:
-    """The runs that a list of files asks for.
+def batches(session: Session, files: Sequence[str], preparation: Preparation) -> Iterator[LoadedBatch]:
+    """Yield the runs for a list of files.
 
-    A model with one input runs once for each file, or for as many images at once as its batch size says. A model with
-    several inputs runs once, and takes `name=file` for each input or one `.npz` that holds them all.
+    A model with one input runs once for each file, or with a fixed batch size once for that number of images. A model
+    with several inputs runs once, on `name=file` for each input or on one `.npz` with all of them.
 
     Raises:
         NetdslError: a file cannot be read (E0901) or does not fit (E0906).
@@ -53,24 +53,24 @@ def batches(session: Session, files: Sequence[str], preparation: Preparation) ->
     for file in files:
         array, several = _read(Path(file.removeprefix(f"{port.name}=")), port, preparation)
         if several:
-            yield Batch({port.name: array}, (file,))
+            yield LoadedBatch({port.name: array}, (file,))
             continue
         array = array[0]
         if waiting and array.shape != waiting[0][1].shape:
             sizes = " and ".join("x".join(map(str, shape)) for shape in (waiting[0][1].shape, array.shape))
-            raise session.input_error(f"samples of one batch must be of one size, and there are {sizes}")
+            raise session.input_error(f"expected samples of one size in a batch, got {sizes}")
         waiting.append((file, array))
         if size in (1, len(waiting)) or isinstance(size, str):
-            yield Batch({port.name: np.stack([a for _, a in waiting])}, tuple(f for f, _ in waiting))
+            yield LoadedBatch({port.name: np.stack([a for _, a in waiting])}, tuple(f for f, _ in waiting))
             waiting = []
     if waiting:
-        raise session.input_error(f"the model takes {size} samples at a time, and {len(waiting)} are left")
+        raise session.input_error(f"expected batches of {size} samples, got {len(waiting)} at the end")
 
 
-def _named(session: Session, files: Sequence[str], preparation: Preparation) -> Iterator[Batch]:
+def _named(session: Session, files: Sequence[str], preparation: Preparation) -> Iterator[LoadedBatch]:
     if len(files) == 1 and form_of(Path(files[0])) == NPZ:
         feeds = read_npz(Path(files[0]), "E0906")
-        yield Batch(
+        yield LoadedBatch(
             {
                 port.name: fitted(as_batch(feeds.pop(port.name), port, preparation)[0], port, preparation)
                 for port in session.inputs
@@ -85,13 +85,13 @@ def _named(session: Session, files: Sequence[str], preparation: Preparation) -> 
     for file in files:
         name, separator, path = file.partition("=")
         if not separator or name not in ports:
-            raise session.input_error(f"which input is `{file}` for?")
+            raise session.input_error(f"expected `INPUT=FILE` with an input of the model, got `{file}`")
         given[name], _ = _read(Path(path), ports[name], preparation)
-    yield Batch(given, (", ".join(files),))
+    yield LoadedBatch(given, (", ".join(files),))
 
 
 def _read(path: Path, port: Port, preparation: Preparation) -> tuple[Array, bool]:
-    """The samples of a file, and whether it is a batch of them."""
+    """Read the samples of a file; return them, and whether the file holds a batch."""
     if form_of(path) == NPY:
         array, several = as_batch(read_npy(path, "E0906"), port, preparation)
         return fitted(array, port, preparation), several
@@ -99,31 +99,31 @@ def _read(path: Path, port: Port, preparation: Preparation) -> tuple[Array, bool
 
 
 def fitted(array: Array, port: Port, preparation: Preparation) -> Array:
-    """Samples as the input takes them, in its element type.
+    """Convert samples to the shape and element type of an input.
 
     Args:
-        array: N x any shape; bytes are images where the input takes pixels, as `netdsl.runtime.taking` says.
+        array: N x any shape; bytes are images if the input takes pixels, see `netdsl.runtime.taking`.
         port: the input.
-        preparation: what happens to pixels.
+        preparation: how pixels are converted.
 
     Raises:
-        NetdslError: they have not the sizes asked for, or more than precision would be lost (E0906).
+        NetdslError: their sizes are not those required, or the conversion would lose more than precision (E0906).
     """
     array = taken(array, port, preparation)
     for name, size in zip(reversed(port.shape), reversed(array.shape), strict=False):
         if isinstance(name, str) and preparation.sizes.get(name, size) != size:
-            message = f"`{port.name}` is an array with {name} = {size}, and {preparation.sizes[name]} is asked for"
+            message = f"expected `{port.name}` with {name} = {preparation.sizes[name]}, got an array with {size}"
             raise fail("E0906", message, help="`--size` scales images; scale arrays before they are saved")
     if port.dtype == "bfloat16" or not np.can_cast(array.dtype, port.dtype, "same_kind"):
         raise fail(
             "E0906",
-            f"`{port.name}` takes {port.dtype}, and the array holds {array.dtype.name}",
+            f"expected {port.dtype} for `{port.name}`, got an array of {array.dtype.name}",
             help=f"convert it first: `x.astype('{port.dtype}')`",
         )
     cast = array.astype(port.dtype, copy=False)
     if cast.dtype.kind in "iu" and not np.array_equal(cast, array):
-        raise fail("E0906", f"`{port.name}` takes {port.dtype}, and the array holds numbers beyond that",
-                   help="give numbers that the type holds")  # fmt: skip
+        raise fail("E0906", f"`{port.name}` takes {port.dtype}, and the array holds numbers outside of its range",
+                   help="give numbers that the type can hold")  # fmt: skip
     return cast
 
 
@@ -149,8 +149,8 @@ class Ranking:
     """The classes of one sample, the most likely first.
 
     Attributes:
-        meaning: what the numbers are: `probability`, `softmax of the logits`, `distance` and so on.
-        classes: name and number of each.
+        meaning: the meaning of the numbers: `probability`, `softmax of the logits`, `distance` and so on.
+        classes: the name and the number of each class.
     """
 
     meaning: str
@@ -166,20 +166,20 @@ SHOWN = {
     Gives.SCORES: "score",
     Gives.DISTANCES: "distance",
 }
-"""What a ranking shows of each kind of output."""
+"""The meaning of the numbers in a ranking, for each kind of output."""
 
 
 def rank(scores: Array, labels: Sequence[str], top: int, gives: Gives = Gives.LOGITS) -> Ranking | None:
-    """The `top` classes of one sample; None where the output is not one number for each class.
+    """Return the `top` classes of one sample; None if the output is not one number for each class.
 
-    Logits and logarithms become probabilities; all else is shown as it is. One answer of yes or no ranks two classes,
-    of which the second is yes.
+    Logits and logarithms are converted to probabilities; all else is shown as it is. A single yes-or-no answer ranks
+    two classes, the second of which is yes.
 
     Args:
         scores: shape [classes].
-        labels: the names of the classes; numbers stand for them where there are none.
-        top: how many to show.
-        gives: what the output is.
+        labels: the class names; without them, numbers are shown.
+        top: the number of classes to return.
+        gives: the kind of the output.
     """
     if scores.ndim != 1 or gives not in SHOWN or scores.size < (1 if gives.yes_or_no else 2):
         return None
@@ -192,8 +192,8 @@ def rank(scores: Array, labels: Sequence[str], top: int, gives: Gives = Gives.LO
 
 
 def probabilities(scores: Array, gives: Gives) -> Array:
-    """Scores of classes along the last axis as probabilities, where they tell of such; others as they are."""
-    with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is told by who shows it
+    """Convert scores of classes along the last axis to probabilities if their kind allows it, else return them."""
+    with np.errstate(over="ignore", invalid="ignore"):  # infinite values are reported where they are shown
         match gives:
             case Gives.LOGITS:
                 raised = np.exp(scores - scores.max(-1, keepdims=True))

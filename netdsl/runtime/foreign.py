@@ -1,4 +1,4 @@
-"""What the outputs of a model are that says nothing of them, by the operators that they come from."""
+"""The kind of outputs of a model that netdsl did not write, inferred from its last operators."""
 
 from __future__ import annotations
 
@@ -19,28 +19,28 @@ ENDS = {
          "PRelu", "Reciprocal", "Relu", "Selu", "Sign", "Sin", "Softplus", "Softsign", "Sqrt", "Tanh",
          "ThresholdedRelu"), Gives.VALUES),
 }  # fmt: skip
-"""What the results of operators are; of others, a dense layer or a convolution, nothing is known."""
+"""The kind of an operator's results; after others, such as a dense layer or a convolution, it is unknown."""
 PASSED = ("Cast", "Dropout", "Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze")
-"""Operators that leave the values as they are."""
+"""Operators that do not change values."""
 
 
 def gives_of(model: ModelProto) -> dict[str, Gives]:
-    """What is known of the outputs of an ONNX model, which onnxruntime has loaded."""
+    """Return the known kinds of outputs of an ONNX model that onnxruntime has loaded."""
     opset = next((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), 13)
-    made = {name: node for node in model.graph.node for name in node.output}
-    found = {}
+    producers = {name: node for node in model.graph.node for name in node.output}
+    kinds = {}
     for output in model.graph.output:
-        gives = _gives(model.graph, made, output.name, opset)
+        gives = _gives(model.graph, producers, output.name, opset)
         if gives is not None:
-            found[output.name] = gives
-    return found
+            kinds[output.name] = gives
+    return kinds
 
 
-def _gives(graph: GraphProto, made: dict[str, NodeProto], name: str, opset: int) -> Gives | None:
-    node, reshaped = made.get(name), False
+def _gives(graph: GraphProto, producers: dict[str, NodeProto], name: str, opset: int) -> Gives | None:
+    node, reshaped = producers.get(name), False
     while node is not None and node.op_type in PASSED:
         reshaped |= node.op_type in ("Flatten", "Reshape", "Squeeze", "Unsqueeze")
-        node = made.get(node.input[0])
+        node = producers.get(node.input[0])
     gives = ENDS.get(node.op_type) if node is not None else None
     if node is None or gives not in (Gives.PROBABILITIES, Gives.LOG_PROBABILITIES) or reshaped:
         return gives

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Port:
-    """An input or output of a model; in `shape`, the batch included, a string is a size left open.
+    """An input or output of a model. In `shape`, which includes the batch, a string is an open size.
 
-    `takes` is what the model says of an input, and None where it says nothing.
+    `takes` is what the model says of an input, or None if it says nothing.
     """
 
     name: str
@@ -25,7 +25,7 @@ class Port:
 
     @property
     def asks(self) -> Takes:
-        """What an input takes: what the model says, or else what its form suggests."""
+        """What an input takes: as the model says, or else inferred from its shape and type."""
         return default_takes(self.shape[1:], self.dtype) if self.takes is None else self.takes
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""Images as a net takes them: channels first, scaled, resized and cropped to the size of its input."""
+"""Preparing images for a net: channels first, scaled, resized and cropped to the size of its input."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ if TYPE_CHECKING:
 
     from netdsl.runtime.ports import Port
 
-MOST_TAKEN = 2**24
-"""Pixels of an image that a model takes: in float32 and three channels they fill 192 MiB."""
+MAX_INPUT_PIXELS = 2**24
+"""The largest number of pixels of a model's input: as float32 with three channels they fill 192 MiB."""
 MODES = {"grey": "L", "rgb": "RGB", "bgr": "RGB", "rgba": "RGBA"}
-"""How Pillow calls images of such channels."""
+"""Pillow's modes for the orders of channels."""
 FILTERS = {"nearest": 0, "bilinear": 2, "bicubic": 3}
-"""Pillow's numbers of its ways to scale; all but the first with antialiasing."""
+"""Pillow's numbers of the interpolation methods; all but the first antialias."""
 
 
 @dataclass(frozen=True)
 class Preparation:
-    """What happens to the pixels: `(scale * pixel - mean) / std`.
+    """The conversion of pixels: `(scale * pixel - mean) / std`.
 
     Attributes:
-        scale: what a pixel from 0 to 255 is multiplied with; None takes what the model says, or else makes it 0 to 1.
+        scale: the factor of a pixel from 0 to 255; None takes what the model says, or else scales to 0 to 1.
         mean: one number, or one for each channel.
         std: likewise.
-        sizes: values of sizes that a model leaves open; along others an image keeps its own.
+        sizes: the values of sizes that a model leaves open; along other open sizes an image keeps its own.
     """
 
     scale: float | None = None
@@ -44,9 +44,9 @@ class Preparation:
     sizes: Mapping[str, int] = field(default_factory=dict)
 
     def taken(self, port: Port) -> Pixels | None:
-        """The pixels that an input takes; None where it takes no images, or is of a type that numpy lacks.
+        """Return the pixels that an input takes; None if it takes no images, or has a type that numpy lacks.
 
-        One that takes numbers of the form of an image takes images where the user has said what a pixel becomes.
+        An input that takes numbers, but has the shape of an image, takes images if the user sets the conversion.
         """
         if port.dtype == "bfloat16":
             return None
@@ -56,22 +56,22 @@ class Preparation:
         return port.asks if isinstance(port.asks, Pixels) else None
 
     def size(self, image: Any, port: Port) -> tuple[int, int]:
-        """Height and width that a Pillow image gets: those of the input, where it leaves them open those of `sizes`."""
+        """Return the height and width to which a Pillow image is scaled: those of the input, or of `sizes` if open."""
         height, width = (self.sizes.get(size) if isinstance(size, str) else size for size in port.shape[2:])
         return height or image.height, width or image.width
 
     def apply(self, pixels: np.ndarray[Any, Any], port: Port) -> np.ndarray[Any, Any]:
-        """Pixels of shape ... x H x W x C as an array ... x C x H x W of the input's element type.
+        """Convert pixels ... x H x W x C to an array ... x C x H x W of the input's element type.
 
         Raises:
-            NetdslError: `mean` or `std` has not one number for each channel (E0906).
+            NetdslError: `mean` or `std` does not have one number for each channel (E0906).
         """
         channels = pixels.shape[-1]
         for name, numbers in (("mean", self.mean), ("std", self.std)):
             if len(numbers) not in (1, channels):
                 raise fail(
                     "E0906",
-                    f"`--{name}` has {len(numbers)} numbers, and {port} has {channels} channels",
+                    f"expected one number for `--{name}`, or {channels} for the channels of {port}, got {len(numbers)}",
                     help="give one number, or one for each channel",
                 )
         if port.dtype == "uint8":
@@ -81,7 +81,7 @@ class Preparation:
         return np.moveaxis(scaled, -1, -3).astype(port.dtype, copy=False)
 
     def pixels(self, values: np.ndarray[Any, Any], port: Port) -> np.ndarray[Any, Any]:
-        """The pixels that `apply` made an array (C, H, W) of, as bytes (H, W, C); what is out of their range is cut."""
+        """Convert an array (C, H, W) that `apply` made back to bytes (H, W, C); values out of range are clipped."""
         if port.dtype == "uint8":
             return values.transpose(1, 2, 0)
         mean, std = np.array(self.mean, np.float32), np.array(self.std, np.float32)
@@ -95,19 +95,19 @@ class Preparation:
 
 
 def load_picture(path: Path, port: Port, preparation: Preparation) -> np.ndarray[Any, Any]:
-    """An image file as one sample of an input.
+    """Read an image file as one sample of an input.
 
-    It is turned upright as its EXIF data say, made grey or coloured as the input's channels say, and brought to the
-    input's size. Along sizes that neither the model nor the preparation fixes it keeps its own.
+    It is rotated upright as its EXIF data say, converted to the input's channels, and scaled to the input's size. Along
+    sizes that neither the model nor the preparation fixes it keeps its own.
 
     Args:
         path: a file of any format that Pillow reads.
         port: the input, of shape [N, C, H, W] with 1, 3 or 4 channels.
-        preparation: what happens to the pixels.
+        preparation: how the pixels are converted.
 
     Raises:
-        NetdslError: the file cannot be read (E0901) or is no image, or the input takes none (E0906); Pillow is not
-            installed (E0907).
+        NetdslError: the file cannot be read (E0901) or is not an image, or the input takes no images (E0906); Pillow is
+            not installed (E0907).
     """
     pixels = need_pixels(port, preparation)
     image = read_image(path)
@@ -115,14 +115,14 @@ def load_picture(path: Path, port: Port, preparation: Preparation) -> np.ndarray
 
 
 def need_pixels(port: Port, preparation: Preparation, code: str = "E0906") -> Pixels:
-    """The pixels that an input takes; refuse one that takes none."""
+    """Return the pixels that an input takes; refuse an input that takes none."""
     asks = preparation.taken(port)
     like_one = isinstance(default_takes(port.shape[1:], port.dtype), Pixels)
     if asks is None and like_one and isinstance(port.asks, Numbers):
         raise fail(
             code,
-            f"{port} takes {port.asks}, and which of them a pixel is, the model does not say",
-            help="give an array, or say what pixels from 0 to 255 are multiplied with: `--scale 1`",
+            f"{port} takes {port.asks}, and the model does not say how pixels are converted to them",
+            help="give an array, or a factor for pixels from 0 to 255: `--scale 1`",
         )
     if asks is None:
         raise fail(
@@ -134,13 +134,13 @@ def need_pixels(port: Port, preparation: Preparation, code: str = "E0906") -> Pi
 
 
 def channels_last(images: np.ndarray[Any, Any], shape: Sequence[Any]) -> np.ndarray[Any, Any] | None:
-    """Bytes of images as N x height x width, or that x channels; None where they are no images.
+    """Return images as N x height x width, or with channels last; None if the shape is not that of images.
 
-    Channels come last, or first where only that can be meant.
+    Channels come last; they may come first if the shape allows no other reading.
 
     Args:
         images: N x any shape.
-        shape: channels, height and width of the input; a size left open is no whole number.
+        shape: channels, height and width of the input; an open size is not an integer.
     """
     own = images.shape[1:]
     if len(own) == 2:
@@ -154,12 +154,12 @@ def channels_last(images: np.ndarray[Any, Any], shape: Sequence[Any]) -> np.ndar
 
 
 def fits(own: tuple[int, ...], shape: Sequence[Any]) -> bool:
-    """Whether the sizes of a sample are those of an input, in which a size left open is no whole number."""
+    """Whether the sizes of a sample are those of an input, in which an open size is not an integer."""
     return len(own) == len(shape) and all(not isinstance(d, int) or d == o for o, d in zip(own, shape, strict=True))
 
 
 def from_bytes(pixels: np.ndarray[Any, Any]) -> Any:
-    """Bytes of one image, height x width or that x channels, as a Pillow image.
+    """Return the bytes of one image, height x width with or without channels last, as a Pillow image.
 
     Raises:
         NetdslError: Pillow is not installed (E0907).
@@ -169,17 +169,17 @@ def from_bytes(pixels: np.ndarray[Any, Any]) -> Any:
 
 
 def pixels_of(image: Any, asks: Pixels, height: int, width: int) -> np.ndarray[Any, Any]:
-    """A Pillow image as bytes of shape (height, width, channels): the one way in which images reach a model.
+    """Convert a Pillow image to bytes of shape (height, width, channels). All images reach a model through here.
 
     Raises:
-        NetdslError: so many pixels would take too much memory (E0906).
+        NetdslError: the image has no pixels, or too many (E0906).
     """
     if 0 in (*image.size, width, height):
-        raise fail("E0906", f"expected an image of a pixel at least, got {image.height} x {image.width}",
+        raise fail("E0906", f"expected an image with pixels, got {image.height} x {image.width}",
                    help="give images with pixels")  # fmt: skip
-    if width * height > MOST_TAKEN:
-        raise fail("E0906", f"an image of {height:,} x {width:,} pixels is too large: expected at most {MOST_TAKEN:,} "
-                            f"pixels", help="give the net a smaller input, or a smaller `--size`")  # fmt: skip
+    if width * height > MAX_INPUT_PIXELS:
+        raise fail("E0906", f"expected an image of at most {MAX_INPUT_PIXELS:,} pixels, got {height:,} x {width:,}",
+                   help="give the net a smaller input, or a smaller `--size`")  # fmt: skip
     image, scaling = image.convert(MODES[asks.order]), FILTERS[asks.interpolation]
     if asks.reach == "cover":
         image = _cover(image, width, height, scaling)
@@ -192,11 +192,11 @@ def pixels_of(image: Any, asks: Pixels, height: int, width: int) -> np.ndarray[A
 
 
 def _cover(image: Any, width: int, height: int, scaling: int) -> Any:
-    """The image scaled until it covers width x height, and cropped to its middle."""
+    """Scale an image until it covers width x height, and crop it to its centre."""
     factor = max(width / image.width, height / image.height)
     size = max(width, round(image.width * factor)), max(height, round(image.height * factor))
     left, top = (size[0] - width) // 2, (size[1] - height) // 2
-    if size[0] * size[1] > MOST_TAKEN:  # a long strip: all but its middle would be scaled in vain
+    if size[0] * size[1] > MAX_INPUT_PIXELS:  # a long strip: scale only its centre
         return _middle(image, size, (left, top, left + width, top + height), scaling)
     if size != image.size:
         image = image.resize(size, scaling)
@@ -204,7 +204,7 @@ def _cover(image: Any, width: int, height: int, scaling: int) -> Any:
 
 
 def _middle(image: Any, size: tuple[int, int], part: tuple[int, int, int, int], scaling: int) -> Any:
-    """The part of the image scaled to `size`, of which nothing else is computed."""
+    """Return a part of the image scaled to `size`, without computing the rest."""
     across, down = image.width / size[0], image.height / size[1]
     box = part[0] * across, part[1] * down, part[2] * across, part[3] * down
     return image.resize((part[2] - part[0], part[3] - part[1]), scaling, box=box)

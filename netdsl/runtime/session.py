@@ -1,6 +1,6 @@
-"""Running models in onnxruntime, on the device that was asked for and no other.
+"""Running models in onnxruntime, only on the requested device.
 
-onnxruntime itself answers a device it cannot use with a warning and the CPU; a `Session` stops and says
+onnxruntime falls back to the CPU with a warning if it cannot use a device; a `Session` raises an error that names
 what is missing.
 """
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 NUMBERS = ("bool", "bfloat16", "float16", "float32", "float64",
            "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")  # fmt: skip
-"""The element types that arrays can have."""
+"""The element types of arrays."""
 
 
 class Session:
@@ -48,11 +48,11 @@ class Session:
         tf32: let CUDA multiply float32 with ten bits of mantissa.
         cuda_graph: record the kernels once and replay them (fixed shapes and addresses only).
         optimize: let onnxruntime rewrite the model before it runs it.
-        profile: prefix of a file that gets the time of every node.
+        profile: the prefix of a file for the time of every node.
 
     Raises:
-        NetdslError: the file cannot be read (E0901) or is no usable model (E0905), the device is not available (E0904),
-            onnxruntime is not installed (E0907).
+        NetdslError: the file cannot be read (E0901) or is not a usable model (E0905), the device is not available
+            (E0904), or onnxruntime is not installed (E0907).
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class Session:
         need_model(self.path)
         need_device(ort, self.device)
         options = ort.SessionOptions()
-        options.log_severity_level = 4  # what goes wrong is raised, and told by us
+        options.log_severity_level = 4  # errors are raised, and reported by netdsl
         if not optimize:
             options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
         if profile is not None:
@@ -80,46 +80,46 @@ class Session:
         content = read_bytes(self.path) if is_standard_input(self.path) else os.fspath(self.path)
         try:
             self.ort = ort.InferenceSession(content, options, providers=chosen, enable_fallback=0)
-        except Exception as error:  # onnxruntime's exceptions have no base of their own
+        except Exception as error:  # onnxruntime's exceptions have no common base class
             raise self._load_error(ort, error) from error
         if self.ort.get_providers()[0] != PROVIDERS[self.device.kind]:
             raise unavailable(self.device, not_loading(ort, self.device) or "onnxruntime could not start it")
-        remedy = "a net with broken metadata must be compiled again"
-        with reading(self.path, "E0905", "a model with whole names and metadata", remedy):
+        remedy = "compile a net with damaged metadata again"
+        with reading(self.path, "E0905", "a model with valid names and metadata", remedy):
             self.metadata: dict[str, str] = dict(self.ort.get_modelmeta().custom_metadata_map)
             self.meaning = from_metadata(self.metadata) or Meaning()
-            """What the model says of its inputs and outputs."""
+            """The meaning of inputs and outputs, from the metadata."""
             self.inputs = tuple(map(self._input, self.ort.get_inputs()))
             self.outputs = tuple(map(_port, self.ort.get_outputs()))
             if double := [name for name, count in Counter(port.name for port in self.outputs).items() if count > 1]:
-                raise ValueError(f"it has two outputs of the name `{double[0]}`")
+                raise ValueError(f"two of its outputs are called `{double[0]}`")
             self.constraints = tuple(map(Constraint.parse, self._texts("netdsl.constraints")))
-            """What the net's `where` said, which onnxruntime itself knows nothing of."""
+            """The `where` clauses of the net, which onnxruntime does not check."""
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The names of the classes, as the net's `labels` gave them."""
+        """The class names, from the net's `labels`."""
         return self.meaning.labels
 
     @cached_property
     def known(self) -> Mapping[str, Gives]:
-        """What is known of the outputs: what the model says, or, of a model of others, its last operators."""
+        """The known kinds of outputs: from the metadata, or, of other programs' models, from the last operators."""
         if MEANING in self.metadata:
             return self.meaning.outputs
         try:
             return gives_of(read_model(self.path))
-        except NetdslError:  # onnxruntime reads a format of its own, too
+        except NetdslError:  # onnxruntime also reads a format of its own
             return {}
 
     def gives(self, output: Port) -> Gives:
-        """What an output is; where nothing is known, logits of classes if it is a vector, or else values."""
+        """Return the kind of an output; if it is unknown, logits for a vector, and values for all else."""
         return self.known.get(output.name) or default_gives(output.shape[1:])
 
     def run(self, feeds: Mapping[str, np.ndarray[Any, Any]]) -> dict[str, np.ndarray[Any, Any]]:
-        """The outputs by name for one array for each input, the batch included.
+        """Run the model on one array for each input, the batch included; return the outputs by name.
 
-        An array of bytes (uint8) is images where an input takes pixels, N x height x width and the channels last or
-        first, and numbers where it does not. Other arrays are the model's own numbers; images among them may have the
+        An array of bytes (uint8) holds images if the input takes pixels, N x height x width with channels last or
+        first; otherwise it holds numbers. Other arrays are passed to the model as they are; images among them may have
         channels last, too.
 
         Raises:
@@ -131,7 +131,7 @@ class Session:
         self.need_feeds(feeds)
         try:
             results = self.ort.run(None, feeds)
-        except Exception as error:  # onnxruntime's exceptions have no base of their own
+        except Exception as error:  # onnxruntime's exceptions have no common base class
             raise self.run_error(error) from error
         return {port.name: result for port, result in zip(self.outputs, results, strict=True)}
 
@@ -139,25 +139,29 @@ class Session:
         """Refuse arrays that are not what the model takes (E0906)."""
         wanted = {port.name for port in self.inputs}
         if missing := wanted - set(feeds):
-            raise self.input_error(f"no data for {_names(missing)}")
+            raise self.input_error(f"there are no data for {_names(missing)}")
         if extra := set(feeds) - wanted:
             raise self.input_error(f"the model has no input {_names(extra)}")
         sizes: dict[str, int] = {}
         for port in self.inputs:
             array = feeds[port.name]
             if array.dtype.name != port.dtype:
-                raise self.input_error(f"`{port.name}` takes {port.dtype}, not {array.dtype.name}")
+                raise self.input_error(f"expected {port.dtype} for `{port.name}`, got {array.dtype.name}")
             given = "x".join(map(str, array.shape)) or "a scalar"
             if array.ndim != len(port.shape):
-                raise self.input_error(f"`{port.name}` takes {len(port.shape)} dimensions, not {array.ndim} ({given})")
-            for axis, (size, due) in enumerate(zip(array.shape, port.shape, strict=True)):
-                known = sizes.setdefault(due, size) if isinstance(due, str) else due
+                raise self.input_error(
+                    f"expected {len(port.shape)} dimensions for `{port.name}`, got {array.ndim} ({given})"
+                )
+            for axis, (size, expected) in enumerate(zip(array.shape, port.shape, strict=True)):
+                known = sizes.setdefault(expected, size) if isinstance(expected, str) else expected
                 if size != known:
-                    raise self.input_error(f"axis {axis} of `{port.name}` has size {known}, not {size} (in {given})")
+                    raise self.input_error(
+                        f"expected size {known} along axis {axis} of `{port.name}`, got {size} (in {given})"
+                    )
             if isinstance(port.asks, Tokens) and (problem := port.asks.misfit(array)) is not None:
                 raise self.input_error(
                     f"`{port.name}` takes {problem}",
-                    "give the numbers by which the net was trained; its vocabulary has no other",
+                    "give the numbers that the net was trained with; its vocabulary has no other",
                 )
         if "netdsl.version" in self.metadata:
             self._need_formulas(sizes)
@@ -165,34 +169,34 @@ class Session:
             raise self.input_error(*refused)
 
     def _need_formulas(self, sizes: Mapping[str, int]) -> None:
-        """Refuse sizes that are not what their formula says; other programs name sizes as they like."""
+        """Refuse sizes that differ from their formula; only models of netdsl have formulas as names of sizes."""
         for text, size in sizes.items():
             value = computed(text, sizes)
             if value is not None and value != size:
-                raise self.input_error(f"the size {text} is {value}, not {size}")
+                raise self.input_error(f"expected size {text} = {value}, got {size}")
 
     def need_open(self, names: Iterable[str]) -> None:
-        """Refuse names of sizes, the batch aside, that the model does not leave open (E0906)."""
+        """Refuse names of sizes, other than the batch, that the model does not leave open (E0906)."""
         left = {size for port in self.inputs for size in port.shape[1:] if isinstance(size, str)}
         if unknown := set(names) - left:
             raise self.input_error(f"there is no open size {_names(unknown)}")
 
     def input_error(self, message: str, remedy: str | None = None) -> NetdslError:
-        """E0906 with a list of what the model takes."""
+        """Return E0906 with a list of the model's inputs."""
         notes = tuple(f"the model takes {port}" for port in self.inputs)
         if self.constraints:
             notes += (f"where {', '.join(constraint.text for constraint in self.constraints)}",)
         return fail("E0906", f"`{self.path}`: {message}", notes=notes, help=remedy)
 
     def run_error(self, error: Exception) -> Exception:
-        """What to raise for an error of onnxruntime while a model runs."""
+        """Return the error to raise for an error of onnxruntime while a model runs."""
         text = str(error)
         if "Failed to allocate memory" in text or "bad_alloc" in text or "out of memory" in text:
             return MemoryError(f"{self.device} has not enough memory for this batch")
         return self.input_error(f"onnxruntime cannot run this: {_reason(error)}")
 
     def need_samples(self) -> None:
-        """Refuse a model that does not take and give numbers for each sample (E0906)."""
+        """Refuse a model without numeric inputs and outputs that have a batch axis (E0906)."""
         for ports, verb in ((self.inputs, "take"), (self.outputs, "give")):
             if not ports:
                 raise self.input_error(f"expected a model that {verb}s something for each sample, got one without "
@@ -205,13 +209,13 @@ class Session:
                                    "export the model with the shapes of its inputs")  # fmt: skip
 
     def need_rows(self, results: Mapping[str, np.ndarray[Any, Any]]) -> None:
-        """Refuse results that have no entry for each sample (E0906); a model need not say their shapes before."""
+        """Refuse results without a batch axis (E0906); a model need not declare the shapes of its outputs."""
         for name, result in results.items():
             if not result.ndim:
                 raise self.input_error(f"expected an output with an entry for each sample, got a scalar in `{name}`")
 
     def _texts(self, key: str) -> tuple[str, ...]:
-        """A list of texts in the metadata."""
+        """Return a list of texts in the metadata."""
         found = json.loads(self.metadata.get(key, "[]"))
         if not isinstance(found, list) or not all(isinstance(text, str) for text in found):
             raise ValueError(f"expected a list of texts in `{key}`, got {str(found)[:100]}")
@@ -220,24 +224,24 @@ class Session:
     def _input(self, argument: Any) -> Port:
         port = _port(argument)
         takes = self.meaning.inputs.get(port.name)
-        due = default_takes(port.shape[1:], port.dtype)
-        if isinstance(takes, Pixels) and not (isinstance(due, Pixels) and ORDERS[takes.order] == port.shape[1]):
-            raise ValueError(f"`{takes}` cannot be put into {port}")
+        default = default_takes(port.shape[1:], port.dtype)
+        if isinstance(takes, Pixels) and not (isinstance(default, Pixels) and ORDERS[takes.order] == port.shape[1]):
+            raise ValueError(f"`{takes}` does not fit {port}")
         if isinstance(takes, Tokens) and "int" not in port.dtype:
-            raise ValueError(f"`{takes}` cannot be put into {port}")
+            raise ValueError(f"`{takes}` does not fit {port}")
         if isinstance(takes, Tokens) and takes.counts:
             size = port.shape[takes.axis + 1] if takes.axis + 1 < len(port.shape) else 0
             if size != len(takes.counts):
-                raise ValueError(f"tables for {len(takes.counts)} positions cannot read {port}")
+                raise ValueError(f"tables for {len(takes.counts)} positions do not fit {port}")
         return replace(port, takes=takes)
 
     def _load_error(self, ort: Any, error: Exception) -> NetdslError:
-        """Why onnxruntime did not load the model, or start the device."""
+        """Return why onnxruntime did not load the model, or start the device."""
         text = str(error)
         if self.device.kind != "cpu" and any(word in text for word in ("ExecutionProvider", "CUDA", "TensorRT")):
             return unavailable(self.device, not_loading(ort, self.device) or _reason(error))
         if _without_outputs(self.path):
-            return fail("E0905", f"`{self.path}` has no output: expected a model that gives something",
+            return fail("E0905", f"expected a model with outputs, got `{self.path}` without any",
                         help="export it with its outputs")  # fmt: skip
         if "xternal" in text and "data" in text.lower():
             return fail(
@@ -260,9 +264,6 @@ class Session:
         return fail("E0905", f"onnxruntime cannot load `{self.path}`: {_reason(error)}")
 
 
-# ------------------------------------------------------------------------------------------------ how it is done
-
-
 def _onnxruntime() -> Any:
     onnxruntime = need("onnxruntime", "running a model")
     onnxruntime.set_default_logger_severity(4)
@@ -270,7 +271,7 @@ def _onnxruntime() -> Any:
 
 
 def _without_outputs(path: Path) -> bool:
-    """Whether a model that onnxruntime refuses has no outputs, which it says in words of its own."""
+    """Whether a model that onnxruntime refuses has no outputs; its own message does not say so."""
     with suppress(NetdslError):
         return not read_model(path).graph.output
     return False
@@ -284,7 +285,7 @@ _CPP_PLACE = re.compile(
 
 
 def _reason(error: Exception) -> str:
-    """The telling part of an onnxruntime message, on one line, without its places in C++."""
+    """Return the informative part of an onnxruntime message, on one line, without locations in C++."""
     line = _CPP_PLACE.sub("", " ".join(str(error).split()))
     return re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : (Load model from .* failed:)?", "", line)[:300]
 

@@ -1,4 +1,4 @@
-"""Sizes that a model leaves open: what its metadata and its own names say of them is held before it runs."""
+"""Sizes that a model leaves open, checked against the formulas and constraints of its net before it runs."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
 
     from netdsl.ir.constraint import Constraint
 
-LONGEST = 1000
-"""A formula with more characters is passed over."""
+MAX_FORMULA_LENGTH = 1000
+"""The longest formula, in characters; longer ones are ignored."""
 
 
 def computed(formula: str, sizes: Mapping[str, int]) -> int | None:
-    """The value of a size that is written as netdsl writes a formula, `2*T` or `floor((H+1)/2)`.
+    """Evaluate a formula of a size as netdsl writes it, such as `2*T` or `floor((H+1)/2)`.
 
-    None where it speaks of unknown sizes, or is no such formula.
+    Returns None if it contains unknown sizes, or is not such a formula.
     """
-    if len(formula) > LONGEST:
+    if len(formula) > MAX_FORMULA_LENGTH:
         return None
     try:
         value = _value(ast.parse(formula, mode="eval").body, sizes)
@@ -54,15 +54,15 @@ def _value(node: ast.expr, sizes: Mapping[str, int]) -> Fraction:
 
 
 def refusal(constraints: Sequence[Constraint], sizes: Mapping[str, int]) -> tuple[str, str] | None:
-    """What is wrong with sizes that the net is not for, and the remedy; None where it is for them."""
+    """Return what is wrong with sizes that break a constraint of the net, and a remedy; None if they fit."""
     broken = [c for c in constraints if c.size in sizes and not c.holds(sizes[c.size])]
     if not broken:
         return None
-    told = " and ".join(f"{c.size} = {sizes[c.size]} breaks `{c.text}`" for c in broken)
+    problem = " and ".join(f"{c.size} = {sizes[c.size]} breaks `{c.text}`" for c in broken)
     nearest = {
         size: Allowed.by(c for c in constraints if c.size == size).nearest(sizes[size])
         for size in dict.fromkeys(c.size for c in broken)
     }
     near = ", ".join(f"{size} = {' or '.join(map(str, values))}" for size, values in nearest.items())
     options = " ".join(f"--size {size}={values[-1]}" for size, values in nearest.items() if values)
-    return told, f"the nearest are {near}; `netdsl run {options}` scales images to them"
+    return problem, f"the nearest are {near}; `netdsl run {options}` scales images to them"

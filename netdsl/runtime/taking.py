@@ -1,4 +1,4 @@
-"""From an array to what a model takes: one way for every command, for training, and for `Session.run`."""
+"""Converting arrays to the inputs of a model: the same for every command, for training, and for `Session.run`."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ Array = np.ndarray[Any, Any]
 
 
 def arranged(values: Array, shape: Sequence[Any]) -> Array | None:
-    """Numbers with their axes in the order of an input; None where they are of another shape.
+    """Order the axes of numbers as an input has them; None if the shape does not fit.
 
-    Images may have the channels last, or left out where there is one.
+    Images may have the channels last, or no channel axis if there is only one channel.
 
     Args:
         values: N x any shape.
-        shape: that of the input without the batch; a size left open is no whole number.
+        shape: that of the input without the batch; an open size is not an integer.
     """
     own = values.shape[1:]
     if fits(own, shape):
@@ -39,18 +39,18 @@ def arranged(values: Array, shape: Sequence[Any]) -> Array | None:
 
 
 def taken(array: Array, port: Port, preparation: Preparation | None = None) -> Array:
-    """Samples as an input takes them.
+    """Convert samples to what an input takes.
 
-    Bytes are images where it takes pixels, and become what it says of them; where it does not, they are numbers. Other
-    arrays are the model's own numbers. What fits neither way is given back as it is, for `Session` to refuse.
+    If the input takes pixels, bytes are images and are converted as the model says; otherwise they are numbers. Other
+    arrays are passed on as numbers. An array that fits neither way is returned as it is, and `Session` refuses it.
 
     Args:
         array: N x any shape.
         port: the input.
-        preparation: what happens to pixels; None leaves that to the model.
+        preparation: how pixels are converted; None leaves that to the model.
 
     Raises:
-        NetdslError: images of several sizes do not become one (E0906), or Pillow is not installed (E0907).
+        NetdslError: images cannot be scaled to the input (E0906), or Pillow is not installed (E0907).
     """
     preparation = preparation or Preparation()
     asks = preparation.taken(port)
@@ -65,9 +65,9 @@ def taken(array: Array, port: Port, preparation: Preparation | None = None) -> A
 
 
 def as_batch(array: Array, port: Port, preparation: Preparation) -> tuple[Array, bool]:
-    """An array of one sample or of several with the batch first, and whether it has come as a batch.
+    """Add a batch axis to a single sample; return the array, and whether it already was a batch.
 
-    Three axes are one image, or grey images where they can be no image.
+    Three axes are one image, or a batch of grey images if they cannot be one image.
     """
     rank = len(port.shape)
     if array.ndim == rank or rank != 4 or array.ndim != 3:
@@ -83,12 +83,12 @@ def as_batch(array: Array, port: Port, preparation: Preparation) -> tuple[Array,
 
 
 def _sized(images: Array, asks: Pixels, port: Port, preparation: Preparation) -> Array:
-    """Bytes of images, N x height x width or that x channels, in the channels and the size that an input takes."""
+    """Convert bytes of images to the channels and the size of an input."""
     pixels = images[..., None] if images.ndim == 3 else images
-    size = [preparation.sizes.get(due, own) if isinstance(due, str) else due
-            for due, own in zip(port.shape[2:], pixels.shape[1:3], strict=True)]  # fmt: skip
+    size = [preparation.sizes.get(size_of_input, own) if isinstance(size_of_input, str) else size_of_input
+            for size_of_input, own in zip(port.shape[2:], pixels.shape[1:3], strict=True)]  # fmt: skip
     if [*pixels.shape[1:]] == [*size, port.shape[1]] and asks.order != "bgr":
         return pixels
     if not pixels.size:
-        raise fail("E0906", f"an image for {port} has no pixels", help="give images of a pixel at least")
+        raise fail("E0906", f"an image for {port} has no pixels", help="give images with pixels")
     return np.stack([pixels_of(from_bytes(image), asks, *size) for image in images])

@@ -1,4 +1,4 @@
-"""The devices of PyTorch, called as those of onnxruntime are."""
+"""The devices of PyTorch, under the names that onnxruntime's have."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def torch_device(device: Device) -> torch.device:
-    """What PyTorch calls a device.
+    """Return the PyTorch device.
 
     Raises:
         NetdslError: PyTorch cannot use it (E0904).
@@ -25,7 +25,7 @@ def torch_device(device: Device) -> torch.device:
     if device.kind == "cpu":
         return torch.device("cpu")
     if device.kind != "cuda":
-        raise unavailable(device, "PyTorch computes on `cpu` and `cuda`")
+        raise unavailable(device, "PyTorch runs on `cpu` and `cuda`")
     if not torch.cuda.is_available():
         raise unavailable(device, f"the installed PyTorch {torch.__version__} finds no CUDA device")
     if device.ordinal >= torch.cuda.device_count():

@@ -8,8 +8,8 @@ import pytest
 
 import netdsl.layers  # noqa: F401 - fills the table of layers
 from netdsl.analysis.receptive import WHOLE, View, views
-from netdsl.analysis.summary import Summary, summarize
-from netdsl.analysis.summary_text import render
+from netdsl.analysis.summarize import summarize
+from netdsl.analysis.summary import Summary, render
 from netdsl.base.table import Table, exact, short, size
 from netdsl.compiler import check_text
 from netdsl.ir.dim import symbol

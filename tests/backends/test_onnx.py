@@ -10,8 +10,8 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from graphs import Sketch, chain, run, run_model, sample, trained
-from models import weights
+from graphs import Sketch, chain, run, run_model, sample
+from trained import trained
 
 from netdsl import __version__
 from netdsl.backends.onnx.file import assemble
@@ -28,8 +28,7 @@ from netdsl.layers.activation import Gelu, Relu
 from netdsl.layers.adaptive import GlobalAvgPool
 from netdsl.layers.base import Layer, LayerError
 from netdsl.layers.conv import Conv
-from netdsl.layers.ends import Input
-from netdsl.layers.ends import Param as ParamLayer
+from netdsl.layers.ends import InputLayer, ParamLayer
 from netdsl.layers.linear import Dense
 from netdsl.layers.merge import Add, Concat
 from netdsl.layers.norm import BatchNorm, LayerNorm
@@ -224,7 +223,7 @@ SIZES: list[Dim] = [
 def test_sizes_at_run_time(dim: Dim, batch: int | None) -> None:
     kinds = TensorType((3, dim, 2))
     sketch = Sketch(H, W)
-    sketch.nodes.append(Node("k", Input((symbol("K", 32),)), (), sketch.root))
+    sketch.nodes.append(Node("k", InputLayer((symbol("K", 32),)), (), sketch.root))
     sketch.add("probe", Probe(lambda o, _: o.op("Expand", o.const(1.5), o.sizes(kinds.shape)), kinds), sketch.x)
     model = checked(sketch.graph(), batch=batch)
     for h, w, k in [(1, 1, 32), (2, 3, 64), (7, 5, 32), (9, 10, 96)]:
@@ -319,7 +318,7 @@ OLDEST = {13: 7, 14: 7, 15: 8, 16: 8, 17: 8, 18: 8, 19: 9, 20: 9, 21: 10}
 def test_the_ir_version_is_the_oldest_that_has_the_opset(opset: int, training: bool) -> None:
     graph = check_text("net n { input x: 3xHxW where H >= 3, W >= 3\nconv 4 k3 -> bn -> gelu -> dropout -> ln2: "
                        "channel_ln -> global_avgpool -> flatten -> dense 2 }").graph  # fmt: skip
-    model = assemble(compile_graph(graph, opset=opset, training=training), weights)
+    model = assemble(compile_graph(graph, opset=opset, training=training), trained)
     assert (model.opset_import[0].version, model.ir_version) == (opset, OLDEST[opset])
     onnx.checker.check_model(model, full_check=True)
     places = [{item.key: item.value for item in node.metadata_props} for node in model.graph.node]
@@ -347,7 +346,7 @@ def test_a_layer_without_a_form_in_the_opset_has_a_place() -> None:
 
 def test_a_joined_graph_has_every_input() -> None:
     sketch = Sketch(2)
-    sketch.nodes.append(Node("unused", Input((3,), DType.INT64), (), sketch.root))
+    sketch.nodes.append(Node("unused", InputLayer((3,), DType.INT64), (), sketch.root))
     sketch.add("join", Concat(), sketch.x, sketch.x)
     graph = checked(sketch.graph()).graph
     assert infos(graph.input) == {"x": ["N", 2], "unused": ["N", 3]}

@@ -7,8 +7,9 @@ import onnx
 import onnxruntime
 import pytest
 from hypothesis import HealthCheck, given, note, settings
-from models import same_shapes, weights
+from models import same_shapes
 from programs import programs
+from trained import trained
 
 from netdsl.backends.onnx.file import assemble
 from netdsl.compiler import check_text, compile_graph
@@ -62,7 +63,7 @@ def sample(batch, shape):
 
 def run(graph, level, inputs, *, symbolic=False):
     """The outputs for each of `inputs`; at level 0 without what onnxruntime optimizes, which can be wrong, too."""
-    model = assemble(compile_graph(graph, level=level), weights)
+    model = assemble(compile_graph(graph, level=level), trained)
     onnx.checker.check_model(model, full_check=True)
     data = model.SerializeToString()
     same_shapes(model, symbolic=symbolic)
@@ -77,7 +78,7 @@ def run(graph, level, inputs, *, symbolic=False):
 
 def run_torch(graph, arrays, dtype):
     """The outputs in an element type, of a module whose tensors are those of the graph."""
-    run = TorchRun(graph, weights, Device("cpu"), dtype)
+    run = TorchRun(graph, trained, Device("cpu"), dtype)
     state = {name: tuple(tensor.shape) for name, tensor in run.module.state_dict().items()}
     written = {param.name: param.spec.shape for node in needed(graph, training=True) for param in node.params.values()}
     assert {name: size for name, size in state.items() if not name.endswith("num_batches_tracked")} == written

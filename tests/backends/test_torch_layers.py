@@ -10,7 +10,7 @@ import pytest
 import torch
 from cases import cases
 from conformance import one_layer
-from graphs import trained
+from trained import trained
 
 from netdsl.backends.torch.lower import lower
 from netdsl.ir.types import DType, TensorType

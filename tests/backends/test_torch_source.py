@@ -13,8 +13,9 @@ import torch
 from click.testing import CliRunner
 from eject_cases import CASES
 from ejected import hollow, keys, module_in, same_computation
-from models import feeds, weights
+from models import feeds
 from programs import Writer
+from trained import trained
 from zoo_lines import net_lines, python_lines
 
 import netdsl
@@ -28,7 +29,7 @@ from netdsl.reference.zoo import entries
 NETS = {entry.name: entry for entry in entries()}
 SMALL = [name for name, entry in NETS.items() if isinstance(entry.macs, int) and entry.macs < 5e7]
 """Nets that are run, too."""
-LONGEST = {"resnet50": 120}
+MAX_LINES = {"resnet50": 120}
 """How many lines a net may have."""
 
 
@@ -61,7 +62,7 @@ def the_same(source, net):
 def same_numbers(source, net, sizes):
     """With the same weights both compute the same."""
     module = module_in(source, net.name, "cpu")
-    ours = net.to_torch(lambda param: weights(param).astype(zeros(param).dtype))
+    ours = net.to_torch(trained)
     module.load_state_dict(ours.state_dict())
     types = {node.name: node.type.dtype.value for node in net.graph.inputs}
     inputs = [torch.tensor(array.astype(types[name])) for name, array in feeds(net.graph, 2, sizes).items()]
@@ -80,9 +81,9 @@ def test_every_net_of_the_zoo(name):
         same_numbers(source, net, {})
 
 
-@pytest.mark.parametrize("name", LONGEST)
+@pytest.mark.parametrize("name", MAX_LINES)
 def test_a_file_is_short(name):
-    assert len(netdsl.load(name).to_torch_source().splitlines()) <= LONGEST[name]
+    assert len(netdsl.load(name).to_torch_source().splitlines()) <= MAX_LINES[name]
 
 
 @pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel")  # PyTorch on its own slow path

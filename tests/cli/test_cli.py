@@ -6,7 +6,6 @@ import json
 import os
 import re
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -15,19 +14,18 @@ import numpy as np
 import onnx
 import pytest
 from click.testing import CliRunner
+from commands import ENVIRONMENT, ROOT, process, python, run
 from PIL import Image
 
 import netdsl
 from netdsl.base.packages import Broken
 from netdsl.base.resources import shipped
 from netdsl.cli import HOMES, main
+from netdsl.passes import PASSES
 from netdsl.recipe.words import NUMBERS, WORDS
 
-ROOT = Path(__file__).parents[2]
 LENET = str(ROOT / "nets" / "lenet5.net")
 RESNET = str(ROOT / "nets" / "resnet.net")
-ENVIRONMENT = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "NETDSL_DEBUG")}
-ENVIRONMENT["PYTHONPATH"] = str(ROOT)
 WARNS = "net a(unused = 1) { input x: 8; dense 4 }\n"
 WRONG = """\
 block b(n) { dense n/2 }
@@ -35,26 +33,6 @@ net one { input x: 8; b 7 }
 net two { input x: 8; b 7 }
 net three { input x: 3x4x4; conv 8 k7 }
 """
-
-
-def run(*args, code=0):
-    """Run a command in this process; gives what it printed on stdout and stderr."""
-    result = CliRunner().invoke(main, [str(arg) for arg in args])
-    assert result.exit_code == code, result.output
-    assert "Traceback" not in result.output
-    return result.stdout, result.stderr
-
-
-def process(*args, **options):
-    """Start the program as users do."""
-    command = [sys.executable, "-m", "netdsl", *map(str, args)]
-    return subprocess.Popen(command, **{"env": ENVIRONMENT, "stderr": subprocess.PIPE, "text": True} | options)
-
-
-def python(code, **environment):
-    """What a Python program prints."""
-    command = [sys.executable, "-c", code]
-    return subprocess.run(command, env=ENVIRONMENT | environment, capture_output=True, text=True, check=True).stdout
 
 
 @pytest.fixture(autouse=True)
@@ -93,6 +71,8 @@ def test_version_and_help():
         ["compile", LENET, "--set", "classes"],
         ["compile", LENET, "--allow", "E0402"],
         ["compile", LENET, "--emit", "graph", "-o", "x.onnx"],
+        ["compile", LENET, "--emit", "source"],
+        ["compile", LENET, "--emit", "after:fold_back", "-O0"],
         ["compile", LENET, "-o", "-"],
         ["run", "m.onnx"],
         ["run", "m.onnx", "x.png", "--device", "gpu"],
@@ -307,6 +287,20 @@ def test_warnings_are_shown_unless_allowed():
 def test_every_stage_can_be_printed(folder, stage, words):
     assert words in run("compile", LENET, "--emit", stage)[0]
     assert list(folder.iterdir()) == []
+
+
+def test_the_graph_is_printed_after_any_pass():
+    after = {name: run("compile", "resnet18", "--emit", f"after:{name}")[0] for name in PASSES}
+    assert " = bn(" in after["merge_affines"]
+    assert " = bn(" not in after["fold_back"]
+    assert after[[*PASSES][-1]] == run("compile", "resnet18", "--emit", "optimized")[0]
+
+
+@pytest.mark.parametrize("stage", ["after:", "after", "after:fold"])
+def test_a_pass_that_is_not_there_brings_a_list_of_those_that_are(stage):
+    err = run("compile", LENET, "--emit", stage, code=2)[1]
+    assert f"got `{stage}`" in err
+    assert all(name in err for name in PASSES)
 
 
 @pytest.mark.parametrize("text", ["classes=[1,", "classes=3 4", "train.batch=32; epochs 1", "classes={[]:1}"])

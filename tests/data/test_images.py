@@ -202,7 +202,7 @@ def test_an_image_of_one_pixel(tmp_path):
 
 def test_a_program_is_no_image(tmp_path):
     (tmp_path / "x.eps").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n")
-    with pytest.raises(NetdslError, match="no image of a known format"):
+    with pytest.raises(NetdslError, match="not an image of a known format"):
         read_image(tmp_path / "x.eps")
 
 

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from netdsl.base.diagnostics import NetdslError
 from netdsl.base.source import Source
+from netdsl.elaborate.environment import Environment
 from netdsl.elaborate.expressions import Evaluator
 from netdsl.elaborate.program import load_program
-from netdsl.elaborate.values import Environment
 from netdsl.layers.arguments import real
 from netdsl.syntax import tree
 

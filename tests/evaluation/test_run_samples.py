@@ -13,9 +13,9 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
+from commands import python, run
 from PIL import Image
 from small_runs import description, rows
-from test_cli import python, run
 
 import netdsl
 from netdsl.base.diagnostics import NetdslError

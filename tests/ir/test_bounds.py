@@ -12,8 +12,8 @@ import pytest
 import torch
 from hypothesis import given, note
 from hypothesis import strategies as st
-from models import weights
 from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidArgument
+from trained import trained
 
 import netdsl
 from netdsl.backends.onnx.file import assemble
@@ -23,7 +23,7 @@ from netdsl.ir.bounds import Need, demanded, order_bound
 from netdsl.ir.constraint import Constraint
 from netdsl.ir.dim import Dim, evaluate, symbol
 
-MOST = 40
+LAST = 40
 
 BODIES = {
     # what must fit
@@ -121,13 +121,13 @@ class Backends:
     def __init__(self, text: str) -> None:
         net = netdsl.loads(text)
         self.type = net.graph.outputs["output"].type
-        self.module = net.to_torch(weights).eval()
+        self.module = net.to_torch(trained).eval()
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4
         options.intra_op_num_threads = 1
         self.sessions = []
         for level in (0, 1):
-            model = assemble(compile_graph(net.graph, level=level), weights).SerializeToString()
+            model = assemble(compile_graph(net.graph, level=level), trained).SerializeToString()
             self.sessions.append(onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"]))
 
     def run(self, **sizes: int) -> bool:
@@ -151,7 +151,7 @@ def test_a_net_runs_from_its_bound_on(body: str, least: int) -> None:
     graph = check_text(text).graph
     assert not bound or Constraint.parse(bound) in graph.constraints
     backends = Backends(text)
-    sizes = [size for size in range(1, MOST + 1) if all(c.holds(size) for c in graph.constraints if c.relation == "%")]
+    sizes = [size for size in range(1, LAST + 1) if all(c.holds(size) for c in graph.constraints if c.relation == "%")]
     assert [size for size in sizes if backends.run(T=size)] == [size for size in sizes if size >= least]
 
 
@@ -229,7 +229,7 @@ def test_a_batch_of_one_has_a_deviation_over_space_alone(layers: str, batch: int
     """PyTorch refuses to train where it has not."""
     tail = "-> flatten -> dense 2\ntrain { loss cross_entropy; batch "
     text = f"net n {{ input x: 4x6x5\n{layers} {tail}{batch} }} }}"
-    module = netdsl.loads(text.replace(f"batch {batch}", "batch 7")).to_torch(weights).train()
+    module = netdsl.loads(text.replace(f"batch {batch}", "batch 7")).to_torch(trained).train()
     x = torch.zeros(batch, 4, 6, 5)
     if passes:
         check_text(text)

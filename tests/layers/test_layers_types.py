@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import onnx
 import pytest
 from conformance import one_layer
+from refusals import refused
 
 from netdsl.backends.onnx.lower import OPSETS, lower
 from netdsl.backends.onnx.proto import set_value_info
@@ -32,9 +35,11 @@ from netdsl.layers.activation import (
     Tanh,
 )
 from netdsl.layers.affine import Affine, Normalize, Scale
-from netdsl.layers.base import Layer, LayerError
 from netdsl.layers.norm import BatchNorm, ChannelNorm, GroupNorm, InstanceNorm, LayerNorm, LocalResponseNorm, RmsNorm
 from netdsl.layers.regularise import Dropout, Dropout2d, DropPath
+
+if TYPE_CHECKING:
+    from netdsl.layers.base import Layer
 
 FLOATS = (DType.FLOAT32, DType.FLOAT16, DType.BFLOAT16, DType.FLOAT64)
 WITHOUT_BFLOAT16 = [
@@ -55,9 +60,7 @@ def test_onnx_accepts_the_element_types_that_the_layer_accepts(layer: Layer, tra
     for dtype in FLOATS:
         type_ = TensorType((4, 3), dtype)
         if dtype is DType.BFLOAT16 and layer in WITHOUT_BFLOAT16:
-            with pytest.raises(LayerError) as caught:
-                layer.infer(type_)
-            assert caught.value.code == "E0409"
+            assert refused(layer, type_).code == "E0409"
             continue
         for opset in OPSETS:
             lowered = lower(one_layer(layer, type_), opset=opset, training=training)

@@ -4,7 +4,8 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from models import SIZES, feeds, same_shapes, weights
+from models import SIZES, feeds, same_shapes
+from trained import trained
 from zoo_lines import net_lines
 from zoo_reference import DOCUMENTED, MILLION_MACS, PUBLISHED, SHORTER, TORCHVISION
 
@@ -75,7 +76,7 @@ def test_runs_and_optimizes(name, tmp_path):
     results = {}
     for level in (0, 1):
         path = tmp_path / f"o{level}.onnx"
-        write(compile_graph(graph, level=level), path, weights, external=True)
+        write(compile_graph(graph, level=level), path, trained, external=True)
         onnx.checker.check_model(path, full_check=True)
         same_shapes(onnx.load(path, load_external_data=False))
         session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])

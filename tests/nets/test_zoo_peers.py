@@ -4,7 +4,8 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
-from models import feeds, weights
+from models import feeds
+from trained import trained
 from zoo_peers import ARGUMENTS, PEERS
 from zoo_peers.named import NAMED
 
@@ -38,14 +39,14 @@ def test_peer(name, tmp_path):
     theirs = {key: value for key, value in peer.state_dict().items() if not key.endswith("num_batches_tracked")}
     ours = graph.params.values()
     assert [param.spec.shape for param in ours] == [tuple(value.shape) for value in theirs.values()]
-    state = {key: torch.from_numpy(weights(param)) for key, param in zip(theirs, ours, strict=True)}
+    state = {key: torch.from_numpy(trained(param)) for key, param in zip(theirs, ours, strict=True)}
     peer.load_state_dict(state, strict=False)
     arrays = feeds(graph, 2)
     tensors = [torch.from_numpy(array) for array in arrays.values()]
-    module = torch_backend.lower(graph, weights).eval()
+    module = torch_backend.lower(graph, trained).eval()
     with torch.inference_mode():
         expected, trainable = (listed(net(*tensors)) for net in (peer, module))
-    write(compile_graph(graph), tmp_path / "net.onnx", weights)
+    write(compile_graph(graph), tmp_path / "net.onnx", trained)
     session = onnxruntime.InferenceSession(tmp_path / "net.onnx", providers=["CPUExecutionProvider"])
     for value, own, result in zip(expected, trainable, session.run(None, arrays), strict=True):
         assert np.abs(own - value).max() <= 1e-5 * np.abs(value).max()

@@ -19,12 +19,10 @@ def mentioned(pattern: str) -> set[str]:
     return {code for path in SOURCES for code in re.findall(pattern, path.read_text(encoding="utf-8"))}
 
 
-def test_every_code_that_is_raised_is_explained() -> None:
-    assert mentioned(r'"([EW]\d{4})"') - set(CODES) == set()
-
-
-def test_every_explained_code_is_raised_or_promised_by_a_docstring() -> None:
-    assert set(CODES) - mentioned(r"\b([EW]\d{4})\b") == set()
+def test_the_codes_that_are_raised_are_those_explained() -> None:
+    raised = mentioned(r'"([EW]\d{4})"')
+    assert raised - set(CODES) == set()
+    assert set(CODES) - raised == {"E0909"}  # raised by layers of other packages
 
 
 def test_codes_are_in_order_and_explanations_fit_a_screen() -> None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import importlib
-from contextlib import suppress
 from functools import cache
+from importlib.util import module_from_spec, spec_from_file_location
 from itertools import chain, product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -32,11 +31,23 @@ class Case(NamedTuple):
 def cases() -> tuple[Case, ...]:
     """The cases of all files `test_layers_*.py`."""
     paths = sorted((Path(__file__).parents[1] / "layers").glob("test_layers_*.py"))
-    return tuple(chain.from_iterable(_cases_of(importlib.import_module(path.stem)) for path in paths))
+    return tuple(chain.from_iterable(_cases_of(_loaded(path)) for path in paths))
+
+
+def _loaded(path: Path) -> ModuleType:
+    spec = spec_from_file_location(f"cases of {path.stem}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def _cases_of(module: ModuleType) -> list[Case]:
-    """Call each test that calls `conform`, with each of its parameters, and stop where it looks at the result."""
+    """Call each test that calls `conform`, with each of its parameters, and stop where it looks at the result.
+
+    A test that fails before it calls `conform` is an error: its cases would be missed.
+    """
     found: list[Case] = []
 
     def record(layer: Layer, *inputs: np.ndarray, **_: Any) -> onnx.ModelProto:
@@ -45,15 +56,16 @@ def _cases_of(module: ModuleType) -> list[Case]:
 
     if not hasattr(module, "conform"):
         return []
-    genuine, module.conform = module.conform, record
-    try:
-        for name, test in list(vars(module).items()):
-            if name.startswith("test_") and "conform" in test.__code__.co_names:
-                for arguments in _arguments(test):
-                    with suppress(Exception):
-                        test(**arguments)
-    finally:
-        module.conform = genuine
+    module.conform = record
+    for name, test in list(vars(module).items()):
+        if name.startswith("test_") and "conform" in test.__code__.co_names:
+            for arguments in _arguments(test):
+                before = len(found)
+                try:
+                    test(**arguments)
+                except Exception:
+                    if len(found) == before:
+                        raise
     return found
 
 

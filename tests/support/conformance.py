@@ -10,6 +10,7 @@ import onnx
 import onnxruntime
 import torch
 from onnx import numpy_helper
+from trained import trained
 
 from netdsl.backends.onnx.lower import lower, onnx_dtype
 from netdsl.backends.torch import lower as torch_backend
@@ -17,7 +18,7 @@ from netdsl.ir.dim import evaluate
 from netdsl.ir.graph import Graph, Node, Scope
 from netdsl.ir.params import Param, ParamSpec
 from netdsl.ir.types import DType, TensorType
-from netdsl.layers.ends import Input
+from netdsl.layers.ends import InputLayer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -53,7 +54,7 @@ def one_layer(layer: Layer, *types: TensorType) -> Graph:
     A layer that reads nothing stands beside the inputs.
     """
     root = Scope("")
-    inputs = tuple(Node(f"x{i}", Input(type_.shape, type_.dtype), (), root) for i, type_ in enumerate(types))
+    inputs = tuple(Node(f"x{i}", InputLayer(type_.shape, type_.dtype), (), root) for i, type_ in enumerate(types))
     node = Node("it", layer, inputs if layer.arity != (0, 0) else (), root)
     specs = layer.params(*node.input_types)
     node.params = {role: Param(f"it.{role}".removesuffix("."), spec) for role, spec in specs.items()}
@@ -82,7 +83,7 @@ def conform(  # noqa: PLR0913 - a table of cases gives each of them by name
         reference: called with the inputs as tensors and the parameters as keywords (`weight=`, `bias=`).
         types: the types the graph is built for, if they are not simply those of `inputs`: with symbolic sizes.
         sizes: the values that symbolic sizes have in `inputs`.
-        params: values of parameters by role; all others are drawn at random.
+        params: values of parameters by role; all others are `trained`.
         module: a torch module that must have the same names, shapes and trainability of parameters and buffers.
         opset: the opset to write; None is the lowest with the layer's best form.
         batches: the batch sizes to try; None is 1 and that of `inputs`.
@@ -101,8 +102,7 @@ def conform(  # noqa: PLR0913 - a table of cases gives each of them by name
     if module is not None:
         _same_state(layer.params(*types), module)
 
-    rng = np.random.default_rng(0)
-    values = {role: random_param(role, param.spec, rng) for role, param in node.params.items()} | dict(params or {})
+    values = {role: trained(param) for role, param in node.params.items()} | dict(params or {})
     lowered = lower(graph, opset=opset)
     by_name = {param.name: values[role] for role, param in node.params.items()}
     model = lowered.proto
@@ -112,10 +112,10 @@ def conform(  # noqa: PLR0913 - a table of cases gives each of them by name
 
     shape = tuple(evaluate(dim, sizes or {}) for dim in node.type.shape)
     session = _session(model)
-    trained = torch_backend.lower(graph, lambda param: by_name[param.name])
-    _has_params(trained, node)
-    _gradients_flow(trained, inputs, node)
-    trained.eval()
+    learned = torch_backend.lower(graph, lambda param: by_name[param.name])
+    _has_params(learned, node)
+    _gradients_flow(learned, inputs, node)
+    learned.eval()
     on_onnx, on_torch = [], []
     for batch in batches or sorted({1, inputs[0].shape[0]}):
         arrays = [array[:batch] for array in inputs]
@@ -123,7 +123,7 @@ def conform(  # noqa: PLR0913 - a table of cases gives each of them by name
         with torch.no_grad():
             tensors = {role: torch.tensor(value) for role, value in values.items()}
             want = reference(*(torch.tensor(array) for array in arrays), **tensors).numpy()
-            ours = trained(*(torch.tensor(array) for array in arrays)).numpy()
+            ours = learned(*(torch.tensor(array) for array in arrays)).numpy()
         assert ours.shape == (batch, *shape), f"inferred {shape}, the module gives {ours.shape[1:]} for {layer}"
         assert ours.dtype == want.dtype
         np.testing.assert_allclose(ours, want, rtol=torch_tolerance, atol=torch_tolerance, err_msg=str(layer))
@@ -142,18 +142,6 @@ def _difference(found: np.ndarray, wanted: np.ndarray) -> Difference:
     theirs = wanted[finite].astype("float64")
     apart = np.abs(found[finite] - theirs).max(initial=0)
     return Difference(float(apart), float(apart / (np.abs(theirs).max(initial=0) or 1)))
-
-
-def random_param(role: str, spec: ParamSpec, rng: np.random.Generator) -> np.ndarray:
-    """Random values that a trained parameter could have: a variance is positive, a scale lies around 1."""
-    dtype = spec.dtype.value
-    if spec.init.kind == "table":
-        return np.asarray(spec.init.table, dtype).reshape(spec.shape)
-    if not spec.dtype.is_float:
-        return np.full(spec.shape, spec.init.value, dtype)
-    if spec.init.kind == "constant" and (spec.init.value or role == "running_var"):
-        return (spec.init.value * rng.uniform(0.5, 1.5, spec.shape)).astype(dtype)
-    return (0.5 * rng.standard_normal(spec.shape)).astype(dtype)
 
 
 def operators(model: onnx.ModelProto) -> list[str]:

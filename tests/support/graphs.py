@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from hashlib import sha256
 from typing import TYPE_CHECKING
 
 import numpy as np
 import onnxruntime
+from trained import trained
 
 from netdsl.backends.onnx.file import assemble
 from netdsl.backends.onnx.lower import lower
 from netdsl.ir.graph import Graph, Node, Scope
 from netdsl.ir.params import Param
-from netdsl.layers.ends import Input
+from netdsl.layers.ends import InputLayer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,7 +27,7 @@ class Sketch:
 
     def __init__(self, *shape: object, name: str = "sketch") -> None:
         self.name, self.root = name, Scope("")
-        self.x = Node("x", Input(shape), (), self.root)
+        self.x = Node("x", InputLayer(shape), (), self.root)
         self.nodes = [self.x]
 
     def add(self, path: str, layer: Layer, *inputs: Node, scope: Scope | None = None, **options: object) -> Node:
@@ -51,14 +51,6 @@ def chain(shape: tuple[object, ...], *layers: Layer) -> Graph:
     for i, layer in enumerate(layers):
         sketch.add(f"l{i}", layer)
     return sketch.graph()
-
-
-def trained(param: Param) -> np.ndarray:
-    """Values that the parameter could have after training: no mean is 0, no variance 1."""
-    from conformance import random_param
-
-    seed = int.from_bytes(sha256(param.name.encode()).digest()[:8], "little")
-    return random_param(param.name.rpartition(".")[2], param.spec, np.random.default_rng(seed))
 
 
 def run(graph: Graph, *arrays: np.ndarray, **options: object) -> list[np.ndarray]:

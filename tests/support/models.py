@@ -1,8 +1,6 @@
-"""What tests of whole models share: weights by which everything matters, and ONNX's own opinion of the shapes."""
+"""What tests of whole models share: inputs, and ONNX's own opinion of the shapes."""
 
 from __future__ import annotations
-
-import zlib
 
 import numpy as np
 import onnx
@@ -11,22 +9,6 @@ from netdsl.ir.dim import evaluate
 
 SIZES = {"H": 64, "W": 96, "T": 20}
 """Values of sizes left open, which every net of the zoo takes."""
-
-
-def weights(param):
-    """Values by which every parameter matters: running statistics and scales are away from 0 and 1."""
-    g = np.random.Generator(np.random.PCG64(zlib.crc32(param.name.encode())))
-    if param.derived is not None:
-        return param.derived.compute(*(weights(source) for source in param.derived.sources))
-    shape, role = param.spec.shape, param.name.rsplit(".", 1)[-1]
-    x = g.standard_normal(shape, dtype=np.float32)
-    if role == "running_var":
-        return 0.5 + np.abs(x)
-    if role in ("running_mean", "bias"):
-        return 0.1 * x
-    if len(shape) == 1:
-        return 1 + 0.1 * x
-    return x * np.float32(np.sqrt(2 / np.prod(shape[1:])))
 
 
 def feeds(graph, batch, sizes=SIZES):

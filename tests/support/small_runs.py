@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from commands import run
 from safetensors.torch import load_file
-from test_cli import run
 
 NUMBERS = """net numbers(width = 16) {
     input x: 6

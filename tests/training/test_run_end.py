@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import time
 from pathlib import Path
 
@@ -12,23 +11,14 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
-from small_runs import changed, numbers, rows, same, state, weights, write_numbers
-from test_cli import run
-from test_runs import PROCESSES
+from commands import run
+from forked import PROCESSES, printed_by, start
+from small_runs import changed, numbers, rows, same, state, weights
 from torch.nn import functional
 
-from netdsl.cli import main
 from netdsl.training.claim import LOCK, claimed
 
-
-@pytest.fixture(autouse=True)
-def parts(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("netdsl.training.run.works", lambda _: False)  # curves take longer than these runs
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # so that other processes compute the same to the bit
-    yield write_numbers(tmp_path)
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("parts", "one_thread")
 
 
 @pytest.fixture
@@ -154,19 +144,8 @@ def test_what_is_kept_of_a_run_that_diverged_begins_another():
 # Killed
 
 
-def command(words, folder):
-    """The program in a process that has its packages already."""
-    os.chdir(folder)
-    torch.set_num_threads(1)
-    sys.stdout = sys.stderr = Path(f"told{os.getpid()}.txt").open("a")  # noqa: SIM115 - the process ends with it
-    main(words)
-
-
 def started(*more):
-    words = ["train", "numbers.net", "--data", "rising.npz", "-o", "killed", *more]
-    process = PROCESSES.Process(target=command, args=(words, str(Path.cwd())))
-    process.start()
-    return process
+    return start("train", "numbers.net", "--data", "rising.npz", "-o", "killed", *more)
 
 
 def kill_at_random(kills, epochs):
@@ -219,7 +198,7 @@ def test_of_runs_started_at_once_in_one_folder_one_goes_on(rising):
     assert sorted(process.exitcode for process in runs) == [0, 1, 1, 1]
     (owner,) = [process for process in runs if not process.exitcode]
     for process in runs:
-        told = Path(f"told{process.pid}.txt").read_text()
+        told = printed_by(process).read_text()
         if process is not owner:
             assert "error[E1101]" in told or f"error[E1107]: process {owner.pid} is training into `killed`" in told
     numbers("alone", *words, data=rising)

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from commands import run
 from safetensors.torch import save_file
-from small_runs import changed, description, numbers, rows, same, weights, write_numbers
-from test_cli import run
+from small_runs import changed, description, numbers, rows, same, weights
 from torch.nn import functional
 
 import netdsl
@@ -36,13 +36,7 @@ MAPS = """net maps {
     conv 8 k3 bias=no -> bn -> relu -> global_avgpool -> flatten -> dense 4
     train { optimizer sgd lr=0.1; batch 13; epochs 1 }
 }"""
-
-
-@pytest.fixture(autouse=True)
-def parts(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("netdsl.training.run.works", lambda _: False)  # curves take longer than these runs
-    return write_numbers(tmp_path)
+pytestmark = pytest.mark.usefixtures("parts")
 
 
 # Weights

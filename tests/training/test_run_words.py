@@ -16,21 +16,15 @@ import time
 from pathlib import Path
 
 import pytest
-from small_runs import NUMBERS, numbers, rows, write_numbers
-from test_cli import ENVIRONMENT, run
-from test_runs import PROCESSES
+from commands import ENVIRONMENT, run
+from forked import PROCESSES
+from small_runs import NUMBERS, numbers, rows
 
 from netdsl.cli import main
 
 EPOCH = r"epoch +(\d+)/{}  loss \d+\.\d{{4}}, accuracy \d+\.\d\d%  held out \d+\.\d{{4}}, \d+\.\d\d%  \d+\.\d s"
 BAR = r"epoch +\d+/\d+  (held out, )?batch \d+ of \d+"
-
-
-@pytest.fixture(autouse=True)
-def parts(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("netdsl.training.run.works", lambda _: False)  # curves take longer than these runs
-    return write_numbers(tmp_path)
+pytestmark = pytest.mark.usefixtures("parts")
 
 
 # Before the first epoch

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import multiprocessing
 import os
 import signal
 import subprocess
@@ -15,13 +14,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from commands import ENVIRONMENT, run
+from forked import printed_by
+from forked import start as start_process
 from safetensors.torch import load_file
-from test_cli import ENVIRONMENT, run
 from torch.nn import functional
 
 import netdsl
 from netdsl.backends.torch.lower import lower
-from netdsl.cli import main
 from netdsl.recipe import words as recipe
 from netdsl.recipe.settings import Settings
 from netdsl.training.overrides import override
@@ -42,16 +42,12 @@ TABLE = """net numbers {
     train { optimizer sgd lr=0.2 momentum=0.9; batch 32; epochs 50; init xavier }
 }"""
 NAMES = ["one", "two", "three", "four"]
-PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["netdsl.training.run", "netdsl.training.samples.opening", "onnx", "pytest"])
 
 
 @pytest.fixture(autouse=True)
-def folder(tmp_path, monkeypatch):
-    """A folder with nets and data; one thread, so that other processes compute the same to the bit."""
+def folder(tmp_path, monkeypatch, one_thread):  # noqa: ARG001 - a fixture
+    """A folder with nets and data."""
     monkeypatch.chdir(tmp_path)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
     (tmp_path / "small.net").write_text(SMALL)
     (tmp_path / "numbers.net").write_text(TABLE)
     generator = np.random.default_rng(0)
@@ -63,8 +59,7 @@ def folder(tmp_path, monkeypatch):
     points = generator.standard_normal((96, 6)).astype(np.float32)
     classes = (points @ generator.standard_normal((6, 4))).argmax(1)
     np.savez("points.npz", x_train=points[:32], y_train=classes[:32], x_val=points[32:], y_val=classes[32:])
-    yield tmp_path
-    torch.set_num_threads(threads)
+    return tmp_path
 
 
 def small(output, *more, code=0):
@@ -139,7 +134,7 @@ def test_python_trains_as_the_command_does():
     ("train.optimizer=adam lr=1e-3", "optimizer", recipe.Adam(lr=1e-3)),
     ("train.batch=7", "batch", 7),
     ("train.label_smoothing=0.1", "loss", recipe.CrossEntropy(0.1)),
-    ("train.augment=flip, crop 8 pad=1", "augment", (recipe.Flip(), recipe.Crop(8, 1))),
+    ("train.augment=flip, crop 8 pad=1", "augment", (recipe.Flip(), recipe.RandomCrop(8, 1))),
     ("train.least=1e-3", "schedule", recipe.Cosine(1e-3)),
     ("train.early_stop=3", "early_stop", 3),
 ])  # fmt: skip
@@ -300,19 +295,8 @@ def test_a_run_is_the_loop_one_would_write_by_hand(aux, changes, folder):
 # Interruptions
 
 
-def command(words, folder):
-    """The program in a process that has its packages already."""
-    os.chdir(folder)
-    torch.set_num_threads(1)
-    sys.stdout = sys.stderr = Path("told.txt").open("a")  # noqa: SIM115 - the process ends with it
-    main(words)
-
-
-def started(folder, *more):
-    words = ["train", "small.net", "--data", "images.npz", "-o", "killed", *more]
-    process = PROCESSES.Process(target=command, args=(words, str(folder)))
-    process.start()
-    return process
+def started(*more):
+    return start_process("train", "small.net", "--data", "images.npz", "-o", "killed", *more)
 
 
 def wait_for(condition, process):
@@ -334,7 +318,7 @@ def test_a_run_killed_at_any_moment_goes_on_to_the_weights_of_one_that_was_not(f
     small("whole", "--set", "train.epochs=12")
     last, kills = folder / "killed" / "last.ckpt", 0
     while True:
-        process = started(folder, *(["--resume"] if last.exists() else []))
+        process = started(*(["--resume"] if last.exists() else []))
         if kills < 5:
             wait_for(partial(newer, last, written(last)), process)
             time.sleep(0.1 * torch.rand(()).item())
@@ -352,12 +336,12 @@ def test_a_run_killed_at_any_moment_goes_on_to_the_weights_of_one_that_was_not(f
 
 def test_an_interrupt_is_told_and_leaves_a_run_that_goes_on(folder):
     small("whole", "--set", "train.epochs=30")
-    process = started(folder, "--set", "train.epochs=30")
+    process = started("--set", "train.epochs=30")
     wait_for((folder / "killed" / "metrics.csv").exists, process)
     os.kill(process.pid, signal.SIGINT)
     process.join()
     assert process.exitcode == 130
-    assert "interrupted" in (told := (folder / "told.txt").read_text().splitlines()[-1])
+    assert "interrupted" in (told := printed_by(process).read_text().splitlines()[-1])
     assert "--resume" in told
     assert not (folder / "killed" / "small.onnx").exists()
     run("train", "small.net", "--data", "images.npz", "-o", "killed", "--resume", "--set", "train.epochs=30")

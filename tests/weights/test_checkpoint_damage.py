@@ -29,12 +29,7 @@ from netdsl.weights.patterns import matched
 
 NET = "net small { input x: 3; head: dense 2 }"
 
-
-@pytest.fixture(autouse=True)
-def folder(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    Path("small.net").write_text(NET, encoding="utf-8")
-    return tmp_path
+pytestmark = pytest.mark.usefixtures("folder")
 
 
 def state():

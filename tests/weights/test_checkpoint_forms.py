@@ -14,13 +14,11 @@ import numpy as np
 import pytest
 import safetensors.torch
 import torch
-from click.testing import CliRunner
+from commands import error, run
 from torch import nn
 from torch.nn.utils import parametrizations, prune
 
 import netdsl
-from netdsl.base.diagnostics import NetdslError
-from netdsl.cli import main
 from netdsl.weights import pytorch
 from netdsl.weights.loading import weights_from
 from netdsl.weights.opening import open_checkpoint
@@ -29,12 +27,7 @@ from netdsl.weights.writing import write_checkpoint
 NET = "net small { input x: 3; conv1: dense 4 -> relu -> head: dense 2 }"
 PARTS = "net parts { input x: 3; encoder: { conv1: dense 4 -> relu }; decoder: { head: dense 2 } }"
 
-
-@pytest.fixture(autouse=True)
-def folder(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    Path("small.net").write_text(NET, encoding="utf-8")
-    return tmp_path
+pytestmark = pytest.mark.usefixtures("folder")
 
 
 def state(seed=0):
@@ -62,22 +55,6 @@ def same(found, want):
     assert set(found) == set(want)
     for name, values in want.items():
         np.testing.assert_array_equal(found[name], values.numpy(), err_msg=name)
-
-
-def error(code, call, *args, **options):
-    with pytest.raises(NetdslError) as raised:
-        call(*args, **options)
-    (found,) = raised.value.diagnostics
-    assert found.code == code
-    assert found.help
-    return found
-
-
-def run(*args, code=0):
-    result = CliRunner().invoke(main, [str(arg) for arg in args])
-    assert result.exit_code == code, result.output
-    assert "Traceback" not in result.output
-    return result.stdout, result.stderr
 
 
 # ------------------------------------------------------------------------------------------------ keys

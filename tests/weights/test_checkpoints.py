@@ -19,11 +19,10 @@ import pytest
 import safetensors.numpy
 import safetensors.torch
 import torch
-from click.testing import CliRunner
+from commands import error, run
 
 import netdsl
 from netdsl.base.diagnostics import NetdslError
-from netdsl.cli import main
 from netdsl.weights.loading import weights_from
 from netdsl.weights.opening import open_checkpoint
 from netdsl.weights.writing import write_checkpoint
@@ -44,6 +43,8 @@ net big {
     dense 4
 }
 """
+
+pytestmark = pytest.mark.usefixtures("folder")
 
 
 class Small(torch.nn.Module):
@@ -75,37 +76,12 @@ def state(model):
     return {name: values.clone() for name, values in model.state_dict().items()}
 
 
-@pytest.fixture(autouse=True)
-def folder(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    Path("small.net").write_text(NET, encoding="utf-8")
-    return tmp_path
-
-
-def run(*args, code=0):
-    """Run a command in this process; gives what it printed on stdout and stderr."""
-    result = CliRunner().invoke(main, [str(arg) for arg in args])
-    assert result.exit_code == code, result.output
-    assert "Traceback" not in result.output
-    return result.stdout, result.stderr
-
-
 def graph(text=NET, **arguments):
     return netdsl.loads(text, **arguments).graph
 
 
 def arrays(state):
     return {name: values.numpy() for name, values in state.items()}
-
-
-def error(code, call, *args, **options):
-    """The one diagnostic of an operation that fails."""
-    with pytest.raises(NetdslError) as raised:
-        call(*args, **options)
-    (found,) = raised.value.diagnostics
-    assert found.code == code
-    assert found.help
-    return found
 
 
 # ------------------------------------------------------------------------------------------------ reading

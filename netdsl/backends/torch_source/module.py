@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from netdsl.backends.torch_source.trace import Record, Trace
-    from netdsl.elaborate import program
+    from netdsl.elaborate.module import Module
     from netdsl.ir.graph import Graph
 
 
-def eject(module: program.Module, name: str, arguments: Mapping[str, object]) -> str:
+def eject(module: Module, name: str, arguments: Mapping[str, object]) -> str:
     """Return a Python file with the net as a torch.nn.Module.
 
     Args:
@@ -196,7 +196,7 @@ def _free(name: str, taken: set[str]) -> str:
 # ------------------------------------------------------------------------------------------------ the file
 
 
-def _file(module: program.Module, root: Box, classes: Sequence[Sequence[str]], forms: Sequence[Form]) -> str:
+def _file(module: Module, root: Box, classes: Sequence[Sequence[str]], forms: Sequence[Form]) -> str:
     names = sorted({form.module.name for form in forms if form.module is not None and "." not in form.module.name})
     own = [_source(name) for name in names]
     parts = [*own, *("\n".join(lines) for lines in classes)]
@@ -217,7 +217,7 @@ def _source(name: str) -> str:
     return re.sub(r"  # noqa:.*", "", text).rstrip("\n")
 
 
-def _docstring(module: program.Module, root: Box) -> str:
+def _docstring(module: Module, root: Box) -> str:
     """Return the docstring of the file: the comment at the top of the `.net` file."""
     remarks = []
     for line in module.file.source.text.splitlines():

@@ -11,9 +11,9 @@ from netdsl.syntax import tree
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from netdsl.elaborate.module import Module
     from netdsl.elaborate.names import Names
     from netdsl.elaborate.place import Place, Tensor
-    from netdsl.elaborate.program import Module
     from netdsl.ir.graph import Graph, Node, Scope
 
 

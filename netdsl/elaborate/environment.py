@@ -1,0 +1,27 @@
+"""Names and what they mean at one place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(slots=True)
+class Environment:
+    """Names and their values (`netdsl.elaborate.values.Value`); an inner one hides the outer's."""
+
+    values: dict[str, Any]
+    outer: Environment | None = None
+
+    def find(self, name: str) -> Any | None:
+        """The value of a name, or None."""
+        here: Environment | None = self
+        while here is not None:
+            if name in here.values:
+                return here.values[name]
+            here = here.outer
+        return None
+
+    def names(self) -> set[str]:
+        """All names that can be seen."""
+        return set(self.values) | (self.outer.names() if self.outer else set())
