@@ -15,7 +15,7 @@ from netdsl.base.diagnostics import NetdslError
 from netdsl.base.files import is_standard_input
 from netdsl.base.outputs import inputs_kept
 from netdsl.base.source import Source
-from netdsl.elaborate.errors import MOST_ERRORS, Budget
+from netdsl.elaborate.errors import MAX_ERRORS, Budget
 from netdsl.elaborate.module import Module, needs_arguments
 from netdsl.elaborate.net import elaborate
 from netdsl.elaborate.program import load_program
@@ -239,7 +239,7 @@ def check_file(path: Path) -> FileReport:
         budget.whose = "the nets of this file together are"
         budget.remedy += f" If not, check net by net: `{path}:{names[0]}`"
     for name in names:
-        if errors >= MOST_ERRORS or budget.left < 0:
+        if errors >= MAX_ERRORS or budget.left < 0:
             break
         diagnostics: tuple[Diagnostic, ...]
         try:

@@ -1,6 +1,8 @@
 """The rooms of the house know only what lies below them, and heavy packages are imported where they are needed."""
 
 import ast
+import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -127,3 +129,26 @@ def _reached(graph, start):
             found.add(name)
             pending += graph.get(name, ())
     return found
+
+
+TOP_LEVEL = [(name, statement) for name, tree in TREES.items() for statement in tree.body]
+"""Every statement that stands in no class and no function, with the name of its module."""
+
+
+def test_the_name_of_a_class_exists_once():
+    names = Counter(
+        statement.name
+        for module, statement in TOP_LEVEL
+        if isinstance(statement, ast.ClassDef) and module != "backends.torch.modules"  # those stand in for PyTorch's
+    )
+    assert [name for name, times in names.items() if times > 1 and not name.startswith("_")] == []
+
+
+def test_a_limit_says_what_it_limits_and_exists_once():
+    assigned = [name.id for _, statement in TOP_LEVEL if isinstance(statement, ast.Assign)
+                for target in statement.targets for name in ast.walk(target) if isinstance(name, ast.Name)]  # fmt: skip
+    limits = Counter(name for name in assigned if re.match(r"_?(MAX|MIN)_[A-Z]", name))
+    assert len(limits) > 80
+    assert [name for name, times in limits.items() if times > 1] == []
+    others = r"_?(MAX|MIN|MOST|LEAST|LARGEST|SMALLEST|LONGEST|SHORTEST|DEEPEST|HIGHEST|FEW|SHORTLY)(_[A-Z]+)*"
+    assert [name for name in assigned if re.fullmatch(others, name) and name not in limits] == []

@@ -18,7 +18,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 from fuzzing.outcome import FACTOR
-from fuzzing.pool import HANGS_AFTER, MOST_MEGABYTES, MOST_SECONDS, Job, try_all
+from fuzzing.pool import HANGS_AFTER, MAX_MEGABYTES, MAX_SECONDS, Job, try_all
 from fuzzing.readers import READERS
 from pages import Figures, environment, write_page
 
@@ -152,8 +152,8 @@ class Series:
             "Files that are cut, changed in bits, bytes and numbers, that lie in their headers, sizes, names, "
             "checksums and packed streams, and pipes, devices and folders in their place, read by the "
             "functions of the commands in processes that are watched. A finding is everything but a result or "
-            f"a diagnostic: another exception, more than {MOST_SECONDS:g} s of the processor, "
-            f"{MOST_MEGABYTES:,} MB beside what the process has, a death, a file left behind. Seed "
+            f"a diagnostic: another exception, more than {MAX_SECONDS:g} s of the processor, "
+            f"{MAX_MEGABYTES:,} MB beside what the process has, a death, a file left behind. Seed "
             f"{self.seed}, {self.minutes:.1f} minutes."
         )
         return Figures("Damaged files", fill(note, 118), Table(headings, rows))
@@ -171,8 +171,8 @@ class Series:
         headings = ["reader", "command", ">exit 0", ">exit 1", ">exit 2", ">findings", ">slowest (s)", ">largest (MB)"]
         note = (
             "Such files read by whole commands, start and imports included. A finding is an exit code other "
-            f"than 0, 1 and 2, a traceback, a control character, more than {MOST_SECONDS:g} s of the "
-            f"processor, or more than {MOST_MEGABYTES:,} MB. Seed {self.seed}, {self.minutes:.1f} minutes."
+            f"than 0, 1 and 2, a traceback, a control character, more than {MAX_SECONDS:g} s of the "
+            f"processor, or more than {MAX_MEGABYTES:,} MB. Seed {self.seed}, {self.minutes:.1f} minutes."
         )
         return Figures("Damaged files as whole commands", fill(note, 118), Table(headings, rows))
 
@@ -188,8 +188,8 @@ PROGRAM_ROWS = {
     "type": "disagreements of type",
     "shape": "disagreements of shape",
     "value": "disagreements of value",
-    "slow": f"more than {MOST_SECONDS:g} s",
-    "memory": f"more than {MOST_MEGABYTES:,} MB",
+    "slow": f"more than {MAX_SECONDS:g} s",
+    "memory": f"more than {MAX_MEGABYTES:,} MB",
     "hung": "without an end",
     "died": "deaths of a process",
 }

@@ -51,7 +51,7 @@ Milliseconds at the median of {runs} runs, inputs and outputs kept on the device
 the same net in plain PyTorch (`tools/peers.py`) with channels last. The last column is PyTorch's best by ours."""
 TOLERANCE = {False: 1e-4, True: 1e-2}
 """The relative difference that is allowed without and with TF32: rounding over some hundred layers."""
-SMALLEST = 1e-30
+MIN_LARGEST = 1e-30
 """What a relative difference is taken of where an output is 0 throughout."""
 OPEN_SIZE = 64
 """What a size that a net leaves open is given."""
@@ -87,7 +87,7 @@ def difference(result: Arrays, reference: Arrays) -> tuple[float, float]:
         apart = float(abs(result[name].astype("float64") - expected.astype("float64")).max())
         apart = apart if isfinite(apart) else inf
         absolute = max(absolute, apart)
-        relative = max(relative, apart / max(float(abs(expected).max()), SMALLEST))
+        relative = max(relative, apart / max(float(abs(expected).max()), MIN_LARGEST))
     return absolute, relative
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from netdsl.ir.types import TensorType
 
 WEIGHTED = ("conv", "depthwise", "deconv", "dense")
-SHORTLY = 8
+MAX_LAYERS_LOOKED_BACK = 8
 """So many layers back, at most, is looked for what explains a layer; without a limit long nets would take too long."""
 
 
@@ -91,7 +91,7 @@ def _lost(node: Node) -> Diagnostic:
 
 def _is_image(node: Node) -> bool:
     """Whether three dimensions are channels, height and width: nothing shortly before has given them other meanings."""
-    for _ in range(SHORTLY):
+    for _ in range(MAX_LAYERS_LOOKED_BACK):
         if node.layer.kind in ("transpose", "reshape", "dense"):
             return False
         if len(node.inputs) != 1:

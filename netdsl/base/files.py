@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
 
-PIECE = 2**20
+BYTES_WRITTEN_AT_ONCE = 2**20
 """Bytes written at once. Linux takes two or three times as long for hundreds of megabytes in one piece."""
 
-MOST_STANDARD_INPUT = 2**28
+MAX_STANDARD_INPUT_BYTES = 2**28
 """Bytes that are read from standard input at most; they are kept in memory."""
 
 _REGULAR = "give the path of a file; `-` reads standard input"
@@ -99,7 +99,7 @@ class _Sized(BufferedReader):
 
     def read(self, size: int | None = -1, /) -> bytes:
         """So many bytes, or as many as there are."""
-        if size is not None and size > PIECE:
+        if size is not None and size > BYTES_WRITTEN_AT_ONCE:
             size = max(0, min(size, os.fstat(self.fileno()).st_size - self.tell()))
         return super().read(size)
 
@@ -171,16 +171,16 @@ def _standard_input() -> bytes:
         data = _whole(sys.stdin.buffer)
     except OSError as error:
         raise _unreadable("-", error) from error
-    if len(data) > MOST_STANDARD_INPUT:
+    if len(data) > MAX_STANDARD_INPUT_BYTES:
         remedy = "write it to a file, and give the path of the file"
-        raise fail("E0901", f"standard input has more than {MOST_STANDARD_INPUT:,} bytes", help=remedy)
+        raise fail("E0901", f"standard input has more than {MAX_STANDARD_INPUT_BYTES:,} bytes", help=remedy)
     return data
 
 
 @lru_cache(maxsize=1)
 def _whole(stream: BinaryIO) -> bytes:
     """What is in standard input; it can be read once, and a command may ask for it again."""
-    return stream.read(MOST_STANDARD_INPUT + 1)
+    return stream.read(MAX_STANDARD_INPUT_BYTES + 1)
 
 
 @contextmanager
@@ -213,12 +213,12 @@ def whole_file(path: str | Path) -> Iterator[BinaryIO]:
 
 def write_pieces(file: BinaryIO, data: memoryview) -> None:
     """Write many bytes of a `whole_file`, a piece at a time; the disk is at work on them while others are made."""
-    for start in range(0, len(data), PIECE):
-        at, piece = file.tell(), data[start : start + PIECE]
+    for start in range(0, len(data), BYTES_WRITTEN_AT_ONCE):
+        at, piece = file.tell(), data[start : start + BYTES_WRITTEN_AT_ONCE]
         file.write(piece)
-        if len(piece) == PIECE and hasattr(os, "posix_fadvise"):
+        if len(piece) == BYTES_WRITTEN_AT_ONCE and hasattr(os, "posix_fadvise"):
             # Linux begins to write what is no longer needed; all that is not on the disk yet stays in its cache.
-            os.posix_fadvise(file.fileno(), at, PIECE, os.POSIX_FADV_DONTNEED)
+            os.posix_fadvise(file.fileno(), at, BYTES_WRITTEN_AT_ONCE, os.POSIX_FADV_DONTNEED)
 
 
 def impostor(start: bytes) -> tuple[str, str] | None:

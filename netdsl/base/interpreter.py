@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-DEEPEST = 2000
+MAX_CALL_DEPTH = 2000
 """More calls than the nesting that the language allows can lead to."""
 
 
@@ -28,9 +28,9 @@ def without_garbage_collection() -> Iterator[None]:
 
 @contextmanager
 def deep_stack() -> Iterator[None]:
-    """While it lasts, `DEEPEST` more calls than usual can be open at once."""
+    """While it lasts, `MAX_CALL_DEPTH` more calls than usual can be open at once."""
     limit = sys.getrecursionlimit()
-    sys.setrecursionlimit(limit + DEEPEST)
+    sys.setrecursionlimit(limit + MAX_CALL_DEPTH)
     try:
         yield
     finally:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from netdsl.base.source import Span
 
-LONGEST_NAME = 100
+MAX_NAME_LENGTH = 100
 """The characters of the longest name that is written or computed; an automatic one has its number behind it.
 
 The path of a layer is made of as many names as bodies are nested.
@@ -53,8 +53,8 @@ def need_name(text: str, span: Span | None, *, words: Iterable[str] = ()) -> str
     Raises:
         NetdslError: it is too long (E0111), is none of `is_name` (E0112), or is among `words` (E0109).
     """
-    if len(text) > LONGEST_NAME:
-        raise fail("E0111", f"a name has at most {LONGEST_NAME} characters, not {len(text):,}", span)
+    if len(text) > MAX_NAME_LENGTH:
+        raise fail("E0111", f"a name has at most {MAX_NAME_LENGTH} characters, not {len(text):,}", span)
     if not is_name(text):
         raise fail(
             "E0112",
@@ -70,7 +70,7 @@ def need_name(text: str, span: Span | None, *, words: Iterable[str] = ()) -> str
 
 def need_step(text: str, span: Span | None, *, words: Iterable[str] = ()) -> str:
     """The text itself, which is to be a position or else a name, as `need_name` has it."""
-    position = len(text) <= LONGEST_NAME and _POSITION.fullmatch(text) is not None
+    position = len(text) <= MAX_NAME_LENGTH and _POSITION.fullmatch(text) is not None
     return text if position else need_name(text, span, words=words)
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-FEW = 8
+MAX_FILES_DONE_ALONE = 8
 """So many files are done before other processes have begun."""
 
 Item = TypeVar("Item")
@@ -36,7 +36,7 @@ def side_by_side(work: Callable[[Item], Result], items: Sequence[Item]) -> list[
         Exception: what `work` raises.
     """
     workers = min(processors(), len(items)) if _can_be_copied() else 1
-    if workers < 2 or len(items) <= FEW:
+    if workers < 2 or len(items) <= MAX_FILES_DONE_ALONE:
         return [work(item) for item in items]
     try:
         with ProcessPoolExecutor(workers, get_context("fork"), _leave_interrupts) as pool:

@@ -8,7 +8,7 @@ from typing import Literal
 
 from netdsl.base.files import read_file
 
-LARGEST = 2_000_000
+MAX_RESOURCE_BYTES = 2_000_000
 """Bytes of a shipped file at most."""
 _NET = re.compile(r"^net\s+(\w+)", re.MULTILINE)
 
@@ -28,4 +28,4 @@ def library() -> dict[str, Path]:
 def shipped() -> dict[str, Path]:
     """The file of every shipped net by the net's name; the files are searched, not parsed."""
     files = sorted(directory("nets").glob("*.net"))
-    return {name: file for file in files for name in _NET.findall(read_file(file, LARGEST).decode())}
+    return {name: file for file in files for name in _NET.findall(read_file(file, MAX_RESOURCE_BYTES).decode())}

@@ -11,7 +11,7 @@ import click
 
 from netdsl.base.terminal import say_text
 from netdsl.cli.common import (
-    LARGEST_BATCH,
+    MAX_BATCH,
     complete_net,
     device_option,
     echo_json,
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("model", shell_complete=complete_net)
-@click.option("--batch", type=click.IntRange(1, LARGEST_BATCH), help="Samples in each run; 1 unless given.")
+@click.option("--batch", type=click.IntRange(1, MAX_BATCH), help="Samples in each run; 1 unless given.")
 @size_option("A value for a size that the model leaves open; repeat it for several.")
 @click.option("--runs", type=click.IntRange(min=1), default=100, show_default=True, help="How many runs are timed.")
 @click.option("--warmup", type=click.IntRange(min=0), default=10, show_default=True, help="How many runs come before.")

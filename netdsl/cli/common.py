@@ -25,10 +25,10 @@ SET = "--set"
 
 F = TypeVar("F", bound="Callable[..., Any]")
 
-MOST_SHOWN = 100
+MAX_DIAGNOSTICS_SHOWN = 100
 """Nobody reads more diagnostics than these."""
 
-LARGEST_BATCH = 2**31 - 1
+MAX_BATCH = 2**31 - 1
 
 
 def complete_net(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -147,12 +147,12 @@ def claim_output(path: Path, content: str, reads: Iterable[Path] = ()) -> None:
 
 
 def show_diagnostics(diagnostics: Iterable[Diagnostic]) -> None:
-    """Print diagnostics on stderr, an empty line after each; of more than `MOST_SHOWN` only how many they are."""
+    """Print diagnostics on stderr, an empty line after each; beyond `MAX_DIAGNOSTICS_SHOWN`, how many more."""
     found, colour = list(diagnostics), coloured(sys.stderr)
-    for diagnostic in found[:MOST_SHOWN]:
+    for diagnostic in found[:MAX_DIAGNOSTICS_SHOWN]:
         say_text(render(diagnostic, colour=colour) + "\n", err=True, styled=colour)
-    if len(found) > MOST_SHOWN:
-        say_text(f"... and {len(found) - MOST_SHOWN:,} more\n", err=True)
+    if len(found) > MAX_DIAGNOSTICS_SHOWN:
+        say_text(f"... and {len(found) - MAX_DIAGNOSTICS_SHOWN:,} more\n", err=True)
 
 
 def show_warnings(warnings: Iterable[Diagnostic], allowed: frozenset[str]) -> None:

@@ -12,7 +12,7 @@ from click.core import ParameterSource
 
 from netdsl.base.terminal import progress, say, say_text, watched
 from netdsl.cli.common import (
-    LARGEST_BATCH,
+    MAX_BATCH,
     allow_option,
     complete_net,
     key_option,
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 PRINTED = Path("-")
 """The file that is none: source goes to the terminal."""
-LONG = 200_000_000
+MIN_PROGRESS_BYTES = 200_000_000
 """From so many bytes of weights on, a terminal is shown the progress."""
 
 
@@ -75,7 +75,7 @@ def _stage(ctx: click.Context, param: click.Parameter, text: str | None) -> str 
 )
 @click.option("--training", is_flag=True, help="Keep dropout, batch norm and auxiliary heads as in training.")
 @click.option("--opset", type=int, help="The opset, from 13 to 21; the lowest that will do unless given.")
-@click.option("--batch", type=click.IntRange(1, LARGEST_BATCH), help="A fixed batch size; left open unless given.")
+@click.option("--batch", type=click.IntRange(1, MAX_BATCH), help="A fixed batch size; left open unless given.")
 @click.option("--weights", "file", type=click.Path(path_type=Path), help="A checkpoint to take the weights from.")
 @key_option
 @map_option
@@ -226,7 +226,7 @@ def _report(files: Iterable[Path], graph: Graph, training: bool, seconds: float,
 def _watched(weights: Callable[[Param], Array], graph: Graph) -> Iterator[Callable[[Param], Array]]:
     """`weights`, with a bar of progress on a terminal where drawing and writing them takes long."""
     total = sum(param.spec.elements * param.spec.dtype.bytes for param in graph.params.values())
-    if total < LONG or not watched():
+    if total < MIN_PROGRESS_BYTES or not watched():
         yield weights
         return
     with progress(total, "writing weights") as advance:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from netdsl.base.terminal import say_text
-from netdsl.cli.common import LARGEST_BATCH, data_options, device_option, echo_json, format_option, need_data
+from netdsl.cli.common import MAX_BATCH, data_options, device_option, echo_json, format_option, need_data
 from netdsl.cli.images import image_options
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("models", nargs=-1, required=True, metavar="MODEL...", type=click.Path(path_type=Path))
 @data_options
-@click.option("--batch", type=click.IntRange(1, LARGEST_BATCH), help="Samples at a time; 64 unless given.")
+@click.option("--batch", type=click.IntRange(1, MAX_BATCH), help="Samples at a time; 64 unless given.")
 @click.option("--top", type=click.IntRange(min=1), default=5, show_default=True, help="Count the best so many, too.")
 @click.option("--ten-crop", is_flag=True, help="Average ten views of each image: corners and middle, and mirrored.")
 @image_options

@@ -8,7 +8,7 @@ import click
 
 from netdsl.base.terminal import say_text
 from netdsl.cli.common import (
-    LARGEST_BATCH,
+    MAX_BATCH,
     complete_net,
     device_option,
     echo_json,
@@ -23,7 +23,7 @@ from netdsl.cli.common import (
 def _numbers(text: str) -> tuple[int, ...]:
     """Whole numbers from 1 with commas between."""
     words = text.split(",")
-    if not all(word.isascii() and word.isdecimal() and 0 < int(word) <= LARGEST_BATCH for word in words):
+    if not all(word.isascii() and word.isdecimal() and 0 < int(word) <= MAX_BATCH for word in words):
         raise click.BadParameter(f"`{text}` is no whole number above 0, nor several with commas between")
     return tuple(map(int, words))
 

@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _PIXELS = 3 * 32 * 32
-MOST_BYTES = 2**28
+MAX_CIFAR_BYTES = 2**28
 """A limit above the size of all these files: the largest, of CIFAR-100, has 154 million bytes."""
 
 
-class Form(NamedTuple):
+class CifarLayout(NamedTuple):
     """The files of a data set; the last of the label bytes is the class."""
 
     train: tuple[str, ...]
@@ -31,11 +31,11 @@ class Form(NamedTuple):
     label_bytes: int
 
 
-TEN = Form(tuple(f"data_batch_{number}.bin" for number in range(1, 6)), "test_batch.bin", "batches.meta.txt", 1)
-HUNDRED = Form(("train.bin",), "test.bin", "fine_label_names.txt", 2)
+TEN = CifarLayout(tuple(f"data_batch_{number}.bin" for number in range(1, 6)), "test_batch.bin", "batches.meta.txt", 1)
+HUNDRED = CifarLayout(("train.bin",), "test.bin", "fine_label_names.txt", 2)
 
 
-def read_cifar(folder: Path, form: Form) -> Found:
+def read_cifar(folder: Path, form: CifarLayout) -> Found:
     """Read CIFAR-10 (`TEN`) or CIFAR-100 with its fine classes (`HUNDRED`).
 
     Raises:
@@ -44,16 +44,16 @@ def read_cifar(folder: Path, form: Form) -> Found:
     for name in (*form.train, form.test, form.names):
         if not (folder / name).is_file():
             raise fail("E1001", f"`{folder}` has no file `{name}`", help="put all files of the data set there")
-    text = read_file(folder / form.names, MOST_BYTES).decode("utf-8", "replace")
+    text = read_file(folder / form.names, MAX_CIFAR_BYTES).decode("utf-8", "replace")
     labels = tuple(class_name(line.strip()) for line in text.splitlines() if line.strip())
     batches = [_records(folder / name, form) for name in form.train]
     train = Part(np.concatenate([b.inputs for b in batches]), np.concatenate([b.targets for b in batches]))
     return Found(str(folder), train, test=_records(folder / form.test, form), labels=labels)
 
 
-def _records(path: Path, form: Form) -> Part:
+def _records(path: Path, form: CifarLayout) -> Part:
     size = form.label_bytes + _PIXELS
-    content = read_file(path, MOST_BYTES)
+    content = read_file(path, MAX_CIFAR_BYTES)
     if not content or len(content) % size:
         raise broken(path, f"must hold records of {size:,} bytes each, but holds {len(content):,} bytes")
     records = np.frombuffer(content, np.uint8).reshape(-1, size)

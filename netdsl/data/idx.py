@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _NAME = re.compile(r"(?P<set>.*?)-?(?P<split>train|t10k|test)-(?P<what>images|labels)[-.]idx[13]-ubyte(\.gz)?")
-_MOST = 2**34
+_MAX_IDX_BYTES = 2**34
 """A limit above the size of all such files; a header that needs more bytes is wrong."""
-_PIECE = 2**20
+_BYTES_READ_AT_ONCE = 2**20
 
 
 def idx_files(folder: Path) -> dict[str, dict[tuple[str, str], Path]]:
@@ -91,12 +91,12 @@ def read_array(path: Path, rank: int) -> Array:
             raise broken(path, f"is cut short: it ends after {len(head)} bytes, within its header")
         shape = tuple(int(size) for size in np.frombuffer(head, ">u4", offset=4))
         needed, size = prod(shape), path.stat().st_size
-        if needed > _MOST:
+        if needed > _MAX_IDX_BYTES:
             raise broken(path, f"has a header that needs {'x'.join(map(str, shape))} bytes")
         if packed:
             need_unpacked(path, size, needed, "E1002", "unpack it, and give the plain file")
         body = bytearray()
-        while len(body) <= needed and (piece := file.read(_PIECE)):
+        while len(body) <= needed and (piece := file.read(_BYTES_READ_AT_ONCE)):
             body += piece
     if len(body) != needed:
         state = "is cut short" if len(body) < needed else "is too long"

@@ -24,7 +24,7 @@ FORMATS = ("AVIF", "BMP", "DIB", "GIF", "ICNS", "ICO", "JPEG", "JPEG2000", "PCX"
            "SUN", "TGA", "TIFF", "WEBP")  # fmt: skip
 """The formats that are read, by Pillow's names. EPS is excluded: it is a program, which Pillow lets Ghostscript run."""
 
-MOST_PIXELS = 2**26
+MAX_IMAGE_PIXELS = 2**26
 """The largest number of pixels. With four bytes each they fill 256 MiB; larger images are refused before decoding."""
 
 _TAG_BITS, _TAG_PHOTOMETRIC, _TAG_FORMAT, _SIGNED = 258, 262, 339, 2
@@ -56,7 +56,7 @@ def read_image(path: Path) -> Any:
                            help="give an image, or an array as `.npy` or `.npz`") from error  # fmt: skip
             except Image.DecompressionBombError as error:
                 raise _too_large(path) from error
-            if opened.width * opened.height > MOST_PIXELS:
+            if opened.width * opened.height > MAX_IMAGE_PIXELS:
                 raise _too_large(path)
             tags = dict(getattr(opened, "tag_v2", {}))
             image = ImageOps.exif_transpose(opened)
@@ -121,4 +121,6 @@ def _scaled(image: Any, white: int, *, inverted: bool) -> Any:
 
 
 def _too_large(path: Path) -> NetdslError:
-    return fail("E0906", f"expected at most {MOST_PIXELS:,} pixels in `{path}`, got more", help="scale it down first")
+    return fail(
+        "E0906", f"expected at most {MAX_IMAGE_PIXELS:,} pixels in `{path}`, got more", help="scale it down first"
+    )

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 TARGET = "label"
 """The column with the class if the table has a header; without one it is the last column."""
-MOST_BYTES, MOST_COLUMNS = 2**28, 2**20
+MAX_TABLE_BYTES, MAX_COLUMNS = 2**28, 2**20
 """The largest table that is read; larger data should be stored as `.npz`."""
-_MOST = 2**31
+_MAX_CLASS_NUMBER = 2**31
 """The limit of class numbers."""
 
 
@@ -38,7 +38,7 @@ def read_table(path: Path) -> Found:
             class is not an integer from 0 (E1004), or there is no sample (E1006).
     """
     try:
-        text = read_file(path, MOST_BYTES).decode("utf-8-sig")
+        text = read_file(path, MAX_TABLE_BYTES).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise fail("E1002", f"`{path}` is not UTF-8 text: {error.reason} at byte {error.start}",
                    help="save it as CSV in UTF-8") from error  # fmt: skip
@@ -77,8 +77,8 @@ def _rows(source: Source) -> tuple[list[int], list[list[str]]]:
         nonlocal commas
         for number, line in enumerate(StringIO(source.text, newline=""), 1):
             commas += line.count(",")
-            if commas >= MOST_COLUMNS:  # checked before a row is split, which takes thirty times its memory
-                raise fail("E1002", f"expected at most {MOST_COLUMNS:,} columns, got {commas + 1:,} or more",
+            if commas >= MAX_COLUMNS:  # checked before a row is split, which takes thirty times its memory
+                raise fail("E1002", f"expected at most {MAX_COLUMNS:,} columns, got {commas + 1:,} or more",
                            _line(source, number), help="save the numbers as `.npz`")  # fmt: skip
             yield line
 
@@ -127,7 +127,7 @@ def _classes(cells: list[str], source: Source, lines: list[int]) -> tuple[Array,
         numbers = {label: number for number, label in enumerate(labels)}
         return np.array([numbers[name] for name in names]), labels
     for cell, line in zip(cells, lines, strict=True):
-        if not _is_number(cell) or not float(cell).is_integer() or not 0 <= float(cell) < _MOST:
+        if not _is_number(cell) or not float(cell).is_integer() or not 0 <= float(cell) < _MAX_CLASS_NUMBER:
             raise fail("E1004", f"expected a class as a whole number from 0, got `{cell}`", _line(source, line),
                        help="number the classes from 0, or name all of them")  # fmt: skip
     return np.array([int(float(cell)) for cell in cells]), ()

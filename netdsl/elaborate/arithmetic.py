@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from netdsl.elaborate.values import Value
     from netdsl.syntax import tree
 
-LARGEST_NUMBER = 2**63
+MAX_NUMBER = 2**63
 
 
 @lru_cache(maxsize=256)
@@ -33,11 +33,11 @@ def checked(value: Value, span: Span) -> Value:
     """The result of an expression in its plainest form.
 
     Raises:
-        NetdslError: it is beyond `LARGEST_NUMBER` (E0703).
+        NetdslError: it is beyond `MAX_NUMBER` (E0703).
     """
     if isinstance(value, float) and not math.isfinite(value):
         raise fail("E0703", "the result is too large for a number", span)
-    if abs(value) > LARGEST_NUMBER:
+    if abs(value) > MAX_NUMBER:
         raise _too_large(span)
     return _plain(value) if isinstance(value, Fraction) else value
 
@@ -46,11 +46,11 @@ def _plain(value: Fraction) -> Value:
     """A fraction that is whole becomes an `int`, and one that takes more than 63 bits the float nearest to it."""
     if value.denominator == 1:
         return value.numerator
-    return value if max(abs(value.numerator), value.denominator) <= LARGEST_NUMBER else float(value)
+    return value if max(abs(value.numerator), value.denominator) <= MAX_NUMBER else float(value)
 
 
 def _too_large(span: Span) -> NetdslError:
-    return fail("E0703", f"the result is beyond {LARGEST_NUMBER:.1e}", span)
+    return fail("E0703", f"the result is beyond {MAX_NUMBER:.1e}", span)
 
 
 def is_number(value: object) -> bool:
@@ -74,7 +74,7 @@ def _power(base: Any, exponent: Any) -> Any:
     if isinstance(exponent, int) and not isinstance(base, float):
         fraction = Fraction(base)
         bits = math.log2(max(abs(fraction.numerator), fraction.denominator))
-        if bits * abs(exponent) <= LARGEST_NUMBER.bit_length():
+        if bits * abs(exponent) <= MAX_NUMBER.bit_length():
             return fraction**exponent
     result = float(base) ** float(exponent)
     if isinstance(result, complex):

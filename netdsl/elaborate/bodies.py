@@ -2,7 +2,7 @@
 
 The current tensor is threaded through; after an error it is `UNKNOWN`, which keeps names and arguments being checked
 and silences everything about shapes. A `Place` is where a statement stands: what names mean there, and the scope that
-new members enter. A `Spot` is where one new member goes.
+new members enter. A `MemberSpot` is where one new member goes.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from netdsl.base.diagnostics import NetdslError, fail
-from netdsl.base.naming import LONGEST_NAME
+from netdsl.base.naming import MAX_NAME_LENGTH
 from netdsl.elaborate import joins, statements
 from netdsl.elaborate.binding import Callee, make_layer, match
 from netdsl.elaborate.calls import block_place, kind_of, set_default, target_of
@@ -20,7 +20,7 @@ from netdsl.elaborate.control import chosen, turns, unpacked
 from netdsl.elaborate.elaboration import Elaboration
 from netdsl.elaborate.environment import Environment
 from netdsl.elaborate.errors import CALL
-from netdsl.elaborate.nodes import Spot
+from netdsl.elaborate.nodes import MemberSpot
 from netdsl.elaborate.place import Place, Tensor, check_label, need
 from netdsl.elaborate.values import UNKNOWN, Unknown, Value
 from netdsl.syntax import tree
@@ -155,7 +155,7 @@ class BodyElaborator(Elaboration):
         name, member = place.names.enter(label, kind_of(place, item), span, counted=counted)
         member.output = UNKNOWN if isinstance(current, Unknown) else None
         try:
-            member.output = self._named(place, item, member, Spot.of(place.names, name), current)
+            member.output = self._named(place, item, member, MemberSpot.of(place.names, name), current)
         except NetdslError:
             member.output = UNKNOWN
             raise
@@ -182,7 +182,7 @@ class BodyElaborator(Elaboration):
             case tree.Join() | tree.Skip():
                 inputs = joins.branches(self, place, place.names, item, current)
                 name, member = place.names.enter(None, joins.join_kind(item), item.span, counted=False)
-                member.output = joins.join(self, place, item, inputs, Spot.of(place.names, name), current)
+                member.output = joins.join(self, place, item, inputs, MemberSpot.of(place.names, name), current)
                 return member.output
             case tree.Repeat() | tree.For():
                 for values in turns(item, self.evaluator(place, current)):
@@ -198,7 +198,9 @@ class BodyElaborator(Elaboration):
             case tree.Call() | tree.Reuse():
                 raise AssertionError(item)  # these always have names
 
-    def _named(self, place: Place, item: tree.Item, member: Member, spot: Spot, current: Tensor) -> Node | Unknown:
+    def _named(
+        self, place: Place, item: tree.Item, member: Member, spot: MemberSpot, current: Tensor
+    ) -> Node | Unknown:
         """An item as a member of a scope."""
         if self.observer is None:
             return self._carry_out_named(place, item, member, spot, current)
@@ -210,7 +212,7 @@ class BodyElaborator(Elaboration):
         return after
 
     def _carry_out_named(
-        self, place: Place, item: tree.Item, member: Member, spot: Spot, current: Tensor
+        self, place: Place, item: tree.Item, member: Member, spot: MemberSpot, current: Tensor
     ) -> Node | Unknown:
         member.again = partial(self._again, place, item, spot.weights)
         match item:
@@ -229,7 +231,7 @@ class BodyElaborator(Elaboration):
                 for number, values in enumerate(turns(item, self.evaluator(place, current))):
                     name, turn = member.inside.enter(str(number), "", item.span, counted=True)
                     known = replace(place, environment=Environment(values, place.environment))
-                    turn_spot = Spot.of(member.inside, name)
+                    turn_spot = MemberSpot.of(member.inside, name)
                     turn.output = current = self._named(
                         known, tree.Group(item.span, item.body), turn, turn_spot, current
                     )
@@ -244,7 +246,7 @@ class BodyElaborator(Elaboration):
 
     # -------------------------------------------------------------------------------------------- calls
 
-    def _call(self, place: Place, call: tree.Call, member: Member, spot: Spot, current: Tensor) -> Node | Unknown:
+    def _call(self, place: Place, call: tree.Call, member: Member, spot: MemberSpot, current: Tensor) -> Node | Unknown:
         self.errors.spend(place.names.scope, CALL, call.span)
         target = target_of(place, call.name, call.name_span)
         if isinstance(target, Unknown):
@@ -260,13 +262,15 @@ class BodyElaborator(Elaboration):
                 return UNKNOWN
             return self.make(spot, layer, (node,), call.span, bound)
         declaration = target.declaration
-        arguments = " ".join(argument.span.text for argument in call.arguments)[:LONGEST_NAME]
+        arguments = " ".join(argument.span.text for argument in call.arguments)[:MAX_NAME_LENGTH]
         member.inside = spot.open(declaration.body.style, call.span, None, block=declaration.name, arguments=arguments)
         values = {key: argument.value for key, argument in bound.items()}
         inner = block_place(self, target, values, member.inside, place.depth, call.span, current)
         return need(self.body(inner, declaration.body, current), call.span)
 
-    def _reuse(self, place: Place, item: tree.Reuse, member: Member, spot: Spot, current: Tensor) -> Node | Unknown:
+    def _reuse(
+        self, place: Place, item: tree.Reuse, member: Member, spot: MemberSpot, current: Tensor
+    ) -> Node | Unknown:
         first = self.member(place, item.target, current)
         if isinstance(first, Unknown):
             return first
@@ -290,4 +294,4 @@ class BodyElaborator(Elaboration):
         self, place: Place, item: tree.Item, weights: str, member: Member, names: Names, name: str, current: Tensor
     ) -> Node | Unknown:
         """An item once more, as the member that a `reuse` makes, with the parameters it had."""
-        return self._named(place, item, member, Spot(names, name, weights), current)
+        return self._named(place, item, member, MemberSpot(names, name, weights), current)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from netdsl.base.source import Span
     from netdsl.elaborate.expressions import Evaluator
 
-MOST_TURNS = 100_000
+MAX_TURNS = 100_000
 
 
 def turns(item: tree.Repeat | tree.For, evaluator: Evaluator) -> Iterator[dict[str, Value]]:
@@ -84,5 +84,5 @@ def _counted(items: tree.CountingRange, evaluator: Evaluator) -> Value:
 
 
 def _check(count: int, span: Span) -> None:
-    if count > MOST_TURNS:
-        raise fail("E0704", f"{count:,} repetitions are more than the {MOST_TURNS:,} that netdsl builds", span)
+    if count > MAX_TURNS:
+        raise fail("E0704", f"{count:,} repetitions are more than the {MAX_TURNS:,} that netdsl builds", span)

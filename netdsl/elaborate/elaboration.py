@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from netdsl.base.diagnostics import fail
 from netdsl.base.naming import need_step
-from netdsl.elaborate.errors import DEEPEST, LAYER, PARAM, Budget, Errors
+from netdsl.elaborate.errors import LAYER, MAX_BLOCK_DEPTH, PARAM, Budget, Errors
 from netdsl.elaborate.expressions import Evaluator
 from netdsl.elaborate.nodes import Nodes
 from netdsl.elaborate.values import TensorValue, Unknown
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from netdsl.elaborate.binding import Bound
     from netdsl.elaborate.module import Module
     from netdsl.elaborate.names import Member
-    from netdsl.elaborate.nodes import Spot
+    from netdsl.elaborate.nodes import MemberSpot
     from netdsl.elaborate.observer import Observer
     from netdsl.elaborate.place import Defaults, Place, Tensor
     from netdsl.ir.graph import Node
@@ -98,7 +98,7 @@ class Elaboration:
 
     def make(
         self,
-        spot: Spot,
+        spot: MemberSpot,
         layer: Layer,
         inputs: tuple[Node, ...],
         span: Span,
@@ -117,12 +117,12 @@ class Elaboration:
     def deeper(self, place: Place, span: Span | None) -> Place:
         """The place itself, unless it is too deep: a block that calls itself without end is found here."""
         self.errors.spend(place.names.scope, 1 + len(place.defaults) // 16, span)
-        if place.depth <= DEEPEST:
+        if place.depth <= MAX_BLOCK_DEPTH:
             return place
         raise self.errors.fatal(
             fail(
                 "E0702",
-                f"calls and bodies are nested more than {DEEPEST} deep",
+                f"calls and bodies are nested more than {MAX_BLOCK_DEPTH} deep",
                 span,
                 help="a block that calls itself needs an `if` that ends it",
             ),

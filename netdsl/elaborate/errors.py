@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from netdsl.base.source import Span
     from netdsl.ir.graph import Scope
 
-MOST_STEPS = 500_000
+MAX_STEPS = 500_000
 """The work of one check, in steps: a turn of a loop, a statement and an expression are one each; about a second."""
 CALL, LAYER, PARAM = 6, 6, 4
 """The steps of a call, of the layer that it makes, and of each of the layer's parameters."""
-MOST_ERRORS = 20
-MOST_MET = 200
+MAX_ERRORS = 20
+MAX_ERRORS_MET = 200
 """How often errors are met, those of a loop in every turn, before the rest of the net is passed over."""
-DEEPEST = 64
+MAX_BLOCK_DEPTH = 64
 
 
 class Stop(Exception):  # noqa: N818 - no error of its own: those are in the list already
@@ -39,7 +39,7 @@ class Budget:
 
     whose: str = "the net is"
     remedy: str = "is a loop longer than it was meant to be?"
-    left: int = MOST_STEPS
+    left: int = MAX_STEPS
 
 
 class Errors:
@@ -72,12 +72,12 @@ class Errors:
             place = (diagnostic.code, span.start, id(span.source)) if span else (diagnostic.message, 0, 0)
             self._met += 1
             if place in self._places:
-                if self._met > MOST_MET:
+                if self._met > MAX_ERRORS_MET:
                     raise Stop
                 continue
             self._places.add(place)
             self.found.append(replace(diagnostic, stack=diagnostic.stack or self._stack(scope, span)))
-            if len(self.found) >= MOST_ERRORS:
+            if len(self.found) >= MAX_ERRORS:
                 raise Stop
 
     def _stack(self, scope: Scope | None, span: Span | None) -> tuple[tuple[str, Span], ...]:

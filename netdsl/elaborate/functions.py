@@ -10,8 +10,8 @@ from netdsl.ir.dim import Symbolic, total
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-LONGEST_LIST = 10_000
-DEEPEST_LIST = 16
+MAX_LIST_LENGTH = 10_000
+MAX_LIST_DEPTH = 16
 
 
 class TooLong(Exception):  # noqa: N818 - becomes a located error where it is caught
@@ -22,7 +22,7 @@ def extent(value: Sequence[Any]) -> int:
     """How many elements a list has, with those of the lists in it and the atoms of symbolic sizes.
 
     Raises:
-        TooLong: there are more than `LONGEST_LIST`, or lists are nested more than `DEEPEST_LIST` deep.
+        TooLong: there are more than `MAX_LIST_LENGTH`, or lists are nested more than `MAX_LIST_DEPTH` deep.
     """
     count = depth = 0
     lists = [value]
@@ -30,8 +30,8 @@ def extent(value: Sequence[Any]) -> int:
         depth += 1
         count += sum(map(len, lists))
         _need_short(count)
-        if depth > DEEPEST_LIST:
-            raise TooLong(f"lists are nested more than {DEEPEST_LIST} deep")
+        if depth > MAX_LIST_DEPTH:
+            raise TooLong(f"lists are nested more than {MAX_LIST_DEPTH} deep")
         items = [item for items in lists for item in items]
         count += sum(item.atoms for item in items if isinstance(item, Symbolic))
         lists = [item for item in items if isinstance(item, tuple | list)]  # from Python, lists may be in themselves
@@ -40,8 +40,8 @@ def extent(value: Sequence[Any]) -> int:
 
 
 def _need_short(length: int) -> None:
-    if length > LONGEST_LIST:
-        raise TooLong(f"a list of {length:,} elements is longer than {LONGEST_LIST:,}")
+    if length > MAX_LIST_LENGTH:
+        raise TooLong(f"a list of {length:,} elements is longer than {MAX_LIST_LENGTH:,}")
 
 
 def _items(value: Any) -> tuple[Any, ...]:

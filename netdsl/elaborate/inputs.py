@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from netdsl.base.diagnostics import Diagnostic, NetdslError, fail
-from netdsl.elaborate.nodes import Spot
+from netdsl.elaborate.nodes import MemberSpot
 from netdsl.elaborate.suggestions import suggestion
 from netdsl.elaborate.values import UNKNOWN, Unknown
 from netdsl.ir.constraint import Allowed, Constraint
 from netdsl.ir.dim import DimError, Symbolic, symbol
 from netdsl.ir.types import DType
 from netdsl.layers.base import signature
-from netdsl.layers.ends import Input
+from netdsl.layers.ends import InputLayer
 from netdsl.syntax import tree
 
 if TYPE_CHECKING:
@@ -78,13 +78,13 @@ def make_input(
     dtype = DType.FLOAT32 if statement.dtype is None else _dtype(statement.dtype)
     sizes = tuple(dim for dim in shape if not isinstance(dim, Unknown))
     if len(sizes) == len(shape):
-        spot = Spot.of(place.names, name)
-        member.output = elaboration.make(spot, Input(sizes, dtype), (), statement.span, {})
+        spot = MemberSpot.of(place.names, name)
+        member.output = elaboration.make(spot, InputLayer(sizes, dtype), (), statement.span, {})
     return member.output
 
 
 def _dtype(word: tree.Name) -> DType:
-    kind = signature(Input)[1].kind
+    kind = signature(InputLayer)[1].kind
     if word.id not in kind.words:
         raise fail(
             "E0305",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from netdsl.base.diagnostics import NetdslError, fail
 from netdsl.elaborate.binding import Callee, make_layer, match
 from netdsl.elaborate.control import chosen, turns
-from netdsl.elaborate.nodes import IDENTITY, Spot
+from netdsl.elaborate.nodes import IDENTITY, MemberSpot
 from netdsl.elaborate.place import Place, Tensor, need
 from netdsl.elaborate.values import UNKNOWN, Unknown
 from netdsl.ir.graph import Node
@@ -119,7 +119,7 @@ def join(
     place: Place,
     item: tree.Join | tree.Skip,
     inputs: list[Tensor],
-    spot: Spot,
+    spot: MemberSpot,
     current: Tensor,
 ) -> Node | Unknown:
     """The layer that puts the results of branches together."""

@@ -22,15 +22,15 @@ if TYPE_CHECKING:
     from netdsl.ir.types import TensorType
     from netdsl.layers.base import Layer
 
-MOST_ELEMENTS = 10**11
+MAX_ELEMENTS = 10**11
 IDENTITY = "the identity"
 """What errors call the branch of a skip that a shortcut would replace."""
-MOST_NOTES = 8
+MAX_BRANCHES_SHOWN = 8
 """Of more branches than these, errors show one of each shape."""
 TOO_LARGE = "is a size too large, or a `flatten` too early?"
 
 
-class Spot(NamedTuple):
+class MemberSpot(NamedTuple):
     """Where a new member goes: its name in a scope, and the path its parameters carry."""
 
     names: Names
@@ -38,9 +38,9 @@ class Spot(NamedTuple):
     weights: str
 
     @staticmethod
-    def of(names: Names, name: str) -> Spot:
+    def of(names: Names, name: str) -> MemberSpot:
         """The spot of a member with parameters of its own."""
-        return Spot(names, name, names.weight_path(name))
+        return MemberSpot(names, name, names.weight_path(name))
 
     def open(
         self,
@@ -68,7 +68,7 @@ class Nodes:
 
     def make(
         self,
-        spot: Spot,
+        spot: MemberSpot,
         layer: Layer,
         inputs: tuple[Node, ...],
         span: Span,
@@ -96,7 +96,7 @@ class Nodes:
             raise _located(error, span, bound, inputs, roles) from None
         except DimError as error:
             raise error.at(span) from None
-        if elements is not None and elements > MOST_ELEMENTS:
+        if elements is not None and elements > MAX_ELEMENTS:
             raise fail(
                 "E0703",
                 f"the result would be {node.type}: {elements:,} elements",
@@ -126,9 +126,9 @@ class Nodes:
             help="give layers that are not the same labels of their own" if again else "choose another label",
         )
 
-    def _param(self, spot: Spot, role: str, spec: ParamSpec, node: Node) -> Param:
+    def _param(self, spot: MemberSpot, role: str, spec: ParamSpec, node: Node) -> Param:
         path = f"{spot.weights}.{role}" if role else spot.weights
-        if spec.elements > MOST_ELEMENTS:
+        if spec.elements > MAX_ELEMENTS:
             what = f"the {role} of this `{node.layer.kind}`"
             raise fail(
                 "E0703",
@@ -170,9 +170,9 @@ def _shapes(inputs: tuple[Node, ...], roles: tuple[str, ...] = ()) -> tuple[str,
         return (f"the input here is {inputs[0].type}",)
     called = roles or [f"branch {number}" for number in range(1, len(inputs) + 1)]
     notes = [f"{role} is {node.type}, from `{node.name}`" for role, node in zip(called, inputs, strict=True)]
-    if len(notes) > MOST_NOTES:
+    if len(notes) > MAX_BRANCHES_SHOWN:
         firsts: dict[TensorType, str] = {}
         for node, note in zip(inputs, notes, strict=True):
             firsts.setdefault(node.type, note)
-        notes = list(firsts.values())[:MOST_NOTES]
+        notes = list(firsts.values())[:MAX_BRANCHES_SHOWN]
     return tuple(notes)

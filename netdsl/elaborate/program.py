@@ -10,20 +10,20 @@ from netdsl.base.diagnostics import Diagnostic, NetdslError, fail
 from netdsl.base.interpreter import deep_stack
 from netdsl.base.resources import library
 from netdsl.elaborate.control import unpacked
-from netdsl.elaborate.errors import MOST_STEPS
+from netdsl.elaborate.errors import MAX_STEPS
 from netdsl.elaborate.expressions import Evaluator
 from netdsl.elaborate.module import BlockDefinition, LetDefinition, Module, VariantDefinition
 from netdsl.elaborate.suggestions import listed, suggestion
 from netdsl.elaborate.values import UNKNOWN
 from netdsl.layers.base import LAYERS
 from netdsl.syntax import tree
-from netdsl.syntax.parser import LARGEST_FILE, MOST_ERRORS, parse, read_source
+from netdsl.syntax.parser import MAX_FILE_BYTES, MAX_SYNTAX_ERRORS, parse, read_source
 
 if TYPE_CHECKING:
     from netdsl.base.source import Source, Span
     from netdsl.elaborate.module import NetDefinition
 
-MOST_FILES = 100
+MAX_USES = 100
 """How many `use` a program may have, in all its files."""
 
 
@@ -58,7 +58,7 @@ class _Loader:
     files: int = 1
     characters: int = 0
     tokens: int = 0
-    steps: int = MOST_STEPS
+    steps: int = MAX_STEPS
 
     def load(self, source: Source, home: Path, path: Path | None, open_files: tuple[Path, ...]) -> Module:
         module = Module(parse(source, self.tokens))
@@ -66,7 +66,7 @@ class _Loader:
         self.tokens += module.file.size
         errors: list[Diagnostic] = []
         for declaration in module.file.declarations:
-            if len(errors) >= MOST_ERRORS or self.steps < 0:
+            if len(errors) >= MAX_SYNTAX_ERRORS or self.steps < 0:
                 break
             try:
                 if isinstance(declaration, tree.Use):
@@ -111,8 +111,8 @@ class _Loader:
 
     def _use(self, use: tree.Use, home: Path, open_files: tuple[Path, ...]) -> Module:
         self.files += 1
-        if self.files > MOST_FILES:
-            message = f"a program is made of at most {MOST_FILES} files, and this is one more"
+        if self.files > MAX_USES:
+            message = f"a program is made of at most {MAX_USES} files, and this is one more"
             raise fail("E0106", message, use.path_span, help="put what belongs together into one file")
         target = _in_library(use, home) if use.library else self._in_project(use, home)
         if target in open_files:
@@ -125,8 +125,8 @@ class _Loader:
             )
         if target not in self.done:
             source = read_source(target, _shown(target))
-            if self.characters + len(source.text) > LARGEST_FILE:
-                message = f"with this file the program is larger than {LARGEST_FILE / 1e6:g} MB"
+            if self.characters + len(source.text) > MAX_FILE_BYTES:
+                message = f"with this file the program is larger than {MAX_FILE_BYTES / 1e6:g} MB"
                 raise fail("E0106", message, use.path_span, help="use the files that are needed only")
             self.done[target] = self.load(source, target.parent, target, open_files)
         return self.done[target]

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from netdsl.base.diagnostics import fail
-from netdsl.base.naming import LONGEST_NAME
+from netdsl.base.naming import MAX_NAME_LENGTH
 from netdsl.base.source import Source, Span
 from netdsl.elaborate.environment import Environment
 from netdsl.elaborate.errors import Budget, Errors
@@ -58,7 +58,7 @@ class Said:
     def word(self) -> str | None:
         """The value if it is one word, whatever it means in the language."""
         found = _WORD.fullmatch(self.span.text)
-        word = found[1] if found and len(found[1]) <= LONGEST_NAME else None
+        word = found[1] if found and len(found[1]) <= MAX_NAME_LENGTH else None
         return None if word in ("yes", "no") else word
 
     def value(self, module: Module | None = None) -> Value:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from netdsl.base.diagnostics import fail
-from netdsl.elaborate.nodes import Spot
+from netdsl.elaborate.nodes import MemberSpot
 from netdsl.elaborate.place import Place, Tensor, check_label, need
 from netdsl.elaborate.values import UNKNOWN, Unknown
 from netdsl.ir.dim import equality_constraints
 from netdsl.ir.types import format_shape
-from netdsl.layers.ends import Param as LearnedTensor
+from netdsl.layers.ends import ParamLayer
 
 if TYPE_CHECKING:
     from netdsl.base.source import Span
@@ -47,8 +47,8 @@ def learned_tensor(elaboration: Elaboration, place: Place, statement: tree.Param
     value = evaluator.number(statement.value) if statement.value is not None else None
     sizes = tuple(size for size in wanted if not isinstance(size, Unknown))
     if len(sizes) == len(wanted) and not isinstance(value, Unknown):
-        spot = Spot.of(place.names, name)
-        member.output = elaboration.make(spot, LearnedTensor(sizes, value), (), statement.span, {})
+        spot = MemberSpot.of(place.names, name)
+        member.output = elaboration.make(spot, ParamLayer(sizes, value), (), statement.span, {})
 
 
 def mark_output(elaboration: Elaboration, link: tree.Output, current: Tensor) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-MOST_NAMES = 2000
+MAX_NAMES_COMPARED = 2000
 """Among more names than these none is looked for: comparing takes too long."""
 
 LAYERS_ELSEWHERE = {
@@ -43,7 +43,7 @@ CLOSE = 0.66
 def suggestion(name: str, known: Iterable[str], elsewhere: Mapping[str, str] | None = None) -> str | None:
     """A help line for a misspelt name, or for one by which other frameworks (`elsewhere`) call a known one."""
     own_names = list(known)
-    if len(own_names) > MOST_NAMES:
+    if len(own_names) > MAX_NAMES_COMPARED:
         return None
     names = {_plain(own): own for own in own_names}
     foreign = {_plain(theirs): own for theirs, own in (elsewhere or {}).items() if own in names.values()}

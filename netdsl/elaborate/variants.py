@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from netdsl.base.diagnostics import fail
 from netdsl.elaborate.arithmetic import exact
 from netdsl.elaborate.binding import Bound, Callee, match
-from netdsl.elaborate.errors import DEEPEST, Errors
+from netdsl.elaborate.errors import MAX_BLOCK_DEPTH, Errors
 from netdsl.elaborate.expressions import Evaluator
 from netdsl.elaborate.functions import TooLong, extent
 from netdsl.elaborate.module import BlockDefinition, NetDefinition, VariantDefinition
@@ -32,8 +32,8 @@ def resolve(net: NetDefinition, errors: Errors) -> tuple[BlockDefinition, dict[s
     pending: list[VariantDefinition] = []
     while isinstance(net, VariantDefinition):
         variant = net.declaration
-        if len(pending) > DEEPEST:
-            message = f"variants of variants are nested more than {DEEPEST} deep"
+        if len(pending) > MAX_BLOCK_DEPTH:
+            message = f"variants of variants are nested more than {MAX_BLOCK_DEPTH} deep"
             raise fail("E0702", message, variant.base_span, help="make variants of the net with a body")
         if net in pending:
             raise fail(

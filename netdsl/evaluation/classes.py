@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from netdsl.runtime.feeds import Array
 
 
-MOST_CLASSES = 20
+MAX_CLASSES_SHOWN = 20
 """Of more classes no confusion matrix is printed, and only the worst of them are listed."""
-MOST_PAIRS = 10
+MAX_PAIRS_SHOWN = 10
 
 
 @dataclass(frozen=True)
@@ -200,8 +200,8 @@ def _text(found: ClassEvaluation, top: int) -> str:
 
 def _classes(found: ClassEvaluation) -> list[str]:
     shown, note = list(found.per_class), []
-    if found.classes > MOST_CLASSES:
-        shown = sorted((f for f in shown if f.recall is not None), key=lambda f: (f.recall, f.name))[:MOST_CLASSES]
+    if found.classes > MAX_CLASSES_SHOWN:
+        shown = sorted((f for f in shown if f.recall is not None), key=lambda f: (f.recall, f.name))[:MAX_CLASSES_SHOWN]
         note = [f"the {len(shown)} classes of the lowest recall, of {found.classes:,}"]
     rows = [
         (visible(f.name), f"{f.samples:,}", f"{f.right:,}", percent(f.recall), percent(f.precision), percent(f.f1))
@@ -211,7 +211,7 @@ def _classes(found: ClassEvaluation) -> list[str]:
 
 
 def _confused(found: ClassEvaluation) -> list[str]:
-    if found.classes <= MOST_CLASSES:
+    if found.classes <= MAX_CLASSES_SHOWN:
         names = [visible(found.name(number)) for number in range(found.classes)]
         rows = [
             (name, *(str(count) if count else "." for count in row))
@@ -223,7 +223,7 @@ def _confused(found: ClassEvaluation) -> list[str]:
         return []
     rows = [
         (visible(found.name(true)), visible(found.name(given)), f"{count:,}")
-        for true, given, count in found.confused[:MOST_PAIRS]
+        for true, given, count in found.confused[:MAX_PAIRS_SHOWN]
     ]
     note = f"the {len(rows)} pairs confused most, of {len(found.confused):,}"
     return ["", note, Table(("true class", "taken for", ">samples"), rows).text()]

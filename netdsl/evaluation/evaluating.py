@@ -25,14 +25,14 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from netdsl.evaluation.samples import Feed, Samples
+    from netdsl.evaluation.samples import JudgedSamples, ModelFeed
     from netdsl.runtime.feeds import Array
 
     PathLike: TypeAlias = str | os.PathLike[str]
 
 Evaluation: TypeAlias = ClassEvaluation | LabelEvaluation | ValueEvaluation
 
-BATCH = 64
+DEFAULT_BATCH = 64
 """Samples at a time where a model leaves that open."""
 
 
@@ -125,7 +125,7 @@ def _mean(members: Sequence[Evaluation]) -> dict[str, Any]:
 
 def _evaluate(
     session: Session,
-    samples: Samples,
+    samples: JudgedSamples,
     batch: int | None,
     preparation: Preparation,
     *,
@@ -162,12 +162,12 @@ def _evaluate(
     return ClassEvaluation(**common, targets=asked.targets.reshape(-1), logs=mean, paired=asked.paired)
 
 
-def _scores(session: Session, feed: Feed, batch: int | None) -> list[Array]:
+def _scores(session: Session, feed: ModelFeed, batch: int | None) -> list[Array]:
     """What the model gives for all samples: samples x classes x positions, one array for each view."""
     name, fixed = feed.port.name, feed.port.shape[0]
     if isinstance(fixed, int) and batch not in (None, fixed):
         raise session.input_error(f"the model takes {fixed} samples at a time, not {batch}", "leave out `--batch`")
-    size = fixed if isinstance(fixed, int) else batch or BATCH
+    size = fixed if isinstance(fixed, int) else batch or DEFAULT_BATCH
     collected: list[list[Array]] = []
     for views in feed.batches(size):
         count = len(views[0])

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Samples:
+class JudgedSamples:
     """What models are judged by.
 
     Attributes:
@@ -45,15 +45,15 @@ class Samples:
     split: str
     shape: tuple[int, ...] = ()
 
-    def feed(self, session: Session, preparation: Preparation, *, crops: bool = False) -> Feed:
+    def feed(self, session: Session, preparation: Preparation, *, crops: bool = False) -> ModelFeed:
         """The samples for a model; images get the size that the run gave them, where model and user leave it open."""
         port = session.inputs[0]
         pairs = zip(port.shape[1:], self.shape, strict=True) if len(self.shape) + 1 == len(port.shape) else ()
         sizes = {name: size for name, size in pairs if isinstance(name, str)}
-        return Feed(session, self.part, replace(preparation, sizes={**sizes, **preparation.sizes}), crops)
+        return ModelFeed(session, self.part, replace(preparation, sizes={**sizes, **preparation.sizes}), crops)
 
 
-def open_split(data: str | Path | None, split: str | None, runs: Sequence[TrainedRun | None] = ()) -> Samples:
+def open_split(data: str | Path | None, split: str | None, runs: Sequence[TrainedRun | None] = ()) -> JudgedSamples:
     """The samples by which models are judged.
 
     On the data of a run whose folder was named they are divided as the run divided them, and else as they divide
@@ -85,7 +85,7 @@ def open_split(data: str | Path | None, split: str | None, runs: Sequence[Traine
     return _part(found, split or own or "test", note=note)
 
 
-def _of_runs(split: str | None, runs: list[TrainedRun]) -> Samples:
+def _of_runs(split: str | None, runs: list[TrainedRun]) -> JudgedSamples:
     if not runs:
         raise fail("E1109", "no data are named, and no model lies in the folder of a run",
                    help="name data to judge by: `--data DATA`")  # fmt: skip
@@ -107,7 +107,7 @@ def _of_runs(split: str | None, runs: list[TrainedRun]) -> Samples:
     return _part(found, word, first.shape)
 
 
-def _part(found: Found, split: str, shape: tuple[int, ...] = (), note: str | None = None) -> Samples:
+def _part(found: Found, split: str, shape: tuple[int, ...] = (), note: str | None = None) -> JudgedSamples:
     parts = found.parts
     if SPLITS[split] not in parts:
         own = [word for word, name in SPLITS.items() if name in parts]
@@ -120,11 +120,11 @@ def _part(found: Found, split: str, shape: tuple[int, ...] = (), note: str | Non
         )
     if not len(parts[SPLITS[split]]):
         raise fail("E1006", f"the {SPLITS[split]} data of `{found.name}` have no samples", help="add samples")
-    return Samples(found, parts[SPLITS[split]], split, shape)
+    return JudgedSamples(found, parts[SPLITS[split]], split, shape)
 
 
 @dataclass(frozen=True)
-class Feed:
+class ModelFeed:
     """The samples of a split for one model.
 
     Args:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from netdsl.runtime.feeds import Array
 
-LEAST = -100.0
+MIN_LOG_PROBABILITY = -100.0
 """The logarithm of a probability that is 0, as torch.nn.BCELoss takes it."""
 
 LOGITS, SOFTMAX, SIGMOID = Gives.LOGITS.value, Gives.PROBABILITIES.value, Gives.YES_PROBABILITIES.value
@@ -48,9 +48,9 @@ def log_softmax(scores: Array) -> Array:
 
 
 def log_of(probabilities: Array) -> Array:
-    """Their logarithms, `LEAST` at the least, float64."""
+    """Their logarithms, `MIN_LOG_PROBABILITY` at the least, float64."""
     with np.errstate(divide="ignore"):
-        return np.maximum(np.log(probabilities.astype(np.float64)), LEAST)
+        return np.maximum(np.log(probabilities.astype(np.float64)), MIN_LOG_PROBABILITY)
 
 
 def log_no_yes(scores: Array, gives: Gives) -> Array:

@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
     from netdsl.ir.dim import Dim, Symbol
 
-MOST_DOUBLINGS = 31
+MAX_DOUBLINGS = 31
 """Bounds are looked for up to 2^31 multiples of a symbol's unit; no size is larger."""
-MOST_TRIED = 300
+MAX_SIZES_TRIED = 300
 """So many sizes are tried where nothing is proved; what holds from the middle of them on is taken to hold."""
 BESIDE = (0, 1, 2, 3, 4, 5, 97, 1009)
 """Other sizes are tried so many multiples of their units above the least."""
-MOST_STEPS = 10_000
+MAX_SIZES_STEPPED = 10_000
 """So many sizes are tried one after the other where the bound of a formula is not known exactly."""
 
 
@@ -112,7 +112,7 @@ def _from(symbol: Symbol, dim: Dim, least: int, atoms: list[Symbol]) -> Constrai
 
     first, last = symbol.least, symbol.most
     holds = _trial(symbol, dim, least, atoms)
-    reach = next((2**i for i in range(MOST_DOUBLINGS + 1) if proved(first + 2**i)), None)
+    reach = next((2**i for i in range(MAX_DOUBLINGS + 1) if proved(first + 2**i)), None)
     if reach is not None:
         count = first + bisect_left(range(reach), True, key=lambda more: proved(first + more))
         if last is not None and count > last:
@@ -120,13 +120,13 @@ def _from(symbol: Symbol, dim: Dim, least: int, atoms: list[Symbol]) -> Constrai
             if not holds(count):
                 return None
     else:
-        end = first + MOST_TRIED if last is None else min(first + MOST_TRIED, last + 1)
+        end = first + MAX_SIZES_TRIED if last is None else min(first + MAX_SIZES_TRIED, last + 1)
         wrong = next((count for count in reversed(range(first, end)) if not holds(count)), first - 1)
         far = [first + 10**digits for digits in range(3, 10) if last is None or first + 10**digits <= last]
         if wrong - first >= (end - first) // 2 or not all(map(holds, far)):
             return None
         count = wrong + 1
-    for _ in range(MOST_STEPS):  # what is proved of a formula may be less than what holds
+    for _ in range(MAX_SIZES_STEPPED):  # what is proved of a formula may be less than what holds
         if count == first or not holds(count - 1):
             break
         count -= 1
@@ -139,12 +139,12 @@ def _up_to(symbol: Symbol, dim: Dim, least: int, atoms: list[Symbol]) -> Constra
     def proved(count: int) -> bool:
         return _suffices(dim, least, symbol, replace(symbol, maximum=symbol.unit * count))
 
-    second, last = symbol.least + 1, 2**MOST_DOUBLINGS if symbol.most is None else symbol.most
+    second, last = symbol.least + 1, 2**MAX_DOUBLINGS if symbol.most is None else symbol.most
     if last < second or not proved(second):
         return None
     count = second + bisect_left(range(second, last), True, key=lambda count: not proved(count + 1))
     holds = _trial(symbol, dim, least, atoms)
-    for _ in range(MOST_STEPS):
+    for _ in range(MAX_SIZES_STEPPED):
         if count == last or not holds(count + 1):
             break
         count += 1

@@ -24,22 +24,22 @@ if TYPE_CHECKING:
     from netdsl.base.source import Span
 
 
-MOST_ATOMS = 500
+MAX_ATOMS = 500
 """A size written with more atoms than this, those inside of floors included, helps nobody and costs time."""
-DEEPEST = 20
+MAX_FLOOR_DEPTH = 20
 """So many floors may stand within each other."""
-MOST_DIVISORS = 16
+MAX_DIVISORS = 16
 """Conditions are looked for with so many divisors."""
-SIMPLE = 50
+MAX_SIMPLE_ATOMS = 50
 """And on sizes written with at most so many atoms."""
-MOST_FACTORS = 4
+MAX_FACTORS = 4
 """Products of more atoms are bounded factor by factor alone."""
-LARGEST = 2**63 - 1
+MAX_COEFFICIENT = 2**63 - 1
 """No coefficient or divisor is larger: ONNX computes sizes in int64."""
 
 
 class DimError(NetdslError):
-    """A size whose formula grows beyond `MOST_ATOMS`, `DEEPEST` or `LARGEST` (E0703)."""
+    """A size whose formula grows beyond `MAX_ATOMS`, `MAX_FLOOR_DEPTH` or `MAX_COEFFICIENT` (E0703)."""
 
     def __init__(self) -> None:
         remedy = "fix the sizes in the `input`"
@@ -107,7 +107,7 @@ class Symbolic:
                     self.atoms += atom.numerator.atoms
                     self.depth = max(self.depth, 1 + atom.numerator.depth)
         most = max(map(abs, terms.values()))
-        if self.atoms > MOST_ATOMS or self.depth > DEEPEST or most > LARGEST:
+        if self.atoms > MAX_ATOMS or self.depth > MAX_FLOOR_DEPTH or most > MAX_COEFFICIENT:
             raise DimError
         self._hash = hash(frozenset(terms.items()))
         self._text = ""
@@ -138,7 +138,7 @@ class Symbolic:
 
     def __mul__(self, other: Dim) -> Dim:
         factor = _terms(other)
-        if len(self.terms) * len(factor) > MOST_ATOMS:
+        if len(self.terms) * len(factor) > MAX_ATOMS:
             raise DimError
         terms: dict[Monomial, int] = {}
         for left, a in self.terms.items():
@@ -340,7 +340,7 @@ def _without(monomial: Monomial, divisor: Monomial) -> Monomial | None:
 
 
 def _is_simple(dim: Dim) -> bool:
-    return isinstance(dim, int) or dim.atoms <= SIMPLE
+    return isinstance(dim, int) or dim.atoms <= MAX_SIMPLE_ATOMS
 
 
 def _terms(dim: Dim) -> dict[Monomial, int]:
@@ -383,7 +383,7 @@ def _floor_of_rest(rest: Dim, divisor: int) -> Dim:
     if nested is not None:  # floor((floor(a/m) + c)/d) = floor((a + c m)/(d m))
         atom, constant = nested
         return _floor(atom.numerator + constant * atom.divisor, divisor * atom.divisor)
-    if divisor > LARGEST:
+    if divisor > MAX_COEFFICIENT:
         raise DimError
     return Symbolic({(Floor(rest, divisor),): 1})
 
@@ -438,7 +438,7 @@ def _bound_of_shifted(terms: Mapping[Monomial, int | Fraction], *, upper: bool) 
     """
     shifted: dict[Monomial, int | Fraction] = {}
     for monomial, coefficient in terms.items():
-        if len(monomial) > MOST_FACTORS:
+        if len(monomial) > MAX_FACTORS:
             return None
         pieces: dict[Monomial, int | Fraction] = {(): coefficient}
         for atom in monomial:
@@ -507,7 +507,7 @@ def _divisors(dim: Dim) -> set[int]:
             if isinstance(atom, Floor):
                 inner = _divisors(atom.numerator)
                 found |= {atom.divisor * _denominator(atom.numerator), *inner, *(atom.divisor * n for n in inner)}
-    return set(sorted(found)[:MOST_DIVISORS])
+    return set(sorted(found)[:MAX_DIVISORS])
 
 
 def _denominator(dim: Symbolic) -> int:

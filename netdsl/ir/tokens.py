@@ -10,7 +10,7 @@ from netdsl.ir.meaning import Tokens
 if TYPE_CHECKING:
     from netdsl.ir.graph import Graph, Node
 
-MOST = 4096
+MAX_TOKEN_POSITIONS = 4096
 """Along so many positions at most, tables of their own are told apart."""
 
 
@@ -93,7 +93,7 @@ def _taken(part: _Part, node: Node) -> _Part:
             return replace(part, aligned=False)
         if (reads.spans, reads.shift) == (((0, 0),), 1) and size == kept:  # every position itself
             continue
-        if not isinstance(size, int) or not isinstance(kept, int) or size > MOST or not reads.single:
+        if not isinstance(size, int) or not isinstance(kept, int) or size > MAX_TOKEN_POSITIONS or not reads.single:
             return replace(part, aligned=False)
         there = part.positions or range(size)
         part = replace(part, axis=axis, positions=tuple(there[int(reads.at(at)[0])] for at in range(kept)))

@@ -7,7 +7,7 @@ from netdsl.ir.dim import Symbolic, equality_constraints
 from netdsl.ir.types import TensorType
 from netdsl.layers.arguments import Size
 from netdsl.layers.base import Layer, LayerError, Lowering, TorchLowering, per_dimension, register, single
-from netdsl.layers.spans import EACH, MOST, Reads, Spans
+from netdsl.layers.spans import EACH, MAX_SPAN_POSITIONS, Reads, Spans
 from netdsl.layers.windows import need_image
 
 
@@ -92,7 +92,7 @@ class _Adaptive(Layer):
         size, bins = inputs[0].shape[axis], self._bins(inputs[0])[axis - 1]
         if bins == 1:
             return "all"
-        if not isinstance(size, int) or bins > MOST:
+        if not isinstance(size, int) or bins > MAX_SPAN_POSITIONS:
             return None
         return Spans.table((i * size // bins, -(-(i + 1) * size // bins) - 1) for i in range(bins))
 

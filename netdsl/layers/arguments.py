@@ -16,9 +16,9 @@ from netdsl.ir.dim import Symbolic
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-LARGEST = 2**31 - 1
+MAX_INTEGER = 2**31 - 1
 """No size, stride or count that a person means is larger."""
-SMALLEST = 2.0**-126
+MIN_POSITIVE = 2.0**-126
 """The least positive number that float32 has in full precision; what backends compute with becomes 0 below it."""
 
 
@@ -51,8 +51,8 @@ def integer(value: object, least: int | None = None) -> int:
         raise _no_integer(value)
     if least is not None and value < least:
         raise ArgumentError("E0306", f"a number of at least {least} is due, not {value}")
-    if abs(value) > LARGEST:
-        raise ArgumentError("E0703", f"{value} is larger than any size can be ({LARGEST})")
+    if abs(value) > MAX_INTEGER:
+        raise ArgumentError("E0703", f"{value} is larger than any size can be ({MAX_INTEGER})")
     return value
 
 
@@ -89,8 +89,8 @@ def real(value: object, least: float | None = None, most: float | None = None) -
 def above_zero(value: object) -> float:
     """A positive number, which is none any more where float32 has only 0 for it."""
     number = real(value)
-    if number < SMALLEST:
-        remedy = f"float32 has nothing between 0 and {SMALLEST:.3g}" if number > 0 else None
+    if number < MIN_POSITIVE:
+        remedy = f"float32 has nothing between 0 and {MIN_POSITIVE:.3g}" if number > 0 else None
         raise ArgumentError("E0306", f"a positive number is due, not {number:g}", remedy)
     return number
 
@@ -98,7 +98,7 @@ def above_zero(value: object) -> float:
 def divisor(value: object) -> float:
     """A number to divide by."""
     number = real(value)
-    if abs(number) < SMALLEST:
+    if abs(number) < MIN_POSITIVE:
         raise ArgumentError("E0306", f"a number other than 0 is due, since it is divided by, not {number:g}")
     return number
 

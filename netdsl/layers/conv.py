@@ -21,7 +21,7 @@ from netdsl.layers.base import (
     single,
     weight_and_bias,
 )
-from netdsl.layers.spans import MOST, NOTHING, Reads, Span, Spans, grouped
+from netdsl.layers.spans import MAX_SPAN_POSITIONS, NOTHING, Reads, Span, Spans, grouped
 from netdsl.layers.windows import Slide, Windowed, need_image, per_side, torch_margins
 
 
@@ -226,7 +226,7 @@ class Deconv(Layer):
         if axis == 0:
             return grouped(_channels(inputs[0]) // self.g, self.out // self.g)
         kernel, stride, pad, spread, _ = (numbers[axis - 1] for numbers in self._sizes(inputs[0]))
-        if stride > MOST:
+        if stride > MAX_SPAN_POSITIONS:
             return None
         spans = tuple(_reached(phase + pad, kernel, stride, spread) for phase in range(stride))
         return Spans(spans, 1, step=spread // gcd(stride, spread))

@@ -22,7 +22,7 @@ DTYPES = tuple(dtype.value for dtype in DType)
 
 @register("input")
 @dataclass(frozen=True)
-class Input(Layer):
+class InputLayer(Layer):
     """An input of the net: a batch of tensors of `shape`, which may have symbolic sizes, and element type `dtype`.
 
     Written as a statement (`input image: 3x224x224`), not as a layer of a chain. Source: the graph's inputs in ONNX.
@@ -40,7 +40,7 @@ class Input(Layer):
 
 @register("param")
 @dataclass(frozen=True)
-class Param(Layer):
+class ParamLayer(Layer):
     """A learned tensor of `shape`, the same for every sample.
 
     Written as a statement (`param cls: 1x768`, `param gate: 96x1x1 = 1e-6`) and read as `@cls`. At first it is `value`
@@ -71,7 +71,7 @@ class Param(Layer):
         return tuple(need_int(dim, "the size of a learned tensor") for dim in self.shape)
 
 
-def _need_all_sizes(layer: Input | Param) -> None:
+def _need_all_sizes(layer: InputLayer | ParamLayer) -> None:
     if -1 in layer.shape:
         raise LayerError(
             "E0306", f"the shape of `{layer.kind}` must be given in full; -1 stands in `reshape` only", argument="shape"

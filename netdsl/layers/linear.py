@@ -22,7 +22,7 @@ from netdsl.layers.base import (
 )
 from netdsl.layers.spans import EACH, Reads
 
-MOST_CENTRES = 2**20
+MAX_CENTRES = 2**20
 """Elements that the table of fixed centres may have."""
 
 
@@ -99,10 +99,10 @@ class Rbf(_OnVectors):
                 argument="out",
                 help=f"use at most {words}, or a wider input" if words else "use a wider input",
             )
-        if self.out * size > MOST_CENTRES:
+        if self.out * size > MAX_CENTRES:
             raise LayerError(
                 "E0703",
-                f"the centres would have {self.out * size} elements, and at most {MOST_CENTRES} are allowed",
+                f"the centres would have {self.out * size} elements, and at most {MAX_CENTRES} are allowed",
                 argument="out",
             )
         return result

@@ -16,7 +16,7 @@ Way: TypeAlias = tuple[int, tuple[Dim, ...], tuple[Dim, ...]]
 """The number of a branch, its shape, and the shape it should have."""
 Mend: TypeAlias = Callable[[tuple[Dim, ...], tuple[Dim, ...]], str | None]
 """Finds the layers that make one shape of another."""
-LARGEST_STRIDE = 4
+MAX_SHORTCUT_STRIDE = 4
 """A shortcut with a larger one is not what anybody means."""
 
 
@@ -245,7 +245,7 @@ def _projected(source: tuple[Dim, ...], target: tuple[Dim, ...]) -> str | None:
     if len(target) <= 2 and source[:-1] == target[:-1] and isinstance(target[-1], int):
         return f"dense {target[-1]}"
     found = [
-        next((stride for stride in range(1, LARGEST_STRIDE + 1) if (n - 1) // stride + 1 == wanted), None)
+        next((stride for stride in range(1, MAX_SHORTCUT_STRIDE + 1) if (n - 1) // stride + 1 == wanted), None)
         for n, wanted in zip(source[1:], target[1:], strict=True)
     ]
     if None in found or not 2 <= len(target) <= 4 or not isinstance(source[0], int) or not isinstance(target[0], int):

@@ -16,7 +16,7 @@ from netdsl.layers.spans import Reads
 
 FLOATS = (DType.FLOAT32, DType.FLOAT16)
 """Those for which onnxruntime has the operators."""
-MOST_LAYERS = 100
+MAX_STACKED_LAYERS = 100
 """More layers of one stack are a slip of the pen."""
 
 
@@ -47,9 +47,9 @@ class _Recurrent(Layer):
     def infer(self, *inputs: TensorType) -> TensorType:
         (x,) = inputs
         need_sequence(self, x, FLOATS)
-        if self.layers > MOST_LAYERS:
+        if self.layers > MAX_STACKED_LAYERS:
             raise LayerError(
-                "E0703", f"`{self.kind}` has at most {MOST_LAYERS} layers, not {self.layers}", argument="layers"
+                "E0703", f"`{self.kind}` has at most {MAX_STACKED_LAYERS} layers, not {self.layers}", argument="layers"
             )
         if self.dropout and self.layers == 1:
             raise LayerError(

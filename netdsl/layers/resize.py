@@ -9,7 +9,7 @@ from netdsl.ir.types import DType, TensorType
 from netdsl.layers.arguments import Flag, Margins, Real, Size, choice
 from netdsl.layers.base import Layer, LayerError, Lowering, TorchLowering, per_dimension, register, single
 from netdsl.layers.base import spatial as in_words
-from netdsl.layers.spans import EACH, MOST, Reads, Span, Spans, cut
+from netdsl.layers.spans import EACH, MAX_SPAN_POSITIONS, Reads, Span, Spans, cut
 from netdsl.layers.windows import SIDES, ZERO, need_image, per_side, torch_margins
 
 SPATIAL = {"linear": 1, "bilinear": 2, "trilinear": 3, "bicubic": 2}
@@ -58,7 +58,7 @@ class Pad(Layer):
             return EACH
         (x,) = inputs
         size, before, after = x.shape[axis], *(sides[axis - 1] for sides in per_side(self.p, x.rank - 1))
-        if self.mode == "constant" or not isinstance(size, int) or size + before + after > MOST:
+        if self.mode == "constant" or not isinstance(size, int) or size + before + after > MAX_SPAN_POSITIONS:
             return Spans.window(1, 1, before)
         mirrored = self.mode == "reflect"
         return Spans.table((_inside(i, size, mirrored=mirrored),) * 2 for i in range(-before, size + after))
@@ -176,10 +176,10 @@ class Upsample(Layer):
             return Spans.repeated(scale)
         beside = 1 if self.mode == "bicubic" else 0
         if not self.align_corners:
-            if scale > MOST:
+            if scale > MAX_SPAN_POSITIONS:
                 return None
             return Spans(tuple(_between(2 * i + 1 - scale, 2 * scale, beside) for i in range(scale)), 1)
-        if not isinstance(size, int) or size * scale > MOST:
+        if not isinstance(size, int) or size * scale > MAX_SPAN_POSITIONS:
             return None
         made = size * scale
         return Spans.table(_between(i * (size - 1), max(made - 1, 1), beside) for i in range(made))

@@ -19,7 +19,7 @@ from netdsl.layers.base import (
     normalized_axis,
     register,
 )
-from netdsl.layers.spans import EACH, MOST, Reads, Spans, grouped
+from netdsl.layers.spans import EACH, MAX_SPAN_POSITIONS, Reads, Spans, grouped
 
 
 @register("identity")
@@ -186,7 +186,7 @@ class ChannelShuffle(Layer):
         channels = inputs[0].shape[0]
         if axis:
             return EACH
-        if not isinstance(channels, int) or channels > MOST:
+        if not isinstance(channels, int) or channels > MAX_SPAN_POSITIONS:
             return None
         width = channels // self.groups
         return Spans.table((i % self.groups * width + i // self.groups,) * 2 for i in range(channels))

@@ -16,7 +16,7 @@ from netdsl.layers.base import (
     normalized_axis,
     register,
 )
-from netdsl.layers.spans import EACH, MOST, Reads, Spans, cut
+from netdsl.layers.spans import EACH, MAX_SPAN_POSITIONS, Reads, Spans, cut
 
 END = 2**63 - 1
 """What ONNX takes for the end of an axis."""
@@ -70,7 +70,7 @@ class Select(Layer):
         if axis != normalized_axis(self.axis, x.rank):
             return EACH
         size = x.shape[axis]
-        if len(self.maps) > MOST or (not isinstance(size, int) and min(self.maps) < 0):
+        if len(self.maps) > MAX_SPAN_POSITIONS or (not isinstance(size, int) and min(self.maps) < 0):
             return None
         return Spans.table((i % size if isinstance(size, int) else i,) * 2 for i in self.maps)
 
@@ -84,7 +84,7 @@ class Select(Layer):
 
 @register("slice")
 @dataclass(frozen=True)
-class Slice(Layer):
+class SliceLayer(Layer):
     """The positions start, start + step, ... before `stop` along `axis`, as x[start:stop:step] in Python.
 
     Negative positions count from the end, without `stop` the slice goes to the end; the batch is not counted. The size

@@ -19,7 +19,7 @@ Span: TypeAlias = "tuple[float, float]"
 """The first and the last position that are read: whole numbers, or infinite ones in `NOTHING`."""
 NOTHING: Final[Span] = (inf, -inf)
 
-MOST = 4096
+MAX_SPAN_POSITIONS = 4096
 """So many positions are told apart. What repeats itself only after more is not followed."""
 
 
@@ -54,7 +54,7 @@ class Spans:
     @classmethod
     def repeated(cls, times: int) -> Spans | None:
         """Every position `times` times; None where these are too many."""
-        return cls(((0, 0),) * times, 1) if times <= MOST else None
+        return cls(((0, 0),) * times, 1) if times <= MAX_SPAN_POSITIONS else None
 
     @classmethod
     def table(cls, spans: Iterable[Span], start: int = 0) -> Spans:
@@ -109,7 +109,7 @@ class Spans:
             size: how many positions the result has; None where that is not known.
 
         Returns:
-            None where more than `MOST` positions would have to be told apart.
+            None where more than `MAX_SPAN_POSITIONS` positions would have to be told apart.
         """
         if read.shift is None:
             return Spans.table((self.hull(*span, read.step) for span in read.spans), read.start)
@@ -119,20 +119,20 @@ class Spans:
             first, last = read.period * (before // read.shift), read.period * (behind // read.shift + 1)
             return self._row(read, max(0, first), last if size is None else min(last, size - 1))
         turns = 1 if self.shift is None else len(self.spans) // gcd(len(self.spans), read.shift)
-        if read.period * turns > MOST:
+        if read.period * turns > MAX_SPAN_POSITIONS:
             return self._row(read, 0, size - 1) if size is not None else None
         row = tuple(self.hull(*read.at(i), read.step) for i in range(read.period * turns))
         return Spans(row, 0 if self.shift is None else read.shift * turns // len(self.spans) * self.shift)
 
     def _row(self, read: Spans, first: int, last: int) -> Spans | None:
         """The same as a table of positions."""
-        if last - first >= MOST:
+        if last - first >= MAX_SPAN_POSITIONS:
             return None
         return Spans.table((self.hull(*read.at(i), read.step) for i in range(first, last + 1)), first)
 
     def within(self, size: int, offset: int = 0) -> Spans | None:
         """The first `size` positions, the others cut off, moved `offset` further on; None where these are too many."""
-        if size > MOST:
+        if size > MAX_SPAN_POSITIONS:
             return None
         return Spans.table((self.at(i) for i in range(size)), offset)
 
@@ -141,7 +141,7 @@ class Spans:
         if self.shift is None or other.shift is None or self.shift * other.period != other.shift * self.period:
             return None
         period = lcm(self.period, other.period)
-        if period > MOST:
+        if period > MAX_SPAN_POSITIONS:
             return None
         row = tuple(_both(self.at(i), other.at(i)) for i in range(period))
         return Spans(row, self.shift * (period // self.period))
@@ -164,7 +164,7 @@ Reads: TypeAlias = Spans | Literal["all"] | None
 
 def grouped(read: int, made: int) -> Spans | None:
     """Every `made` positions read their own `read` ones."""
-    return Spans(((0, read - 1),) * made, read) if made <= MOST else None
+    return Spans(((0, read - 1),) * made, read) if made <= MAX_SPAN_POSITIONS else None
 
 
 def cut(start: int, step: int, size: int | None) -> Spans:
@@ -192,7 +192,7 @@ def largest(rows: tuple[Spans, ...], size: int | None, end: int | None) -> int |
     elif size is None or end is None:
         return None
     else:
-        places = {*range(min(size, MOST)), *range(max(0, size - MOST), size)}
+        places = {*range(min(size, MAX_SPAN_POSITIONS)), *range(max(0, size - MAX_SPAN_POSITIONS), size)}
         spans = tuple((max(first, 0), min(last, end - 1)) for first, last in (hull(rows, i) for i in places))
     return max((int(last - first) + 1 for first, last in spans if first <= last), default=0)
 

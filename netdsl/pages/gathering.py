@@ -8,7 +8,7 @@ from netdsl.base.diagnostics import fail
 from netdsl.evaluation import ClassEvaluation, ValueEvaluation
 from netdsl.evaluation.runs import model_of, run_of
 from netdsl.evaluation.samples import open_split
-from netdsl.plots.examples import MOST_EXAMPLES
+from netdsl.plots.examples import MAX_EXAMPLES
 from netdsl.runtime import Session
 
 if TYPE_CHECKING:
@@ -54,4 +54,4 @@ def mistaken_pictures(
                    help="give a model of one class for each image")  # fmt: skip
     if not len(found.wrong):
         raise fail("E0917", f"there is no mistake in {len(part):,} {found.split} samples", help="draw something else")
-    return [feed.pixels(int(number)) for number in found.wrong[:MOST_EXAMPLES]]
+    return [feed.pixels(int(number)) for number in found.wrong[:MAX_EXAMPLES]]

@@ -25,7 +25,7 @@ _CONSTANT = re.compile(r"/const(_\d+)?$")
 
 
 @dataclass(frozen=True)
-class Layer:
+class ShownLayer:
     """A layer of a model that netdsl wrote, or a node of another.
 
     Attributes:
@@ -47,11 +47,11 @@ def read_graph(session: Session) -> onnx.GraphProto:
     return read_model(session.path).graph
 
 
-def layers_of(graph: onnx.GraphProto) -> tuple[Layer, ...]:
+def layers_of(graph: onnx.GraphProto) -> tuple[ShownLayer, ...]:
     """The layers in the order they are computed; what netdsl needs on the way inside of one is not told apart."""
     sizes = {tensor.name: prod(tensor.dims) for tensor in graph.initializer if not _CONSTANT.search(tensor.name)}
     known = {spot for node in graph.node if (spot := _path(node))}
-    found: dict[str, Layer] = {}
+    found: dict[str, ShownLayer] = {}
     for node in graph.node:
         path = _path(node)
         if (known and not path) or node.op_type == "Constant" or not any(node.output[:1]):
@@ -63,7 +63,7 @@ def layers_of(graph: onnx.GraphProto) -> tuple[Layer, ...]:
         steps = [step.partition(":")[0] for step in path.split("/")]
         name = ".".join(steps) if path else node.name or node.output[0]
         kind = path.rpartition(":")[2] if path else node.op_type
-        found[key] = Layer(name, kind, node.output[0], weights)
+        found[key] = ShownLayer(name, kind, node.output[0], weights)
     return tuple(found.values())
 
 

@@ -17,13 +17,13 @@ from netdsl.runtime.feeds import batches, rank
 from netdsl.runtime.model_files import read_model
 
 if TYPE_CHECKING:
-    from netdsl.pages.layers import Layer
+    from netdsl.pages.layers import ShownLayer
     from netdsl.runtime.feeds import Array, Ranking
     from netdsl.runtime.preparation import Preparation
 
 
 @dataclass(frozen=True)
-class Step:
+class LayerResult:
     """A layer and what it gave.
 
     Attributes:
@@ -31,7 +31,7 @@ class Step:
         values: its result for the one sample, without the batch.
     """
 
-    layer: Layer
+    layer: ShownLayer
     values: Array
 
 
@@ -49,7 +49,7 @@ class Look:
     file: str
     picture: Array | None
     ranking: Ranking | None
-    steps: tuple[Step, ...]
+    steps: tuple[LayerResult, ...]
 
 
 def look(session: Session, file: str, preparation: Preparation, *, top: int = 5) -> Look:
@@ -73,7 +73,7 @@ def look(session: Session, file: str, preparation: Preparation, *, top: int = 5)
     layers = layers_of(read_graph(session))
     given = _all_values(session, [layer.value for layer in layers]).run(batch.feeds)
     session.need_rows({port.name: given[port.name] for port in session.outputs})
-    steps = tuple(Step(layer, given[layer.value][0]) for layer in layers if _of_samples(given.get(layer.value)))
+    steps = tuple(LayerResult(layer, given[layer.value][0]) for layer in layers if _of_samples(given.get(layer.value)))
     if not steps:
         raise fail("E0917", f"no layer of `{session.path}` gives floats for a sample", help="look at another model")
     port, scores = session.inputs[0], given[session.outputs[0].name][0]

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from netdsl.evaluation.evaluating import Evaluation
-    from netdsl.pages.looking import Look, Step
+    from netdsl.pages.looking import LayerResult, Look
     from netdsl.plots.curves import Row
     from netdsl.runtime import Session
     from netdsl.runtime.feeds import Array
@@ -76,7 +76,7 @@ def write_page(
     )
 
 
-def _facts(session: Session, steps: Sequence[Step]) -> str:
+def _facts(session: Session, steps: Sequence[LayerResult]) -> str:
     """What the model takes and gives, and how large it is."""
     rows = [("file", str(session.path))]
     rows += [("takes", str(port).replace("`", "")) for port in session.inputs]
@@ -106,7 +106,7 @@ def _test(found: Evaluation, mistakes: Sequence[Array]) -> str:
     return text
 
 
-def _layers(steps: Sequence[Step]) -> str:
+def _layers(steps: Sequence[LayerResult]) -> str:
     rows = [
         (visible(step.layer.name), step.layer.kind, format_shape(step.values.shape), exact(step.layer.weights))
         for step in steps

@@ -12,22 +12,22 @@ from netdsl.plots.drawing import GREY, MAP, SMALL, WIDTH, bare, mosaic, new_figu
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from netdsl.pages.looking import Step
+    from netdsl.pages.looking import LayerResult
     from netdsl.runtime.feeds import Array
 
-MOST_LAYERS, MOST_MAPS = 40, 12
+MAX_LAYERS_SHOWN, MAX_MAPS_SHOWN = 40, 12
 """Of more layers so many are shown, evenly spread from the first to the last; of more channels the first."""
 
-NAME = 44
+MAX_NAME_SHOWN = 44
 """Characters of a layer's name."""
 
 
-def draw_activations(steps: Sequence[Step], title: str) -> Any:
+def draw_activations(steps: Sequence[LayerResult], title: str) -> Any:
     """A figure with a row for each layer: its first channels as maps, or its values as a strip.
 
     The colours of each row go from its least value to its largest, which are written beside it.
     """
-    chosen = np.unique(np.linspace(0, len(steps) - 1, min(len(steps), MOST_LAYERS)).round().astype(int))
+    chosen = np.unique(np.linspace(0, len(steps) - 1, min(len(steps), MAX_LAYERS_SHOWN)).round().astype(int))
     shown = [steps[index] for index in chosen]
     if len(shown) < len(steps):
         title = f"{title}: {len(shown)} of {len(steps)} layers"
@@ -38,11 +38,12 @@ def draw_activations(steps: Sequence[Step], title: str) -> Any:
         bare(axes)
         bare(label)
         _draw(axes, step.values)
-        label.text(1, 0.5, words(_end(step.layer.name), NAME), ha="right", va="bottom", fontsize=SMALL + 1)
+        label.text(1, 0.5, words(_end(step.layer.name), MAX_NAME_SHOWN), ha="right", va="bottom", fontsize=SMALL + 1)
         told = f"{step.layer.kind} {format_shape(step.values.shape)}, {_range(step.values)}"
         label.text(1, 0.44, words(told, 60), ha="right", va="top", fontsize=SMALL, color=GREY)
     figure.supxlabel(
-        f"colours from the least value of a row (dark) to its largest (bright); the first {MOST_MAPS} channels of more",
+        "colours from the least value of a row (dark) to its largest (bright); "
+        f"the first {MAX_MAPS_SHOWN} channels of more",
         fontsize=SMALL,
     )
     return figure
@@ -50,7 +51,7 @@ def draw_activations(steps: Sequence[Step], title: str) -> Any:
 
 def _end(name: str) -> str:
     """A path shortened at its beginning: the end tells layers apart."""
-    return name if len(name) <= NAME else f"…{name[1 - NAME :]}"
+    return name if len(name) <= MAX_NAME_SHOWN else f"…{name[1 - MAX_NAME_SHOWN :]}"
 
 
 def _range(values: Array) -> str:
@@ -74,6 +75,6 @@ def _draw(axes: Any, values: Array) -> None:
     elif _is_table(values):
         axes.imshow(values.squeeze(), cmap=MAP, aspect="auto")
     else:
-        maps = values.reshape(-1, *values.shape[-2:])[:MOST_MAPS]
-        axes.imshow(mosaic(maps, MOST_MAPS), cmap=MAP, interpolation="nearest" if maps.shape[-1] < 64 else None)
+        maps = values.reshape(-1, *values.shape[-2:])[:MAX_MAPS_SHOWN]
+        axes.imshow(mosaic(maps, MAX_MAPS_SHOWN), cmap=MAP, interpolation="nearest" if maps.shape[-1] < 64 else None)
         axes.set_anchor("W")

@@ -11,7 +11,7 @@ from netdsl.plots.drawing import SMALL, TEXT, new_figure, words
 if TYPE_CHECKING:
     from netdsl.evaluation import ClassEvaluation
 
-MOST_NUMBERS, MOST_NAMES = 20, 60
+MAX_CLASSES_WITH_NUMBERS, MAX_CLASSES_WITH_NAMES = 20, 60
 """Of more classes the counts are not written into the cells, of still more the names not beside the matrix."""
 
 
@@ -29,7 +29,8 @@ def draw_confusion(found: ClassEvaluation) -> Any:
     axes = figure.subplots()
     samples = found.confusion.sum(1, keepdims=True)
     parts = 100 * found.confusion / np.maximum(samples, 1)
-    norm = PowerNorm(1 if count <= MOST_NAMES else 0.5, vmin=0, vmax=100)  # small cells need strong colours to be seen
+    power = 1 if count <= MAX_CLASSES_WITH_NAMES else 0.5  # small cells need strong colours to be seen
+    norm = PowerNorm(power, vmin=0, vmax=100)
     image = axes.imshow(parts, cmap="Blues", norm=norm, interpolation="nearest")
     bar = figure.colorbar(image, ax=axes, shrink=0.8)
     bar.set_label("part of the true class (%)", fontsize=TEXT)
@@ -37,12 +38,12 @@ def draw_confusion(found: ClassEvaluation) -> Any:
     axes.set_xlabel("taken for", fontsize=TEXT)
     axes.set_ylabel("true class", fontsize=TEXT)
     axes.tick_params(labelsize=SMALL)
-    if count <= MOST_NAMES:
+    if count <= MAX_CLASSES_WITH_NAMES:
         names = [words(found.name(number), 16) for number in range(count)]
         long = max(map(len, names)) > 2
         axes.set_xticks(range(count), names, rotation=90 if long else 0)
         axes.set_yticks(range(count), names)
-    if count <= MOST_NUMBERS:
+    if count <= MAX_CLASSES_WITH_NUMBERS:
         for (row, column), value in np.ndenumerate(found.confusion):
             if value:
                 shade = "white" if parts[row, column] > 55 else "black"

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 METRICS = "metrics.csv"
 """The file in a run's folder that has the figures of its epochs."""
-MOST_BYTES = 2**26
+MAX_METRICS_BYTES = 2**26
 """Bytes that it has at most: those of half a million epochs."""
 
 Row = dict[str, float]
@@ -36,7 +36,7 @@ def read_metrics(path: Path) -> list[Row]:
     if not file.exists() and not is_standard_input(file):
         raise fail("E0901", f"cannot read `{file}`: there is no such file",
                    help="give the folder of a run, where `netdsl train` keeps its figures")  # fmt: skip
-    text = read_file(file, MOST_BYTES)
+    text = read_file(file, MAX_METRICS_BYTES)
     try:
         rows = list(csv.DictReader(StringIO(text.decode(), newline="")))
     except (UnicodeDecodeError, csv.Error) as error:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from netdsl.evaluation import ClassEvaluation
     from netdsl.runtime.feeds import Array, Ranking
 
-MOST_EXAMPLES, COLUMNS = 40, 8
+MAX_EXAMPLES, COLUMNS = 40, 8
 
 
 def draw_classes(picture: Array, ranking: Ranking, title: str) -> Any:

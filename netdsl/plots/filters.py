@@ -12,7 +12,7 @@ from netdsl.plots.drawing import SMALL, WIDTH, bare, mosaic, new_figure, number,
 if TYPE_CHECKING:
     from netdsl.runtime.feeds import Array
 
-MOST_TILES, LEAST_COLUMNS = 256, 8
+MAX_TILES, MIN_COLUMNS = 256, 8
 
 
 def draw_filters(name: str, weights: Array) -> Any:
@@ -23,15 +23,15 @@ def draw_filters(name: str, weights: Array) -> Any:
 
     Args:
         name: what the weights are called.
-        weights: filters x channels x height x width; the first of them are shown, up to `MOST_TILES` tiles.
+        weights: filters x channels x height x width; the first of them are shown, up to `MAX_TILES` tiles.
     """
     values = weights.astype(np.float32)
     coloured = values.shape[1] == 3
     each = 1 if coloured else values.shape[1]
-    chosen = values[: max(1, MOST_TILES // each)]
-    tiles = chosen.transpose(0, 2, 3, 1) if coloured else chosen.reshape(-1, *values.shape[2:])[:MOST_TILES]
+    chosen = values[: max(1, MAX_TILES // each)]
+    tiles = chosen.transpose(0, 2, 3, 1) if coloured else chosen.reshape(-1, *values.shape[2:])[:MAX_TILES]
     low, high = float(tiles.min()), float(tiles.max())
-    columns = max(LEAST_COLUMNS, ceil(sqrt(2 * len(tiles)) / each) * each)
+    columns = max(MIN_COLUMNS, ceil(sqrt(2 * len(tiles)) / each) * each)
     rows = ceil(len(tiles) / columns)
     count, *shape = values.shape
     some = f"the first {len(chosen)} of " if len(chosen) < count else ""

@@ -29,7 +29,7 @@ class Settings:
 
     loss: Any = field(default_factory=recipe.CrossEntropy)
     optimizer: Any = field(default_factory=lambda: recipe.Sgd(lr=0.01, momentum=0.9))
-    schedule: Any = field(default_factory=recipe.Constant)
+    schedule: Any = field(default_factory=recipe.ConstantRate)
     augment: tuple[Any, ...] = ()
     init: Any = field(default_factory=recipe.PytorchInit)
     batch: int = 64

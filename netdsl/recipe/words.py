@@ -106,7 +106,7 @@ class AdamW:
 
 
 @dataclass(frozen=True)
-class Constant:
+class ConstantRate:
     """The rate stays as it is."""
 
 
@@ -168,7 +168,7 @@ class Flip:
 
 
 @dataclass(frozen=True)
-class Crop:
+class RandomCrop:
     """Cut a random `size` out of the image, padded with `pad` zeros on every side first."""
 
     size: Size
@@ -311,7 +311,7 @@ WORDS: dict[str, dict[str, type]] = {
         "adamw": AdamW,
     },
     "schedule": {
-        "constant": Constant,
+        "constant": ConstantRate,
         "step": Step,
         "milestones": Milestones,
         "plateau": Plateau,
@@ -322,7 +322,7 @@ WORDS: dict[str, dict[str, type]] = {
     },
     "augment": {
         "flip": Flip,
-        "crop": Crop,
+        "crop": RandomCrop,
         "rotate": Rotate,
         "shift": Shift,
         "rescale": Rescale,
@@ -334,6 +334,9 @@ WORDS: dict[str, dict[str, type]] = {
     "init": {"pytorch": PytorchInit, "he": He, "xavier": Xavier, "normal": Normal},
 }
 """Entries whose items begin with a word."""
+
+WORD_OF: dict[type, str] = {cls: word for words in WORDS.values() for word, cls in words.items()}
+"""The word that each of their items begins with."""
 
 PURPOSES = {
     "loss": "what training makes small: the mean over a batch",

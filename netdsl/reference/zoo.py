@@ -11,7 +11,7 @@ from netdsl.analysis.counts import count_macs, count_params
 from netdsl.base.diagnostics import NetdslError
 from netdsl.base.files import read_file
 from netdsl.base.processes import side_by_side
-from netdsl.base.resources import LARGEST, shipped
+from netdsl.base.resources import MAX_RESOURCE_BYTES, shipped
 from netdsl.compiler import check_file
 
 if TYPE_CHECKING:
@@ -86,5 +86,5 @@ def _entry(path: Path, graph: Graph) -> ZooEntry:
 
 def _comment(path: Path) -> list[str]:
     """The lines of the comment at the top of a file."""
-    lines = read_file(path, LARGEST).decode().splitlines()
+    lines = read_file(path, MAX_RESOURCE_BYTES).decode().splitlines()
     return [line.removeprefix("#").strip() for line in takewhile(lambda line: line.startswith("#"), lines)]

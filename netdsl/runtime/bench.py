@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 
     from netdsl.runtime.ports import Port
 
-MOST_INPUTS = 2**31
+MAX_INPUT_BYTES = 2**31
 """The largest size of the random inputs of one run in bytes; a model in one file is no larger."""
 
-MOST_PROFILE = 2**30
+MAX_PROFILE_BYTES = 2**30
 """The largest size of onnxruntime's profile in bytes."""
 
 Feeds = dict[str, np.ndarray[Any, Any]]
@@ -120,7 +120,7 @@ def bench(model: Path, device: str, plan: Plan) -> Timing:
         profiled = Session(model, device, tf32=plan.tf32, profile=str(Path(directory) / "profile"))
         feeds = random_feeds(profiled, plan)
         outputs = profiled.run(feeds)
-        profile = read_file(profiled.ort.end_profiling(), MOST_PROFILE)
+        profile = read_file(profiled.ort.end_profiling(), MAX_PROFILE_BYTES)
     with reading(model, "E0905", "a model whose names onnxruntime can list", "give its nodes plain names"):
         nodes = _nodes_by_provider(json.loads(profile))
     session = Session(model, device, tf32=plan.tf32, cuda_graph=plan.cuda_graph)
@@ -148,8 +148,8 @@ def random_feeds(session: Session, plan: Plan, seed: int = 0) -> Feeds:
     sizes = plan.sizes if isinstance(samples, int) else {**plan.sizes, samples: plan.batch or 1}
     shapes = {port: _shape(session, port, sizes) for port in session.inputs}
     size = sum(prod(shape) * np.dtype(np.float32).itemsize for shape in shapes.values())
-    if size > MOST_INPUTS:
-        raise session.input_error(f"expected inputs of at most {MOST_INPUTS:,} bytes, got {size:,}",
+    if size > MAX_INPUT_BYTES:
+        raise session.input_error(f"expected inputs of at most {MAX_INPUT_BYTES:,} bytes, got {size:,}",
                                   "measure with a smaller `--batch` or `--size`")  # fmt: skip
     return {port.name: _random(random, shape, port) for port, shape in shapes.items()}
 

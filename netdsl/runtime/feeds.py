@@ -27,14 +27,14 @@ Array = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True)
-class Batch:
+class LoadedBatch:
     """Arrays for one run, and the files they come from: one for each sample, or one for all."""
 
     feeds: dict[str, Array]
     files: tuple[str, ...]
 
 
-def batches(session: Session, files: Sequence[str], preparation: Preparation) -> Iterator[Batch]:
+def batches(session: Session, files: Sequence[str], preparation: Preparation) -> Iterator[LoadedBatch]:
     """Yield the runs for a list of files.
 
     A model with one input runs once for each file, or with a fixed batch size once for that number of images. A model
@@ -53,7 +53,7 @@ def batches(session: Session, files: Sequence[str], preparation: Preparation) ->
     for file in files:
         array, several = _read(Path(file.removeprefix(f"{port.name}=")), port, preparation)
         if several:
-            yield Batch({port.name: array}, (file,))
+            yield LoadedBatch({port.name: array}, (file,))
             continue
         array = array[0]
         if waiting and array.shape != waiting[0][1].shape:
@@ -61,16 +61,16 @@ def batches(session: Session, files: Sequence[str], preparation: Preparation) ->
             raise session.input_error(f"expected samples of one size in a batch, got {sizes}")
         waiting.append((file, array))
         if size in (1, len(waiting)) or isinstance(size, str):
-            yield Batch({port.name: np.stack([a for _, a in waiting])}, tuple(f for f, _ in waiting))
+            yield LoadedBatch({port.name: np.stack([a for _, a in waiting])}, tuple(f for f, _ in waiting))
             waiting = []
     if waiting:
         raise session.input_error(f"expected batches of {size} samples, got {len(waiting)} at the end")
 
 
-def _named(session: Session, files: Sequence[str], preparation: Preparation) -> Iterator[Batch]:
+def _named(session: Session, files: Sequence[str], preparation: Preparation) -> Iterator[LoadedBatch]:
     if len(files) == 1 and form_of(Path(files[0])) == NPZ:
         feeds = read_npz(Path(files[0]), "E0906")
-        yield Batch(
+        yield LoadedBatch(
             {
                 port.name: fitted(as_batch(feeds.pop(port.name), port, preparation)[0], port, preparation)
                 for port in session.inputs
@@ -87,7 +87,7 @@ def _named(session: Session, files: Sequence[str], preparation: Preparation) -> 
         if not separator or name not in ports:
             raise session.input_error(f"expected `INPUT=FILE` with an input of the model, got `{file}`")
         given[name], _ = _read(Path(path), ports[name], preparation)
-    yield Batch(given, (", ".join(files),))
+    yield LoadedBatch(given, (", ".join(files),))
 
 
 def _read(path: Path, port: Port, preparation: Preparation) -> tuple[Array, bool]:

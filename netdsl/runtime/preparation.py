@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from netdsl.runtime.ports import Port
 
-MOST_TAKEN = 2**24
+MAX_INPUT_PIXELS = 2**24
 """The largest number of pixels of a model's input: as float32 with three channels they fill 192 MiB."""
 MODES = {"grey": "L", "rgb": "RGB", "bgr": "RGB", "rgba": "RGBA"}
 """Pillow's modes for the orders of channels."""
@@ -177,8 +177,8 @@ def pixels_of(image: Any, asks: Pixels, height: int, width: int) -> np.ndarray[A
     if 0 in (*image.size, width, height):
         raise fail("E0906", f"expected an image with pixels, got {image.height} x {image.width}",
                    help="give images with pixels")  # fmt: skip
-    if width * height > MOST_TAKEN:
-        raise fail("E0906", f"expected an image of at most {MOST_TAKEN:,} pixels, got {height:,} x {width:,}",
+    if width * height > MAX_INPUT_PIXELS:
+        raise fail("E0906", f"expected an image of at most {MAX_INPUT_PIXELS:,} pixels, got {height:,} x {width:,}",
                    help="give the net a smaller input, or a smaller `--size`")  # fmt: skip
     image, scaling = image.convert(MODES[asks.order]), FILTERS[asks.interpolation]
     if asks.reach == "cover":
@@ -196,7 +196,7 @@ def _cover(image: Any, width: int, height: int, scaling: int) -> Any:
     factor = max(width / image.width, height / image.height)
     size = max(width, round(image.width * factor)), max(height, round(image.height * factor))
     left, top = (size[0] - width) // 2, (size[1] - height) // 2
-    if size[0] * size[1] > MOST_TAKEN:  # a long strip: scale only its centre
+    if size[0] * size[1] > MAX_INPUT_PIXELS:  # a long strip: scale only its centre
         return _middle(image, size, (left, top, left + width, top + height), scaling)
     if size != image.size:
         image = image.resize(size, scaling)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from netdsl.ir.constraint import Constraint
 
-LONGEST = 1000
+MAX_FORMULA_LENGTH = 1000
 """The longest formula, in characters; longer ones are ignored."""
 
 
@@ -23,7 +23,7 @@ def computed(formula: str, sizes: Mapping[str, int]) -> int | None:
 
     Returns None if it contains unknown sizes, or is not such a formula.
     """
-    if len(formula) > LONGEST:
+    if len(formula) > MAX_FORMULA_LENGTH:
         return None
     try:
         value = _value(ast.parse(formula, mode="eval").body, sizes)

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
     from netdsl.syntax.scanner import Token
 
-MOST_BRACKETS = 100
+MAX_BRACKET_DEPTH = 100
 """How many brackets may be open at once."""
-HIGHEST = 200
+MAX_EXPRESSION_DEPTH = 200
 """How many levels the tree of an expression, or of a row of `else if`, may have."""
 
 _PAIRS = {"(": ")", "[": "]", "{": "}"}
@@ -52,10 +52,10 @@ def check_brackets(tokens: Sequence[Token]) -> Diagnostic | None:
         level = levels[-1]
         kind = token.type
         if kind in OPENERS:
-            if len(levels) > MOST_BRACKETS:
+            if len(levels) > MAX_BRACKET_DEPTH:
                 return Diagnostic(
                     "E0107",
-                    f"brackets are nested more than {MOST_BRACKETS} deep",
+                    f"brackets are nested more than {MAX_BRACKET_DEPTH} deep",
                     token.span,
                     help="move an inner part into a `block` of its own",
                 )
@@ -78,10 +78,10 @@ def check_brackets(tokens: Sequence[Token]) -> Diagnostic | None:
             level.operators += 1
         elif kind in _SEPARATORS:
             level.separate()
-        if levels[-1].operators + levels[-1].operand > HIGHEST:
+        if levels[-1].operators + levels[-1].operand > MAX_EXPRESSION_DEPTH:
             return Diagnostic(
                 "E0107",
-                f"more than {HIGHEST} operators, indices or `else if` are strung together or nested here",
+                f"more than {MAX_EXPRESSION_DEPTH} operators, indices or `else if` are strung together or nested here",
                 token.span,
                 help="give parts of it names with `let`, or move them into a `block`",
             )

@@ -18,7 +18,7 @@ from netdsl.syntax.scanner import Token
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_MOST_DIGITS = 18
+_MAX_DIGITS = 18
 _TRUTH = {"true": "yes", "True": "yes", "false": "no", "False": "no"}
 
 
@@ -300,8 +300,8 @@ setattr(Builder, "if", Builder.if_)
 
 
 def _integer(span: Span, digits: str) -> tree.Constant:
-    if len(digits) > _MOST_DIGITS:
-        raise fail("E0110", f"a number has at most {_MOST_DIGITS} digits, not {len(digits)}", span)
+    if len(digits) > _MAX_DIGITS:
+        raise fail("E0110", f"a number has at most {_MAX_DIGITS} digits, not {len(digits)}", span)
     return tree.Constant(span, int(digits))
 
 

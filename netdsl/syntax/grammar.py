@@ -16,7 +16,7 @@ from lark import Lark
 from lark import __version__ as lark_version
 
 from netdsl.base.files import read_file
-from netdsl.base.resources import LARGEST, directory
+from netdsl.base.resources import MAX_RESOURCE_BYTES, directory
 from netdsl.syntax.builder import Builder
 
 STARTS = ("file", "expression", "entry")
@@ -30,7 +30,7 @@ def grammar() -> Lark:
     Making its tables takes a tenth of a second, so they are kept in the user's cache folder, under a name that says
     what they were made from and by. Where that folder cannot be used, they are made at every start.
     """
-    text = read_file(directory("grammars") / "netdsl.lark", LARGEST).decode()
+    text = read_file(directory("grammars") / "netdsl.lark", MAX_RESOURCE_BYTES).decode()
     folder = _cache_folder()
     if folder is None:
         return _made(text)
@@ -47,13 +47,13 @@ def _made(text: str) -> Lark:
     return Lark(text, start=list(STARTS), parser="lalr", lexer="basic", transformer=Builder())
 
 
-_MOST_TABLES = 2**24
+_MAX_GRAMMAR_TABLE_BYTES = 2**24
 """Bytes of the kept tables at most."""
 
 
 def _kept(tables: Path) -> Lark | None:
     try:
-        saved = pickle.loads(read_file(tables, _MOST_TABLES))  # noqa: S301 - no one else can write to the folder
+        saved = pickle.loads(read_file(tables, _MAX_GRAMMAR_TABLE_BYTES))  # noqa: S301 - no one else can write to the folder
         restore: Any = Lark._load_from_dict  # noqa: SLF001 - the public `Lark.load` takes no transformer
         return cast("Lark", restore(saved["data"], saved["memo"], transformer=Builder()))
     except Exception:  # noqa: BLE001 - damaged bytes may raise anything, and the tables can always be made

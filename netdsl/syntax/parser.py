@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 
     from netdsl.base.diagnostics import Diagnostic
 
-LARGEST_FILE = 2_000_000
+MAX_FILE_BYTES = 2_000_000
 """The size of the largest file that is read, in bytes; a text may have as many characters."""
-MOST_TOKENS = 150_000
+MAX_TOKENS = 150_000
 """How many words and marks a program may have, in all its files: some 20,000 lines have them."""
-MOST_ERRORS = 20
+MAX_SYNTAX_ERRORS = 20
 """After so many errors the rest of a file is not looked at."""
 
 _RESTARTS = ("statement", "entry", "declaration")
@@ -40,13 +40,13 @@ def read_source(path: Path, name: str | None = None) -> Source:
     """The text of a file, shown under `name` in errors (its path unless said otherwise).
 
     Raises:
-        NetdslError: the file cannot be read (E0901), is larger than `LARGEST_FILE` (E0106) or is not UTF-8 (E0105).
+        NetdslError: the file cannot be read (E0901), is larger than `MAX_FILE_BYTES` (E0106) or is not UTF-8 (E0105).
     """
     name = str(path) if name is None else name
     with open_file(path, name) as file:
-        data = file.read(LARGEST_FILE + 1)
-    if len(data) > LARGEST_FILE:
-        raise _too_large(f"`{name}` is larger than {LARGEST_FILE / 1e6:g} MB")
+        data = file.read(MAX_FILE_BYTES + 1)
+    if len(data) > MAX_FILE_BYTES:
+        raise _too_large(f"`{name}` is larger than {MAX_FILE_BYTES / 1e6:g} MB")
     try:
         return Source(name, data.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
@@ -66,26 +66,26 @@ def parse(source: Source, others: int = 0) -> tree.File:
     Raises:
         NetdslError: the text is no program; all its errors of syntax (E01xx) that can be told apart.
     """
-    if len(source.text) > LARGEST_FILE:
-        raise _too_large(f"`{source.name}` is larger than {LARGEST_FILE / 1e6:g} MB")
+    if len(source.text) > MAX_FILE_BYTES:
+        raise _too_large(f"`{source.name}` is larger than {MAX_FILE_BYTES / 1e6:g} MB")
     with without_garbage_collection():
         return _parse(source, others)
 
 
 def _parse(source: Source, others: int) -> tree.File:
     scanner = _scanner()
-    tokens, comments = scanner.scan(source, MOST_TOKENS - others)
+    tokens, comments = scanner.scan(source, MAX_TOKENS - others)
     whole = bool(tokens) and tokens[-1].type == "$END"
     if whole and len(tokens) == 1:
         raise fail("E0108", "the file declares nothing", tokens[0].span, help="write a net: `net name { ... }`")
     nesting = check_brackets(tokens)
     if not whole and (nesting is None or nesting.code != "E0107"):
         texts = f"`{source.name}` and the files before it have" if others else f"`{source.name}` has"
-        message = f"{texts} more than {MOST_TOKENS:,} words and marks"
+        message = f"{texts} more than {MAX_TOKENS:,} words and marks"
         raise _too_large(message, tokens[-1].span if tokens else None)
     if nesting is not None:
         # A string without its end may have swallowed the bracket that is missing.
-        places = islice((at for at, token in enumerate(tokens) if token.type == "MALFORMED"), MOST_ERRORS)
+        places = islice((at for at, token in enumerate(tokens) if token.type == "MALFORMED"), MAX_SYNTAX_ERRORS)
         malformed = [explain(Spot(tokens, at, frozenset(), scanner.words)) for at in places]
         raise NetdslError(malformed or nesting)
     declarations = _Parse(tokens, scanner).run()
@@ -111,11 +111,11 @@ def parse_part(source: Source, rule: str, start: int, *before: Token) -> Any:
         NetdslError: the text is no such part; its first error of syntax (E01xx).
     """
     scanner = _scanner()
-    scanned, _ = scanner.scan(source, MOST_TOKENS, start)
+    scanned, _ = scanner.scan(source, MAX_TOKENS, start)
     tokens = [*before, *scanned]
     nesting = check_brackets(tokens)
-    if len(source.text) > LARGEST_FILE or tokens[-1].type != "$END":
-        raise _too_large(f"`{source.name}` is given more than {MOST_TOKENS:,} words and marks")
+    if len(source.text) > MAX_FILE_BYTES or tokens[-1].type != "$END":
+        raise _too_large(f"`{source.name}` is given more than {MAX_TOKENS:,} words and marks")
     if nesting is not None:
         raise NetdslError(nesting)
     parser: Any = grammar().parse_interactive(start=rule)
@@ -157,7 +157,7 @@ class _Parse:
         """The declarations; all errors are raised together."""
         at = 0
         result: Any = None
-        while at < len(self.tokens) and self.seen < MOST_ERRORS:
+        while at < len(self.tokens) and self.seen < MAX_SYNTAX_ERRORS:
             states, values = self.state.state_stack.copy(), self.state.value_stack.copy()
             try:
                 result = self.parser.feed_token(self.tokens[at])

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from lark.lexer import PatternStr
 
-from netdsl.base.naming import LONGEST_NAME
+from netdsl.base.naming import MAX_NAME_LENGTH
 from netdsl.base.source import Source, Span
 from netdsl.syntax.tree import Comment
 
@@ -127,7 +127,7 @@ class Scanner:
         for match in self._pattern.finditer(source.text, start):
             kind = str(match.lastgroup)
             if kind in ("NAME", "SHORT"):
-                short = match.end() - match.start() <= LONGEST_NAME
+                short = match.end() - match.start() <= MAX_NAME_LENGTH
                 kind = self.words.get(match.group(), kind) if short else "MALFORMED"
             if kind != "BLANK":
                 yield Token(kind, source, match.start(), match.end())

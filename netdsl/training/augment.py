@@ -85,7 +85,7 @@ def _affine(word: Any) -> dict[str, Any] | None:
 
 _MODULES: dict[type, Callable[[Any], Any]] = {
     recipe.Flip: lambda word: augmentation.RandomHorizontalFlip(float(word.p)),
-    recipe.Crop: lambda word: augmentation.RandomCrop(_pair(word.size), padding=word.pad or None),
+    recipe.RandomCrop: lambda word: augmentation.RandomCrop(_pair(word.size), padding=word.pad or None),
     recipe.Colour: lambda word: augmentation.ColorJitter(saturation=float(word.by), hue=float(word.by)),
     recipe.Contrast: lambda word: augmentation.ColorJitter(brightness=float(word.by), contrast=float(word.by)),
 }
@@ -99,7 +99,7 @@ def _need_sense(word: Any, image: TensorType) -> None:
         case recipe.Shear() if word.degrees >= 90:
             raise _impossible(f"a shear has less than 90 degrees, not {word.degrees}", "`shear 10` is usual")
         case recipe.Rescale() | recipe.Stretch() if word.by >= 1:
-            kind = type(word).__name__.lower()
+            kind = recipe.WORD_OF[type(word)]
             raise _impossible(f"`{kind}` must be by less than 1, since an image of no size is none", f"`{kind} 0.2`")
         case recipe.Colour() if word.by > 0.5:
             raise _impossible(f"hue changes by at most half a circle, 0.5, not {word.by}", "`colour 0.1` is usual")
@@ -117,7 +117,7 @@ def crop_sizes(words: Sequence[Any], size: tuple[Dim, Dim]) -> tuple[Size, Size]
     Raises:
         NetdslError: the crops end in another size, or one is larger than what it is cut out of (E1009).
     """
-    crops = [word for word in words if isinstance(word, recipe.Crop)]
+    crops = [word for word in words if isinstance(word, recipe.RandomCrop)]
     if not crops:
         return None
     first, end = _pair(crops[0].size), _pair(crops[-1].size)

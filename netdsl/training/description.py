@@ -40,7 +40,6 @@ _NAMES = {
     "weights": "the weights to begin with",
 }
 _SHOWN = ("precision", "processes")
-_WORDS = {cls: word for words in recipe.WORDS.values() for word, cls in words.items()}
 _BEGIN_ANEW = "begin anew in another folder by `-o`"
 
 
@@ -139,7 +138,7 @@ def _differences(known: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[t
 def _entry(value: Any) -> Any:
     if isinstance(value, tuple):
         return [_entry(item) for item in value]
-    return {_WORDS[type(value)]: asdict(value)} if type(value) in _WORDS else value
+    return {recipe.WORD_OF[type(value)]: asdict(value)} if type(value) in recipe.WORD_OF else value
 
 
 def _text(key: str, value: Any) -> str:

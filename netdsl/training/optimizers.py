@@ -38,7 +38,7 @@ def make_schedule(
 ) -> lr_scheduler.LRScheduler | lr_scheduler.ReduceLROnPlateau | None:
     """The schedule that a word stands for, to be stepped after each of `epochs` epochs; None for a constant rate."""
     match word:
-        case recipe.Constant():
+        case recipe.ConstantRate():
             return None
         case recipe.Step():
             return lr_scheduler.StepLR(optimizer, word.every, word.factor)

@@ -25,7 +25,6 @@ _HELD = {
     "validation": "samples: the validation data",
     "part": "samples of the training data",
 }
-_WORDS = {cls: word for words in recipe.WORDS.values() for word, cls in words.items()}
 
 
 def plan(
@@ -67,7 +66,7 @@ def recipe_text(settings: Settings) -> str:
 
 
 def _said(item: Any) -> str:
-    return written(_WORDS[type(item)], item) if type(item) in _WORDS else f"{item:g}"
+    return written(recipe.WORD_OF[type(item)], item) if type(item) in recipe.WORD_OF else f"{item:g}"
 
 
 def _device(machine: Machine) -> str:

@@ -16,7 +16,7 @@ DESCRIPTION = "run.json"
 """What the run was asked to do."""
 FORMAT = 2
 """Grows when a description says something in another way; one of another number is not understood."""
-_MOST = 2**26
+_MAX_RUN_DESCRIPTION_BYTES = 2**26
 
 
 def read_description(folder: Path, code: str, remedy: str) -> dict[str, Any]:
@@ -32,7 +32,7 @@ def read_description(folder: Path, code: str, remedy: str) -> dict[str, Any]:
     """
     path = folder / DESCRIPTION
     with replaceable(), reading(path, code, "the description of a run", remedy):
-        known: dict[str, Any] = json.loads(read_file(path, _MOST))
+        known: dict[str, Any] = json.loads(read_file(path, _MAX_RUN_DESCRIPTION_BYTES))
         entries, form = dict(known["recipe"]), known.get("format")
     if form != FORMAT:
         raise fail(code, f"`{path}` is of another version of netdsl: expected format {FORMAT}, got {form or 1}",

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from netdsl.weights.initial import Array
 
 
-LEAST, STEP = 32, 8
+MIN_CASE_SIZE, CASE_SIZE_STEP = 32, 8
 """Sizes that a net leaves open are chosen from 32 on, in steps of 8, so that no axis can be taken for another."""
 
 
@@ -119,12 +119,12 @@ def _symbols(graph: Graph) -> list[Symbol]:
 
 
 def _chosen(atoms: Sequence[Symbol]) -> list[dict[str, int]]:
-    """Two assignments that keep all constraints: sizes near `LEAST` that grow from input axis to axis, or fall."""
+    """Two assignments that keep all constraints: sizes near `MIN_CASE_SIZE` that grow from axis to axis, or fall."""
     found = []
     for order in (atoms, atoms[::-1]):
         sizes = {}
         for i, atom in enumerate(order):
-            count = max(atom.least, -(-(LEAST + i * STEP) // atom.unit))
+            count = max(atom.least, -(-(MIN_CASE_SIZE + i * CASE_SIZE_STEP) // atom.unit))
             sizes[atom.name] = atom.unit * (count if atom.most is None else min(count, atom.most))
         found.append({atom.name: sizes[atom.name] for atom in atoms})
     return found[:1] if found[0] == found[1] else found

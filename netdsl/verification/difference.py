@@ -24,7 +24,7 @@ TOLERANCES = {DType.FLOAT64: 1e-9, DType.FLOAT32: 1e-4, DType.FLOAT16: 1e-2, DTy
 
 UNITS = {DType.FLOAT64: 2.0**-53, DType.FLOAT32: 2.0**-24, DType.FLOAT16: 2.0**-11, DType.BFLOAT16: 2.0**-8}
 """The largest relative error of one rounding."""
-FACTOR = 10
+ROUNDING_FACTOR = 10
 """A run may be so many times as far from float64 as rounding alone leads PyTorch, where that is more."""
 
 
@@ -44,14 +44,14 @@ class Difference:
     problem: str = ""
 
 
-LEAST_PROBABILITY = 1e-3
+MIN_PROBABILITY = 1e-3
 """Probabilities come of sums with 1 or of others, so that those of a saturated net are not held to their own size."""
 
 
 def least_largest(graph: Graph, output: str) -> float:
     """What `difference` takes for the largest value of an output at least."""
     gives = graph.meaning.outputs.get(output)
-    return LEAST_PROBABILITY if gives in (Gives.PROBABILITIES, Gives.YES_PROBABILITIES) else 0.0
+    return MIN_PROBABILITY if gives in (Gives.PROBABILITIES, Gives.YES_PROBABILITIES) else 0.0
 
 
 def difference(values: Array, truth: Array, least: float = 0.0) -> Difference:

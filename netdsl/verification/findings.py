@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
     from netdsl.ir.graph import Graph
     from netdsl.verification.cases import Case
-    from netdsl.verification.parting import Parting, Run
+    from netdsl.verification.parting import BackendRun, Parting
     from netdsl.verification.torch_run import TorchRun
     from netdsl.weights.initial import Array
 
 
 def parted(
-    graph: Graph, name: str, run: Run, truth: TorchRun, case: Case, *, tolerance: float, rounding: float
+    graph: Graph, name: str, run: BackendRun, truth: TorchRun, case: Case, *, tolerance: float, rounding: float
 ) -> Diagnostic:
     """The first layer at which a run parts from float64.
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from netdsl.weights.initial import Array
 
 
-class Run(Protocol):
+class BackendRun(Protocol):
     """One way to compute a net.
 
     Attributes:
@@ -57,7 +57,7 @@ class Parting:
 
 
 def first_parting(
-    graph: Graph, run: Run, truth: TorchRun, feeds: Mapping[str, Array], tolerance: float
+    graph: Graph, run: BackendRun, truth: TorchRun, feeds: Mapping[str, Array], tolerance: float
 ) -> Parting | None:
     """The first layer of a run whose result differs by more than `tolerance`; None where no single one does.
 

@@ -7,7 +7,7 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from netdsl.base.table import Table
-from netdsl.verification.difference import FACTOR
+from netdsl.verification.difference import ROUNDING_FACTOR
 
 if TYPE_CHECKING:
     from netdsl.base.diagnostics import Diagnostic
@@ -100,7 +100,8 @@ class Agreement:
         apart = sum(not comparison.ok for comparison in self.comparisons)
         verdict = f"{apart} of {len(rows)} differ" if apart else "all agree"
         if any(c.widened for c in self.comparisons):
-            verdict = f"rounding grows in this net: allowed is {FACTOR} times what it makes of PyTorch\n{verdict}"
+            widened = f"rounding grows in this net: allowed is {ROUNDING_FACTOR} times what it makes of PyTorch"
+            verdict = f"{widened}\n{verdict}"
         return (
             f"{self.net} on {self.device}: the largest differences from PyTorch in float64,\n"
             "as they are and relative to the output's largest value\n\n"

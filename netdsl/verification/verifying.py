@@ -13,7 +13,7 @@ from netdsl.runtime import Device
 from netdsl.runtime.feeds import batches as read_batches
 from netdsl.runtime.preparation import Preparation
 from netdsl.verification.cases import given_case, random_cases
-from netdsl.verification.difference import FACTOR, TOLERANCES, UNITS, coarsest, difference, least_largest
+from netdsl.verification.difference import ROUNDING_FACTOR, TOLERANCES, UNITS, coarsest, difference, least_largest
 from netdsl.verification.findings import not_finite, parted
 from netdsl.verification.onnx_run import OnnxRun
 from netdsl.verification.result import Agreement, Comparison
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from netdsl.ir.graph import Graph
     from netdsl.ir.params import Param
     from netdsl.verification.cases import Case
-    from netdsl.verification.parting import Run
+    from netdsl.verification.parting import BackendRun
     from netdsl.verification.torch_run import TorchRun
     from netdsl.weights.initial import Array
 
@@ -76,7 +76,7 @@ def verify(
     due = [truth.run(case.feeds) for case in cases]
 
     kind = coarsest(node.type.dtype for node in graph.nodes)
-    runs: dict[str, tuple[Callable[[], Run], DType | None]] = {
+    runs: dict[str, tuple[Callable[[], BackendRun], DType | None]] = {
         PYTORCH: (lambda: torch_run(graph, values, place), kind),
         "onnxruntime -O0": (lambda: plain, kind),
         "onnxruntime -O1": (lambda: OnnxRun(graph, values, place, level=1), kind),
@@ -117,17 +117,17 @@ class _Noise:
     def limit(self, run: str, case: int, output: str, apart: float, dtype: DType | None) -> float:
         """The relative difference that is allowed to an output of a run, which has `apart`.
 
-        It is that of the element type, or `FACTOR` times what PyTorch differs by in the net's own types, if that is
-        more. PyTorch may be lucky, or wrong itself, so what it is held to, and what the others may be held to as well,
-        is float64 with every result shaken by one rounding.
+        It is that of the element type, or `ROUNDING_FACTOR` times what PyTorch differs by in the net's own types, if
+        that is more. PyTorch may be lucky, or wrong itself, so what it is held to, and what the others may be held to
+        as well, is float64 with every result shaken by one rounding.
         """
         if dtype is None:
             return 0.0
-        allowed = max(TOLERANCES[dtype], FACTOR * self.found.get((case, output), 0.0))
+        allowed = max(TOLERANCES[dtype], ROUNDING_FACTOR * self.found.get((case, output), 0.0))
         if allowed < apart < inf:
             shaken = self.truth.shaken(self.cases[case].feeds, UNITS[dtype])[output]
             noise = difference(shaken, self.due[case][output], least_largest(self.graph, output)).relative
-            allowed = max(allowed, FACTOR * noise) if noise < inf else allowed
+            allowed = max(allowed, ROUNDING_FACTOR * noise) if noise < inf else allowed
         if run == PYTORCH and apart <= allowed:
             self.found[case, output] = apart
         return allowed

@@ -29,7 +29,7 @@ FLOATS = ("float64", "float32", "float16", "bfloat16")
 NUMBERS = (*FLOATS, "float8_e4m3fn", "float8_e5m2", "int64", "int32", "int16", "int8", "uint64", "uint32", "uint16",
            "uint8", "bool")  # fmt: skip
 """The element types that netdsl reads, by numpy's names."""
-MOST_AXES = 64
+MAX_AXES = 64
 """The largest number of axes of a numpy array."""
 
 
@@ -88,7 +88,7 @@ class Checkpoint:
                 raise unusable(self.path, problem, "rename it in the file first")
             shape = tensor.shape
             sizes = all(type(size) is int and size >= 0 for size in shape)
-            if not sizes or len(shape) > MOST_AXES or 8 * prod(size or 1 for size in shape) >= 2**63:
+            if not sizes or len(shape) > MAX_AXES or 8 * prod(size or 1 for size in shape) >= 2**63:
                 cut = ", ".join(map(str, shape[:8])) + (", ..." if len(shape) > 8 else "")
                 problem = f"`{name}` has the shape ({cut}), which no array has"
                 raise unusable(self.path, problem, "write or download it again")

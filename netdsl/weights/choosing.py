@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from netdsl.base.diagnostics import NetdslError
     from netdsl.weights.checkpoint import Checkpoint
 
-MOST_LISTED = 10
+MAX_PLACES_SHOWN = 10
 """The number of places that an error lists."""
-MOST_UNIONS = 100
+MAX_UNIONS = 100
 """The number of places with several dictionaries below that are tried."""
 OUTERMOST = "."
 """The value of `--key` for the outermost dictionary."""
@@ -52,7 +52,7 @@ def unions(whole: Checkpoint, key: str | None) -> dict[str, Checkpoint]:
         parts = place.split(".")
         below.update({".".join(parts[:end]) for end in range(len(parts) + 1)})
     if key is None:
-        places = [place for place, count in below.most_common(MOST_UNIONS) if count > 1]
+        places = [place for place, count in below.most_common(MAX_UNIONS) if count > 1]
     else:
         places = [key.removeprefix(OUTERMOST)]
     return {place: whole.under(place, below=True) for place in places if below[place] > 1}
@@ -61,9 +61,9 @@ def unions(whole: Checkpoint, key: str | None) -> dict[str, Checkpoint]:
 def ambiguous(whole: Checkpoint, places: Iterable[str], message: str) -> NetdslError:
     """Return E0918: several places may be meant."""
     listed = list(places)
-    notes = [_described(whole, place) for place in listed[:MOST_LISTED]]
-    if len(listed) > MOST_LISTED:
-        notes.append(f"... and {len(listed) - MOST_LISTED} more")
+    notes = [_described(whole, place) for place in listed[:MAX_PLACES_SHOWN]]
+    if len(listed) > MAX_PLACES_SHOWN:
+        notes.append(f"... and {len(listed) - MAX_PLACES_SHOWN} more")
     name = listed[0] or OUTERMOST
     remedy = f"`--key {name}` takes those under `{name}`" if listed[0] else "`--key .` takes those under no key"
     return fail("E0918", message, notes=tuple(notes), help=remedy)

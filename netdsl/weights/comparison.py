@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from netdsl.ir.params import Param
     from netdsl.weights.checkpoint import Checkpoint, Tensor
 
-MOST_LISTED = 10
+MAX_DIFFERENCES_SHOWN = 10
 """The number of names that an error lists for each kind of difference."""
 
 
@@ -81,9 +81,9 @@ class Fit:
 
     def notes(self) -> tuple[str, ...]:
         """Return the differences; each kind lists only its first names."""
-        notes = [_different(param, tensor) for param, tensor in self.wrong[:MOST_LISTED]]
-        if len(self.wrong) > MOST_LISTED:
-            notes.append(f"... and {len(self.wrong) - MOST_LISTED} more of another shape or type")
+        notes = [_different(param, tensor) for param, tensor in self.wrong[:MAX_DIFFERENCES_SHOWN]]
+        if len(self.wrong) > MAX_DIFFERENCES_SHOWN:
+            notes.append(f"... and {len(self.wrong) - MAX_DIFFERENCES_SHOWN} more of another shape or type")
         if self.missing:
             notes.append(listed("missing in the file", [param.name for param in self.missing]))
         if self.unexpected:
@@ -157,7 +157,7 @@ def compare(checkpoint: Checkpoint, graph: Graph, *, training: bool = False) -> 
     if same:
         remarks.append(listed("equal to a parameter of the net under another name", same))
     remarks += [f"`{name}` differs from `{again[name]}`, which the net applies in its place"
-                for name in different[:MOST_LISTED]]  # fmt: skip
+                for name in different[:MAX_DIFFERENCES_SHOWN]]  # fmt: skip
     unexpected = [names[name] for name in unexpected if name not in same]
     return Fit(checkpoint, graph, fitting, missing, tuple(unexpected), wrong, tuple(remarks))
 
@@ -180,8 +180,8 @@ def _shape(shape: tuple[int, ...]) -> str:
 def listed(what: str, names: Iterable[str]) -> str:
     """Return a heading and names, of which only the first are listed."""
     listed_names = list(names)
-    more = f" and {len(listed_names) - MOST_LISTED} more" if len(listed_names) > MOST_LISTED else ""
-    return f"{what}: {', '.join(f'`{name}`' for name in listed_names[:MOST_LISTED])}{more}"
+    more = f" and {len(listed_names) - MAX_DIFFERENCES_SHOWN} more" if len(listed_names) > MAX_DIFFERENCES_SHOWN else ""
+    return f"{what}: {', '.join(f'`{name}`' for name in listed_names[:MAX_DIFFERENCES_SHOWN])}{more}"
 
 
 def count(number: int, noun: str) -> str:

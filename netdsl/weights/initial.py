@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 Scheme: TypeAlias = Literal["pytorch", "he", "xavier", "normal"]
 
-CHUNK = 2**18
+VALUES_AT_ONCE = 2**18
 """The number of values drawn from one random stream; they fit in a processor's cache."""
 
 
@@ -105,8 +105,8 @@ class Initializer:
         """Cut a parameter's values into chunks."""
         distribution, scale = self._distribution(param.spec.init)
         key = int.from_bytes(blake2b(f"{self.seed}:{param.name}".encode(), digest_size=16).digest(), "little")
-        starts = enumerate(range(0, len(values), CHUNK))
-        return [_Chunk(values[at : at + CHUNK], distribution, scale, key, number) for number, at in starts]
+        starts = enumerate(range(0, len(values), VALUES_AT_ONCE))
+        return [_Chunk(values[at : at + VALUES_AT_ONCE], distribution, scale, key, number) for number, at in starts]
 
     def _distribution(self, init: Init) -> tuple[Literal["uniform", "normal"], float]:
         """Return the distribution, and its bound or standard deviation."""

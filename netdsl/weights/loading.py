@@ -11,7 +11,7 @@ from netdsl.base.diagnostics import Diagnostic, NetdslError, fail
 from netdsl.ir.types import DType
 from netdsl.weights.comparison import count, listed
 from netdsl.weights.fitting import fitted
-from netdsl.weights.initial import CHUNK, Initializer
+from netdsl.weights.initial import VALUES_AT_ONCE, Initializer
 
 if TYPE_CHECKING:
     import os
@@ -118,4 +118,4 @@ class CheckpointWeights:
 def _finite(array: Array) -> bool:
     """Whether no element is NaN or infinite; checked in pieces that fit in a processor's cache."""
     flat = array.reshape(-1)
-    return all(np.isfinite(flat[start : start + CHUNK]).all() for start in range(0, flat.size, CHUNK))
+    return all(np.isfinite(flat[start : start + VALUES_AT_ONCE]).all() for start in range(0, flat.size, VALUES_AT_ONCE))

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-DEEPEST = 32
+MAX_DICTIONARY_DEPTH = 32
 """The depth to which dictionaries are searched."""
-MOST_SETS = 1000
+MAX_WEIGHT_SETS = 1000
 """If more dictionaries than this hold tensors, they are taken as one set: each alone is too small to be a net."""
 _CONTAINERS = (Mapping, list, tuple)
 OPTIMIZER = "optim"
@@ -49,7 +49,7 @@ class Nested:
             or any("." in name[len(place) + 1 if place else 0 :] for name in names)
         }
         likely_sets = likely_sets or self.places
-        if len(likely_sets) > MOST_SETS:
+        if len(likely_sets) > MAX_WEIGHT_SETS:
             return {"": tuple(self.values)}
         return {place: tuple(names) for place, names in likely_sets.items()}
 
@@ -68,8 +68,8 @@ def found_in(loaded: object, tensors: tuple[type, ...]) -> Nested:
         if id(container) in seen:  # it contains itself, or is in several places
             continue
         seen.add(id(container))
-        if depth > DEEPEST:
-            raise ValueError(f"it holds dictionaries within dictionaries, more than {DEEPEST} deep")
+        if depth > MAX_DICTIONARY_DEPTH:
+            raise ValueError(f"it holds dictionaries within dictionaries, more than {MAX_DICTIONARY_DEPTH} deep")
         inner = []
         for key, value in container.items() if isinstance(container, Mapping) else enumerate(container):
             name = f"{place}.{key}" if place else str(key)

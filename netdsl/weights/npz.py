@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 
 DESCRIPTION = "netdsl.json"
 """The entry of an archive that describes the net, as text; numpy returns it as bytes."""
-MOST_DESCRIPTION = 2**24
+MAX_DESCRIPTION_BYTES = 2**24
 """The largest size of the description, in bytes."""
-MOST_NAME = 2**16 - 1
+MAX_ENTRY_NAME_BYTES = 2**16 - 1
 """The longest name of an entry, in bytes."""
 VERSIONS = ((1, 0), (2, 0), (3, 0))
 """The versions of the header that numpy writes before the values of an array."""
-MOST_FACTOR, MOST_HEADER = 1032, 2**16
+MAX_COMPRESSION, MAX_HEADER_BYTES = 1032, 2**16
 """The largest expansion factor of deflate, and the bytes by which a small entry may exceed it."""
 
 
@@ -61,7 +61,7 @@ def entries(archive: ZipFile, size: int) -> dict[str, ZipInfo]:
     for name, info in by_name.items():
         if info.compress_type not in (ZIP_STORED, ZIP_DEFLATED):  # other methods may expand a few bytes to gigabytes
             raise ValueError(f"`{name}` is compressed in a way that numpy does not write")
-        if info.compress_size > size or info.file_size > MOST_FACTOR * info.compress_size + MOST_HEADER:
+        if info.compress_size > size or info.file_size > MAX_COMPRESSION * info.compress_size + MAX_HEADER_BYTES:
             raise ValueError(f"`{name}` has {info.file_size:,} bytes, more than the file can hold")
     return by_name
 
@@ -98,7 +98,7 @@ def write_npz(path: Path, arrays: Iterable[tuple[str, Array]], metadata: Mapping
     """
     with whole_file(path) as file, ZipFile(file, "w") as archive:
         for name, array in arrays:
-            if name == DESCRIPTION or "\0" in name or len(f"{name}.npy".encode()) > MOST_NAME:
+            if name == DESCRIPTION or "\0" in name or len(f"{name}.npy".encode()) > MAX_ENTRY_NAME_BYTES:
                 raise fail("E0902", f"cannot write `{path}`: no array in an npz file can be called `{name}`",
                                   help="rename it, or choose another file format")  # fmt: skip
             with archive.open(f"{name}.npy", "w", force_zip64=True) as entry:
@@ -108,7 +108,7 @@ def write_npz(path: Path, arrays: Iterable[tuple[str, Array]], metadata: Mapping
 
 
 def _meaning(path: Path, archive: ZipFile) -> Meaning | None:
-    if archive.getinfo(DESCRIPTION).file_size > MOST_DESCRIPTION:
+    if archive.getinfo(DESCRIPTION).file_size > MAX_DESCRIPTION_BYTES:
         raise unusable(path, f"its entry `{DESCRIPTION}` is too large", "write it again")
     texts = json.loads(archive.read(DESCRIPTION))
     if not isinstance(texts, dict):

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from netdsl.weights.initial import Array
 
-MOST_REPEATED = 2**26
+MAX_REPEATED_BYTES = 2**26
 """The largest size in bytes of a tensor that repeats fewer values in the file, as `expand` makes them."""
 _BYTEARRAY = re.compile(rb"c(?:builtins|__builtin__)\nbytearray\n")
 """The pickle opcode for `bytearray`, which makes PyTorch allocate as much memory as the file says."""
@@ -144,7 +144,7 @@ def _tensor(path: Path, name: str, tensor: torch.Tensor | PickledArray) -> Tenso
         kind = ", ".join(filter(None, [dtype, *unusual]))
         return Tensor(shape, kind, 0, unreadable(path, name, kind))
     size = tensor.numel() * tensor.element_size()
-    if size > max(MOST_REPEATED, tensor.untyped_storage().nbytes()):
+    if size > max(MAX_REPEATED_BYTES, tensor.untyped_storage().nbytes()):
         raise unusable(path, f"`{name}` has {size:,} bytes of values, more than the file holds", _SAVE)
     return Tensor(shape, dtype, size, partial(_read, tensor, dtype))
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from netdsl.base.diagnostics import NetdslError
     from netdsl.weights.initial import Array
 
-MOST_INDEX = 2**26
+MAX_INDEX_BYTES = 2**26
 """The largest size of an index in bytes; this is enough for some 300,000 tensors."""
 
 
@@ -32,7 +32,7 @@ def read(path: Path) -> Checkpoint:
         NetdslError: a shard is missing, lies elsewhere, cannot be read, or lacks a tensor (E0901, E0911).
         Exception: it is not an index.
     """
-    index = json.loads(read_file(path, MOST_INDEX), object_pairs_hook=distinct)
+    index = json.loads(read_file(path, MAX_INDEX_BYTES), object_pairs_hook=distinct)
     places = index.get("weight_map") if isinstance(index, dict) else None
     if not isinstance(places, dict) or not places or not all(isinstance(shard, str) for shard in places.values()):
         raise ValueError('expected `"weight_map": {"name of a tensor": "name of a file", ...}`')

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from netdsl.weights.initial import CHUNK
+from netdsl.weights.initial import VALUES_AT_ONCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -61,7 +61,9 @@ def _equal(one: Array | None, other: Array, *, constant_too: bool) -> bool:
     if one is None or not other.size:
         return False
     a, b = one.reshape(-1), other.reshape(-1)
-    starts = range(0, a.size, CHUNK)
-    if not all(np.array_equal(a[start : start + CHUNK], b[start : start + CHUNK]) for start in starts):
+    starts = range(0, a.size, VALUES_AT_ONCE)
+    if not all(
+        np.array_equal(a[start : start + VALUES_AT_ONCE], b[start : start + VALUES_AT_ONCE]) for start in starts
+    ):
         return False
-    return constant_too or any((a[start : start + CHUNK] != a[0]).any() for start in starts)
+    return constant_too or any((a[start : start + VALUES_AT_ONCE] != a[0]).any() for start in starts)

@@ -28,8 +28,7 @@ from netdsl.layers.activation import Gelu, Relu
 from netdsl.layers.adaptive import GlobalAvgPool
 from netdsl.layers.base import Layer, LayerError
 from netdsl.layers.conv import Conv
-from netdsl.layers.ends import Input
-from netdsl.layers.ends import Param as ParamLayer
+from netdsl.layers.ends import InputLayer, ParamLayer
 from netdsl.layers.linear import Dense
 from netdsl.layers.merge import Add, Concat
 from netdsl.layers.norm import BatchNorm, LayerNorm
@@ -224,7 +223,7 @@ SIZES: list[Dim] = [
 def test_sizes_at_run_time(dim: Dim, batch: int | None) -> None:
     kinds = TensorType((3, dim, 2))
     sketch = Sketch(H, W)
-    sketch.add("k", Input((symbol("K", 32),)))
+    sketch.add("k", InputLayer((symbol("K", 32),)))
     sketch.add("probe", Probe(lambda o, _: o.op("Expand", o.const(1.5), o.sizes(kinds.shape)), kinds), sketch.x)
     model = checked(sketch.graph(), batch=batch)
     for h, w, k in [(1, 1, 32), (2, 3, 64), (7, 5, 32), (9, 10, 96)]:
@@ -347,7 +346,7 @@ def test_a_layer_without_a_form_in_the_opset_has_a_place() -> None:
 
 def test_a_joined_graph_has_every_input() -> None:
     sketch = Sketch(2)
-    sketch.add("unused", Input((3,), DType.INT64))
+    sketch.add("unused", InputLayer((3,), DType.INT64))
     sketch.add("join", Concat(), sketch.x, sketch.x)
     graph = checked(sketch.graph()).graph
     assert infos(graph.input) == {"x": ["N", 2], "unused": ["N", 3]}

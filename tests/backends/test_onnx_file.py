@@ -22,7 +22,7 @@ from netdsl.backends.onnx import file as onnx_file
 from netdsl.backends.onnx.file import assemble, write
 from netdsl.backends.onnx.lower import lower
 from netdsl.base.diagnostics import NetdslError
-from netdsl.base.files import PIECE, whole_file, write_pieces
+from netdsl.base.files import BYTES_WRITTEN_AT_ONCE, whole_file, write_pieces
 from netdsl.ir.graph import Graph, Scope
 from netdsl.ir.params import Init, Param, ParamSpec
 from netdsl.ir.types import DType
@@ -143,10 +143,10 @@ def test_the_limit_of_protobuf_is_exact(tmp_path: Path, monkeypatch: pytest.Monk
     lowered = lower(small())
     write(lowered, tmp_path / "a.onnx", trained)
     size = (tmp_path / "a.onnx").stat().st_size
-    monkeypatch.setattr(onnx_file, "LARGEST_MESSAGE", size)
+    monkeypatch.setattr(onnx_file, "MAX_MESSAGE_BYTES", size)
     write(lowered, tmp_path / "b.onnx", trained)
     write(lowered, tmp_path / "b.onnx", trained, external=False)
-    monkeypatch.setattr(onnx_file, "LARGEST_MESSAGE", size - 1)
+    monkeypatch.setattr(onnx_file, "MAX_MESSAGE_BYTES", size - 1)
     write(lowered, tmp_path / "c.onnx", trained)
     assert files(tmp_path) == ["a.onnx", "b.onnx", "c.onnx", "c.onnx.data"]
     with pytest.raises(NetdslError, match=rf"E0902.*cannot hold {size} bytes"):
@@ -319,7 +319,7 @@ def test_files_have_the_usual_permissions(tmp_path: Path) -> None:
 def test_pieces_end_up_whole_and_in_order(advised: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if not advised:  # as where the system takes no advice
         monkeypatch.delattr(os, "posix_fadvise")
-    data = np.random.default_rng(0).bytes(3 * PIECE + 17)
+    data = np.random.default_rng(0).bytes(3 * BYTES_WRITTEN_AT_ONCE + 17)
     with whole_file(tmp_path / "file") as file:
         file.write(b"head")
         write_pieces(file, memoryview(data))

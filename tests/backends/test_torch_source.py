@@ -29,7 +29,7 @@ from netdsl.reference.zoo import entries
 NETS = {entry.name: entry for entry in entries()}
 SMALL = [name for name, entry in NETS.items() if isinstance(entry.macs, int) and entry.macs < 5e7]
 """Nets that are run, too."""
-LONGEST = {"resnet50": 120}
+MAX_LINES = {"resnet50": 120}
 """How many lines a net may have."""
 
 
@@ -81,9 +81,9 @@ def test_every_net_of_the_zoo(name):
         same_numbers(source, net, {})
 
 
-@pytest.mark.parametrize("name", LONGEST)
+@pytest.mark.parametrize("name", MAX_LINES)
 def test_a_file_is_short(name):
-    assert len(netdsl.load(name).to_torch_source().splitlines()) <= LONGEST[name]
+    assert len(netdsl.load(name).to_torch_source().splitlines()) <= MAX_LINES[name]
 
 
 @pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel")  # PyTorch on its own slow path

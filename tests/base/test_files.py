@@ -148,7 +148,7 @@ def test_standard_input_that_is_nothing_of_the_kind():
 
 
 def test_standard_input_has_a_bound(monkeypatch):
-    monkeypatch.setattr("netdsl.base.files.MOST_STANDARD_INPUT", 10)
+    monkeypatch.setattr("netdsl.base.files.MAX_STANDARD_INPUT_BYTES", 10)
     assert "more than 10 bytes" in run("check", "-", given=b" " * 11, code=1)
 
 

@@ -11,13 +11,13 @@ import pytest
 
 from netdsl.base import processes as parallel
 from netdsl.base.diagnostics import NetdslError, render
-from netdsl.base.processes import FEW, side_by_side
+from netdsl.base.processes import MAX_FILES_DONE_ALONE, side_by_side
 from netdsl.compiler import check_file, check_files
 from netdsl.elaborate.specs import net_files
 
 ROOT = Path(__file__).parents[2]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
-MANY = range(3 * FEW)
+MANY = range(3 * MAX_FILES_DONE_ALONE)
 
 if sys.platform != "linux":
     pytest.skip("elsewhere files are checked one after the other", allow_module_level=True)
@@ -52,7 +52,7 @@ def test_the_work_is_spread():
 
 
 def test_for_few_no_process_is_started():
-    assert side_by_side(where, MANY[:FEW]) == [os.getpid()] * FEW
+    assert side_by_side(where, MANY[:MAX_FILES_DONE_ALONE]) == [os.getpid()] * MAX_FILES_DONE_ALONE
 
 
 def test_on_one_processor_no_process_is_started(monkeypatch):
@@ -84,7 +84,7 @@ def test_where_no_process_can_be_started_the_work_is_done_all_the_same(monkeypat
 
 def test_files_are_reported_on_as_one_after_the_other():
     files = net_files(ROOT / "tests" / "diagnostics" / "errors")
-    assert len(files) > FEW
+    assert len(files) > MAX_FILES_DONE_ALONE
     alone, together = [check_file(path) for path in files], check_files(files)
     assert [report.nets for report in together] == [report.nets for report in alone]
     for one, other in zip(alone, together, strict=True):

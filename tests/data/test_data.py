@@ -317,7 +317,7 @@ def test_statistics_standardize_the_training_data(tmp_path, most_bytes):
 
 def test_crops_get_larger_images_for_training_alone(tmp_path):
     pictures(tmp_path, size=(40, 50))
-    for crop, size in ((recipe.Crop(28), 32), (recipe.Crop(28, pad=4), 28)):
+    for crop, size in ((recipe.RandomCrop(28), 32), (recipe.RandomCrop(28, pad=4), 28)):
         data = open_data(tmp_path, net("3x28x28", 2), replace(SMALL, augment=(crop,)))
         shapes = [next(iter(part.batches(1)))[0].shape for part in (data.train, data.val)]
         assert shapes == [(1, 3, size, size), (1, 3, 28, 28)]
@@ -326,7 +326,7 @@ def test_crops_get_larger_images_for_training_alone(tmp_path):
 def test_open_sizes_are_given_or_those_of_the_crop(tmp_path):
     pictures(tmp_path)
     graph = netdsl.loads("net n { input x: 3xHxW where H % 4 == 0, W >= 3; conv 2 k3; global_avgpool; flatten }").graph
-    data = open_data(tmp_path, graph, replace(SMALL, augment=(recipe.Crop(8, pad=1),)))
+    data = open_data(tmp_path, graph, replace(SMALL, augment=(recipe.RandomCrop(8, pad=1),)))
     assert next(iter(data.val.batches(1)))[0].shape == (1, 3, 8, 8)
     data = open_data(tmp_path, graph, SMALL, sizes={"H": 8, "W": 6})
     assert next(iter(data.val.batches(1)))[0].shape == (1, 3, 8, 6)

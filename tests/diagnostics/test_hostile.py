@@ -17,12 +17,12 @@ from statistics import median
 import pytest
 
 LARGE = "net large {\ninput x: 8x8x8\nrepeat 10000 { conv 8 k3 p1 -> relu }\n}\n"
-MOST_TIMES = 2.25
+MAX_TIMES = 2.25
 """As many times as the check of `LARGE`: two seconds where that takes nine tenths of one."""
-MOST_MEGABYTES = 500
-MOST_LINES = 40
-MOST_ERRORS = 20
-MOST_CHARACTERS = 6000
+MAX_MEGABYTES = 500
+MAX_LINES = 40
+MAX_ERRORS = 20
+MAX_CHARACTERS = 6000
 
 MEASURE = """
 import json, os, resource, subprocess, sys
@@ -52,7 +52,7 @@ def most_seconds(tmp_path_factory):
     (directory / "large.net").write_text(LARGE)
     found = [measured(directory, "check", "large.net") for _ in range(3)]
     assert [code for code, *_ in found] == [0, 0, 0]
-    return MOST_TIMES * median(seconds for _, _, seconds, _ in found)
+    return MAX_TIMES * median(seconds for _, _, seconds, _ in found)
 
 
 def refused(directory, file, most_seconds):
@@ -61,16 +61,16 @@ def refused(directory, file, most_seconds):
     if "HOSTILE_FIGURES" in os.environ:  # a file that collects them
         with Path(os.environ["HOSTILE_FIGURES"]).open("a") as figures:
             figures.write(f"{seconds:.2f} {megabytes:.0f} {os.environ['PYTEST_CURRENT_TEST']}\n")
-    shown = output[:MOST_CHARACTERS]
+    shown = output[:MAX_CHARACTERS]
     assert code == 1, shown
     assert "error[E" in output, shown
     assert "Traceback" not in output
     assert f"--> {file}:" in output or "error[E0106]" in output, shown  # what is too large is so as a whole
-    assert max(error.count("\n") for error in output.split("\n\n")) <= MOST_LINES, shown
-    assert output.count("error[E") <= MOST_ERRORS, shown
-    assert len(output) <= MOST_CHARACTERS
+    assert max(error.count("\n") for error in output.split("\n\n")) <= MAX_LINES, shown
+    assert output.count("error[E") <= MAX_ERRORS, shown
+    assert len(output) <= MAX_CHARACTERS
     assert seconds <= most_seconds, shown
-    assert megabytes <= MOST_MEGABYTES, shown
+    assert megabytes <= MAX_MEGABYTES, shown
     return output
 
 

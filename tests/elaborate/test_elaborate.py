@@ -314,7 +314,7 @@ def test_outputs_aux_labels_and_recipe():
     assert graph.labels == ("cat", "dog")
     assert graph.recipe.entries["optimizer"][0].momentum == 0.9
     assert graph.recipe.entries["schedule"] == (Milestones((3, 5), factor=0.1),)
-    assert [type(item).__name__ for item in graph.recipe.entries["augment"]] == ["Flip", "Crop"]
+    assert [type(item).__name__ for item in graph.recipe.entries["augment"]] == ["Flip", "RandomCrop"]
 
 
 def test_an_aux_is_a_labelled_thing_without_a_number():

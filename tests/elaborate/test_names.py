@@ -20,7 +20,7 @@ from netdsl.backends.onnx.lower import lower as lower_to_onnx
 from netdsl.backends.torch import lower as torch_backend
 from netdsl.backends.torch_source.python import docstring, flat
 from netdsl.base.diagnostics import INVISIBLE, NetdslError
-from netdsl.base.naming import LONGEST_NAME, is_name, is_path, need_name
+from netdsl.base.naming import MAX_NAME_LENGTH, is_name, is_path, need_name
 from netdsl.cli import main
 from netdsl.ir.graph import Graph
 from netdsl.ir.invariants import GraphError, verify
@@ -165,7 +165,7 @@ def test_a_computed_label_is_no_word_of_the_language(label):
 @pytest.mark.parametrize("label", ["a{0}", "a{12}", 'a{"_b1"}', 'a{""}', 'n{"et"}', "k{3}", f'a{{"{"b" * 99}"}}'])
 def test_computed_labels_that_are_names(label):
     graph = netdsl.loads(net(f"{label}: conv 4 k1")).graph
-    assert all(is_path(node.name) and len(node.name) <= LONGEST_NAME for node in graph.nodes)
+    assert all(is_path(node.name) and len(node.name) <= MAX_NAME_LENGTH for node in graph.nodes)
 
 
 @pytest.mark.parametrize(

@@ -96,7 +96,7 @@ RECIPE = "net n { input a: 4; dense 3; train { optimizer sgd lr=0.1 momentum=0.9
         ("train.loss=cross_entropy", "loss", recipe.CrossEntropy()),
         ("train.loss=cross_entropy label_smoothing=0.1", "loss", recipe.CrossEntropy(0.1)),
         ("train.batch=2*16", "batch", recipe.Batch(32)),
-        ("train.augment=flip, crop 8 pad=1", "augment", (recipe.Flip(), recipe.Crop(8, 1))),
+        ("train.augment=flip, crop 8 pad=1", "augment", (recipe.Flip(), recipe.RandomCrop(8, 1))),
     ],
 )
 def test_entries(text, key, value):

@@ -23,7 +23,7 @@ from netdsl.ir.bounds import Need, demanded, order_bound
 from netdsl.ir.constraint import Constraint
 from netdsl.ir.dim import Dim, evaluate, symbol
 
-MOST = 40
+LAST = 40
 
 BODIES = {
     # what must fit
@@ -151,7 +151,7 @@ def test_a_net_runs_from_its_bound_on(body: str, least: int) -> None:
     graph = check_text(text).graph
     assert not bound or Constraint.parse(bound) in graph.constraints
     backends = Backends(text)
-    sizes = [size for size in range(1, MOST + 1) if all(c.holds(size) for c in graph.constraints if c.relation == "%")]
+    sizes = [size for size in range(1, LAST + 1) if all(c.holds(size) for c in graph.constraints if c.relation == "%")]
     assert [size for size in sizes if backends.run(T=size)] == [size for size in sizes if size >= least]
 
 

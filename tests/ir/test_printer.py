@@ -13,8 +13,7 @@ from netdsl.ir.printer import print_graph
 from netdsl.ir.types import DType
 from netdsl.layers.activation import Gelu
 from netdsl.layers.conv import Conv
-from netdsl.layers.ends import Input
-from netdsl.layers.ends import Param as ParamLayer
+from netdsl.layers.ends import InputLayer, ParamLayer
 from netdsl.layers.merge import Concat
 from netdsl.layers.norm import BatchNorm
 from netdsl.passes import optimize
@@ -23,7 +22,7 @@ from netdsl.passes import optimize
 def drawn() -> Graph:
     height = symbol("H")
     sketch = Sketch(3, height, 32, name="net")
-    sketch.add("ids", Input((4,), DType.INT64))
+    sketch.add("ids", InputLayer((4,), DType.INT64))
     block = Scope("block", sketch.root)
     conv = sketch.add("block.conv", Conv(8, (3, 5), p="same", bias=False), sketch.x, scope=block)
     sketch.add("block.bn", BatchNorm(eps=1e-3), scope=block)

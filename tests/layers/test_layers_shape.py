@@ -25,11 +25,11 @@ from netdsl.ir.params import Init
 from netdsl.ir.types import DType, TensorType
 from netdsl.layers.arguments import ArgumentError
 from netdsl.layers.base import Layer, LayerError, all_needs, signature
-from netdsl.layers.ends import Input, Param
+from netdsl.layers.ends import InputLayer, ParamLayer
 from netdsl.layers.merge import Add
 from netdsl.layers.resize import Crop, Pad, Upsample
 from netdsl.layers.shape import ChannelShuffle, Flatten, Identity, PixelShuffle, Reshape, Transpose
-from netdsl.layers.slices import Select, Slice, Split
+from netdsl.layers.slices import Select, SliceLayer, Split
 from netdsl.layers.spans import EACH, Spans
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def test_pixel_shuffle(r: int, shape: tuple[int, ...], dtype: str, opset: int) -
 def test_slices_are_those_of_python() -> None:
     x = data(2, 7)
     for start, stop, step in combinations([0, 1, 5, 9, -2, -9], [None, 0, 3, 7, 12, -1, -8], [1, 2, 5]):
-        layer = Slice(start, stop, step, axis=1)
+        layer = SliceLayer(start, stop, step, axis=1)
         if not len(range(7)[start:stop:step]):
             assert refused(layer, TensorType((2, 7)), match="has nothing from").code == "E0415"
             continue
@@ -126,7 +126,7 @@ def test_what_a_slice_says_of_unknown_sizes_holds(
         return size // value[0] + value[1] if isinstance(value, tuple) else value
 
     size, known = symbol("H", unit, least), (least + more + unit - 1) // unit * unit
-    layer, x = Slice(position(start, size) or 0, position(stop, size), step), TensorType((size,))
+    layer, x = SliceLayer(position(start, size) or 0, position(stop, size), step), TensorType((size,))
     positions = range(known)[position(start, known) : position(stop, known) : step]
     try:
         inferred, _ = layer.inferred(x)
@@ -142,7 +142,7 @@ def test_what_a_slice_says_of_unknown_sizes_holds(
 def test_slice_along_each_axis(axis: int, opset: int) -> None:
     index = [slice(None)] * 3
     index[axis] = slice(1, -1, 2)
-    conform(Slice(1, -1, 2, axis), data(5, 6, 7), reference=lambda x: x[(slice(None), *index)], opset=opset)
+    conform(SliceLayer(1, -1, 2, axis), data(5, 6, 7), reference=lambda x: x[(slice(None), *index)], opset=opset)
 
 
 MARGINS = [(1, (3, 7)), ((2,), (3, 7)), ((2, 1), (3, 7)), (2, (3, 5, 4)), ((1, 2), (3, 5, 4)),
@@ -236,13 +236,13 @@ SYMBOLIC: list[tuple[Layer, tuple[Dim, ...], tuple[Dim, ...], Callable[..., Any]
     (ChannelShuffle(2), (symbol("C", 2), H), (symbol("C", 2), H), torch.nn.ChannelShuffle(2)),
     (PixelShuffle(2), (4, H, W), (1, 2 * H, 2 * W), torch.nn.PixelShuffle(2)),
     (Select((0, -1), 1), (6, H), (6, 2), lambda x: x[:, :, [0, -1]]),
-    (Slice(1, axis=1), (6, H), (6, H - 1), lambda x: x[:, :, 1:]),
-    (Slice(0, -1, 2, axis=1), (6, H, W), (6, H // 2, W), lambda x: x[:, :, 0:-1:2]),
-    (Slice(-1, axis=1), (6, H), (6, 1), lambda x: x[:, :, -1:]),
-    (Slice(H // 2, axis=1), (6, H), (6, H - H // 2), lambda x: x[:, :, 5:]),
-    (Slice(0, H // 2, axis=1), (6, H), (6, H // 2), lambda x: x[:, :, :5]),
-    (Slice(-1 * H, H // 2, 2, axis=1), (6, H), (6, (H // 2 + 1) // 2), lambda x: x[:, :, :5:2]),
-    (Slice(2, 4, axis=1), (6, symbol("H", 1, 4)), (6, 2), lambda x: x[:, :, 2:4]),
+    (SliceLayer(1, axis=1), (6, H), (6, H - 1), lambda x: x[:, :, 1:]),
+    (SliceLayer(0, -1, 2, axis=1), (6, H, W), (6, H // 2, W), lambda x: x[:, :, 0:-1:2]),
+    (SliceLayer(-1, axis=1), (6, H), (6, 1), lambda x: x[:, :, -1:]),
+    (SliceLayer(H // 2, axis=1), (6, H), (6, H - H // 2), lambda x: x[:, :, 5:]),
+    (SliceLayer(0, H // 2, axis=1), (6, H), (6, H // 2), lambda x: x[:, :, :5]),
+    (SliceLayer(-1 * H, H // 2, 2, axis=1), (6, H), (6, (H // 2 + 1) // 2), lambda x: x[:, :, :5:2]),
+    (SliceLayer(2, 4, axis=1), (6, symbol("H", 1, 4)), (6, 2), lambda x: x[:, :, 2:4]),
     (Split(2, 1, axis=1), (6, symbol("H", 2)), (6, symbol("H", 2) // 2), lambda x: x.chunk(2, 2)[1]),
     (Split(3, 1), (6, H), (2, H), lambda x: x.chunk(3, 1)[1]),
     (Pad((1, 2, 0, 1)), (6, H, W), (6, H + 1, W + 3), lambda x: F.pad(x, (2, 1, 1, 0))),
@@ -272,7 +272,7 @@ def test_symbolic_sizes(
         (Flatten(1), (6, H, W), torch.nn.Flatten(2), ["Reshape"]),
         (ChannelShuffle(3), (6, H, 4), torch.nn.ChannelShuffle(3), ["Reshape", "Transpose", "Reshape"]),
         (Crop(1), (6, H, W), lambda x: x[:, :, 1:-1, 1:-1], ["Slice"]),
-        (Slice(1, -2, axis=1), (6, symbol("H", 1, 4), W), lambda x: x[:, :, 1:-2], ["Slice"]),
+        (SliceLayer(1, -2, axis=1), (6, symbol("H", 1, 4), W), lambda x: x[:, :, 1:-2], ["Slice"]),
     ],
 )
 def test_no_size_is_computed_that_the_operator_can_see(
@@ -308,8 +308,8 @@ REFUSED: list[tuple[Layer, tuple[Dim, ...], str, str, str | None]] = [
     (Select((0, 4)), (4, 5), "E0414", "position 4 is outside axis 0 of 4x5", "from 0 to 3"),
     (Select((-5,)), (4, 5), "E0414", "position -5", "from 0 to 3"),
     (Select((0,), 2), (4, 5), "E0411", "axis 2", "from 0 to 1"),
-    (Slice(3, 3), (6, 4), "E0415", "axis 0 of 6x4 has nothing from 3 to 3", "from 0 to 5"),
-    (Slice(H, axis=1), (6, H), "E0415", "axis 1 of 6xH has nothing from H on", "from 0 to H-1"),
+    (SliceLayer(3, 3), (6, 4), "E0415", "axis 0 of 6x4 has nothing from 3 to 3", "from 0 to 5"),
+    (SliceLayer(H, axis=1), (6, H), "E0415", "axis 1 of 6xH has nothing from H on", "from 0 to H-1"),
     (Split(4, 0), (6, 4), "E0405", "axis 0 of 6x4 cannot be split into 4 equal parts", "6 is divisible by 1, 2, 3, 6"),
     (Split(4, 4), (8, 4), "E0414", "no part 4 of 4", "0 to 3"),
     (Split(2, 0, 1), (6, H), "E0408", "axis 1 of 6xH cannot be split into 2", "`where H % 2 == 0`"),
@@ -322,9 +322,9 @@ REFUSED: list[tuple[Layer, tuple[Dim, ...], str, str, str | None]] = [
     (Upsample(2, "bilinear"), (6, 4), "E0401", "for 2 spatial dimensions, and 6x4 has 1", "or `linear`"),
     (Upsample(2, "bicubic"), (6, 4, 4, 4), "E0401", "for 2 spatial dimensions, .* has 3", "`nearest` or `trilinear`"),
     (Upsample((2, 2)), (6, 4), "E0401", "`scale` has 2 numbers", "one number"),
-    (Param((2, H)), (), "E0412", "a learned tensor must be known", "fix the size"),
-    (Param((2, -1)), (), "E0306", "must be given in full", None),
-    (Input((2, -1)), (), "E0306", "must be given in full", None),
+    (ParamLayer((2, H)), (), "E0412", "a learned tensor must be known", "fix the size"),
+    (ParamLayer((2, -1)), (), "E0306", "must be given in full", None),
+    (InputLayer((2, -1)), (), "E0306", "must be given in full", None),
 ]  # fmt: skip
 
 
@@ -355,12 +355,12 @@ def test_upsample_has_no_form_for_float64() -> None:
         (Pad, "p", "same", "E0305"),
         (Pad, "p", -1, "E0306"),
         (Pad, "mode", "circular", "E0305"),
-        (Slice, "start", 1.5, "E0307"),
-        (Slice, "step", 0, "E0306"),
+        (SliceLayer, "start", 1.5, "E0307"),
+        (SliceLayer, "step", 0, "E0306"),
         (Split, "index", -1, "E0306"),
         (Upsample, "scale", 0, "E0306"),
         (Upsample, "mode", "cubic", "E0305"),
-        (Input, "dtype", "float", "E0305"),
+        (InputLayer, "dtype", "float", "E0305"),
     ],
 )
 def test_arguments_of_the_wrong_kind(layer: type[Layer], argument: str, value: object, code: str) -> None:
@@ -383,8 +383,8 @@ def test_arguments_of_the_wrong_kind(layer: type[Layer], argument: str, value: o
         (Upsample(2, "bilinear", align_corners=True), 0, EACH),
         (PixelShuffle(2), 2, Spans(((0, 0), (0, 0)), 1)),
         (PixelShuffle(2), 0, Spans(((0, 3),), 4)),
-        (Slice(1, None, 2, axis=2), 2, Spans.table([(1, 1), (3, 3), (5, 5)])),
-        (Slice(0, 2), 1, EACH),
+        (SliceLayer(1, None, 2, axis=2), 2, Spans.table([(1, 1), (3, 3), (5, 5)])),
+        (SliceLayer(0, 2), 1, EACH),
         (Pad(1), 1, Spans.window(1, 1, 1)),
         (Pad(1, "reflect"), 1, Spans.table([(1, 1), (0, 0), (1, 1), (2, 2), (3, 3), (4, 4), (3, 3)])),
         (Crop(1), 1, Spans.table([(1, 1), (2, 2), (3, 3)])),
@@ -400,18 +400,20 @@ def test_a_learned_tensor_is_expanded(shape: tuple[int, ...], opset: int) -> Non
     def reference(x: torch.Tensor, **params: torch.Tensor) -> torch.Tensor:
         return params[""].expand(x.shape[0], *shape)
 
-    assert operators(conform(Param(shape), data(4), reference=reference, opset=opset, rtol=0, atol=0))[-1] == "Expand"
+    assert (
+        operators(conform(ParamLayer(shape), data(4), reference=reference, opset=opset, rtol=0, atol=0))[-1] == "Expand"
+    )
 
 
 def test_a_learned_tensor_can_have_a_value_at_first() -> None:
-    assert Param((2, 5), 1e-6).params()[""].init == Init.constant(1e-6)
+    assert ParamLayer((2, 5), 1e-6).params()[""].init == Init.constant(1e-6)
 
 
 @pytest.mark.parametrize("shape", [(2, 5), (1, 3, 4), ()])
 @pytest.mark.parametrize("opset", OPSETS)
 def test_a_learned_tensor_is_the_same_for_every_sample(shape: tuple[int, ...], opset: int) -> None:
     sketch = Sketch(*shape)
-    token = sketch.add("token", Param(shape))
+    token = sketch.add("token", ParamLayer(shape))
     spec = token.layer.params()[""]
     assert (spec.shape, spec.init, spec.trainable) == (shape, Init("normal", value=0.02), True)
     joined = sketch.add("joined", Add(), sketch.x, token)

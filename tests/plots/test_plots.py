@@ -25,7 +25,7 @@ from netdsl.base.diagnostics import NetdslError
 from netdsl.evaluation import ClassEvaluation, evaluate
 from netdsl.pages.layers import first_filters, layers_of, read_graph
 from netdsl.pages.looking import look
-from netdsl.plots.activations import MOST_LAYERS, draw_activations
+from netdsl.plots.activations import MAX_LAYERS_SHOWN, draw_activations
 from netdsl.plots.confusion import draw_confusion
 from netdsl.plots.curves import draw_curves, read_metrics
 from netdsl.plots.drawing import as_png, mosaic, new_figure, save, words
@@ -180,11 +180,11 @@ def test_a_picture_is_what_its_preparation_was_made_of():
 
 
 def test_of_many_layers_some_are_shown_from_the_first_to_the_last():
-    text = f"net deep {{ input image: 1x8x8; repeat {MOST_LAYERS + 5} {{ conv 2 k3 p1 }} -> flatten -> dense 3 }}"
+    text = f"net deep {{ input image: 1x8x8; repeat {MAX_LAYERS_SHOWN + 5} {{ conv 2 k3 p1 }} -> flatten -> dense 3 }}"
     netdsl.loads(text).to_onnx("deep.onnx")
     steps = look(Session("deep.onnx"), "image.png", Preparation()).steps
     shown = texts(draw_activations(steps, "deep"))
-    assert f"{MOST_LAYERS} of {len(steps)} layers" in shown
+    assert f"{MAX_LAYERS_SHOWN} of {len(steps)} layers" in shown
     assert "conv1 " in shown
     assert "dense1" in shown
 

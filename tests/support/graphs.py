@@ -13,7 +13,7 @@ from netdsl.backends.onnx.lower import lower
 from netdsl.ir.graph import Graph, Node, Scope
 from netdsl.ir.params import Param
 from netdsl.ir.types import DType
-from netdsl.layers.ends import Input
+from netdsl.layers.ends import InputLayer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,7 +31,7 @@ class Sketch:
         self, *shape: object, name: str = "sketch", input_name: str = "x", dtype: DType = DType.FLOAT32
     ) -> None:
         self.name, self.root = name, Scope("")
-        self.x = Node(input_name, Input(shape, dtype), (), self.root)
+        self.x = Node(input_name, InputLayer(shape, dtype), (), self.root)
         self.nodes = [self.x]
 
     def add(self, path: str, layer: Layer, *inputs: Node, scope: Scope | None = None, **options: object) -> Node:
@@ -64,8 +64,11 @@ def one_layer(layer: Layer, *types: TensorType) -> Graph:
     """
     first, *others = types
     sketch = Sketch(*first.shape, name="test", input_name="x0", dtype=first.dtype)
-    inputs = [sketch.x, *(sketch.add(f"x{i}", Input(type_.shape, type_.dtype)) for i, type_ in enumerate(others, 1))]
-    sketch.add("it", layer, *(inputs if layer.arity != (0, 0) else ()))
+    inputs = [
+        sketch.x,
+        *(sketch.add(f"x{i}", InputLayer(type_.shape, type_.dtype)) for i, type_ in enumerate(others, 1)),
+    ]
+    sketch.add("it", layer, *((sketch.x, *more) if layer.arity != (0, 0) else ()))
     return sketch.graph()
 
 

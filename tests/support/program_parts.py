@@ -16,7 +16,7 @@ from program_sizes import same, slide
 if TYPE_CHECKING:
     from program_sizes import Size
 
-MOST_UNITS = 600
+MAX_UNITS = 600
 """Units of a dense layer that brings one shape to another."""
 REAL = ("relu", "identity", "tanh")
 """Layers at the end of a `skip`, whose body must not be without any."""
@@ -121,7 +121,7 @@ def bridge(w, x, y):
         return w.pick(["identity", "relu", "dropout 0.3"])
     if len(x) == len(y) > 1 and same(x[1:], y[1:]) and x[0].known and y[0].known:
         return f"conv {y[0].value} k1"
-    if not all(size.known for size in y) or prod(size.value for size in y) > MOST_UNITS:
+    if not all(size.known for size in y) or prod(size.value for size in y) > MAX_UNITS:
         return None
     if len(x) == len(y) > 2 and x[0].known:
         sides = ", ".join(str(size.value) for size in y[1:])
@@ -259,7 +259,7 @@ def scaled(w, x, depth):  # noqa: ARG001 - as all parts are called
     chain, read, y = [], None, x
     for _ in range(w.upto(4, 2)):
         made = w.pick([conv, deconv, dense])(w, y) if w.chance() else scaling(w, y)
-        if made is None or prod(size.most for size in made[1]) > MOST_UNITS:
+        if made is None or prod(size.most for size in made[1]) > MAX_UNITS:
             continue
         text, y = w.labelled(y, *made)
         read = text.partition(":")[0] if ":" in text else read

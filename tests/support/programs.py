@@ -15,7 +15,7 @@ from program_layers import LAYERS
 from program_parts import PARTS, Here, Label, chains
 from program_sizes import Size, written
 
-MOST_ELEMENTS = 1200
+MAX_ELEMENTS = 1200
 """No tensor of a sample has more."""
 
 
@@ -188,7 +188,7 @@ class Writer:
         """Any layer that takes such an input."""
         for _ in range(5):
             made = self.pick(LAYERS)(self, x)
-            if made is not None and prod(size.most for size in made[1]) <= MOST_ELEMENTS:
+            if made is not None and prod(size.most for size in made[1]) <= MAX_ELEMENTS:
                 return made
         return "relu", x
 

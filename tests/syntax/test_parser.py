@@ -21,7 +21,7 @@ from netdsl.base.source import Source
 from netdsl.syntax import tree
 from netdsl.syntax.grammar import grammar
 from netdsl.syntax.mistakes.expressions import FUNCTIONS
-from netdsl.syntax.parser import LARGEST_FILE, MOST_ERRORS, parse, read_source
+from netdsl.syntax.parser import MAX_FILE_BYTES, MAX_SYNTAX_ERRORS, parse, read_source
 
 GRAMMAR = (directory("grammars") / "netdsl.lark").read_text(encoding="utf-8")
 
@@ -670,7 +670,7 @@ def test_statements_after_an_error_are_read() -> None:
 
 def test_there_are_at_most_twenty_errors() -> None:
     found = diagnostics("net a {\n" + "x = 1\n" * 100 + "}")
-    assert len(found) == MOST_ERRORS
+    assert len(found) == MAX_SYNTAX_ERRORS
 
 
 @pytest.mark.parametrize("text", ["net a { relu }", "net a { relu"])
@@ -707,7 +707,7 @@ def test_any_characters_are_a_tree_or_an_error_with_a_place(text: str) -> None:
 def check_any(text: str) -> None:
     """The parser ends, and what it says has a code, a place and words that a reader knows."""
     found = diagnostics(text)
-    assert len(found) <= MOST_ERRORS
+    assert len(found) <= MAX_SYNTAX_ERRORS
     for diagnostic in found:
         assert diagnostic.code.startswith("E01")
         assert diagnostic.span is not None
@@ -758,8 +758,8 @@ def test_a_byte_that_is_not_utf8_is_shown_in_its_line(tmp_path: Path, start: byt
 
 def test_no_more_than_the_limit_is_read(tmp_path: Path) -> None:
     file = tmp_path / "a.net"
-    file.write_bytes(b"#" * LARGEST_FILE)
-    assert len(read_source(file).text) == LARGEST_FILE
+    file.write_bytes(b"#" * MAX_FILE_BYTES)
+    assert len(read_source(file).text) == MAX_FILE_BYTES
     for path, code in ((Path("/dev/zero"), "E0901"), (file, "E0106")):
         with file.open("ab") as more:
             more.write(b"#")

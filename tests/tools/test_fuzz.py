@@ -67,7 +67,7 @@ def test_what_is_watched_is_found():
 
 
 def test_what_takes_long_is_found(monkeypatch):
-    monkeypatch.setattr(pool, "MOST_SECONDS", 0.05)
+    monkeypatch.setattr(pool, "MAX_SECONDS", 0.05)
     jobs = {name: Job("fuzz_rehearsal", name, 1, 7) for name in ("is slow", "does well")}
     assert {name: pool.measured(fuzz_rehearsal, job).verdict for name, job in jobs.items()} == {
         "is slow": "slow", "does well": "read",

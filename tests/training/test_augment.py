@@ -126,7 +126,7 @@ def test_crop_cuts_out_of_the_padded_image_everywhere(size, pad):
     height, width = (size, size) if isinstance(size, int) else size
     around = functional.pad(images, [pad] * 4)
     seen = set()
-    for whole, cut in zip(around, applied([recipe.Crop(size, pad)], images), strict=True):
+    for whole, cut in zip(around, applied([recipe.RandomCrop(size, pad)], images), strict=True):
         windows = whole.unfold(1, height, 1).unfold(2, width, 1)
         found = (windows == cut[:, None, None]).all(-1).all(-1).all(0).nonzero()
         assert len(found) == 1
@@ -159,7 +159,7 @@ def test_colour_turns_the_hue_and_leaves_grey_alone():
 
 CASES = {
     recipe.Flip: (recipe.Flip(0.0), recipe.Flip()),
-    recipe.Crop: (recipe.Crop(SIDE), recipe.Crop(SIDE, pad=3)),
+    recipe.RandomCrop: (recipe.RandomCrop(SIDE), recipe.RandomCrop(SIDE, pad=3)),
     recipe.Rotate: (recipe.Rotate(0), recipe.Rotate(10)),
     recipe.Shift: (recipe.Shift(0), recipe.Shift(0.1)),
     recipe.Rescale: (recipe.Rescale(0), recipe.Rescale(0.1)),
@@ -205,7 +205,7 @@ IMPOSSIBLE = {
     "a flat image": ([recipe.Shear(90)], COLOUR, "90"),
     "no size": ([recipe.Rescale(1.0)], COLOUR, "`rescale`"),
     "no width": ([recipe.Stretch(1.0)], COLOUR, "`stretch`"),
-    "a crop of 3 sizes": ([recipe.Crop((1, 2, 3))], COLOUR, "height and a width"),
+    "a crop of 3 sizes": ([recipe.RandomCrop((1, 2, 3))], COLOUR, "height and a width"),
 }
 
 
@@ -220,12 +220,12 @@ def test_what_cannot_be_is_refused(case):
 
 SIZES = [
     ([recipe.Flip()], (224, 224), None),
-    ([recipe.Crop(224)], (224, 224), ((256, 256), (224, 224))),
-    ([recipe.Crop(299)], (299, 299), ((342, 342), (299, 299))),
-    ([recipe.Crop(112)], (symbol("H"), symbol("W")), ((128, 128), (112, 112))),
-    ([recipe.Crop(32, pad=4)], (32, 32), ((32, 32), (32, 32))),
-    ([recipe.Crop((28, 56))], (28, 56), ((32, 64), (28, 56))),
-    ([recipe.Crop(40, pad=2), recipe.Crop(36)], (36, 36), ((40, 40), (36, 36))),
+    ([recipe.RandomCrop(224)], (224, 224), ((256, 256), (224, 224))),
+    ([recipe.RandomCrop(299)], (299, 299), ((342, 342), (299, 299))),
+    ([recipe.RandomCrop(112)], (symbol("H"), symbol("W")), ((128, 128), (112, 112))),
+    ([recipe.RandomCrop(32, pad=4)], (32, 32), ((32, 32), (32, 32))),
+    ([recipe.RandomCrop((28, 56))], (28, 56), ((32, 64), (28, 56))),
+    ([recipe.RandomCrop(40, pad=2), recipe.RandomCrop(36)], (36, 36), ((40, 40), (36, 36))),
 ]
 
 
@@ -234,8 +234,9 @@ def test_images_have_the_size_that_the_crops_need(words, size, expected):
     assert crop_sizes(words, size) == expected
 
 
-@pytest.mark.parametrize(("words", "size"), [([recipe.Crop(24)], (28, 28)), ([recipe.Crop(8), recipe.Crop(28)],
-                                             (28, 28)), ([recipe.Crop((24, 28))], (28, symbol("W")))])  # fmt: skip
+@pytest.mark.parametrize(("words", "size"), [([recipe.RandomCrop(24)], (28, 28)),
+                                             ([recipe.RandomCrop(8), recipe.RandomCrop(28)], (28, 28)),
+                                             ([recipe.RandomCrop((24, 28))], (28, symbol("W")))])  # fmt: skip
 def test_crops_that_do_not_end_in_the_input_are_refused(words, size):
     with pytest.raises(NetdslError) as error:
         crop_sizes(words, size)

@@ -134,7 +134,7 @@ def test_python_trains_as_the_command_does():
     ("train.optimizer=adam lr=1e-3", "optimizer", recipe.Adam(lr=1e-3)),
     ("train.batch=7", "batch", 7),
     ("train.label_smoothing=0.1", "loss", recipe.CrossEntropy(0.1)),
-    ("train.augment=flip, crop 8 pad=1", "augment", (recipe.Flip(), recipe.Crop(8, 1))),
+    ("train.augment=flip, crop 8 pad=1", "augment", (recipe.Flip(), recipe.RandomCrop(8, 1))),
     ("train.least=1e-3", "schedule", recipe.Cosine(1e-3)),
     ("train.early_stop=3", "early_stop", 3),
 ])  # fmt: skip

@@ -46,7 +46,7 @@ def test_optimizers_step_as_torch_does(word, peer):
 
 
 SCHEDULE_CASES = [
-    (recipe.Constant(), lambda _: 1.0),
+    (recipe.ConstantRate(), lambda _: 1.0),
     (recipe.Step(every=6), lambda epoch: 0.1 ** (epoch // 6)),
     (recipe.Milestones(at=(3, 8), factor=0.5), lambda epoch: 0.5 ** ((epoch >= 3) + (epoch >= 8))),
     (recipe.TimeDecay(decay=0.3), lambda epoch: 1 / (1 + 0.3 * epoch)),
@@ -105,7 +105,7 @@ def test_settings_take_what_a_recipe_says_and_defaults_else():
         train { optimizer adam lr=0.5; batch 7; augment flip, crop 3; clip 2.0; init he } }""").graph
     settings = Settings.of(graph.recipe)
     expected = replace(Settings(), optimizer=recipe.Adam(lr=0.5), batch=7, clip=2.0, init=recipe.He(),
-                       augment=(recipe.Flip(), recipe.Crop(3)))  # fmt: skip
+                       augment=(recipe.Flip(), recipe.RandomCrop(3)))  # fmt: skip
     assert settings == expected
     assert Settings.of(None) == Settings()
 

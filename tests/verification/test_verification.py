@@ -25,7 +25,7 @@ from netdsl.layers.pool import AvgPool
 from netdsl.passes import scaling
 from netdsl.runtime import Device
 from netdsl.verification.cases import random_cases
-from netdsl.verification.difference import FACTOR, Difference, difference, statistics
+from netdsl.verification.difference import ROUNDING_FACTOR, Difference, difference, statistics
 from netdsl.verification.onnx_run import OnnxRun
 from netdsl.verification.torch_run import TorchRun
 from netdsl.verification.verifying import _drawn
@@ -369,9 +369,9 @@ def test_the_factor_is_stated_where_it_counts() -> None:
     found = load(body).verify()
     rows = [c for c in found.comparisons if c.widened]
     assert rows
-    assert f"allowed is {FACTOR} times what it makes of PyTorch" in str(found)
+    assert f"allowed is {ROUNDING_FACTOR} times what it makes of PyTorch" in str(found)
     (pytorch,) = (c.difference.relative for c in found.comparisons if c.batch == 1 and c.run == "PyTorch")
-    assert all(c.tolerance >= FACTOR * pytorch for c in found.comparisons if c.batch == 1 and "onnx" in c.run)
+    assert all(c.tolerance >= ROUNDING_FACTOR * pytorch for c in found.comparisons if c.batch == 1 and "onnx" in c.run)
     assert not any(c["widened"] for c in load(NETS["branches"]).verify().as_json()["comparisons"])
     assert not load(body).verify(rtol=1e-6).ok  # what is asked for is what counts
 

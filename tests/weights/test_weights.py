@@ -14,7 +14,7 @@ import torch
 from netdsl.ir.params import Derived, Init, Param, ParamSpec
 from netdsl.ir.types import DType
 from netdsl.weights import initial as weights
-from netdsl.weights.initial import CHUNK, Initializer, materialize
+from netdsl.weights.initial import VALUES_AT_ONCE, Initializer, materialize
 
 WEIGHT, BIAS = Init("weight", 50, 200), Init("bias", 50, 200)
 
@@ -101,17 +101,17 @@ def test_values_depend_on_seed_and_name_alone() -> None:
 
 @pytest.mark.parametrize("scheme", ["pytorch", "he"])
 def test_threads_change_nothing(scheme: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    large = param(WEIGHT, 3 * CHUNK + 5)
+    large = param(WEIGHT, 3 * VALUES_AT_ONCE + 5)
     values = Initializer(scheme)(large)
     monkeypatch.setattr(weights, "ThreadPoolExecutor", partial(ThreadPoolExecutor, max_workers=1))
     np.testing.assert_array_equal(Initializer(scheme)(large), values)
-    chunks = [values[i : i + 1000] for i in range(0, 3 * CHUNK, CHUNK)]
+    chunks = [values[i : i + 1000] for i in range(0, 3 * VALUES_AT_ONCE, VALUES_AT_ONCE)]
     assert not any((a == b).mean() > 0.01 for a, b in pairwise(chunks))
 
 
 def test_values_drawn_together_are_those_drawn_alone() -> None:
     params = [
-        param(WEIGHT, 3 * CHUNK + 5, name="large"),
+        param(WEIGHT, 3 * VALUES_AT_ONCE + 5, name="large"),
         param(BIAS, 7, name="small", dtype=DType.FLOAT64),
         param(Init.constant(0.1), 3, name="constant", dtype=DType.FLOAT64),
     ]

@@ -40,9 +40,9 @@ if TYPE_CHECKING:
 VERDICTS = ("refused", "too large", "no kernel", "not finite", "compared")
 """What may become of a program: `check` refuses it, it is too large to be tried, a backend has no kernel on the CPU
 for an element type other than float32, float64 itself gives no finite numbers, or all backends agree."""
-MOST_NUMBERS = 300_000
+MAX_NUMBERS = 300_000
 """Elements of all tensors of a run, and of all parameters, at most; larger nets are checked only."""
-MOST_MACS = 20_000_000
+MAX_MACS = 20_000_000
 EPSILONS = {DType.FLOAT64: 2.0**-52, DType.FLOAT32: 2.0**-23, DType.FLOAT16: 2.0**-10, DType.BFLOAT16: 2.0**-7}
 LEFT_TO_BACKENDS = ("E0909", "E0910")
 """Refusals that belong to a backend: a layer without a form in an opset, a name that PyTorch has taken."""
@@ -110,7 +110,7 @@ def _cases(graph: Graph) -> Iterator[Case]:
         for place, atom in enumerate(sorted(atoms, key=lambda atom: atom.name)):
             count = max(atom.least, -(-(atom.least * atom.unit + (more and more + place)) // atom.unit))
             sizes[atom.name] = atom.unit * (count if atom.most is None else min(count, atom.most))
-        if _numbers(graph, sizes) * batch > MOST_NUMBERS:
+        if _numbers(graph, sizes) * batch > MAX_NUMBERS:
             return
         yield from random_cases(graph, (batch,), {name: [size] for name, size in sizes.items()})
 
@@ -124,7 +124,7 @@ def _numbers(graph: Graph, sizes: Mapping[str, int]) -> int:
         if node.layer.arity != (0, 0)
     )
     params = sum(prod(param.spec.shape) for node in graph.nodes for param in node.params.values())
-    return results + params + (MOST_NUMBERS if macs > MOST_MACS else 0)
+    return results + params + (MAX_NUMBERS if macs > MAX_MACS else 0)
 
 
 # ------------------------------------------------------------------------------------------------ comparison

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from fuzzing.files import keep, put, spoilt
 from fuzzing.outcome import Outcome, control_character
-from fuzzing.pool import MOST_MEGABYTES, MOST_SECONDS
+from fuzzing.pool import MAX_MEGABYTES, MAX_SECONDS
 from fuzzing.readers import READERS
 from fuzzing.seeds import ROOT
 
@@ -85,6 +85,6 @@ def _fault(code: int, text: str, seconds: float, megabytes: float) -> str:
         return f"a traceback: {text.splitlines()[-1][:150]}"
     if strange := control_character(text):
         return strange
-    if seconds > MOST_SECONDS:
-        return f"more than {MOST_SECONDS:g} s"
-    return f"more than {MOST_MEGABYTES} MB" if megabytes > MOST_MEGABYTES else ""
+    if seconds > MAX_SECONDS:
+        return f"more than {MAX_SECONDS:g} s"
+    return f"more than {MAX_MEGABYTES} MB" if megabytes > MAX_MEGABYTES else ""

@@ -25,7 +25,7 @@ SPECIAL = ("pipe", "device", "folder", "loop", "nothing")
 """What may be there in the place of a file."""
 ONE_IN = 60
 """So seldom is a file not damaged, but something else."""
-MOST_BYTES = 2**28
+MAX_BYTES = 2**28
 """Bytes of the largest file that is written."""
 
 HOME = Path.cwd()
@@ -35,7 +35,7 @@ def prepare(name: str) -> None:
     """Import what a reader needs, and read the first of its whole files, which must go well."""
     import resource
 
-    resource.setrlimit(resource.RLIMIT_FSIZE, (MOST_BYTES, MOST_BYTES))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (MAX_BYTES, MAX_BYTES))
     reader = READERS[name]
     ways = [*reader.commands, *([reader.also] if reader.also else [])]
     for way in ways:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     Mutation = Callable[[Random, str], str]
 
-LONGEST = 20_000
+MAX_TEXT = 20_000
 """Characters of a program at most."""
 TAKEN_BACK = 0.6
 """The share of changes that must leave a program right."""
@@ -87,7 +87,7 @@ def mutated(random: Random) -> str:
     written = _accepted(random, lambda: text(random), tries=4)
     for _ in range(random.choices([0, 1, 2, 4], [3, 8, 5, 3])[0]):
         before, change = written, random.choices(*zip(*MUTATIONS, strict=True))[0]
-        written = change(random, before)[:LONGEST]
+        written = change(random, before)[:MAX_TEXT]
         if random.random() < TAKEN_BACK and refused(written):
             written = before
     return written

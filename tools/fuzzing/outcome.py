@@ -9,10 +9,10 @@ from unicodedata import category
 
 FACTOR = 10
 """How many times as far from float64 as PyTorch in the net's own types onnxruntime may be, beyond the tolerance."""
-MOST_LINES = 40
+MAX_LINES = 40
 """Lines of a diagnostic at most: a screen."""
-MOST_ERRORS = 20
-MOST_CHARACTERS = 6000
+MAX_ERRORS = 20
+MAX_CHARACTERS = 6000
 """Errors, and characters of all of them together, that are shown of one input at most."""
 
 
@@ -58,10 +58,10 @@ def refusal_fault(text: str, places: list[bool]) -> str:
     """
     if not all(places):
         return "a refusal without a place"
-    if max(part.count("\n") for part in text.split("\n\n")) >= MOST_LINES or len(text) > MOST_CHARACTERS:
+    if max(part.count("\n") for part in text.split("\n\n")) >= MAX_LINES or len(text) > MAX_CHARACTERS:
         return "a refusal that does not fit on a screen"
-    if len(places) > MOST_ERRORS:
-        return f"more than {MOST_ERRORS} errors"
+    if len(places) > MAX_ERRORS:
+        return f"more than {MAX_ERRORS} errors"
     return control_character(text)
 
 

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from multiprocessing.connection import Connection
 
-MOST_SECONDS = 5.0
+MAX_SECONDS = 5.0
 """Processor time of one input."""
-MOST_MEGABYTES = 1000
+MAX_MEGABYTES = 1000
 """Memory of one input, beyond what the process takes without any."""
 HANGS_AFTER = 20.0
 """Seconds of wall time after which a worker is ended: with the processor shared, it takes longer than its own time."""
@@ -150,20 +150,20 @@ def _unready(module: Any, name: str) -> Outcome | None:
 
 def measured(module: Any, job: Job) -> Outcome:
     """Try a job with limits of time and memory."""
-    _limit(MOST_MEGABYTES)
+    _limit(MAX_MEGABYTES)
     before, start = _reset_peak(), time.process_time()
     try:
         found: Outcome = module.attempt(job.name, job.seed, job.index)
     except MemoryError as error:
-        found = Outcome("memory", f"more than {MOST_MEGABYTES} MB: {raised(error)[0]}", raised(error)[1])
+        found = Outcome("memory", f"more than {MAX_MEGABYTES} MB: {raised(error)[0]}", raised(error)[1])
     except Exception as error:  # noqa: BLE001 - every exception is a finding
         found = Outcome("internal error", *raised(error))
     seconds, megabytes = time.process_time() - start, max(0.0, _peak() - before)
     _limit(None)
-    if not found.wrong and seconds > MOST_SECONDS:
-        found = Outcome("slow", f"more than {MOST_SECONDS:g} s")
-    if not found.wrong and megabytes > MOST_MEGABYTES:
-        found = Outcome("memory", f"more than {MOST_MEGABYTES} MB")
+    if not found.wrong and seconds > MAX_SECONDS:
+        found = Outcome("slow", f"more than {MAX_SECONDS:g} s")
+    if not found.wrong and megabytes > MAX_MEGABYTES:
+        found = Outcome("memory", f"more than {MAX_MEGABYTES} MB")
     return Outcome(
         found.verdict, found.detail, found.report, max(seconds, found.seconds), max(megabytes, found.megabytes)
     )

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from random import Random
 
 ROOT = Path(__file__).parents[2]
-LARGEST = 1700
+MAX_BYTES = 1700
 """Bytes of the longest shipped net that is taken."""
 
 INPUTS = ("8", "1", "300", "4x8", "1x6", "6x1", "3x6x6", "4x8x8", "6x1x1", "2x1x5", "1x9x7", "2x4x4x4", "TxH", "4xT",
@@ -99,7 +99,7 @@ def example(random: Random) -> str:
 
 @cache
 def _shipped() -> list[str]:
-    texts = [path.read_text() for path in sorted((ROOT / "nets").glob("*.net")) if path.stat().st_size <= LARGEST]
+    texts = [path.read_text() for path in sorted((ROOT / "nets").glob("*.net")) if path.stat().st_size <= MAX_BYTES]
     return [written for written in texts if 'use "' not in written]
 
 

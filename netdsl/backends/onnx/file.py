@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from netdsl.ir.params import Param
     from netdsl.weights.initial import Array
 
-LARGEST_MESSAGE = 2**31 - 1
+MAX_MESSAGE_BYTES = 2**31 - 1
 """The largest size of a protobuf message, in bytes."""
 ALIGNMENT = 4096
 """Each tensor of external data starts at a multiple of a memory page, so that it can be mapped."""
@@ -92,11 +92,11 @@ def write(
     after += _fields(model, range(_GRAPH + 1, 100))
     size = len(before) + weight + len(after)
     if external is None:
-        external = size > LARGEST_MESSAGE
+        external = size > MAX_MESSAGE_BYTES
     if external:
         return _write_external(lowered, path, weights)
-    if size > LARGEST_MESSAGE:
-        raise fail("E0902", f"`{path}` cannot hold {size} bytes: an ONNX file has at most {LARGEST_MESSAGE}",
+    if size > MAX_MESSAGE_BYTES:
+        raise fail("E0902", f"`{path}` cannot hold {size} bytes: an ONNX file has at most {MAX_MESSAGE_BYTES}",
                    help="keep the weights in a second file")  # fmt: skip
     with whole_file(path) as file:
         file.write(before)

@@ -6,7 +6,7 @@ import ast
 from typing import TYPE_CHECKING, Any
 
 from netdsl.backends.torch_source.boxes import Box, looped, reads_of, results, sequential, substitute
-from netdsl.backends.torch_source.forms import Form, Learned, Module, numbers
+from netdsl.backends.torch_source.forms import Form, Learned, Submodule, numbers
 from netdsl.ir.graph import Node
 from netdsl.syntax import tree
 
@@ -78,7 +78,7 @@ def stand_in(item: Form | Box, places: Mapping[Form | Box, Trace]) -> Node | Non
     tensors = [target for target in reads_of(item) if isinstance(target, Node)]
     if isinstance(item, Form) and isinstance(places[item].tree, tree.Skip):
         return item.sources[0] if len(item.sources) == 2 else None
-    others = [target for target in reads_of(item) if not isinstance(target, Node | Module)]
+    others = [target for target in reads_of(item) if not isinstance(target, Node | Submodule)]
     alone = len(tensors) == 1 and len(results(item)) == 1 and not others
     return tensors[0] if alone and (isinstance(item, Box) or item.plain) else None
 
@@ -102,7 +102,7 @@ def _entry(box: Box, item: Form | Box, known: Mapping[Target, int], *, strict: b
     def numbered(target: Target) -> ast.expr:
         if target in known:
             return ast.Name(f"_{known[target]}")
-        return ast.Name(f"self.{box.relative(target.path)}" if isinstance(target, Module | Learned) else "part")
+        return ast.Name(f"self.{box.relative(target.path)}" if isinstance(target, Submodule | Learned) else "part")
 
     training = item.training and not box.training
     if isinstance(item, Form):

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from netdsl.backends.torch_source.boxes import Box
     from netdsl.backends.torch_source.forms import Form
-    from netdsl.backends.torch_source.scope import Scope
+    from netdsl.backends.torch_source.scope import ConstructorScope
     from netdsl.backends.torch_source.trace import Record, Trace
     from netdsl.ir.graph import Node
 
@@ -73,7 +73,7 @@ class Arguments:
             return {}
         return {parameter.name: parameter.default for parameter in target.declaration.parameters}
 
-    def module(self, row: Sequence[Form], scope: Scope) -> ast.expr:
+    def module(self, row: Sequence[Form], scope: ConstructorScope) -> ast.expr:
         """Return the call that creates the submodule of a layer."""
         traces = [self.record.of_node[form.node] for form in row]
         form = row[0].module
@@ -112,7 +112,7 @@ class Arguments:
             call = ast.Call(ast.Attribute(call, "to", ast.Load()), [_dotted(f"torch.{dtype.pop().value}")], [])
         return call
 
-    def numbers(self, row: Sequence[Form], scope: Scope) -> Iterator[ast.expr]:
+    def numbers(self, row: Sequence[Form], scope: ConstructorScope) -> Iterator[ast.expr]:
         """Yield candidates for a number in a layer's form: its arguments, their items, and the negatives of both."""
         traces = [self.record.of_node[form.node] for form in row]
         written = list(_written(traces[0], row[0].node).values())
@@ -122,7 +122,7 @@ class Arguments:
             yield expression
             yield ast.UnaryOp(ast.USub(), expression)
 
-    def learned(self, row: Sequence[Form], path: str, scope: Scope) -> ast.expr:
+    def learned(self, row: Sequence[Form], path: str, scope: ConstructorScope) -> ast.expr:
         """Return the learned tensor of a layer that has no submodule."""
         role = row[0].learned[path]
         specs = [form.node.params[form_role(form, role)].spec for form in row]
@@ -154,7 +154,7 @@ class Arguments:
         frozen = [] if specs[0].trainable else [ast.keyword("requires_grad", ast.Constant(value=False))]
         return ast.Call(_dotted("nn.Parameter"), [value], frozen)
 
-    def box(self, row: Sequence[Box], scope: Scope) -> ast.expr:
+    def box(self, row: Sequence[Box], scope: ConstructorScope) -> ast.expr:
         """Return the call that creates a box."""
         py_class = row[0].py_class
         assert py_class is not None  # noqa: S101 - a box without a class is written inline
@@ -190,7 +190,7 @@ class Arguments:
         self._box_sizes(row, scope, arguments)
         return ast.Call(_dotted(py_class.name), args, keywords)
 
-    def _box_sizes(self, row: Sequence[Box], scope: Scope, arguments: Mapping[str, ast.expr]) -> None:
+    def _box_sizes(self, row: Sequence[Box], scope: ConstructorScope, arguments: Mapping[str, ast.expr]) -> None:
         py_class = row[0].py_class
         assert py_class is not None  # noqa: S101 - as above
         before = [scope.sizes_of(target) for target in row[0].inputs[:1]]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from netdsl.backends.torch.lower import LIBRARIES
-from netdsl.backends.torch_source.forms import Form, Learned, Module, Part, Ref
+from netdsl.backends.torch_source.forms import Form, Learned, Ref, SharedPart, Submodule
 from netdsl.ir.graph import Node
 from netdsl.syntax import tree
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from netdsl.elaborate.environment import Environment
     from netdsl.ir.graph import Graph, Scope
 
-Outside: TypeAlias = Node | Module | Learned
+Outside: TypeAlias = Node | Submodule | Learned
 """What a box can read from outside."""
-Target: TypeAlias = Outside | Part
+Target: TypeAlias = Outside | SharedPart
 """What an expression can refer to."""
 
 
@@ -62,9 +62,9 @@ class Box:
     py_class: PyClass | None = None
 
     @property
-    def module(self) -> Module:
+    def module(self) -> Submodule:
         """Return the submodule that is called for it."""
-        return Module(self.path if self.first is None else self.first.path)
+        return Submodule(self.path if self.first is None else self.first.path)
 
     @property
     def name(self) -> str:
@@ -144,12 +144,12 @@ def _find_inputs(box: Box) -> None:
     outside_targets: dict[Outside, None] = {}
     for item in box.items:
         for target in reads_of(item):
-            if isinstance(target, Module | Learned):
+            if isinstance(target, Submodule | Learned):
                 places = (box.path,) if box.first is None else (box.path, box.weights)
                 outside = bool(box.path) and not any(target.path.startswith(f"{place}.") for place in places)
             else:
                 outside = target not in own
-            if outside and not isinstance(target, Part):
+            if outside and not isinstance(target, SharedPart):
                 outside_targets[target] = None
         own |= set(results_of(item))
     box.inputs = sorted(outside_targets, key=lambda target: target is not box.trace.before)
@@ -170,7 +170,7 @@ def content(box: Box) -> tuple[Any, ...]:
     numbers: dict[Target, int] = {}
 
     def number(target: Target) -> ast.expr:
-        if isinstance(target, Module | Learned):
+        if isinstance(target, Submodule | Learned):
             for place in (box.path, box.weights):
                 if target.path.startswith(f"{place}."):
                     return ast.Name(target.path.removeprefix(place), ast.Load())
@@ -281,7 +281,7 @@ def _chained(box: Box) -> bool:
             plain = plain and item.plain
         else:
             plain = plain and item.first is None and len(item.outputs) == 1
-        tensors = [target for target in reads_of(item) if not isinstance(target, Module)]
+        tensors = [target for target in reads_of(item) if not isinstance(target, Submodule)]
         if not plain or tensors != [current] or item.training != box.training:
             return False
         if isinstance(item, Box) and len(item.inputs) != 1:

@@ -10,7 +10,7 @@ from netdsl.backends.torch_source.boxes import Box
 from netdsl.backends.torch_source.expressions import NoExpressionError
 from netdsl.backends.torch_source.forms import Form
 from netdsl.backends.torch_source.python import attribute, flat, is_attribute, laid_out, literal, variable
-from netdsl.backends.torch_source.scope import AXES, NotAlikeError, View, plain, size_of, total
+from netdsl.backends.torch_source.scope import AXES, BodyScope, NotAlikeError, plain, size_of, total
 from netdsl.backends.torch_source.steps import Choice, Loop, flattened, steps_of
 from netdsl.ir.graph import Node
 from netdsl.syntax import tree
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from netdsl.backends.torch_source.arguments import Arguments
-    from netdsl.backends.torch_source.scope import Scope, Sizes
+    from netdsl.backends.torch_source.scope import ConstructorScope, Sizes
     from netdsl.backends.torch_source.steps import Step
     from netdsl.backends.torch_source.trace import Trace
 
-LEAST_ALIKE = 3
+MIN_LOOP_MODULES = 3
 """This many equal modules in succession, or more, are written as a loop."""
 LISTS = ("layers", "inner", "innermost", "modules", "parts", "units", "members", "elements")
 """Variable names for lists of modules, from the outside in."""
 
 
-class Chain:
+class ChainWriter:
     """Writes the modules of chains that share a class.
 
     Modules are collected in `modules` until there is a loop; then they are written to a list, to which later
@@ -46,7 +46,7 @@ class Chain:
         self.named = False
         """Whether each module is assigned to an attribute of the class as soon as it is written."""
 
-    def write(self, boxes: Sequence[Box], scope: Scope) -> list[ast.expr]:
+    def write(self, boxes: Sequence[Box], scope: ConstructorScope) -> list[ast.expr]:
         """Return the modules; lines that must come before them are added to the scope's.
 
         Raises:
@@ -68,7 +68,7 @@ class Chain:
         self.empty(scope)
         return [ast.Starred(ast.Name(self.variables[0], ast.Load()), ast.Load())]
 
-    def empty(self, scope: Scope) -> None:
+    def empty(self, scope: ConstructorScope) -> None:
         """Write the modules collected until now to the list."""
         if self.named:
             return
@@ -88,7 +88,7 @@ class Chain:
                 only = ast.ListComp(only.elt, only.generators)
             scope.lines += laid_out(f"{name} += ", only or ast.List(modules, ast.Load()), scope.indent)
 
-    def rows(self, steps: Sequence[Sequence[Step]], scope: Scope, sizes: Sizes) -> Sizes:
+    def rows(self, steps: Sequence[Sequence[Step]], scope: ConstructorScope, sizes: Sizes) -> Sizes:
         """Write corresponding steps of all chains; return what is known of the tensor's sizes after them."""
         if len({len(some) for some in steps}) != 1:
             raise NotAlikeError
@@ -109,7 +109,7 @@ class Chain:
                 raise NotAlikeError
         return sizes
 
-    def _form(self, row: Sequence[Form], scope: Scope, sizes: Sizes) -> Sizes:
+    def _form(self, row: Sequence[Form], scope: ConstructorScope, sizes: Sizes) -> Sizes:
         made = [form.module and (form.module.name, *form.module.arguments) for form in row]
         if len(set(made)) != 1:
             raise NotAlikeError
@@ -117,12 +117,12 @@ class Chain:
         self._add(row, self.arguments.module(row, scope), scope)
         return scope.sizes_of(row[0].node)
 
-    def _add(self, row: Sequence[Form | Box], module: ast.expr, scope: Scope) -> None:
+    def _add(self, row: Sequence[Form | Box], module: ast.expr, scope: ConstructorScope) -> None:
         if not self.named:
             self.modules.append(module)
             return
         names = [item.path.rpartition(".")[2] for item in row]
-        if len(set(names)) == 1 and not isinstance(scope, View):
+        if len(set(names)) == 1 and not isinstance(scope, BodyScope):
             if not is_attribute(names[0]):
                 raise NotAlikeError
             scope.lines += laid_out(f"self.{names[0]} = ", module, scope.indent)
@@ -141,7 +141,7 @@ class Chain:
                 return
         raise NotAlikeError
 
-    def _box(self, row: Sequence[Box], scope: Scope, sizes: Sizes) -> Sizes:
+    def _box(self, row: Sequence[Box], scope: ConstructorScope, sizes: Sizes) -> Sizes:
         if len({box.py_class for box in row}) != 1:
             raise NotAlikeError
         source = row[0].inputs[0]
@@ -150,13 +150,13 @@ class Chain:
         if row[0].py_class is not None:
             self._add(row, self.arguments.box(row, scope), scope)
         else:
-            modules = Chain(self.arguments, self.items, self.variables[1:]).write(row, scope)
+            modules = ChainWriter(self.arguments, self.items, self.variables[1:]).write(row, scope)
             self._add(row, ast.Call(attribute("nn", "Sequential"), modules, []), scope)
         return scope.sizes_of(row[0].outputs[0])
 
     # -------------------------------------------------------------------------------------------- loops
 
-    def _loop(self, row: Sequence[Loop], scope: Scope, sizes: Sizes) -> Sizes:
+    def _loop(self, row: Sequence[Loop], scope: ConstructorScope, sizes: Sizes) -> Sizes:
         origin = [i for i, loop in enumerate(row) for _ in loop.turns]
         if not origin:
             return sizes
@@ -175,7 +175,7 @@ class Chain:
             sizes = self.rows([steps for _, steps in turns], scope, sizes)
         return sizes
 
-    def _rolled(self, row: Sequence[Loop], origin: Sequence[int], scope: Scope, sizes: Sizes) -> Sizes:
+    def _rolled(self, row: Sequence[Loop], origin: Sequence[int], scope: ConstructorScope, sizes: Sizes) -> Sizes:
         turns = [turn for loop in row for turn in loop.turns]
         traces = [trace for trace, _ in turns]
         if len(turns) == len(row) and len(row[0].turns) == 1:
@@ -223,18 +223,18 @@ class Chain:
             scope.closed.setdefault(name, grown)
         return results
 
-    def _inside(self) -> Chain:
+    def _inside(self) -> ChainWriter:
         """Return a chain for the body of a loop or condition, which adds to the same list or class."""
-        body = Chain(self.arguments, self.items, self.variables)
+        body = ChainWriter(self.arguments, self.items, self.variables)
         body.listed, body.named = True, self.named
         return body
 
-    def empty_once(self, scope: Scope) -> None:
+    def empty_once(self, scope: ConstructorScope) -> None:
         """Write the modules collected until now, if there are any or the list does not exist yet."""
         if self.modules or not self.listed:
             self.empty(scope)
 
-    def _enter(self, view: View, traces: Sequence[Trace], sizes: Sizes) -> tuple[Sizes, dict[str, str]]:
+    def _enter(self, view: BodyScope, traces: Sequence[Trace], sizes: Sizes) -> tuple[Sizes, dict[str, str]]:
         """Return what is known of the sizes of the tensor that reaches a body, and the variables that follow them."""
         nodes = [trace.before for trace in traces if isinstance(trace.before, Node)]
         inside: Sizes = {}
@@ -254,7 +254,9 @@ class Chain:
                 counted[name] = key
         return inside, counted
 
-    def _header(self, row: Sequence[Loop], targets: Sequence[str], view: View, scope: Scope) -> tuple[str, ast.expr]:
+    def _header(
+        self, row: Sequence[Loop], targets: Sequence[str], view: BodyScope, scope: ConstructorScope
+    ) -> tuple[str, ast.expr]:
         """Return the variables of a loop, and what it iterates over."""
         traces = [loop.trace for loop in row]
         written = traces[0].tree
@@ -289,13 +291,13 @@ class Chain:
 
     # -------------------------------------------------------------------------------------------- conditions
 
-    def _choice(self, row: Sequence[Choice], scope: Scope, sizes: Sizes) -> Sizes:
+    def _choice(self, row: Sequence[Choice], scope: ConstructorScope, sizes: Sizes) -> Sizes:
         numbers = [choice.number() for choice in row]
         if len(set(numbers)) == 1:
             return self.rows([choice.steps for choice in row], scope, sizes)
         alternatives = row[0].alternatives()
         self.empty_once(scope)
-        branches: list[tuple[str, View, Sizes]] = []
+        branches: list[tuple[str, BodyScope, Sizes]] = []
         word = "if"
         for number, (condition, _) in enumerate(alternatives):
             rest = [i for i, taken in enumerate(numbers) if taken >= number]
@@ -354,7 +356,7 @@ def _targets(written: tree.Tree) -> list[str]:
     return [target.id for target in written.targets] if isinstance(written, tree.For) else []
 
 
-def _outside(after: Sizes, view: View, scope: Scope, row: Sequence[Loop]) -> Sizes:
+def _outside(after: Sizes, view: BodyScope, scope: ConstructorScope, row: Sequence[Loop]) -> Sizes:
     """Return what is known of sizes after a loop: what its last turn knew, unless it depends on the turn."""
     nodes = [loop.trace.after for loop in row if isinstance(loop.trace.after, Node)]
     result: Sizes = {}
@@ -377,7 +379,7 @@ def _updated(name: str, value: ast.expr, indent: int) -> list[str]:
     return laid_out(f"{name} = ", value, indent)
 
 
-def _grown(name: str, start: ast.expr | None, end: ast.expr, turns: ast.expr, view: View) -> ast.expr | None:
+def _grown(name: str, start: ast.expr | None, end: ast.expr, turns: ast.expr, view: BodyScope) -> ast.expr | None:
     """Return the final value of a size that starts at `start` and grows by the same amount in every turn."""
     match end, turns:
         case ast.BinOp(left=ast.Name(id=left), op=ast.Add(), right=step), ast.Call(func=ast.Name(id="range")):
@@ -421,7 +423,7 @@ def _repeated(modules: Sequence[ast.expr]) -> list[ast.expr]:
     found: list[ast.expr] = []
     for text, group in groupby(modules, flat):
         alike = list(group)
-        if len(alike) < LEAST_ALIKE:
+        if len(alike) < MIN_LOOP_MODULES:
             found += alike
         else:
             loop = ast.parse(f"({text} for _ in range({len(alike)}))", mode="eval").body

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from netdsl.backends.torch_source.alike import aligned, stand_in
 from netdsl.backends.torch_source.boxes import Box, looped, results, sequential, substitute
-from netdsl.backends.torch_source.chains import Chain
-from netdsl.backends.torch_source.forms import Form, Learned, Module, Ref, numbers
+from netdsl.backends.torch_source.chains import ChainWriter
+from netdsl.backends.torch_source.forms import Form, Learned, Ref, Submodule, numbers
 from netdsl.backends.torch_source.forward import Forward, Operation, in_one_line
 from netdsl.backends.torch_source.python import WIDTH, attribute, flat, is_attribute, laid_out, signature, variable
-from netdsl.backends.torch_source.scope import NotAlikeError, Scope
+from netdsl.backends.torch_source.scope import ConstructorScope, NotAlikeError
 from netdsl.elaborate.values import TensorValue
 from netdsl.ir.graph import Node
 from netdsl.syntax import tree
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
     from netdsl.backends.torch_source.arguments import Arguments
     from netdsl.backends.torch_source.boxes import Target
-    from netdsl.backends.torch_source.scope import Formal
+    from netdsl.backends.torch_source.scope import ConstructorParameter
     from netdsl.backends.torch_source.trace import Trace
 
 
-MOST_COUNTED = 3
+MAX_RESULTS_COUNTED = 3
 """The largest number of results that the return type of a `forward` lists one by one."""
 
 
@@ -43,7 +43,7 @@ class PyClass:
     """
 
     name: str
-    formals: list[Formal] = field(default_factory=list)
+    formals: list[ConstructorParameter] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
     sizes: list[dict[str, ast.expr]] = field(default_factory=list)
 
@@ -64,7 +64,7 @@ class ClassWriter:
     ) -> None:
         self.boxes, self.box = boxes, boxes[0]
         self.made = PyClass(name)
-        self.scope = Scope(boxes, arguments.defaults(boxes[0]))
+        self.scope = ConstructorScope(boxes, arguments.defaults(boxes[0]))
         self.arguments, self.items, self.places, self.returns = arguments, items, places, returns
         self.whole = len({len(box.items) for box in boxes}) == 1
         self.pairs = [] if self.whole else [aligned(self.box, box, places) or {} for box in boxes]
@@ -79,7 +79,7 @@ class ClassWriter:
         sequence = sequential(self.box) and bool(self.box.block) and self.box.parent is not None
         named = not sequence and looped(self.box) and self._named_chain()
         if sequence:
-            modules = Chain(self.arguments, self.items).write(self.boxes, self.scope)
+            modules = ChainWriter(self.arguments, self.items).write(self.boxes, self.scope)
             self._flush()
             self.body += laid_out("", ast.Call(ast.Name("super().__init__", ast.Load()), modules, []), 8)
         elif not named:
@@ -110,7 +110,7 @@ class ClassWriter:
     def _named_chain(self) -> bool:
         """Write a chain of named modules with its loops, if that is possible; return whether it is."""
         saved = self.scope.save()
-        chain = Chain(self.arguments, self.items)
+        chain = ChainWriter(self.arguments, self.items)
         chain.named = True
         try:
             chain.write(self.boxes, self.scope)
@@ -299,10 +299,10 @@ class ClassWriter:
             add = ast.Attribute(_own(around, "get_submodule"), "add_module", ast.Load())
             self.body += laid_out("", ast.Call(add, [ast.Constant(last), value], []), 8)
 
-    def _box(self, row: Sequence[Box], scope: Scope) -> ast.expr:
+    def _box(self, row: Sequence[Box], scope: ConstructorScope) -> ast.expr:
         """Return the expression that creates a box, and set the sizes of its results."""
         if row[0].py_class is None:
-            modules = Chain(self.arguments, self.items).write(row, scope)
+            modules = ChainWriter(self.arguments, self.items).write(row, scope)
             return ast.Call(attribute("nn", "Sequential"), modules, [])
         return self.arguments.box(row, scope)
 
@@ -370,7 +370,7 @@ class ClassWriter:
         if "dict" in kinds:
             return "torch.Tensor | dict[str, torch.Tensor]" if "one" in kinds else "dict[str, torch.Tensor]"
         count = len(self.box.outputs)
-        if count > MOST_COUNTED:
+        if count > MAX_RESULTS_COUNTED:
             return "tuple[torch.Tensor, ...]"
         return f"tuple[{', '.join(['torch.Tensor'] * count)}]" if count > 1 else "torch.Tensor"
 
@@ -378,10 +378,10 @@ class ClassWriter:
         """Return how `forward` refers to something that it does not compute."""
         if target in self.box.inputs:
             return ast.Name(self._input_names()[target], ast.Load())
-        assert isinstance(target, Module | Learned)  # noqa: S101 - results have variables
+        assert isinstance(target, Submodule | Learned)  # noqa: S101 - results have variables
         name = self.box.relative(target.path)
         assert name is not None  # noqa: S101 - what is outside is an input
-        return _own(name, "get_submodule" if isinstance(target, Module) else "get_parameter")
+        return _own(name, "get_submodule" if isinstance(target, Submodule) else "get_parameter")
 
 
 def _own(name: str, getter: str) -> ast.expr:

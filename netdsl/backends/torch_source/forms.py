@@ -26,7 +26,7 @@ LIBRARIES = {"F": "functional"}
 class Ref(ast.Name):
     """A placeholder in an expression for the result of a layer, a module or a learned tensor.
 
-    `target` is a node; a `Module`; a `Learned`; or a `Part`, which is computed just before.
+    `target` is a node; a `Submodule`; a `Learned`; or a `SharedPart`, which is computed just before.
     """
 
     target: Any
@@ -40,7 +40,7 @@ class Ref(ast.Name):
 
 
 @dataclass(frozen=True, slots=True)
-class Module:
+class Submodule:
     """A submodule, by its path."""
 
     path: str
@@ -54,7 +54,7 @@ class Learned:
 
 
 @dataclass(eq=False, slots=True)
-class Part:
+class SharedPart:
     """A part of a form that is used more than once."""
 
     value: ast.expr
@@ -81,7 +81,7 @@ class Form:
     path: str = ""
     learned: dict[str, str] = field(default_factory=dict)
     training: bool = False
-    parts: list[Part] = field(default_factory=list)
+    parts: list[SharedPart] = field(default_factory=list)
     line: object = None
     sources: tuple[Node, ...] = ()
 
@@ -101,7 +101,7 @@ class Form:
     def plain(self) -> bool:
         """Whether it is just its submodule applied to one input."""
         match self.value:
-            case ast.Call(func=Ref(target=Module()), args=[Ref(target=source)]):
+            case ast.Call(func=Ref(target=Submodule()), args=[Ref(target=source)]):
                 return isinstance(source, Node)
         return False
 
@@ -116,8 +116,8 @@ class Form:
 class _Splitter(ast.NodeTransformer):
     def __init__(self, shared: set[int]) -> None:
         self.shared = shared
-        self.done: dict[int, Part] = {}
-        self.parts: list[Part] = []
+        self.done: dict[int, SharedPart] = {}
+        self.parts: list[SharedPart] = []
 
     def visit(self, node: ast.AST) -> Any:
         if id(node) not in self.shared:
@@ -126,7 +126,7 @@ class _Splitter(ast.NodeTransformer):
             self.shared.remove(id(node))
             value = self.generic_visit(node)
             assert isinstance(value, ast.expr)  # noqa: S101 - a copy of an expression
-            part = Part(value)
+            part = SharedPart(value)
             self.shared.add(id(node))
             self.done[id(node)] = part
             self.parts.append(part)
@@ -185,7 +185,7 @@ class _NodeLowering:
         self.form.path = next(owner, self.node.name)
         arguments = {**dict(zip(self.signature(name), args, strict=False)), **kwargs}
         self.form.module = ModuleForm(name, arguments, len(args))
-        module = Ref.to(Module(self.form.path))
+        module = Ref.to(Submodule(self.form.path))
         return lambda *inputs: ast.Call(module, [_expression(value) for value in inputs], [])
 
     def call(self, function: str, *args: Any, **kwargs: Any) -> ast.expr:

@@ -8,16 +8,16 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from netdsl.backends.torch_source.boxes import Target, reads, substitute, walk
-from netdsl.backends.torch_source.forms import Part
+from netdsl.backends.torch_source.forms import SharedPart
 from netdsl.backends.torch_source.python import TAKEN, WIDTH, flat, laid_out, variable
 from netdsl.ir.graph import Node
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-LONGEST = WIDTH - 16
+MAX_LINE_LENGTH = WIDTH - 16
 """The longest expression on a line, which also has `return` and an indentation."""
-LONGEST_BRANCH = 40
+MAX_OPERAND = 40
 """The longest operand of a join that is written without a variable."""
 SPARE = ("y", "z", "u", "v", "w")
 
@@ -35,7 +35,7 @@ class Operation:
     """
 
     value: ast.expr
-    results: tuple[Node | Part, ...]
+    results: tuple[Node | SharedPart, ...]
     training: bool
     line: object
     label: str = ""
@@ -95,7 +95,7 @@ class Forward:
 
     def _value(self, operation: Operation) -> ast.expr:
         def insert(target: Target) -> ast.expr:
-            if not isinstance(target, Node | Part):
+            if not isinstance(target, Node | SharedPart):
                 return self.place(target)
             self.remaining[target] -= 1
             if target in self.pending:
@@ -111,19 +111,19 @@ class Forward:
             return False
         length = len(flat(value))
         if not reader.results:
-            return isinstance(reader.value, ast.Name) and (length <= LONGEST or _branches(value) is not None)
+            return isinstance(reader.value, ast.Name) and (length <= MAX_LINE_LENGTH or _branches(value) is not None)
         others = [len(flat(self.pending[target])) for target in reads(reader.value) if target in self.pending]
-        if _branches(reader.value) is None and length + sum(others) + self._length(reader) > LONGEST:
+        if _branches(reader.value) is None and length + sum(others) + self._length(reader) > MAX_LINE_LENGTH:
             return False
         if operation.line is reader.line:
             return True
-        return length <= LONGEST_BRANCH and (_joins(reader) or not isinstance(value, ast.Call | ast.Subscript))
+        return length <= MAX_OPERAND and (_joins(reader) or not isinstance(value, ast.Call | ast.Subscript))
 
     def _length(self, operation: Operation) -> int:
         """Return the length of an operation without its operands."""
 
         def stand_in(target: Target) -> ast.expr:
-            return ast.Name("x") if isinstance(target, Node | Part) else self.place(target)
+            return ast.Name("x") if isinstance(target, Node | SharedPart) else self.place(target)
 
         return len(flat(substitute(operation.value, stand_in)))
 
@@ -221,7 +221,7 @@ def in_one_line(operations: Sequence[Operation]) -> list[Operation]:
             return list(operations)
         length += len(flat(substitute(operation.value, lambda target: ast.Name(getattr(target, "path", "")))))
         (before,) = operation.results or (None,)
-    if length > LONGEST - 6 * len(operations):
+    if length > MAX_LINE_LENGTH - 6 * len(operations):
         return list(operations)
     line = object()
     return [replace(operation, line=line) for operation in operations]

@@ -26,14 +26,14 @@ Sizes: TypeAlias = dict[str, ast.expr]
 AXES = {"in_channels": 0, "in_features": -1}
 OTHER = "channels of input "
 """The prefix of `Formal.source` for the channels of an input that is not the first."""
-LONGEST = 40
+MAX_SIZE_EXPRESSION = 40
 """The longest expression for a size; a longer one is replaced by its value."""
-LONGEST_WRITTEN = 64
+MAX_WRITTEN_EXPRESSION = 64
 """The longest translation of an expression of the `.net` file, unless it is a list."""
 
 
 @dataclass(frozen=True, slots=True)
-class Formal:
+class ConstructorParameter:
     """A parameter of a constructor.
 
     Attributes:
@@ -60,7 +60,7 @@ class NotAlikeError(Exception):
     """Instances differ in a way that one text cannot express."""
 
 
-class Scope:
+class ConstructorScope:
     """The variables and sizes in the constructor of some boxes.
 
     Attributes:
@@ -92,9 +92,9 @@ class Scope:
         found = {variable(word) for box in self.boxes for word in box.names.names()}
         return found | {variable(word) for lets in self._let_traces for word in lets}
 
-    def view(self, origin: Sequence[int], traces: Sequence[Trace], *, deeper: bool = True) -> View:
+    def view(self, origin: Sequence[int], traces: Sequence[Trace], *, deeper: bool = True) -> BodyScope:
         """Return the scope of a body that runs `len(origin)` times; `origin` holds the instance of each time."""
-        return View(self, origin, traces, self.indent + 4 * deeper)
+        return BodyScope(self, origin, traces, self.indent + 4 * deeper)
 
     # -------------------------------------------------------------------------------------------- sizes
 
@@ -166,7 +166,7 @@ class Scope:
                 if self.holds(expression, values):
                     sizes[name] = expression
                     break
-            if name in sizes and constant and len(flat(sizes[name])) > LONGEST:
+            if name in sizes and constant and len(flat(sizes[name])) > MAX_SIZE_EXPRESSION:
                 sizes[name] = constant[0]
 
     # -------------------------------------------------------------------------------------------- expressions
@@ -182,7 +182,7 @@ class Scope:
                 found = translate(expression, lambda word: self._name(word, traces), channels)
             except NoExpressionError:
                 continue
-            if len(flat(found)) <= LONGEST_WRITTEN or isinstance(expression, tree.List):
+            if len(flat(found)) <= MAX_WRITTEN_EXPRESSION or isinstance(expression, tree.List):
                 yield from readings(found)
 
     def holds(self, expression: ast.expr, values: Sequence[Any]) -> bool:
@@ -290,7 +290,7 @@ class Scope:
 
     # -------------------------------------------------------------------------------------------- parameters
 
-    def formals(self) -> list[Formal]:
+    def formals(self) -> list[ConstructorParameter]:
         """Return the parameters of the constructor: sizes of the input, those of the block, then all others."""
         found = []
         for name in self.used:
@@ -304,16 +304,16 @@ class Scope:
             values = dict(zip(self.boxes, here, strict=True))
             if not self.box.parent:
                 shown = literal(as_tuple(here[0]))
-            found.append(Formal(name, source, shown, values))
+            found.append(ConstructorParameter(name, source, shown, values))
         order = [*AXES, *self.defaults]
         found.sort(key=lambda formal: order.index(formal.source) if formal.source in order else len(order))
         return sorted(found, key=lambda formal: formal.default is not None)
 
 
-class View(Scope):
+class BodyScope(ConstructorScope):
     """The scope of a body in a constructor that runs several times, or for some instances only."""
 
-    def __init__(self, outer: Scope, origin: Sequence[int], traces: Sequence[Trace], indent: int) -> None:
+    def __init__(self, outer: ConstructorScope, origin: Sequence[int], traces: Sequence[Trace], indent: int) -> None:
         self.outer, self.origin, self.indent, self.count = outer, origin, indent, len(origin)
         self.box, self.boxes = outer.box, outer.boxes
         self.lines: list[str] = []

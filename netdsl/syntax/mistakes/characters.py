@@ -7,7 +7,7 @@ import unicodedata
 from typing import TYPE_CHECKING
 
 from netdsl.base.diagnostics import Diagnostic
-from netdsl.base.naming import LONGEST_NAME
+from netdsl.base.naming import MAX_NAME_LENGTH
 from netdsl.syntax.mistakes.spot import shorten
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def explain_malformed(token: Token) -> Diagnostic:
             "E0104", "strings stand between straight double quotes", token.span, help=f'write `"{inner}"`'
         )
     if first.isascii() and (first.isalpha() or first == "_"):
-        return Diagnostic("E0111", f"a name has at most {LONGEST_NAME} characters, not {len(text):,}", token.span)
+        return Diagnostic("E0111", f"a name has at most {MAX_NAME_LENGTH} characters, not {len(text):,}", token.span)
     if first.isdigit():
         return _number(token)
     if first in _ARROWS:

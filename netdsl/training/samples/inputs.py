@@ -12,6 +12,7 @@ from netdsl.ir.deciding import default_takes, takes_of
 from netdsl.ir.dim import Symbolic
 from netdsl.ir.meaning import Pixels, Tokens
 from netdsl.ir.types import DType, format_shape
+from netdsl.recipe.words import WORD_OF
 from netdsl.runtime.preparation import channels_last
 from netdsl.runtime.taking import arranged
 from netdsl.training.augment import VALUES_ONLY, crop_sizes
@@ -92,14 +93,14 @@ def need_nothing_moved(words: Sequence[Any]) -> None:
     """Refuse augmentations that move things, where targets belong to positions and would stay (E1009)."""
     moving = [word for word in words if not isinstance(word, VALUES_ONLY)]
     if moving:
-        raise fail("E1009", f"`{type(moving[0]).__name__.lower()}` moves what is in the image, and its targets, one "
+        raise fail("E1009", f"`{WORD_OF[type(moving[0])]}` moves what is in the image, and its targets, one "
                             "for each position, would stay",
                    help="leave it out of the recipe, or give others: `--set train.augment=contrast`")  # fmt: skip
 
 
 def need_colours(words: Sequence[Any], samples: Samples, name: str) -> None:
     """Refuse changes of colour, which cut values to 0 to 1, for numbers that are others (E1009)."""
-    changing = [type(word).__name__.lower() for word in words if isinstance(word, VALUES_ONLY)]
+    changing = [WORD_OF[type(word)] for word in words if isinstance(word, VALUES_ONLY)]
     if not changing:
         return
     least, most = (float(bound) for bound in torch.aminmax(samples.inputs))

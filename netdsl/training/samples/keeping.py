@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from netdsl.base.diagnostics import Diagnostic
     from netdsl.training.samples.pictures import Pictures
 
-MOST_BYTES = 2 * 10**9
+MAX_KEPT_BYTES = 2 * 10**9
 """Images of a split that take no more, a byte for each value, are kept in memory."""
-_CHUNK = 64
+_IMAGES_AT_ONCE = 64
 """Images that are read at a time."""
 
 
 def prepare(
-    pictures: Pictures, *, skip_bad: bool = False, most_bytes: int = MOST_BYTES
+    pictures: Pictures, *, skip_bad: bool = False, most_bytes: int = MAX_KEPT_BYTES
 ) -> tuple[Samples | Pictures, Moments, dict[int, Diagnostic]]:
     """Read all images once, and keep them if they take no more than `most_bytes`.
 
@@ -45,7 +45,7 @@ def prepare(
     kept = np.empty((count if keep else 0, *pictures.shape), np.uint8)
     moments, good = Moments(pictures.shape[0]), list[int]()
     troubles: dict[int, Diagnostic] = {}
-    chunks = [list(range(first, min(first + _CHUNK, count))) for first in range(0, count, _CHUNK)]
+    chunks = [list(range(first, min(first + _IMAGES_AT_ONCE, count))) for first in range(0, count, _IMAGES_AT_ONCE)]
     for chunk in read_chunks(pictures, chunks):
         troubles |= chunk.troubles
         if chunk.troubles and not skip_bad:

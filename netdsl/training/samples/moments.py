@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-_PIECE = 2**22
+_NUMBERS_AT_ONCE = 2**22
 """Numbers that are made float64 at once."""
 _ROUNDING = 1e-7
 """A deviation so small beside the mean is no more than what float32 leaves."""
@@ -24,7 +24,7 @@ class Moments:
 
     def add(self, values: torch.Tensor) -> None:
         """Take in samples, N x channels x anything."""
-        step = max(1, _PIECE * len(values) // max(1, values.numel()))
+        step = max(1, _NUMBERS_AT_ONCE * len(values) // max(1, values.numel()))
         for first in range(0, len(values), step):
             rows = values[first : first + step].transpose(0, 1).flatten(1).double()
             number, mean = rows.shape[1], rows.mean(1)

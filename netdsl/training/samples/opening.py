@@ -26,7 +26,7 @@ from netdsl.training.samples.inputs import (
     number_moments,
     picture_shapes,
 )
-from netdsl.training.samples.keeping import MOST_BYTES, prepare
+from netdsl.training.samples.keeping import MAX_KEPT_BYTES, prepare
 from netdsl.training.samples.targets import are_classes, belong_to_positions, fit_targets
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
     Source: TypeAlias = Samples | Pictures
 
-_NAMED = 5
+_MAX_BAD_IMAGES_NAMED = 5
 """So many of the images that were left out are named."""
 
 
@@ -89,7 +89,7 @@ def open_data(  # noqa: PLR0913 - each of them is a choice of its own
     choosing: bool = False,
     sizes: Mapping[str, int] | None = None,
     skip_bad: bool = False,
-    most_bytes: int = MOST_BYTES,
+    most_bytes: int = MAX_KEPT_BYTES,
     workers: int | None = None,
 ) -> Data:
     """Read data, and make them fit a net.
@@ -213,8 +213,8 @@ def _read_all(
 
 
 def _warning(troubles: list[Diagnostic], count: int) -> Diagnostic:
-    notes = [trouble.message for trouble in troubles[:_NAMED]]
-    if len(troubles) > _NAMED:
-        notes.append(f"and {len(troubles) - _NAMED:,} more")
+    notes = [trouble.message for trouble in troubles[:_MAX_BAD_IMAGES_NAMED]]
+    if len(troubles) > _MAX_BAD_IMAGES_NAMED:
+        notes.append(f"and {len(troubles) - _MAX_BAD_IMAGES_NAMED:,} more")
     message = f"{len(troubles):,} of {count:,} images cannot be read, and are left out"
     return Diagnostic("W0110", message, notes=tuple(notes), help="mend or remove them")

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from netdsl.data.parts import Array
     from netdsl.ir.meaning import Pixels
 
-_FEW = 512
+_MAX_IMAGES_READ_ALONE = 512
 """So many are read without help from other processes, which would take longer to start."""
 
 
@@ -131,7 +131,7 @@ def read_chunks(pictures: Pictures, chunks: list[list[int]], world: int = 1) -> 
     """The images of each chunk of numbers, in this order, while `world` processes do the like."""
     workers = pictures.workers
     if workers is None:
-        workers = 0 if sum(map(len, chunks)) <= _FEW else max(1, processors() // world)
+        workers = 0 if sum(map(len, chunks)) <= _MAX_IMAGES_READ_ALONE else max(1, processors() // world)
     return iter(
         DataLoader(
             _Reader(pictures),
