@@ -64,10 +64,7 @@ def one_layer(layer: Layer, *types: TensorType) -> Graph:
     """
     first, *others = types
     sketch = Sketch(*first.shape, name="test", input_name="x0", dtype=first.dtype)
-    inputs = [
-        sketch.x,
-        *(sketch.add(f"x{i}", InputLayer(type_.shape, type_.dtype)) for i, type_ in enumerate(others, 1)),
-    ]
+    more = [sketch.add(f"x{i}", InputLayer(type_.shape, type_.dtype)) for i, type_ in enumerate(others, 1)]
     sketch.add("it", layer, *((sketch.x, *more) if layer.arity != (0, 0) else ()))
     return sketch.graph()
 
