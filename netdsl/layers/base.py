@@ -139,7 +139,7 @@ class Layer:
     batch_statistics: ClassVar[bool] = False
     """Whether it needs, in training, two values of each channel in a batch at least, whose statistics it takes."""
     arity: ClassVar[tuple[int, int | None]] = (1, 1)
-    """The least and the largest number of inputs; None is any number."""
+    """The least and the largest number of inputs. None is any number: calls of such a layer have a body of branches."""
     training_only: ClassVar[bool] = False
     """Whether it is the identity at inference (dropout)."""
     activation: ClassVar[bool] = False
@@ -150,6 +150,11 @@ class Layer:
     """Whether the elements of its result are elements of its input, at inference."""
     opset: ClassVar[int] = 13
     """The opset in which its best lowering is available; a smaller one may still be possible."""
+
+    @classmethod
+    def joins(cls) -> bool:
+        """Whether it puts any number of branches together, which stand in the body of its call."""
+        return cls.arity[1] is None
 
     def infer(self, *inputs: TensorType) -> TensorType:
         """The type of the result, or `LayerError`. The default keeps the input's type."""
