@@ -92,7 +92,7 @@ def passes(name: str, python: Path, *, lowest: bool = False) -> bool:
     """Run the tests in one environment."""
     print(f"== {name}", flush=True)
     inside = environment(name, python, lowest=lowest)
-    command = [inside, "-m", "pytest", "-q", "-n", "auto", "-p", "no:cacheprovider", *light_tests()]
+    command = [str(inside), "-m", "pytest", "-q", "-n", "auto", "-p", "no:cacheprovider", *map(str, light_tests())]
     return subprocess.run(command, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, check=False).returncode == 0
 
 
