@@ -153,7 +153,7 @@ def train(
     except KeyboardInterrupt:
         if not (folder / LAST).exists():
             raise
-        say("interrupted: the same command with `--resume` continues from the last complete epoch", err=True)
+        say("interrupted: the same command with `--resume` continues from the last epoch", err=True)
         click.get_current_context().exit(130)
     if done is not None and not quiet:
         _conclude(done)

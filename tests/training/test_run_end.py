@@ -111,7 +111,7 @@ def test_a_run_that_diverges_stops_and_keeps_the_last_whole_epoch(changes, place
     kept = torch.load("a/last.ckpt", weights_only=True)
     assert all(value.isfinite().all() for value in kept["state_dict"].values())
     done = len(kept["history"])
-    assert f"`a/last.ckpt` holds the weights {f'after epoch {done}' if done else 'of the beginning'}" in told
+    assert f"`a/last.ckpt` holds the weights {f'after epoch {done}' if done else 'before the first epoch'}" in told
     assert f"of epoch {done + 1}\n" in told
     assert not (done and len(rows("a")) != done)
     assert {path.name for path in Path("a").iterdir()} <= {"run.json", "last.ckpt", "best.ckpt", "metrics.csv"}

@@ -160,7 +160,7 @@ def test_an_interrupt_names_the_way_on():
     lines, _, code = on_terminal(80, "-o", "a", "--set", "train.epochs=5000", interrupt_at="epoch    2/5000  loss")
     assert code == 130
     assert lines[-1] == ""
-    assert lines[-2] == "interrupted: the same command with `--resume` continues from the last complete epoch"
+    assert lines[-2] == "interrupted: the same command with `--resume` continues from the last epoch"
     assert re.fullmatch(EPOCH.format(5000), lines[-3])
     numbers("a", "--resume", "--set", f"train.epochs={len(rows('a')) + 1}")
 
