@@ -148,8 +148,23 @@ class Layer:
     """What its result is at the end of a net, where the layer alone decides that (`netdsl.ir.meaning`)."""
     rearranges: ClassVar[bool] = False
     """Whether the elements of its result are elements of its input, at inference."""
+    keeps_order: ClassVar[bool] = False
+    """Whether it leaves its elements in their order, so that it changes nothing where it leaves the shape."""
+    averages: ClassVar[bool] = False
+    """Whether its result is the mean of its inputs."""
+    standardizes: ClassVar[bool] = False
+    """Whether it subtracts `mean` from the input and divides by `std`, both given as arguments."""
+    weight_axis: ClassVar[int | None] = None
+    """The axis of its weight that counts the channels of the result; None where it does not multiply by one weight."""
+    known_as: ClassVar[tuple[str, ...]] = ()
+    """What PyTorch, Keras and others call it, for the remedy of an error; digits for dimensions left out."""
     opset: ClassVar[int] = 13
     """The opset in which its best lowering is available; a smaller one may still be possible."""
+
+    @property
+    def token_count(self) -> int | None:
+        """How many different tokens it has vectors for; None where it takes no tokens."""
+        return None
 
     @classmethod
     def joins(cls) -> bool:

@@ -41,6 +41,7 @@ class BatchNorm(ChannelAffine):
     ONNX operator BatchNormalization, whose running variance is not corrected for the size of the batch as PyTorch's.
     """
 
+    known_as = ("batch_norm", "batch_normalization")
     batch_statistics = True
 
     eps: AboveZero = 1e-5
@@ -142,6 +143,7 @@ class LayerNorm(_OverLastAxes):
     LayerNormalization, before opset 17 its formula; in float64, too, since the operator keeps `eps` in float32.
     """
 
+    known_as = ("layer_norm", "layer_normalization")
     opset = 17
 
     dims: Count = 1
@@ -173,6 +175,7 @@ class ChannelNorm(Layer):
     `ln`.
     """
 
+    known_as = ("layer_norm_2d", "ln2d")
     opset = LayerNorm.opset
 
     eps: AboveZero = 1e-5
@@ -238,6 +241,8 @@ class GroupNorm(Layer):
     Reshape, InstanceNormalization, Mul and Add, which are there in every opset, unlike GroupNormalization. A group of a
     single value has no deviation, and PyTorch refuses it.
     """
+
+    known_as = ("group_norm", "group_normalization")
 
     groups: Count
     eps: AboveZero = 1e-5
@@ -330,6 +335,8 @@ class LocalResponseNorm(Layer):
     even ones its channels are the mirrored ones, and onnxruntime takes neither them nor other ranks); otherwise
     AveragePool along the channels.
     """
+
+    known_as = ("local_response_norm",)
 
     size: Count
     alpha: AboveZero = 1e-4
