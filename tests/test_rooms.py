@@ -5,6 +5,7 @@ import re
 from collections import Counter
 from pathlib import Path
 
+import architecture
 import pytest
 
 ROOT = Path(__file__).parent.parent / "netdsl"
@@ -160,3 +161,10 @@ def test_a_limit_says_what_it_limits_and_exists_once():
     assert [name for name, times in limits.items() if times > 1] == []
     others = r"_?(MAX|MIN|MOST|LEAST|LARGEST|SMALLEST|LONGEST|SHORTEST|DEEPEST|HIGHEST|FEW|SHORTLY)(_[A-Z]+)*"
     assert [name for name in assigned if re.fullmatch(others, name) and name not in limits] == []
+
+
+def test_the_tree_of_rooms_is_current():
+    page = architecture.PAGE.read_text(encoding="utf-8")
+    assert page == architecture.with_tree(page), "run `python tools/architecture.py`"
+    rooms = {room.split("/")[0] for room in architecture.ROOMS}
+    assert rooms == {path.name for path in ROOT.iterdir() if path.name not in ("__pycache__", "py.typed", "grammars")}
