@@ -58,7 +58,7 @@ def test_elementwise_joins(
     layer: Layer, reference: Callable[..., torch.Tensor], branches: int, dtype: str, opset: int
 ) -> None:
     if dtype.startswith("int") and layer == Mean():
-        refused(layer, TensorType((4,), DType(dtype)), match="`mean` takes float32, float16 or float64, not int")
+        refused(layer, TensorType((4,), DType(dtype)), match="`mean` expected float32, float16 or float64, got int")
         return
     inputs = data(*[(4, 3, 2)] * branches, dtype=dtype)
     tolerance = 1e-2 if dtype == "float16" else 1e-6
@@ -185,7 +185,7 @@ REFUSED = [
     (Add(), [(64, (H + 1) // 2, W), (32, H, W)], "E0403", "and 32xHxW", (1, "conv 64 k1 s2x1")),
     (Add(), [(64, (H + 1) // 2, (W + 1) // 2), (64, H, W)], "E0403", "and 64xHxW", (1, "conv 64 k1 s2")),
     (Mean(), [(64, H), (64, 8)], "E0408", "8 = H", "fix the sizes"),
-    (Mul(), [(6, 2, 1), (6, 4, 5)], "E0403", "one shape, sizes of 1 aside, not 6x2x1 and 6x4x5", None),
+    (Mul(), [(6, 2, 1), (6, 4, 5)], "E0403", "one shape, apart from sizes of 1, got 6x2x1 and 6x4x5", None),
     (Mul(), [(6, 4, 5), (3, 1, 1)], "E0403", "6x4x5 and 3x1x1", (1, "conv 6 k1")),
     (Mul(), [(6, 4, 5), (6,)], "E0403", "6x4x5 and 6", (1, "reshape (6, 1, 1)")),
     (Mul(), [(6,), (6, 4, 5)], "E0403", "6 and 6x4x5", None),
@@ -225,5 +225,5 @@ def test_element_types_must_agree(layer: Layer) -> None:
 
 @pytest.mark.parametrize("layer", [Add(), Mul(), Max()])
 def test_truth_values_are_not_added(layer: Layer) -> None:
-    words = "takes float32, float16, float64, int64 or int32, not bool"
+    words = "expected float32, float16, float64, int64 or int32, got bool"
     assert refused(layer, TensorType((2,), DType.BOOL), match=words).code == "E0409"
