@@ -54,7 +54,7 @@ def need_name(text: str, span: Span | None, *, words: Iterable[str] = ()) -> str
         NetdslError: it is too long (E0111), is not a name (E0112), or is a reserved word (E0109).
     """
     if len(text) > MAX_NAME_LENGTH:
-        raise fail("E0111", f"a name has at most {MAX_NAME_LENGTH} characters, not {len(text):,}", span)
+        raise fail("E0111", f"expected a name of at most {MAX_NAME_LENGTH} characters, got {len(text):,}", span)
     if not is_name(text):
         raise fail(
             "E0112",

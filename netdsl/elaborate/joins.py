@@ -1,4 +1,4 @@
-"""Joins: the branches of a `concat`, an `add` or a `skip`, and the layer that puts them together."""
+"""Joins: the branches of a `concat`, an `add` or a `skip`, and the layer that combines them."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
 
 def join_kind(item: tree.Join | tree.Skip) -> str:
-    """The layer that puts the branches together."""
+    """The name of the layer that combines the branches."""
     return item.kind if isinstance(item, tree.Join) else "add"
 
 
 def branches(
     elaborator: BodyElaborator, place: Place, names: Names, item: tree.Join | tree.Skip, current: Tensor
 ) -> list[Tensor]:
-    """The results of the branches, each of which starts from the current tensor."""
+    """Carry out the branches, each of which starts from the current tensor."""
     if isinstance(item, tree.Join):
         results = list(_collect(elaborator, elaborator.deeper(place.inner(names), item.span), item.body, current))
         if not results:
@@ -67,7 +67,7 @@ def _shortcut(
 
 
 def _collect(elaborator: BodyElaborator, place: Place, body: tree.Body, current: Tensor) -> Iterator[Tensor]:
-    """One tensor for each chain of the body; a loop or condition that is a whole line gives its chains."""
+    """Yield one tensor for each chain of the body; a loop or condition on its own line yields its chains."""
     for statement in body.statements:
         elaborator.errors.spend(place.names.scope, 1, statement.span)
         if not isinstance(statement, tree.Chain):
@@ -82,9 +82,9 @@ def _collect(elaborator: BodyElaborator, place: Place, body: tree.Body, current:
                 text = first.span.text
                 raise fail(
                     "E0507",
-                    f"`{text}` is no branch",
+                    f"`{text}` is not a branch",
                     first.span,
-                    help=f"put it behind what it marks: `identity -> {text}`",
+                    help=f"put it after the element it belongs to: `identity -> {text}`",
                 )
             spread = first.item if not others and first.label is None else None
             if isinstance(spread, tree.Repeat | tree.For | tree.If):
@@ -99,7 +99,7 @@ def _collect(elaborator: BodyElaborator, place: Place, body: tree.Body, current:
 def _spread(
     elaborator: BodyElaborator, place: Place, item: tree.Repeat | tree.For | tree.If, current: Tensor
 ) -> Iterator[Tensor]:
-    """The branches that a loop or a condition stands for."""
+    """Yield the branches of a loop or a condition."""
     evaluator = elaborator.evaluator(place, current)
     if not isinstance(item, tree.If):
         for values in turns(item, evaluator):
@@ -122,9 +122,9 @@ def join(
     spot: MemberSpot,
     current: Tensor,
 ) -> Node | Unknown:
-    """The layer that puts the results of branches together."""
+    """Make the layer that combines the results of branches."""
     if isinstance(item, tree.Skip) and len(inputs) == 1:
-        return need(inputs[0], item.span)  # the condition of the skip failed
+        return need(inputs[0], item.span)  # the condition of the skip is false
     kind = join_kind(item)
     arguments = item.arguments if isinstance(item, tree.Join) else ()
     given = match(Callee.of_dataclass(kind, LAYERS[kind]), arguments, elaborator.evaluator(place, current))
@@ -140,7 +140,7 @@ def join(
 
 
 def _roles(shortcut: tree.Shortcut | None, *, taken: bool) -> tuple[str, str]:
-    """What errors call the two branches of a skip."""
+    """The names of the two branches of a skip in errors."""
     if taken:
         return "the body", "the shortcut"
     return "the body", f"{IDENTITY}, since the shortcut's condition fails," if shortcut is not None else IDENTITY

@@ -1,4 +1,4 @@
-"""Folding affine layers into the layer before them: a batch norm costs nothing after a convolution."""
+"""The pass that folds affine layers into the layer before them: batch norm after a convolution costs nothing."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from netdsl.passes.scaling import Scaling
 
 _OUTPUT_AXIS = {"conv": 0, "depthwise": 0, "dense": 0, "deconv": 1}
-"""The axis of the weights that counts the channels of the output."""
+"""The axis of the weights that stands for the output channels."""
 
 
 def fold_back(graph: Graph) -> Graph:
-    """The graph without the affine layers that follow a convolution or a dense layer on vectors.
+    """Fold affine layers into the convolutions, or dense layers on vectors, that precede them.
 
-    The layer before must be read by the affine layer alone, and its weights must be its own.
+    The affine layer must be the only reader of the layer before it, whose weights must have no other owner.
     """
     reads, owners = count_reads(graph), count_owners(graph)
 
@@ -35,7 +35,7 @@ def fold_back(graph: Graph) -> Graph:
 
 
 def _absorbs(host: Node) -> bool:
-    """Whether the first axis of the result, which an affine layer scales, is the one that the weights make."""
+    """Whether the first axis of the result, which an affine layer scales, comes from the weights."""
     return host.layer.kind in _OUTPUT_AXIS and (host.layer.kind != "dense" or host.type.rank == 1)
 
 

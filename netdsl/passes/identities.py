@@ -1,4 +1,4 @@
-"""Dropping layers that change nothing at inference."""
+"""The pass that drops layers which change nothing at inference."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ if TYPE_CHECKING:
     from netdsl.ir.graph import Graph, Node
 
 _SAME_ORDER = {"flatten", "reshape"}
-"""Layers that leave the elements in their order, and so change nothing if they leave the shape."""
+"""Layers that keep the order of the elements, and so change nothing if they keep the shape."""
 _JOINS = {"concat", "add", "mul", "max", "mean"}
-"""Layers that give back a single branch."""
+"""Layers that return a single branch unchanged."""
 
 
 def drop_identities(graph: Graph) -> Graph:
-    """The graph without dropout and its like, `identity`, reshapes to the same shape, and joins of one branch."""
+    """Drop dropout and similar layers, `identity`, reshapes to the same shape, and joins of one branch."""
 
     def change(node: Node, inputs: tuple[Node, ...]) -> Node:
         return inputs[0] if _changes_nothing(node) else with_inputs(node, inputs)

@@ -20,15 +20,15 @@ from netdsl.base.resources import MAX_RESOURCE_BYTES, directory
 from netdsl.syntax.builder import Builder
 
 STARTS = ("file", "expression", "entry")
-"""What can be parsed by itself."""
+"""The rules that can be parsed separately."""
 
 
 @cache
 def grammar() -> Lark:
-    """The parser, whose rules build the tree as they are recognised.
+    """The parser; it builds the tree while it recognizes the rules.
 
-    Making its tables takes a tenth of a second, so they are kept in the user's cache folder, under a name that says
-    what they were made from and by. Where that folder cannot be used, they are made at every start.
+    Building its tables takes a tenth of a second, so they are cached in the user's cache folder, under a name that
+    identifies the grammar and the versions. Where that folder cannot be used, they are built at every start.
     """
     text = read_file(directory("grammars") / "netdsl.lark", MAX_RESOURCE_BYTES).decode()
     folder = _cache_folder()
@@ -48,15 +48,15 @@ def _made(text: str) -> Lark:
 
 
 _MAX_GRAMMAR_TABLE_BYTES = 2**24
-"""Bytes of the kept tables at most."""
+"""The largest number of bytes of the cached tables."""
 
 
 def _kept(tables: Path) -> Lark | None:
     try:
-        saved = pickle.loads(read_file(tables, _MAX_GRAMMAR_TABLE_BYTES))  # noqa: S301 - no one else can write to the folder
+        saved = pickle.loads(read_file(tables, _MAX_GRAMMAR_TABLE_BYTES))  # noqa: S301 - nobody else can write to the folder
         restore: Any = Lark._load_from_dict  # noqa: SLF001 - the public `Lark.load` takes no transformer
         return cast("Lark", restore(saved["data"], saved["memo"], transformer=Builder()))
-    except Exception:  # noqa: BLE001 - damaged bytes may raise anything, and the tables can always be made
+    except Exception:  # noqa: BLE001 - damaged bytes may raise anything, and the tables can be rebuilt
         return None
 
 
@@ -72,9 +72,9 @@ def _keep(lark: Lark, tables: Path) -> None:
 
 
 def _cache_folder() -> Path | None:
-    """The user's cache folder, made if need be; None where there is none, or where others could write to it.
+    """The user's cache folder, created if necessary; None where there is none, or where others can write to it.
 
-    What lies in it is unpickled, so it must be as trustworthy as the program.
+    Its files are unpickled, so it must be as trustworthy as the program.
     """
     try:
         folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "netdsl"
