@@ -15,7 +15,7 @@ test: .venv/dev
 	$(BIN)/python -m compileall -q netdsl  # the tests start hundreds of processes, also where Python may write no bytecode
 	$(BIN)/ruff check
 	$(BIN)/mypy
-	$(BIN)/pytest -n auto
+	$(BIN)/pytest -n auto --durations=10
 
 test-long: .venv/dev
 	$(BIN)/python tools/fuzz.py all

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import cached_property
 from html import escape
 from pathlib import Path
@@ -17,10 +17,11 @@ from netdsl.base.diagnostics import fail, render
 from netdsl.base.outputs import inputs_kept
 from netdsl.base.packages import need
 from netdsl.base.table import exact, short
-from netdsl.compiler import check, check_text, compile_graph
+from netdsl.compiler import Options, build, check, check_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from contextlib import AbstractContextManager
 
     import onnx
     from torch.fx import GraphModule
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from netdsl.training.run import Run
     from netdsl.verification import Agreement
     from netdsl.weights.initial import Array
+    from netdsl.weights.loading import CheckpointWeights
 
     Weights: TypeAlias = Callable[[Param], Array]
 
@@ -129,18 +131,50 @@ class Network:
                 written, is one that was read, or has a name that says something else (E0902, E0903), or the checkpoint
                 cannot be read or does not fit (E0901, E0911, E0912, E0918).
         """
-        from netdsl.backends.onnx.file import assemble, claim_model, write  # noqa: PLC0415 - onnx is for who writes it
-
-        file = [weights] if isinstance(weights, str | os.PathLike) else []
-        with inputs_kept([*self.checked.files, *file]):
-            if path is not None:
-                claim_model(Path(path), external=external)
-            with _values(weights, self.graph, key, training=training) as (graph, source):
-                lowered = compile_graph(graph, level=level, training=training, opset=opset, batch=batch)
-                if path is None:
-                    return assemble(lowered, source)
-                write(lowered, Path(path), source, external=external)
+        options = Options(level=level, training=training, opset=opset, batch=batch)
+        if path is not None:
+            self.write_onnx(path, options, weights, external=external, key=key)
             return None
+        from netdsl.backends.onnx.file import assemble  # noqa: PLC0415 - onnx is for who writes it
+
+        with self._inputs_kept(weights), _values(weights, self.graph, training=training, key=key) as (graph, source):
+            return assemble(build(graph, "onnx", options), source)
+
+    def write_onnx(
+        self,
+        path: str | os.PathLike[str],
+        options: Options,
+        weights: Weights | str | os.PathLike[str] | None = None,
+        *,
+        external: bool | None = None,
+        watch: Callable[[Weights, Graph], AbstractContextManager[Weights]] = lambda weights, _: nullcontext(weights),
+        loaded: Callable[[CheckpointWeights], None] | None = None,
+        **taking: Any,
+    ) -> tuple[Graph, tuple[Path, ...]]:
+        """Write the net as an ONNX model, as `to_onnx` does, and return the graph that was compiled and the files.
+
+        Args:
+            path: the file.
+            options: `level`, `training`, `opset` and `batch`.
+            weights: as `to_onnx` takes them.
+            external: as `to_onnx` takes it.
+            watch: is entered while weights are written, with what gives them and the graph, and gives them in its turn.
+            loaded: is called with what was read of a checkpoint; None makes Python warnings of its diagnostics.
+            taking: how it is read: `key`, `rename`, `partial` and `initial` of `netdsl.weights.loading.weights_from`.
+        """
+        from netdsl.backends.onnx.file import claim_model, write  # noqa: PLC0415 - onnx is for who writes it
+
+        with self._inputs_kept(weights):
+            claim_model(Path(path), external=external)
+            with _values(weights, self.graph, loaded, training=options.training, **taking) as (graph, source):
+                lowered = build(graph, "onnx", options)
+                with watch(source, graph) as values:
+                    return graph, write(lowered, Path(path), values, external=external)
+
+    def _inputs_kept(self, weights: Weights | str | os.PathLike[str] | None) -> AbstractContextManager[object]:
+        """A block in which neither the net's files nor a checkpoint are replaced."""
+        file = [weights] if isinstance(weights, str | os.PathLike) else []
+        return inputs_kept([*self.checked.files, *file])
 
     def to_torch(
         self, weights: Weights | str | os.PathLike[str] | None = None, *, key: str | None = None
@@ -161,7 +195,7 @@ class Network:
         need("torch", "a PyTorch module")
         from netdsl.backends.torch.lower import lower  # noqa: PLC0415 - only who asks for torch waits for it
 
-        with _values(weights, self.graph, key, training=True) as (graph, source):
+        with _values(weights, self.graph, training=True, key=key) as (graph, source):
             return lower(graph, source)
 
     def to_torch_source(self) -> str:
@@ -185,13 +219,19 @@ class Network:
             raise fail("E0702", message, help=remedy) from None
 
     def verify(
-        self, weights: Weights | str | os.PathLike[str] | None = None, *, key: str | None = None, **options: Any
+        self,
+        weights: Weights | str | os.PathLike[str] | None = None,
+        *,
+        key: str | None = None,
+        loaded: Callable[[CheckpointWeights], None] | None = None,
+        **options: Any,
     ) -> Agreement:
         """Whether PyTorch and onnxruntime compute what PyTorch does in float64; prints as a table.
 
         Args:
             weights: as `to_onnx` takes them; None draws random ones by which every parameter matters.
             key: as `to_onnx` takes it.
+            loaded: as `write_onnx` takes it.
             options: inputs, sizes, device and tolerance, as `netdsl.verification.verify` takes them.
 
         Raises:
@@ -202,7 +242,7 @@ class Network:
 
         if weights is None:
             return verify_graph(self.graph, None, **options)
-        with _values(weights, self.graph, key, training=False) as (graph, source):
+        with _values(weights, self.graph, loaded, training=False, key=key) as (graph, source):
             return verify_graph(graph, source, **options)
 
     def train(
@@ -232,25 +272,13 @@ class Network:
         from netdsl.training import need_packages  # noqa: PLC0415 - only who trains waits for it
 
         need_packages()
-        from netdsl.recipe.settings import Settings  # noqa: PLC0415 - likewise
         from netdsl.runtime import Device  # noqa: PLC0415 - likewise
-        from netdsl.training.claim import claimed  # noqa: PLC0415 - likewise
         from netdsl.training.machine import Machine  # noqa: PLC0415 - likewise
-        from netdsl.training.overrides import override  # noqa: PLC0415 - likewise
-        from netdsl.training.run import prepared, train  # noqa: PLC0415 - likewise
-        from netdsl.training.samples.opening import open_data  # noqa: PLC0415 - likewise
+        from netdsl.training.start import train_by_recipe  # noqa: PLC0415 - likewise
 
-        settings, graph = Settings.of(override(self.graph, changes or {})), self.graph
-        choosing = options.get("export") == "best"
-        with inputs_kept(self.checked.files), claimed(Path(folder), resume=bool(options.get("resume"))):
-            weights = options.get("weights")
-            if weights is not None and not callable(weights):
-                from netdsl.weights.trained import load_trained  # noqa: PLC0415 - for who has a checkpoint
-
-                graph, options["weights"] = load_trained(weights, graph, labels=False, training=True)
-            samples = open_data(os.fspath(data), graph, settings, choosing=choosing)
+        with inputs_kept(self.checked.files):
             machine = Machine.on(Device.parse(device))
-            run = train(prepared(graph, samples), settings, samples, Path(folder), machine=machine, **options)
+            run = train_by_recipe(self.graph, data, folder, machine=machine, changes=changes, **options)
         assert run is not None  # noqa: S101 - there is one process
         return run
 
@@ -291,11 +319,17 @@ def compile(spec: str, path: str | os.PathLike[str], **options: Any) -> None:  #
 
 @contextmanager
 def _values(
-    weights: Weights | str | os.PathLike[str] | None, graph: Graph, key: str | None, *, training: bool
+    weights: Weights | str | os.PathLike[str] | None,
+    graph: Graph,
+    loaded: Callable[[CheckpointWeights], None] | None = None,
+    *,
+    training: bool,
+    key: str | None = None,
+    **taking: Any,
 ) -> Iterator[tuple[Graph, Weights]]:
     """The net as a checkpoint says that it was trained, and what gives the array of a parameter.
 
-    Of a checkpoint's values, what is suspicious is told when they were read.
+    `loaded` is called at the end, when the values were read: only then it is known whether they are finite.
     """
     from netdsl.weights.initial import Initializer  # noqa: PLC0415 - a net can be looked at without numpy
 
@@ -306,8 +340,11 @@ def _values(
     else:
         from netdsl.weights.trained import load_trained  # noqa: PLC0415 - for who has a checkpoint
 
-        trained, found = load_trained(weights, graph, key=key, training=training)
+        trained, found = load_trained(weights, graph, key=key, training=training, **taking)
         yield trained, found
+        if loaded is not None:
+            loaded(found)
+            return
         for warning in found.warnings:
             warn(render(warning), stacklevel=4)
 

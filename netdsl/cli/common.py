@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from netdsl.base.diagnostics import Diagnostic
     from netdsl.weights.comparison import Fit
+    from netdsl.weights.loading import CheckpointWeights
 
 SET = "--set"
 """The option whose text is read by the grammar of the language, and what its errors call it."""
@@ -164,6 +165,12 @@ def show_taken(fit: Fit) -> None:
     """Say on stderr what was taken out of a checkpoint, where that is not all of it as it is."""
     for note in fit.taken:
         say(f"{fit.checkpoint.path}: {note}", err=True)
+
+
+def show_loaded(weights: CheckpointWeights, allowed: frozenset[str] = frozenset()) -> None:
+    """Say on stderr what was taken out of a checkpoint, and what is suspicious in it."""
+    show_taken(weights.fit)
+    show_warnings(weights.warnings, allowed)
 
 
 def echo_json(value: Any) -> None:

@@ -18,7 +18,7 @@ from netdsl.cli.common import (
     key_option,
     map_option,
     set_option,
-    show_taken,
+    show_loaded,
     show_warnings,
 )
 
@@ -144,35 +144,27 @@ def compile(  # noqa: A001 - the command's name
 
         say_text(emit(net, stage, arguments, level=level, training=training, opset=opset, batch=batch))
         return
-    from netdsl.backends.onnx.file import claim_model, write
-    from netdsl.base.outputs import remember
-    from netdsl.compiler import check, compile_graph
+    from netdsl.api import Network
+    from netdsl.compiler import Options, check
     from netdsl.weights.initial import Initializer
+    from netdsl.weights.trained import restored_text
 
-    checked = check(net, arguments)
-    path = output if output is not None else Path(f"{checked.graph.name}.onnx")
-    remember([file] if file is not None else [])
-    claim_model(path, external=external_data)
+    network = Network(check(net, arguments))
     if not quiet:
-        show_warnings(checked.warnings, allowed)
-    graph, restored = checked.graph, ""
-    source: Callable[[Param], Array] = Initializer(scheme, seed)
-    if file is not None:
-        from netdsl.weights.trained import load_trained, restored_text
-
-        graph, loaded = load_trained(
-            file, graph, key=key, rename=renamed, partial=partial, training=training, initial=source
-        )
-        source, restored = loaded, restored_text(checked.graph, graph)
-    lowered = compile_graph(graph, level=level, training=training, opset=opset, batch=batch)
-    with _watched(source, graph) as weights:
-        files = write(lowered, path, weights, external=external_data or None)
+        show_warnings(network.warnings, allowed)
+    drawn = Initializer(scheme, seed)
+    graph, files = network.write_onnx(
+        output if output is not None else Path(f"{network.name}.onnx"),
+        Options(level=level, training=training, opset=opset, batch=batch),
+        drawn if file is None else file,
+        external=external_data or None,
+        watch=_watched,
+        loaded=(lambda _: None) if quiet else lambda found: show_loaded(found, allowed),
+        **({} if file is None else {"key": key, "rename": renamed, "partial": partial, "initial": drawn}),
+    )
     if not quiet:
-        if file is not None:
-            show_taken(loaded.fit)
-            show_warnings(loaded.warnings, allowed)
         say(_report(files, graph, training, perf_counter() - start, file))
-        if restored:
+        if restored := restored_text(network.graph, graph):
             say(f"as it was trained: {restored}")
 
 

@@ -23,8 +23,12 @@ from netdsl.cli.common import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from netdsl.base.diagnostics import Diagnostic
+    from netdsl.recipe.settings import Settings
     from netdsl.training.history import Row
     from netdsl.training.run import Run
+    from netdsl.training.samples.opening import Data
+    from netdsl.weights.loading import CheckpointWeights
 
 
 def _device(ctx: click.Context, param: click.Parameter, text: str) -> str:
@@ -111,67 +115,46 @@ def train(
     from netdsl.training import need_packages
 
     need_packages(tensorboard=tensorboard)
-    from netdsl.base.outputs import remember
     from netdsl.compiler import check
-    from netdsl.passes.restore import named
-    from netdsl.recipe.settings import Settings
     from netdsl.runtime import Device
-    from netdsl.training.claim import LAST, claimed
+    from netdsl.training.claim import LAST
     from netdsl.training.machine import Machine
-    from netdsl.training.overrides import override
-    from netdsl.training.run import initializer, prepared
-    from netdsl.training.run import train as run
-    from netdsl.training.samples.opening import open_data
+    from netdsl.training.start import train_by_recipe
 
     changes = {name.removeprefix("train."): arguments.pop(name) for name in [*arguments] if name.startswith("train.")}
     checked = check(net, arguments)
-    settings = Settings.of(override(checked.graph, changes))
+    folder = output if output is not None else Path("runs") / checked.graph.name
     each, nodes, external = _processes(processes, machines)
     machine = Machine.on(
         Device.parse(device), each, num_nodes=nodes, strategy=strategy, precision=precision, compile=compiled,
         channels_last=channels_last, external=external,
     )  # fmt: skip
-    remember([file] if file is not None else [])
-    folder = output if output is not None else Path("runs") / checked.graph.name
-    with claimed(folder, resume=resume):
-        graph, weights = checked.graph, None
-        if file is not None:
-            from netdsl.weights.trained import labels_of, load_trained
-
-            graph, weights = load_trained(
-                file, graph, labels=False, key=key, partial=partial, training=True, initial=initializer(settings)
-            )
-        samples = open_data(data, graph, settings, val=val, choosing=export == "best", sizes=sizes, skip_bad=skip_bad)
-        graph = prepared(graph, samples)
-        if weights is not None:
-            graph = named(graph, labels_of(weights))
-        if not quiet:
-            if weights is not None:
-                show_taken(weights.fit)
-            read = () if weights is None else weights.warnings
-            show_warnings((*checked.warnings, *read, *samples.skipped), allowed)
-        try:
-            done = run(
-                graph,
-                settings,
-                samples,
-                folder,
-                machine=machine,
-                weights=weights,
-                freeze=freeze,
-                export=export,
-                resume=resume,
-                tensorboard=tensorboard,
-                tell=(lambda _: None) if quiet else _Lines(settings.epochs),
-                announce=(lambda _: None) if quiet else _announce,
-                warn=(lambda _: None) if quiet else lambda warning: show_warnings((warning,), allowed),
-                bar=not quiet and watched(),
-            )
-        except KeyboardInterrupt:
-            if not (folder / LAST).exists():
-                raise
-            say("interrupted: the same command with `--resume` goes on from the last whole epoch", err=True)
-            click.get_current_context().exit(130)
+    shown = _Quiet() if quiet else _Shown(checked.warnings, allowed)
+    try:
+        done = train_by_recipe(
+            checked.graph,
+            data,
+            folder,
+            machine=machine,
+            changes=changes,
+            weights=file,
+            taking={"key": key, "partial": partial},
+            reading={"val": val, "sizes": sizes, "skip_bad": skip_bad},
+            freeze=freeze,
+            export=export,
+            resume=resume,
+            tensorboard=tensorboard,
+            begin=shown.begin,
+            announce=shown.announce,
+            tell=shown.tell,
+            warn=shown.warn,
+            bar=not quiet and watched(),
+        )
+    except KeyboardInterrupt:
+        if not (folder / LAST).exists():
+            raise
+        say("interrupted: the same command with `--resume` goes on from the last whole epoch", err=True)
+        click.get_current_context().exit(130)
     if done is not None and not quiet:
         _conclude(done)
 
@@ -192,15 +175,6 @@ def _processes(processes: int | None, machines: int | None) -> tuple[int, int, b
     return *outside, True
 
 
-def _announce(words: Mapping[str, str]) -> None:
-    """Print what is going to happen, each thing behind its word."""
-    indent = max(map(len, words)) + 2
-    for word, text in words.items():
-        lines = wrap(text, 80 - indent, break_long_words=False, break_on_hyphens=False)
-        say_text(word.ljust(indent) + ("\n" + " " * indent).join(lines))
-    say("")
-
-
 def _conclude(done: Run) -> None:
     """Print which epoch has become the model, and which was the best."""
     if done.best is not None:
@@ -209,18 +183,56 @@ def _conclude(done: Run) -> None:
     say(f"written: {done.model} and {done.weights}")
 
 
-class _Lines:
-    """Tells the figures of each epoch in a line."""
+class _Quiet:
+    """Shows nothing of a run."""
 
-    def __init__(self, epochs: int) -> None:
-        self.epochs, self.since = epochs, perf_counter()
+    def begin(self, settings: Settings, data: Data, weights: CheckpointWeights | None) -> None:
+        """All is read."""
 
-    def __call__(self, row: Row) -> None:
+    def announce(self, words: Mapping[str, str]) -> None:
+        """What is going to happen, in words."""
+
+    def tell(self, row: Row) -> None:
+        """The figures of an epoch."""
+
+    def warn(self, warning: Diagnostic) -> None:
+        """What is suspicious."""
+
+
+class _Shown(_Quiet):
+    """Prints what a run tells."""
+
+    def __init__(self, warnings: tuple[Diagnostic, ...], allowed: frozenset[str]) -> None:
+        self.warnings, self.allowed = warnings, allowed
+        self.epochs, self.since = 0, 0.0
+
+    def begin(self, settings: Settings, data: Data, weights: CheckpointWeights | None) -> None:
+        """Print what was taken from a checkpoint, and all warnings."""
+        if weights is not None:
+            show_taken(weights.fit)
+        read = () if weights is None else weights.warnings
+        show_warnings((*self.warnings, *read, *data.skipped), self.allowed)
+        self.epochs, self.since = settings.epochs, perf_counter()
+
+    def announce(self, words: Mapping[str, str]) -> None:
+        """Print each thing behind its word."""
+        indent = max(map(len, words)) + 2
+        for word, text in words.items():
+            lines = wrap(text, 80 - indent, break_long_words=False, break_on_hyphens=False)
+            say_text(word.ljust(indent) + ("\n" + " " * indent).join(lines))
+        say("")
+
+    def tell(self, row: Row) -> None:
+        """Print the figures of an epoch in a line."""
         now = perf_counter()
         epoch = f"{row['epoch']:.0f}".rjust(len(str(self.epochs)))
         train, val = _figures(row, "train"), _figures(row, "val", "{:.4f}", "{:.2%}")  # in 80 columns
         say(f"epoch {epoch}/{self.epochs}  {train}  held out {val}  {now - self.since:.1f} s")
         self.since = now
+
+    def warn(self, warning: Diagnostic) -> None:
+        """Print a warning that is not allowed."""
+        show_warnings((warning,), self.allowed)
 
 
 def _figures(row: Row, phase: str, loss: str = "loss {:.4f}", accuracy: str = "accuracy {:.2%}") -> str:

@@ -16,7 +16,7 @@ from netdsl.cli.common import (
     key_option,
     set_option,
     show_diagnostics,
-    show_taken,
+    show_loaded,
 )
 
 
@@ -93,20 +93,13 @@ def verify(
             raise click.UsageError("--size belongs to random inputs; those of --inputs have their own")
     if key is not None and file is None:
         raise click.UsageError("--key belongs to --weights")
+    from netdsl.api import Network
     from netdsl.compiler import check
-    from netdsl.verification import verify as verify_graph
 
-    graph, weights = check(net, arguments).graph, None
-    if file is not None:
-        from netdsl.weights.trained import load_trained
-
-        graph, weights = load_trained(file, graph, key=key)
-    found = verify_graph(
-        graph, weights, inputs=inputs, batches=batches, sizes=sizes, device=device, half=half, rtol=rtol
-    )
-    if weights is not None:
-        show_taken(weights.fit)
-        show_diagnostics(weights.warnings)
+    found = Network(check(net, arguments)).verify(
+        file, key=key, loaded=show_loaded, inputs=inputs, batches=batches, sizes=sizes, device=device, half=half,
+        rtol=rtol,
+    )  # fmt: skip
     if form == "json":
         echo_json(found.as_json())
     else:

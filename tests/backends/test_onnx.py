@@ -22,7 +22,7 @@ from netdsl.base.source import Source, Span
 from netdsl.compiler import check_text, compile_graph
 from netdsl.ir.constraint import Constraint
 from netdsl.ir.dim import Dim, evaluate, symbol
-from netdsl.ir.graph import Graph, Node, Scope
+from netdsl.ir.graph import Graph, Scope
 from netdsl.ir.types import DType, TensorType
 from netdsl.layers.activation import Gelu, Relu
 from netdsl.layers.adaptive import GlobalAvgPool
@@ -223,7 +223,7 @@ SIZES: list[Dim] = [
 def test_sizes_at_run_time(dim: Dim, batch: int | None) -> None:
     kinds = TensorType((3, dim, 2))
     sketch = Sketch(H, W)
-    sketch.nodes.append(Node("k", InputLayer((symbol("K", 32),)), (), sketch.root))
+    sketch.add("k", InputLayer((symbol("K", 32),)))
     sketch.add("probe", Probe(lambda o, _: o.op("Expand", o.const(1.5), o.sizes(kinds.shape)), kinds), sketch.x)
     model = checked(sketch.graph(), batch=batch)
     for h, w, k in [(1, 1, 32), (2, 3, 64), (7, 5, 32), (9, 10, 96)]:
@@ -346,7 +346,7 @@ def test_a_layer_without_a_form_in_the_opset_has_a_place() -> None:
 
 def test_a_joined_graph_has_every_input() -> None:
     sketch = Sketch(2)
-    sketch.nodes.append(Node("unused", InputLayer((3,), DType.INT64), (), sketch.root))
+    sketch.add("unused", InputLayer((3,), DType.INT64))
     sketch.add("join", Concat(), sketch.x, sketch.x)
     graph = checked(sketch.graph()).graph
     assert infos(graph.input) == {"x": ["N", 2], "unused": ["N", 3]}

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from cases import cases
-from conformance import one_layer
+from graphs import one_layer
 from trained import trained
 
 from netdsl.backends.torch.lower import lower

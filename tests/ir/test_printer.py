@@ -8,7 +8,7 @@ from graphs import Sketch
 
 from netdsl.ir.constraint import Constraint
 from netdsl.ir.dim import symbol
-from netdsl.ir.graph import Graph, Node, Scope
+from netdsl.ir.graph import Graph, Scope
 from netdsl.ir.printer import print_graph
 from netdsl.ir.types import DType
 from netdsl.layers.activation import Gelu
@@ -22,7 +22,7 @@ from netdsl.passes import optimize
 def drawn() -> Graph:
     height = symbol("H")
     sketch = Sketch(3, height, 32, name="net")
-    sketch.nodes.append(Node("ids", InputLayer((4,), DType.INT64), (), sketch.root))
+    sketch.add("ids", InputLayer((4,), DType.INT64))
     block = Scope("block", sketch.root)
     conv = sketch.add("block.conv", Conv(8, (3, 5), p="same", bias=False), sketch.x, scope=block)
     sketch.add("block.bn", BatchNorm(eps=1e-3), scope=block)

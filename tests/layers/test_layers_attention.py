@@ -9,7 +9,8 @@ import onnx
 import onnxruntime
 import pytest
 import torch
-from conformance import conform, one_layer, operators
+from conformance import conform, operators
+from graphs import one_layer
 from refusals import refuses
 from trained import trained
 

@@ -12,7 +12,8 @@ import onnxruntime
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812 - everybody's name for it
-from conformance import conform, one_layer, operators
+from conformance import conform, operators
+from graphs import Sketch, one_layer
 from onnx import numpy_helper
 from onnx.reference import ReferenceEvaluator
 from refusals import refused, refuses
@@ -21,10 +22,7 @@ from netdsl.backends.onnx.lower import LoweredModel, lower
 from netdsl.backends.torch import lower as torch_backend
 from netdsl.compiler import check_text
 from netdsl.ir.dim import symbol
-from netdsl.ir.graph import Graph, Node, Scope
-from netdsl.ir.params import Param
 from netdsl.ir.types import DType, TensorType
-from netdsl.layers.ends import InputLayer
 from netdsl.layers.norm import BatchNorm, ChannelNorm, GroupNorm, InstanceNorm, LayerNorm, LocalResponseNorm, RmsNorm
 from netdsl.weights.initial import Initializer
 
@@ -336,13 +334,10 @@ def test_bn_in_training_uses_the_batch_and_moves_the_statistics(
 
 def test_a_reused_bn_moves_its_statistics_twice() -> None:
     """Once for each application, as a torch module that is called twice."""
-    root, type_ = Scope(""), TensorType((6,))
-    layer = BatchNorm(momentum=0.5, affine=False)
-    x = Node("x0", InputLayer((6,)), (), root)
-    params = {role: Param(f"it.{role}", spec) for role, spec in layer.params(type_).items()}
-    first = Node("it", layer, (x,), root, params=params)
-    second = Node("again", layer, (first,), root, params=params)
-    lowered = lower(Graph("test", (x, first, second), {"y": second}), training=True)
+    layer, sketch = BatchNorm(momentum=0.5, affine=False), Sketch(6, input_name="x0")
+    first = sketch.add("it", layer)
+    sketch.add("again", layer, params=first.params)
+    lowered = lower(sketch.graph(), training=True)
     values = {"it.running_mean": np.full(6, 8, "float32"), "it.running_var": np.ones(6, "float32")}
     samples = data(6)
     _, mean, _ = training_step(with_values(lowered, values), samples, "onnxruntime")

@@ -13,6 +13,7 @@ import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812 - everybody's name for it
 from conformance import conform, operators
+from graphs import Sketch
 from hypothesis import given
 from hypothesis import strategies as st
 from onnx import numpy_helper
@@ -20,8 +21,7 @@ from refusals import refused
 
 from netdsl.backends.onnx.lower import lower
 from netdsl.ir.dim import Dim, evaluate, symbol
-from netdsl.ir.graph import Graph, Node, Scope
-from netdsl.ir.params import Init, Param
+from netdsl.ir.params import Init
 from netdsl.ir.types import DType, TensorType
 from netdsl.layers.arguments import ArgumentError
 from netdsl.layers.base import Layer, LayerError, all_needs, signature
@@ -412,20 +412,17 @@ def test_a_learned_tensor_can_have_a_value_at_first() -> None:
 @pytest.mark.parametrize("shape", [(2, 5), (1, 3, 4), ()])
 @pytest.mark.parametrize("opset", OPSETS)
 def test_a_learned_tensor_is_the_same_for_every_sample(shape: tuple[int, ...], opset: int) -> None:
-    root = Scope("")
-    image = Node("image", InputLayer(shape), (), root)
-    token = Node("token", ParamLayer(shape), (), root)
+    sketch = Sketch(*shape)
+    token = sketch.add("token", ParamLayer(shape))
     spec = token.layer.params()[""]
     assert (spec.shape, spec.init, spec.trainable) == (shape, Init("normal", value=0.02), True)
-    token.params = {"": Param("token", spec)}
-    joined = Node("joined", Add(), (image, token), root)
-    graph = Graph("test", (image, token, joined), {"sum": joined, "alone": token})
-    model = lower(graph, opset=opset).proto
+    joined = sketch.add("joined", Add(), sketch.x, token)
+    model = lower(sketch.graph(sum=joined, alone=token), opset=opset).proto
     values = np.random.default_rng(2).standard_normal(shape).astype("float32")
     model.graph.initializer.append(numpy_helper.from_array(np.asarray(values), "token"))
     onnx.checker.check_model(model, full_check=True)
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     x = data(*shape)
-    total, alone = session.run(["sum", "alone"], {"image": x})
+    total, alone = session.run(["sum", "alone"], {"x": x})
     np.testing.assert_array_equal(alone, np.broadcast_to(values, x.shape))
     np.testing.assert_array_equal(total, x + values)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import onnx
 import pytest
-from conformance import one_layer
+from graphs import one_layer
 from refusals import refused
 
 from netdsl.backends.onnx.lower import OPSETS, lower

@@ -1,4 +1,4 @@
-"""Models whose answers are known, and data to judge them on."""
+"""Models whose answers are known, and data to train and to judge models on."""
 
 from __future__ import annotations
 
@@ -41,3 +41,39 @@ def drawn(classes, samples=200, seed=0):
     scores = random.standard_normal((samples, classes)).astype(np.float32)
     scores[np.arange(samples), targets] += 1
     return scores, targets
+
+
+def pictures(channels, samples=40):
+    """Images of 8 by 8 bytes, of two classes: a bright row tells them apart."""
+    random = np.random.default_rng(1)
+    targets = np.arange(samples) % 2
+    shape = (samples, 8, 8) if channels is None else (samples, 8, 8, channels)
+    images = random.integers(0, 120, shape, np.uint8)
+    images[np.arange(samples), 3 * targets] += 130
+    return images, targets
+
+
+def points(classes, samples=96, seed=0):
+    """Samples of five numbers, and the scores that a matrix gives their classes."""
+    random = np.random.default_rng(seed)
+    x = random.standard_normal((samples, 5)).astype(np.float32)
+    return x, (x @ random.standard_normal((5, classes)))
+
+
+def several(_, scores):
+    """Yes or no for each class."""
+    return (scores > 0.3).astype(np.int64)
+
+
+def model(path, ops, shape=(3,), dtype=TensorProto.FLOAT, opset=14, **metadata):
+    """A chain of operators as another program would write it."""
+    names = ["x", *(f"v{number}" for number in range(1, len(ops))), "y"]
+    nodes = [helper.make_node(op, [a], [b], **attributes)
+             for (op, attributes), a, b in zip(ops, names, names[1:], strict=False)]  # fmt: skip
+    ports = [helper.make_tensor_value_info(name, dtype, ["N", *shape]) for name in ("x", "y")]
+    graph = helper.make_graph(nodes, "g", ports[:1], ports[1:])
+    made = helper.make_model(graph, ir_version=10, opset_imports=[helper.make_opsetid("", opset)])
+    for key, text in metadata.items():
+        made.metadata_props.add(key=f"netdsl.{key}", value=text)
+    onnx.save(made, path)
+    return path

@@ -9,20 +9,20 @@ import numpy as np
 import onnx
 import onnxruntime
 import torch
+from graphs import one_layer
 from onnx import numpy_helper
 from trained import trained
 
 from netdsl.backends.onnx.lower import lower, onnx_dtype
 from netdsl.backends.torch import lower as torch_backend
 from netdsl.ir.dim import evaluate
-from netdsl.ir.graph import Graph, Node, Scope
-from netdsl.ir.params import Param, ParamSpec
 from netdsl.ir.types import DType, TensorType
-from netdsl.layers.ends import InputLayer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from netdsl.ir.graph import Node
+    from netdsl.ir.params import ParamSpec
     from netdsl.layers.base import Layer
 
 
@@ -46,19 +46,6 @@ class Record(NamedTuple):
 
 RECORDS: list[Record] = []
 """Of all calls of `conform` in this process."""
-
-
-def one_layer(layer: Layer, *types: TensorType) -> Graph:
-    """The net `x0, x1, ... -> layer -> y`; the layer's path is `it`, its parameters are `it.weight` and so on.
-
-    A layer that reads nothing stands beside the inputs.
-    """
-    root = Scope("")
-    inputs = tuple(Node(f"x{i}", InputLayer(type_.shape, type_.dtype), (), root) for i, type_ in enumerate(types))
-    node = Node("it", layer, inputs if layer.arity != (0, 0) else (), root)
-    specs = layer.params(*node.input_types)
-    node.params = {role: Param(f"it.{role}".removesuffix("."), spec) for role, spec in specs.items()}
-    return Graph("test", (*inputs, node), {"y": node})
 
 
 def conform(  # noqa: PLR0913 - a table of cases gives each of them by name

@@ -12,6 +12,7 @@ from netdsl.backends.onnx.file import assemble
 from netdsl.backends.onnx.lower import lower
 from netdsl.ir.graph import Graph, Node, Scope
 from netdsl.ir.params import Param
+from netdsl.ir.types import DType
 from netdsl.layers.ends import InputLayer
 
 if TYPE_CHECKING:
@@ -19,15 +20,18 @@ if TYPE_CHECKING:
 
     import onnx
 
+    from netdsl.ir.types import TensorType
     from netdsl.layers.base import Layer
 
 
 class Sketch:
-    """A graph in the making, with the input `x`."""
+    """A graph in the making, with an input."""
 
-    def __init__(self, *shape: object, name: str = "sketch") -> None:
+    def __init__(
+        self, *shape: object, name: str = "sketch", input_name: str = "x", dtype: DType = DType.FLOAT32
+    ) -> None:
         self.name, self.root = name, Scope("")
-        self.x = Node("x", InputLayer(shape), (), self.root)
+        self.x = Node(input_name, InputLayer(shape, dtype), (), self.root)
         self.nodes = [self.x]
 
     def add(self, path: str, layer: Layer, *inputs: Node, scope: Scope | None = None, **options: object) -> Node:
@@ -50,6 +54,18 @@ def chain(shape: tuple[object, ...], *layers: Layer) -> Graph:
     sketch = Sketch(*shape)
     for i, layer in enumerate(layers):
         sketch.add(f"l{i}", layer)
+    return sketch.graph()
+
+
+def one_layer(layer: Layer, *types: TensorType) -> Graph:
+    """The net `x0, x1, ... -> layer -> y`; the layer's path is `it`, its parameters are `it.weight` and so on.
+
+    A layer that reads nothing stands beside the inputs.
+    """
+    first, *others = types
+    sketch = Sketch(*first.shape, name="test", input_name="x0", dtype=first.dtype)
+    more = [sketch.add(f"x{i}", InputLayer(type_.shape, type_.dtype)) for i, type_ in enumerate(others, 1)]
+    sketch.add("it", layer, *((sketch.x, *more) if layer.arity != (0, 0) else ()))
     return sketch.graph()
 
 
