@@ -83,7 +83,7 @@ class Spot:
 
     @cached_property
     def statement(self) -> Sequence[Token]:
-        """The tokens of the statement up to the token at fault, from the statement of the outermost open bracket on."""
+        """The tokens of the statement up to the token at fault; an open `(` or `[` around it begins no new one."""
         depth = 0
         start = self.at
         while start > 0:
