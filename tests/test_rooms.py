@@ -5,6 +5,7 @@ import re
 from collections import Counter
 from pathlib import Path
 
+import architecture
 import pytest
 
 ROOT = Path(__file__).parent.parent / "netdsl"
@@ -101,14 +102,22 @@ def test_heavy_packages_are_imported_late(package):
             assert [path for path in imports(tree, top_level_only=True) if within(path, [package])] == [], name
 
 
+@pytest.mark.parametrize("stage", ["elaborate", "lint", "optimize", "load_program"])
+def test_every_stage_is_called_in_one_place(stage):
+    calls = [
+        name
+        for name, tree in TREES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == stage
+    ]
+    assert {*calls} == {"compiler"}
+    assert len(calls) == 1 or stage == "load_program"  # a text or a file
+
+
 def test_no_files_import_each_other():
     graph = {name: [*_files(tree)] for name, tree in TREES.items()}
     circles = {name for name in graph if name in _reached(graph, name)}
-    assert {name for name in circles if not within(name, ["backends.torch_source"])} == IN_CIRCLES
-
-
-IN_CIRCLES = {"elaborate.bodies", "elaborate.joins"}
-"""Files that import each other, outside the writer of PyTorch source."""
+    assert {name for name in circles if not within(name, ["backends.torch_source"])} == set()
 
 
 def _files(tree):
@@ -152,3 +161,10 @@ def test_a_limit_says_what_it_limits_and_exists_once():
     assert [name for name, times in limits.items() if times > 1] == []
     others = r"_?(MAX|MIN|MOST|LEAST|LARGEST|SMALLEST|LONGEST|SHORTEST|DEEPEST|HIGHEST|FEW|SHORTLY)(_[A-Z]+)*"
     assert [name for name in assigned if re.fullmatch(others, name) and name not in limits] == []
+
+
+def test_the_tree_of_rooms_is_current():
+    page = architecture.PAGE.read_text(encoding="utf-8")
+    assert page == architecture.with_tree(page), "run `python tools/architecture.py`"
+    rooms = {room.split("/")[0] for room in architecture.ROOMS}
+    assert rooms == {path.name for path in ROOT.iterdir() if path.name not in ("__pycache__", "py.typed", "grammars")}

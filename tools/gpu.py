@@ -1,7 +1,7 @@
 """The zoo on a GPU: does CUDA compute what the CPU does, and how fast is it beside PyTorch?
 
 On a machine with an NVIDIA GPU, after `pip install -e '.[gpu,train]'`, `python tools/gpu.py` prints every table;
-`--markdown docs/gpu.md` writes the page of the documentation. `--device cpu` is a rehearsal that needs no GPU.
+`--markdown docs/gpu_figures.md` writes them as a page. `--device cpu` is a rehearsal that needs no GPU.
 """
 
 from __future__ import annotations
@@ -277,7 +277,7 @@ def main(words: list[str] | None = None) -> None:
     except NetdslError as error:
         raise SystemExit(str(error)) from error
     if given.markdown:
-        write_page(given.markdown, "On a GPU", "python tools/gpu.py --markdown docs/gpu.md", facts, sections)
+        write_page(given.markdown, "On a GPU", "python tools/gpu.py --markdown docs/gpu_figures.md", facts, sections)
 
 
 if __name__ == "__main__":

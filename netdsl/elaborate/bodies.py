@@ -180,9 +180,13 @@ class BodyElaborator(Elaboration):
             case tree.Group():
                 return self.inside(place, place.names, item.body, current, item.span)
             case tree.Join() | tree.Skip():
+                layer_type = joins.join_layer(place, item)
                 inputs = joins.branches(self, place, place.names, item, current)
-                name, member = place.names.enter(None, joins.join_kind(item), item.span, counted=False)
-                member.output = joins.join(self, place, item, inputs, MemberSpot.of(place.names, name), current)
+                if isinstance(layer_type, Unknown):
+                    return UNKNOWN
+                name, member = place.names.enter(None, layer_type.kind, item.span, counted=False)
+                spot = MemberSpot.of(place.names, name)
+                member.output = joins.join(self, place, item, layer_type, inputs, spot, current)
                 return member.output
             case tree.Repeat() | tree.For():
                 for values in turns(item, self.evaluator(place, current)):
@@ -224,8 +228,11 @@ class BodyElaborator(Elaboration):
                 return self._reuse(place, item, member, spot, current)
             case tree.Join() | tree.Skip():
                 member.inside = spot.open(item.body.style, item.span, place.names)
+                layer_type = joins.join_layer(place, item)
                 inputs = joins.branches(self, place, member.inside, item, current)
-                return joins.join(self, place, item, inputs, spot, current)
+                if isinstance(layer_type, Unknown):
+                    return UNKNOWN
+                return joins.join(self, place, item, layer_type, inputs, spot, current)
             case tree.Repeat() | tree.For():
                 member.inside = spot.open("[", item.span, place.names)
                 for number, values in enumerate(turns(item, self.evaluator(place, current))):
@@ -256,6 +263,13 @@ class BodyElaborator(Elaboration):
             callee = Callee.of_target(call.name, target)
             bound = {**bound, **match(callee, call.arguments, self.evaluator(place, current))}
         if isinstance(target, type):
+            if target.joins():
+                raise fail(
+                    "E0505",
+                    f"`{call.name}` joins branches, and has no body",
+                    call.name_span,
+                    help=f"write `{call.name} {{ ... }}`, a branch on each line, and the `{{` on the line of the name",
+                )
             layer = make_layer(target, bound, call.span)
             node = need(current, call.span)
             if isinstance(layer, Unknown) or isinstance(node, Unknown):

@@ -27,8 +27,10 @@ MADE_BY_STATEMENTS = ("input", "param")
 """Layers that statements make, and that cannot be called."""
 
 
-def target_of(place: Place, name: str, span: Span) -> BlockDefinition | type[Layer] | Unknown:
-    """The block or layer that a name stands for at a place, directly or through a parameter.
+def target_of(
+    place: Place, name: str, span: Span, remedy: str = "`netdsl layers` lists them"
+) -> BlockDefinition | type[Layer] | Unknown:
+    """The block or layer that a name stands for at a place; `remedy` is for a name that resembles no other.
 
     Raises:
         NetdslError: the name stands for neither (E0201).
@@ -61,8 +63,7 @@ def target_of(place: Place, name: str, span: Span) -> BlockDefinition | type[Lay
         span,
         help=f"write `@{name}` for the tensor"
         if name in place.names.labels()
-        else suggestion(name, {*place.module.blocks, *LAYERS, "skip"}, LAYERS_ELSEWHERE)
-        or "`netdsl layers` lists them",
+        else suggestion(name, {*place.module.blocks, *LAYERS, "skip"}, LAYERS_ELSEWHERE) or remedy,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -21,16 +22,17 @@ if TYPE_CHECKING:
     from netdsl.base.source import Span
     from netdsl.elaborate.binding import Bound
     from netdsl.elaborate.module import Module
-    from netdsl.elaborate.names import Member
+    from netdsl.elaborate.names import Member, Names
     from netdsl.elaborate.nodes import MemberSpot
     from netdsl.elaborate.observer import Observer
     from netdsl.elaborate.place import Defaults, Place, Tensor
+    from netdsl.elaborate.values import Value
     from netdsl.ir.graph import Node
     from netdsl.layers.base import Layer
     from netdsl.syntax import tree
 
 
-class Elaboration:
+class Elaboration(ABC):
     """The state of an elaboration, and queries at a place that carry out no statement."""
 
     def __init__(self, budget: Budget, observer: Observer | None) -> None:
@@ -41,6 +43,26 @@ class Elaboration:
         self.aux: dict[str, Node | Unknown] = {}
         self.file_defaults: dict[tuple[Module, int], Defaults] = {}
         """The first defaults of a file, by the file and their number."""
+
+    @abstractmethod
+    def inside(
+        self,
+        place: Place,
+        names: Names,
+        body: tree.Body,
+        current: Tensor,
+        span: Span,
+        values: Mapping[str, Value] | None = None,
+    ) -> Tensor:
+        """Carry out a body in a scope, with further names defined in it."""
+
+    @abstractmethod
+    def chain(self, place: Place, chain: tree.Chain, current: Tensor) -> Tensor:
+        """Carry out a chain, and return its last tensor."""
+
+    @abstractmethod
+    def guarded(self, place: Place, statement: tree.Statement, current: Tensor) -> Tensor:
+        """Carry out a statement other than a chain; after an error, the names that it defines are unknown."""
 
     def evaluator(self, place: Place, current: Tensor) -> Evaluator:
         """The evaluator of expressions at a place."""

@@ -114,7 +114,9 @@ class Evaluator:
         """The error of an undefined name; with `callables`, a block or a layer was possible as well."""
         known = self.environment.names() | ({*self.module.blocks, *LAYERS} if callables else set())
         remedy = suggestion(e.id, known)
-        if e.id in IN_ATTRIBUTES:
+        if e.id in FUNCTIONS:
+            remedy = f"it is a function: write `{e.id}(...)`, without a blank before the `(`"
+        elif e.id in IN_ATTRIBUTES:
             remedy = f"did you mean `in.{e.id}`?"
         elif self._is_label(e):
             remedy = f"write `@{e.id}` for the tensor" if callables else "it names a tensor; sizes are `in.width`, ..."
@@ -279,6 +281,13 @@ class Evaluator:
         arguments = [self.evaluate(argument) for argument in e.arguments]
         if any(isinstance(a, Unknown) for a in arguments):
             return UNKNOWN
+        if e.function not in FUNCTIONS:
+            raise fail(
+                "E0202",
+                f"there is no function `{e.function}`",
+                e.span,
+                help=suggestion(e.function, FUNCTIONS) or f"the functions are {', '.join(FUNCTIONS)}",
+            )
         compute, usage = FUNCTIONS[e.function]
         try:
             return compute(*arguments)

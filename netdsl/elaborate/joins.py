@@ -7,41 +7,62 @@ from typing import TYPE_CHECKING
 
 from netdsl.base.diagnostics import NetdslError, fail
 from netdsl.elaborate.binding import Callee, make_layer, match
+from netdsl.elaborate.calls import target_of
 from netdsl.elaborate.control import chosen, turns
 from netdsl.elaborate.nodes import IDENTITY, MemberSpot
 from netdsl.elaborate.place import Place, Tensor, need
 from netdsl.elaborate.values import UNKNOWN, Unknown
 from netdsl.ir.graph import Node
-from netdsl.layers.base import LAYERS
+from netdsl.layers.merge import Add
 from netdsl.syntax import tree
+from netdsl.syntax.mistakes.control import ELSE_IF
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from netdsl.elaborate.bodies import BodyElaborator
+    from netdsl.elaborate.elaboration import Elaboration
     from netdsl.elaborate.names import Names
+    from netdsl.layers.base import Layer
 
 
-def join_kind(item: tree.Join | tree.Skip) -> str:
-    """The name of the layer that combines the branches."""
-    return item.kind if isinstance(item, tree.Join) else "add"
+def join_layer(place: Place, item: tree.Join | tree.Skip) -> type[Layer] | Unknown:
+    """The layer that combines the branches.
+
+    Raises:
+        NetdslError: a call with a body names no layer (E0201), or a layer or block that takes no body (E0507).
+    """
+    if isinstance(item, tree.Skip):
+        return Add
+    remedy = f"to label a group, write `{item.name}: {{`"
+    if item.name in ELSE_IF:
+        remedy = "write `else if`, after the `}` of the `if`"
+    target = target_of(place, item.name, item.name_span, remedy)
+    if isinstance(target, Unknown) or (isinstance(target, type) and target.joins()):
+        return target
+    what = "layer" if isinstance(target, type) else "block"
+    raise fail(
+        "E0507",
+        f"the {what} `{item.name}` takes no body",
+        replace(item.body.span, end=item.body.span.start + 1),
+        help=f"write `->` before the group, or `{item.name}: {{` to label it",
+    )
 
 
 def branches(
-    elaborator: BodyElaborator, place: Place, names: Names, item: tree.Join | tree.Skip, current: Tensor
+    elaboration: Elaboration, place: Place, names: Names, item: tree.Join | tree.Skip, current: Tensor
 ) -> list[Tensor]:
     """Carry out the branches, each of which starts from the current tensor."""
     if isinstance(item, tree.Join):
-        results = list(_collect(elaborator, elaborator.deeper(place.inner(names), item.span), item.body, current))
+        results = list(_collect(elaboration, elaboration.deeper(place.inner(names), item.span), item.body, current))
         if not results:
             raise fail(
                 "E0505",
-                f"`{item.kind}` has no branches",
+                f"`{item.name}` has no branches",
                 item.span,
                 help="each line of its body is a branch: a chain, `identity` or `@label`",
             )
         return results
-    result = elaborator.inside(place, names, item.body, current, item.span)
+    result = elaboration.inside(place, names, item.body, current, item.span)
     if result is current and isinstance(current, Node):
         raise fail(
             "E0504",
@@ -49,32 +70,32 @@ def branches(
             item.body.span,
             help="write its layers, or drop it; `skip if n > 0 { ... }` drops the addition alone",
         )
-    wanted = True if item.condition is None else elaborator.evaluator(place, current).truth(item.condition)
+    wanted = True if item.condition is None else elaboration.evaluator(place, current).truth(item.condition)
     if isinstance(wanted, Unknown):
         return [UNKNOWN]
-    return [result, _shortcut(elaborator, place, names, item.shortcut, current)] if wanted else [result]
+    return [result, _shortcut(elaboration, place, names, item.shortcut, current)] if wanted else [result]
 
 
 def _shortcut(
-    elaborator: BodyElaborator, place: Place, names: Names, shortcut: tree.Shortcut | None, current: Tensor
+    elaboration: Elaboration, place: Place, names: Names, shortcut: tree.Shortcut | None, current: Tensor
 ) -> Tensor:
     if shortcut is None:
         return current
-    wanted = True if shortcut.condition is None else elaborator.evaluator(place, current).truth(shortcut.condition)
+    wanted = True if shortcut.condition is None else elaboration.evaluator(place, current).truth(shortcut.condition)
     if isinstance(wanted, Unknown):
         return UNKNOWN
-    return elaborator.inside(place, names, shortcut.body, current, shortcut.span) if wanted else current
+    return elaboration.inside(place, names, shortcut.body, current, shortcut.span) if wanted else current
 
 
-def _collect(elaborator: BodyElaborator, place: Place, body: tree.Body, current: Tensor) -> Iterator[Tensor]:
+def _collect(elaboration: Elaboration, place: Place, body: tree.Body, current: Tensor) -> Iterator[Tensor]:
     """Yield one tensor for each chain of the body; a loop or condition on its own line yields its chains."""
     for statement in body.statements:
-        elaborator.errors.spend(place.names.scope, 1, statement.span)
+        elaboration.errors.spend(place.names.scope, 1, statement.span)
         if not isinstance(statement, tree.Chain):
             if isinstance(statement, tree.Let | tree.Default):
                 place = place.onwards()
-                elaborator.errors.spend(place.names.scope, len(place.environment.values) // 4, statement.span)
-            elaborator.guarded(place, statement, current)
+                elaboration.errors.spend(place.names.scope, len(place.environment.values) // 4, statement.span)
+            elaboration.guarded(place, statement, current)
             continue
         first, *others = statement.links
         try:
@@ -88,55 +109,55 @@ def _collect(elaborator: BodyElaborator, place: Place, body: tree.Body, current:
                 )
             spread = first.item if not others and first.label is None else None
             if isinstance(spread, tree.Repeat | tree.For | tree.If):
-                yield from _spread(elaborator, place, spread, current)
+                yield from _spread(elaboration, place, spread, current)
             else:
-                yield elaborator.chain(place, statement, current)
+                yield elaboration.chain(place, statement, current)
         except NetdslError as error:
-            elaborator.errors.report(error, place.names.scope)
+            elaboration.errors.report(error, place.names.scope)
             yield UNKNOWN
 
 
 def _spread(
-    elaborator: BodyElaborator, place: Place, item: tree.Repeat | tree.For | tree.If, current: Tensor
+    elaboration: Elaboration, place: Place, item: tree.Repeat | tree.For | tree.If, current: Tensor
 ) -> Iterator[Tensor]:
     """Yield the branches of a loop or a condition."""
-    evaluator = elaborator.evaluator(place, current)
+    evaluator = elaboration.evaluator(place, current)
     if not isinstance(item, tree.If):
         for values in turns(item, evaluator):
             yield from _collect(
-                elaborator, elaborator.deeper(place.inner(place.names, values), item.span), item.body, current
+                elaboration, elaboration.deeper(place.inner(place.names, values), item.span), item.body, current
             )
         return
     body = chosen(item, evaluator)
     if isinstance(body, tree.Body):
-        yield from _collect(elaborator, elaborator.deeper(place.inner(place.names), item.span), body, current)
+        yield from _collect(elaboration, elaboration.deeper(place.inner(place.names), item.span), body, current)
     elif body is not None:
         yield body
 
 
 def join(
-    elaborator: BodyElaborator,
+    elaboration: Elaboration,
     place: Place,
     item: tree.Join | tree.Skip,
+    layer_type: type[Layer],
     inputs: list[Tensor],
     spot: MemberSpot,
     current: Tensor,
 ) -> Node | Unknown:
-    """Make the layer that combines the results of branches."""
+    """Make the node that combines the results of branches."""
     if isinstance(item, tree.Skip) and len(inputs) == 1:
         return need(inputs[0], item.span)  # the condition of the skip is false
-    kind = join_kind(item)
-    arguments = item.arguments if isinstance(item, tree.Join) else ()
-    given = match(Callee.of_dataclass(kind, LAYERS[kind]), arguments, elaborator.evaluator(place, current))
-    bound = {**place.defaults.get(LAYERS[kind], {}), **given}
-    layer = make_layer(LAYERS[kind], bound, item.span)
+    name, arguments = (item.name, item.arguments) if isinstance(item, tree.Join) else (layer_type.kind, ())
+    given = match(Callee.of_dataclass(name, layer_type), arguments, elaboration.evaluator(place, current))
+    bound = {**place.defaults.get(layer_type, {}), **given}
+    layer = make_layer(layer_type, bound, item.span)
     nodes = [need(tensor, item.span) for tensor in inputs]
     known = tuple(node for node in nodes if isinstance(node, Node))
     if isinstance(layer, Unknown) or len(known) < len(nodes):
         return UNKNOWN
-    word = replace(item.span, end=item.span.start + len(kind if isinstance(item, tree.Join) else "skip"))
+    word = item.name_span if isinstance(item, tree.Join) else replace(item.span, end=item.span.start + len("skip"))
     roles = _roles(item.shortcut, taken=inputs[1] is not current) if isinstance(item, tree.Skip) else ()
-    return elaborator.make(spot, layer, known, word, bound, roles)
+    return elaboration.make(spot, layer, known, word, bound, roles)
 
 
 def _roles(shortcut: tree.Shortcut | None, *, taken: bool) -> tuple[str, str]:

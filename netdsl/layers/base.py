@@ -139,7 +139,7 @@ class Layer:
     batch_statistics: ClassVar[bool] = False
     """Whether training needs at least two values of each channel in a batch, for their statistics."""
     arity: ClassVar[tuple[int, int | None]] = (1, 1)
-    """The least and the largest number of inputs; None is any number."""
+    """The least and the largest number of inputs. None is any number: calls of such a layer have a body of branches."""
     training_only: ClassVar[bool] = False
     """Whether it is the identity at inference (dropout)."""
     activation: ClassVar[bool] = False
@@ -150,6 +150,11 @@ class Layer:
     """Whether, at inference, the elements of its result are elements of its input."""
     opset: ClassVar[int] = 13
     """The smallest opset of its best lowering; another lowering may support a smaller one."""
+
+    @classmethod
+    def joins(cls) -> bool:
+        """Whether it combines any number of branches, which are the body of its call."""
+        return cls.arity[1] is None
 
     def infer(self, *inputs: TensorType) -> TensorType:
         """Infer the type of the result, or raise `LayerError`. By default it is the input's type."""

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, cast
 from netdsl.base.diagnostics import NetdslError, fail
 from netdsl.base.source import Span
 from netdsl.syntax import tree
-from netdsl.syntax.mistakes.arguments import parenthesised_arguments
 from netdsl.syntax.mistakes.names import reserved_name
 from netdsl.syntax.operators import group_operators
 from netdsl.syntax.scanner import Token
@@ -83,7 +82,7 @@ class Builder:
         return tree.Default(_whole(children), name.text, name.span, _nodes(children))
 
     def parameters(self, children: list[Any]) -> tuple[tree.FormalParameter, ...]:
-        return tuple(children)
+        return _nodes(children)
 
     def parameter(self, children: list[Any]) -> tree.FormalParameter:
         name, default = children
@@ -164,21 +163,16 @@ class Builder:
 
     def call(self, children: list[Any]) -> tree.Call:
         name, *arguments = children
-        if (
-            arguments
-            and isinstance(arguments[0].value, tree.List)
-            and arguments[0].span.start == name.end
-            and arguments[0].span.text[0] == "("
-        ):
-            raise NetdslError(parenthesised_arguments(name.span, arguments[0].span))
         return tree.Call(_whole(children), name.text, name.span, tuple(arguments))
 
     def group(self, children: list[Any]) -> tree.Group:
         return tree.Group(children[0].span, children[0])
 
     def join(self, children: list[Any]) -> tree.Join:
-        kind, *arguments, body = children
-        return tree.Join(_whole(children), kind.text, tuple(arguments), body)
+        name, *rest = children
+        at = next(i for i, child in enumerate(rest) if isinstance(child, Token))
+        body = self.body(rest[at:])
+        return tree.Join(_whole(children), name.text, name.span, tuple(rest[:at]), body)
 
     def skip(self, children: list[Any]) -> tree.Skip:
         _, condition, body, shortcut = children
@@ -220,6 +214,10 @@ class Builder:
         return tree.Argument(children[0].span, None, children[0])
 
     unsigned_positional = positional
+
+    def bracketed(self, children: list[Any]) -> tree.Argument:
+        value = self.parenthesised(children)
+        return tree.Argument(value.span, None, value)
 
     def keyed(self, children: list[Any]) -> tree.Argument:
         name, value = children
@@ -283,7 +281,7 @@ class Builder:
                 parts[-1] = replace(parts[-1], index=cast("tree.Expression", child))
             elif child.text == "}":
                 parts[-1] = replace(parts[-1], span=parts[-1].span.to(child.span))
-            elif child.text != "{":
+            elif child.type != "OPEN_LABEL":
                 start = child.start
                 for piece in child.text.split("."):
                     name = piece.strip("@{")

@@ -18,12 +18,18 @@ if TYPE_CHECKING:
 
     from lark.lexer import TerminalDef
 
-OPENERS = frozenset({"LPAR", "LSQB", "OPEN_INDEX", "LBRACE", "OPEN_REFERENCE", "OPEN_TAIL"})
+ROUND = frozenset({"LPAR", "OPEN_CALL"})
+BRACES = frozenset({"LBRACE", "OPEN_LABEL"})
+OPENERS = ROUND | BRACES | {"LSQB", "OPEN_INDEX", "OPEN_REFERENCE", "OPEN_TAIL"}
 CLOSERS = frozenset({"RPAR", "RSQB", "RBRACE"})
 _DECLARES = frozenset({"BLOCK", "NET", "USE"})
 """Words that begin declarations only, so that they may be labels before `:` and after `reuse`."""
-_VALUE_ENDS = frozenset({"NAME", "IN_ATTRIBUTE", "RPAR", "RSQB"})
-"""The terminals after which a `[` that touches them begins an index."""
+_TOUCHING = {
+    "LSQB": ("OPEN_INDEX", frozenset({"NAME", "IN_ATTRIBUTE", "RPAR", "RSQB"})),
+    "LPAR": ("OPEN_CALL", frozenset({"NAME"})),
+    "LBRACE": ("OPEN_LABEL", frozenset({"NAME", "SHORT"})),
+}
+"""The type of an opening bracket that touches a token before it, and the types of such tokens."""
 _NO_END_AFTER = OPENERS | {"COMMA", "_ARROW"}
 _CLOSE = CLOSERS | {"$END"}
 _NO_END_BEFORE = _CLOSE | {"COMMA", "_ARROW", "SHORTCUT", "ELSE"}
@@ -112,9 +118,9 @@ class Scanner:
                 tokens[-1].type = "NAME"
             elif kind in _DECLARES and tokens and tokens[-1].type == "REUSE":
                 token.type = kind = "NAME"
-            elif kind == "LSQB" and tokens and tokens[-1].type in _VALUE_ENDS and tokens[-1].end == token.start:
-                token.type = kind = "OPEN_INDEX"
-            elif kind == "LPAR":
+            elif kind in _TOUCHING and tokens:
+                token.type = kind = _touching(token, tokens[-1])
+            if kind in ROUND:
                 round_brackets += 1
             elif kind == "RPAR":
                 round_brackets -= 1
@@ -132,3 +138,9 @@ class Scanner:
             if kind != "BLANK":
                 yield Token(kind, source, match.start(), match.end())
         yield Token("$END", source, len(source.text), len(source.text))
+
+
+def _touching(bracket: Token, before: Token) -> str:
+    """The type of an opening bracket, which differs where it touches the token before it."""
+    touching, values = _TOUCHING[bracket.type]
+    return touching if before.end == bracket.start and before.type in values else bracket.type

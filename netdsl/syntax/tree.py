@@ -173,9 +173,10 @@ class Group(Tree):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Join(Tree):
-    """`concat`, `add`, `mul`, `max` or `mean`: every chain of the body is a branch."""
+    """A call with a body, as `concat axis=1 { ... }`: every chain of the body is a branch; `name_span` is the name."""
 
-    kind: Literal["concat", "add", "mul", "max", "mean"]
+    name: str
+    name_span: Span
     arguments: tuple[Argument, ...]
     body: Body
 

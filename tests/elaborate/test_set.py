@@ -54,7 +54,8 @@ def refusal(act):
         ("x=in.width", "E0502", "in.width"),
         ("x=10**10**9", "E0703", "10**10**9"), ("x=1 if 2 else 3", "E0305", "2"), ("x=[1][4]", "E0312", "4"),
         (f"x={'[' * 500}", "E0107", "["), (f"x=y{'[0:]' * 750}", "E0107", "]"), (f"x={'-' * 750}1", "E0107", "-"),
-        ("x=__import__('os')", "E0101", "("), ("x=3x224x224", "E0101", "3x224x224"),
+        ("x=__import__('os')", "E0104", "'os'"),
+        ("x=__import__(1)", "E0202", "__import__(1)"), ("x=3x224x224", "E0101", "3x224x224"),
     ],
 )  # fmt: skip
 def test_what_is_no_value_is_shown_in_the_option(text, code, marked):

@@ -18,10 +18,13 @@ from hypothesis import strategies as st
 from netdsl.base.diagnostics import Diagnostic, NetdslError, render
 from netdsl.base.resources import directory
 from netdsl.base.source import Source
+from netdsl.elaborate.calls import MADE_BY_STATEMENTS
+from netdsl.elaborate.functions import FUNCTIONS
+from netdsl.layers.base import LAYERS
+from netdsl.syntax import grammar as grammar_file
 from netdsl.syntax import tree
 from netdsl.syntax.grammar import grammar
-from netdsl.syntax.mistakes.expressions import FUNCTIONS
-from netdsl.syntax.parser import MAX_FILE_BYTES, MAX_SYNTAX_ERRORS, parse, read_source
+from netdsl.syntax.parser import MAX_FILE_BYTES, MAX_SYNTAX_ERRORS, never_labels, parse, read_source
 
 GRAMMAR = (directory("grammars") / "netdsl.lark").read_text(encoding="utf-8")
 
@@ -200,13 +203,14 @@ def test_expressions(text: str, expected: str) -> None:
         ("{ relu }", "Group(Body('{', [Chain([Element(None, Call('relu', []))])]))"),
         ("[ ] -> { }", "Group(Body('[', [])); Group(Body('{', []))"),
         (
-            "concat axis=-1 [ relu ]",
+            "concat axis=-1 { relu }",
             (
                 "Join('concat', [Argument('axis', Unary('-', Constant(1)))], "
-                "Body('[', [Chain([Element(None, Call('relu', []))])]))"
+                "Body('{', [Chain([Element(None, Call('relu', []))])]))"
             ),
         ),
-        *((f"{kind} {{ }}", f"Join('{kind}', [], Body('{{', []))") for kind in ("concat", "add", "mul", "max", "mean")),
+        ("any { }", "Join('any', [], Body('{', []))"),
+        ("any 2 k=x{ }", "Join('any', [Argument(None, Constant(2)), Argument('k', Name('x'))], Body('{', []))"),
         ("skip { }", "Skip(None, Body('{', []), None)"),
         (
             "skip if a > 1 { } shortcut [ ]",
@@ -537,40 +541,55 @@ def test_every_rule_has_its_method() -> None:
     assert missing == {"declaration", "statement", "expression", "unsigned"}, "these only choose among others"
 
 
-def test_the_remedy_names_the_functions_of_the_grammar() -> None:
-    (rule,) = [line for line in GRAMMAR.splitlines() if line.startswith("!_built_in:")]
-    assert set(FUNCTIONS) == set(rule.partition(":")[2].replace('"', "").replace("|", " ").split())
+def test_no_layer_and_no_function_is_a_reserved_word() -> None:
+    assert never_labels() & {*LAYERS, *FUNCTIONS} == {*MADE_BY_STATEMENTS}
+    for name in ("concat", "max", "sum", "zip"):
+        text = f"block {name}({name}) {{ {name}: {name} {name} k={name} -> reuse {name}{{{name}({name})}} }}"
+        assert parse(Source("n.net", text)).declarations
 
 
-def test_tables_are_kept_between_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    grammar.__wrapped__()
-    (kept,) = (tmp_path / "netdsl").iterdir()
-    tables = kept.read_bytes()
-    assert (tmp_path / "netdsl").stat().st_mode & 0o077 == 0
-    grammar.__wrapped__()
-    assert kept.read_bytes() == tables, "what is there is used"
-    kept.write_bytes(tables[: len(tables) // 2])
+@pytest.fixture
+def grammars(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with the grammar alone, which stands for the package's own."""
+    (tmp_path / "netdsl.lark").write_text(GRAMMAR, encoding="utf-8")
+    monkeypatch.setattr(grammar_file, "directory", lambda _: tmp_path)
+    return tmp_path
+
+
+def made_by_lark(monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Whether Lark has to make the table at a start; the parser works in both cases."""
+    calls: list[str] = []
+    make = grammar_file._made
+    monkeypatch.setattr(grammar_file, "_made", lambda text: calls.append(text) or make(text))
     assert grammar.__wrapped__().terminals
-    assert len(kept.read_bytes()) > 0.9 * len(tables), "what is damaged is made anew"
+    monkeypatch.setattr(grammar_file, "_made", make)
+    return calls != []
 
 
-@pytest.mark.parametrize("mode", [0o777, 0o722])
-def test_tables_that_others_could_change_are_not_read(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: int
-) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    folder = tmp_path / "netdsl"
-    folder.mkdir()
-    folder.chmod(mode)
+def test_the_table_beside_the_grammar_is_read(grammars: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert made_by_lark(monkeypatch)
+    (grammars / grammar_file.TABLE).write_text(grammar_file.table(), encoding="utf-8")
+    assert not made_by_lark(monkeypatch)
+    read, made = grammar.__wrapped__(), grammar_file._made(GRAMMAR)
+    assert len(read.rules) == len(made.rules)
+    tables = [one.parser.parser._parse_table for one in (read, made)]
+    assert len(tables[0].states) == len(tables[1].states)  # their numbers are Lark's, another time other ones
+    assert sorted(map(len, tables[0].states.values())) == sorted(map(len, tables[1].states.values()))
+
+
+def test_a_table_that_does_not_fit_is_passed_over(grammars: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, table = grammars / grammar_file.TABLE, grammar_file.table()
+    for other in (table[: len(table) // 2], "{}", table.replace('"made_from":"', '"made_from":"0')):
+        path.write_text(other, encoding="utf-8")
+        assert made_by_lark(monkeypatch)
+    path.write_text(table, encoding="utf-8")
+    monkeypatch.setattr(grammar_file, "lark_version", "0.0")
+    assert made_by_lark(monkeypatch)
+
+
+def test_no_file_is_written_by_a_parser(grammars: Path) -> None:
     grammar.__wrapped__()
-    assert list(folder.iterdir()) == []
-
-
-def test_no_folder_for_tables_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "file").touch()
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-    assert grammar.__wrapped__().terminals
+    assert [path.name for path in grammars.iterdir()] == ["netdsl.lark"]
 
 
 # ---------------------------------------------------------------------------------------------------- limits
@@ -608,6 +627,8 @@ import re, time
 from pathlib import Path
 from netdsl.base.diagnostics import Diagnostic, NetdslError, render
 from netdsl.base.source import Source
+from netdsl.elaborate.functions import FUNCTIONS
+from netdsl.layers.base import LAYERS
 from netdsl.syntax.parser import parse
 text = {text}
 start = time.process_time()

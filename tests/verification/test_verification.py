@@ -337,7 +337,7 @@ def test_given_inputs_are_what_is_computed(tmp_path) -> None:
     ("arrays", "message"),
     [
         ({"a": (2, 3)}, "no data for `b`"),
-        ({"a": (2, 3), "b": (2, 4)}, "takes 3 dimensions"),
+        ({"a": (2, 3), "b": (2, 4)}, "expected 3 dimensions"),
         ({"a": (2, 3), "b": (1, 4, 2)}, "expected size 2 along axis 0 of `b`, got 1"),
         ({"a": (2, 3), "b": (2, 5, 2)}, "`n`: T = 5 breaks"),
     ],

@@ -28,7 +28,6 @@ _MISTAKES: tuple[Callable[[Spot], Diagnostic | None], ...] = (
     control.for_with_equals,
     arguments.train_entry,
     arguments.call_in_parentheses,
-    arguments.join_argument,
     control.else_alone,
     control.shortcut_alone,
     names.name_reserved,

@@ -23,14 +23,14 @@ _VALUED = {
 
 def call_in_parentheses(spot: Spot) -> Diagnostic | None:
     """`conv(6, k=5)`, `relu()`."""
-    if spot.types(0, "EQUAL") and spot.opener:
+    if spot.types(0, "EQUAL|COMMA|SHORT") and spot.opener:
         opener = spot.opener
-    elif spot.types(-1, "LPAR", "RPAR"):
+    elif spot.types(-1, "OPEN_CALL|LPAR", "RPAR"):
         opener = spot.at - 1
     else:
         return None
     name = spot.tokens[opener - 1]
-    if not spot.types(opener - 1 - spot.at, "NAME", "LPAR") or spot.tokens[opener - 2].type not in BEGINS:
+    if not spot.types(opener - 1 - spot.at, "NAME", "LPAR|OPEN_CALL") or spot.tokens[opener - 2].type not in BEGINS:
         return None
     return parenthesised_arguments(name.span, spot.tokens[opener].span)
 
@@ -74,19 +74,6 @@ def colon_for_equals(spot: Spot) -> Diagnostic | None:
             spot.near(-1).span,
         )
     return spot.error(f"`{name}` is given its value with `=`", f"write `{name}={value.text}`")
-
-
-def join_argument(spot: Spot) -> Diagnostic | None:
-    """`concat 1 { ... }`."""
-    if spot.types(-1, "CONCAT|ADD|MUL|MAX|MEAN") and spot.types(0, "INT|FLOAT|SIGN|SHORT|LPAR"):
-        join = spot.near(-1).text
-        remedy = (
-            f"write `axis={spot.token.text}`"
-            if join == "concat"
-            else f"the branches stand in a body: `{join} {{ ... }}`"
-        )
-        return spot.error(f"`{join}` takes only `key=value` arguments", remedy)
-    return None
 
 
 def train_entry(spot: Spot) -> Diagnostic | None:

@@ -10,10 +10,8 @@ from netdsl.syntax.mistakes.spot import BEGINS, Spot
 if TYPE_CHECKING:
     from netdsl.syntax.scanner import Token
 
-_WITH_BODY = frozenset(
-    {"REPEAT", "FOR", "IF", "ELSE", "SKIP", "SHORTCUT", "CONCAT", "ADD", "MUL", "MAX", "MEAN", "AUX", "NET", "BLOCK"}
-)
-_ELSE_IF = ("elif", "elseif", "elsif")
+_WITH_BODY = frozenset({"REPEAT", "FOR", "IF", "ELSE", "SKIP", "SHORTCUT", "AUX", "NET", "BLOCK"})
+ELSE_IF = ("elif", "elseif", "elsif")
 
 
 def else_alone(spot: Spot) -> Diagnostic | None:
@@ -35,7 +33,7 @@ def shortcut_alone(spot: Spot) -> Diagnostic | None:
 
 def else_if_in_one_word(spot: Spot) -> Diagnostic | None:
     """`if a { ... } elif b { ... }`."""
-    return _else_if(spot.token) if "ELSE" in spot.accepts and spot.token.text in _ELSE_IF else None
+    return _else_if(spot.token) if "ELSE" in spot.accepts and spot.token.text in ELSE_IF else None
 
 
 def equals_in_condition(spot: Spot) -> Diagnostic | None:
@@ -75,29 +73,29 @@ def body_missing(spot: Spot) -> Diagnostic | None:
 
 
 def body_of_a_call(spot: Spot) -> Diagnostic | None:
-    """`features { conv 3 }`, which the grammar takes for the label `features{...}:`."""
+    """`features{ conv 3 }`, which the grammar takes for the label `features{...}:`; `conv 3 [ relu ]`."""
     if spot.accepts == {"COLON"} and spot.types(-1, "RBRACE"):
-        opener = next(i for i in range(spot.at - 1, -1, -1) if spot.tokens[i].type == "LBRACE")
+        opener = next(i for i in range(spot.at - 1, -1, -1) if spot.tokens[i].type == "OPEN_LABEL")
     elif spot.types(0, "LBRACE|LSQB"):
         opener = spot.at
     else:
         opener = spot.opener or 0
+    bracket = spot.tokens[opener]
     first = opener if opener != spot.at else spot.at - len(spot.statement) + 1
     name = spot.tokens[first - 1]
-    known = opener > 1 and name.type == "NAME" and spot.tokens[first - 2].type in BEGINS
-    if not known or spot.tokens[opener].type not in ("LBRACE", "LSQB") or "LBRACE" in spot.accepts:
+    if opener < 2 or name.type != "NAME" or spot.tokens[first - 2].type not in BEGINS:
         return None
-    if name.text in _ELSE_IF:
-        return _else_if(name)
-    bracket = spot.tokens[opener]
-    touches = spot.tokens[opener - 1] is name
-    return spot.error(
-        f"`{name.text}` is taken for a layer, and a layer has no body",
-        f"to label a group, write `{name.text}: {bracket.text}`"
-        if touches
-        else "begin a new line, or write `->` before the group",
-        bracket.span,
-    )
+    if bracket.type == "OPEN_LABEL":
+        return spot.error(
+            f"`{name.text}{{` begins a computed label, as in `{name.text}{{i}}:`",
+            f"a body stands behind a blank, `{name.text} {{`; a group is labelled by `{name.text}: {{`",
+            bracket.span,
+        )
+    if bracket.type == "LSQB" and "LSQB" not in spot.accepts:
+        return spot.error(
+            "a layer has no body in `[ ]`", "begin a new line, or write `->` before the group", bracket.span
+        )
+    return None
 
 
 def _else_if(token: Token) -> Diagnostic:

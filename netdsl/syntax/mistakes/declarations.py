@@ -61,7 +61,7 @@ def use_without_quotes(spot: Spot) -> Diagnostic | None:
 
 def variant_without_brackets(spot: Spot) -> Diagnostic | None:
     """`net small = resnet`."""
-    if spot.types(-2, "EQUAL", "NAME") and spot.accepts == {"LPAR"}:
+    if spot.types(-2, "EQUAL", "NAME") and spot.accepts == {"LPAR", "OPEN_CALL"}:
         name = spot.near(-1).text
         return spot.error(f"the arguments of `{name}` are missing", f"write `{name}()`, or arguments in the brackets")
     return None

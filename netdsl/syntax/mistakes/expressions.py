@@ -8,8 +8,6 @@ if TYPE_CHECKING:
     from netdsl.base.diagnostics import Diagnostic
     from netdsl.syntax.mistakes.spot import Spot
 
-FUNCTIONS = ("min", "max", "ceil", "floor", "round", "abs", "sum", "len", "range", "enumerate", "zip")
-
 
 def arrow(spot: Spot) -> Diagnostic | None:
     """`conv 3 >> relu`, `conv 3 => relu`, an arrow without a layer before or after it."""
@@ -51,19 +49,12 @@ def index(spot: Spot) -> Diagnostic | None:
 
 
 def function(spot: Spot) -> Diagnostic | None:
-    """`let x = sqrt(2)`, `let x = min 1`."""
-    if spot.types(-1, "NAME", "LPAR") and "OPERATOR" in spot.accepts:
-        return spot.error(
-            f"`{spot.near(-1).text}` is not a function",
-            f"there are {', '.join(f'`{name}`' for name in FUNCTIONS)}",
-            spot.near(-1).span,
-        )
-    if spot.near(-1).text in FUNCTIONS and spot.accepts == {"LPAR"}:
+    """`let x = min (1, 2)`, `let x = min 1`."""
+    if spot.types(-1, "NAME", "LPAR|INT|FLOAT|NAME") and "OPERATOR" in spot.accepts and "_ARROW" not in spot.accepts:
         name = spot.near(-1).text
         return spot.error(
-            f"`{name}` is a function, and its arguments stand in parentheses",
-            f"write `{name}(...)`",
-            spot.near(-1).span,
+            f"expected {spot.expected}, found {spot.found}",
+            f"if `{name}` is a function, its arguments stand in parentheses that touch it: `{name}(...)`",
         )
     return None
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from netdsl.base.diagnostics import Diagnostic
 from netdsl.base.source import Span
-from netdsl.syntax.scanner import CLOSERS, OPENERS
+from netdsl.syntax.scanner import BRACES, CLOSERS, OPENERS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _SELDOM = {"LBRACE": "`{`", "RBRACE": "`}`", "RSQB": "`]`", "STRING": "a string"}
 
-BEGINS = frozenset({"_END", "_ARROW", "COLON", "LBRACE", "LSQB"})
+BEGINS = frozenset({"_END", "_ARROW", "COLON", "LSQB"}) | BRACES
 """The tokens that may stand before the first token of an element."""
 
 _PUNCTUATION = {
@@ -91,7 +91,7 @@ class Spot:
             if token.type in CLOSERS:
                 depth += 1
             elif token.type in OPENERS:
-                if depth == 0 and token.type == "LBRACE":
+                if depth == 0 and token.type in BRACES:
                     break
                 depth = max(depth - 1, 0)
             elif token.type == "_END" and depth == 0:
