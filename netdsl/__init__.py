@@ -1,6 +1,6 @@
 """A declarative language for neural networks: exact shapes, exact counts, ONNX in a second.
 
-The names below are imported when they are first used, so that `import netdsl` costs next to nothing.
+The names below are imported when they are first used, so that `import netdsl` is fast.
 """
 
 from __future__ import annotations

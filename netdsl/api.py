@@ -1,4 +1,4 @@
-"""A net as a Python object: loaded, looked at, written as ONNX."""
+"""The Python interface: load a net, inspect it, compile, train and verify it."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Network:
 
     Attributes:
         graph: its typed graph.
-        warnings: what is legal and suspicious in it.
+        warnings: its warnings.
     """
 
     def __init__(self, checked: Checked) -> None:
@@ -60,16 +60,16 @@ class Network:
 
     @cached_property
     def params(self) -> int:
-        """Trainable weights and biases, auxiliary heads included, shared ones once."""
+        """The number of trainable parameters, with those of auxiliary heads; shared ones count once."""
         return count_params(self.graph)
 
     @cached_property
     def macs(self) -> Dim:
-        """Multiply-accumulates of one sample; symbolic where sizes are."""
+        """Multiply-accumulates per sample; symbolic if sizes are."""
         return count_macs(self.graph)
 
     def summary(self) -> Summary:
-        """Shapes, parameters, MACs, memory and receptive field of every layer; prints as a table."""
+        """Return shapes, parameters, MACs, memory and receptive field of every layer; printed as a table."""
         return summarize(self.graph)
 
     @overload
@@ -115,14 +115,14 @@ class Network:
 
         Args:
             path: the file; None returns the model instead.
-            level: 0 writes the layers as they stand in the file, 1 optimizes for inference.
+            level: 0 writes the layers as they are in the file, 1 optimizes for inference.
             training: keep dropout and batch norm in training mode, and the auxiliary outputs.
-            opset: from 13 to 21; None takes the lowest that will do.
+            opset: from 13 to 21; None takes the lowest in which every layer has its best form.
             batch: a fixed batch size; None leaves it open.
-            weights: gives the array of a parameter, or is the path of a checkpoint (what is suspicious in it becomes a
+            weights: returns the array of a parameter, or is the path of a checkpoint (its warnings become a
                 Python warning); None draws initial values as PyTorch does, from seed 0. A checkpoint of netdsl's also
                 gives the net what it was trained with: mean and deviation of its input, and the names of the classes.
-            key: where in the checkpoint the weights are (`ema.state_dict`; `.` for under no key); None for the only
+            key: where in the checkpoint the weights are (`ema.state_dict`; `.` for the outermost); None for the only
                 place that fits.
             external: keep the weights in a second file; None does so for models of 2 GB or more, which need it.
 
@@ -179,17 +179,17 @@ class Network:
     def to_torch(
         self, weights: Weights | str | os.PathLike[str] | None = None, *, key: str | None = None
     ) -> GraphModule:
-        """The net as a torch.fx.GraphModule in training mode; its submodules carry the paths of the `.net` file.
+        """Return the net as a torch.fx.GraphModule in training mode; submodules have the paths of the `.net` file.
 
-        It takes the inputs in their order and gives a tensor, or a dictionary of tensors by name where the net has
-        several outputs. Auxiliary outputs are there in training mode only. Shared layers are shared modules.
+        It takes the inputs in order and returns a tensor, or a dictionary of tensors by name if the net has
+        several outputs. Auxiliary outputs exist only in training mode. Shared layers are shared modules.
 
         Args:
-            weights: as `to_onnx` takes them; None draws the initial values that it writes.
-            key: as `to_onnx` takes it.
+            weights: as in `to_onnx`; None draws the same initial values.
+            key: as in `to_onnx`.
 
         Raises:
-            NetdslError: a name in the net is one that every torch.nn.Module has (E0910), or the checkpoint cannot be
+            NetdslError: a name in the net is an attribute of every torch.nn.Module (E0910), or the checkpoint cannot be
                 read or does not fit (E0901, E0911, E0912, E0918), or PyTorch is not installed (E0907).
         """
         need("torch", "a PyTorch module")
@@ -199,14 +199,14 @@ class Network:
             return lower(graph, source)
 
     def to_torch_source(self) -> str:
-        """The text of a Python file with the net as a torch.nn.Module; it needs PyTorch and nothing of netdsl.
+        """Return a Python file with the net as a torch.nn.Module; it needs PyTorch, but not netdsl.
 
-        Blocks are classes with the parameters that they have in the `.net` file. The keys and shapes of the module's
+        Blocks become classes with the same parameters as in the `.net` file. The keys and shapes of the module's
         `state_dict` are those of `to_torch`, and with the same weights it computes the same.
 
         Raises:
-            NetdslError: a name in the net is a word of Python, or one that every torch.nn.Module has (E0910); PyTorch
-                is not installed (E0907); the net is nested too deep (E0702).
+            NetdslError: a name in the net is a Python keyword, or an attribute of every torch.nn.Module (E0910);
+                PyTorch is not installed (E0907); the net is nested too deep (E0702).
         """
         need("torch", "writing a PyTorch module")
         from netdsl.backends.torch_source.module import eject  # noqa: PLC0415 - only who asks for torch waits for it
@@ -226,11 +226,11 @@ class Network:
         loaded: Callable[[CheckpointWeights], None] | None = None,
         **options: Any,
     ) -> Agreement:
-        """Whether PyTorch and onnxruntime compute what PyTorch does in float64; prints as a table.
+        """Compare PyTorch and onnxruntime with PyTorch in float64; the result is printed as a table.
 
         Args:
-            weights: as `to_onnx` takes them; None draws random ones by which every parameter matters.
-            key: as `to_onnx` takes it.
+            weights: as in `to_onnx`; None draws random ones under which every parameter matters.
+            key: as in `to_onnx`.
             loaded: as `write_onnx` takes it.
             options: inputs, sizes, device and tolerance, as `netdsl.verification.verify` takes them.
 
@@ -258,10 +258,10 @@ class Network:
 
         Args:
             data: `digits`, or a file or directory of data.
-            folder: where to write; made if need be.
+            folder: the folder to write to, created if necessary.
             changes: of the recipe: `{"lr": 0.05, "optimizer": "adam"}`, as `--set train.lr=0.05` makes them.
-            device: what to compute on: `cpu`, `cuda` or `cuda:N`.
-            options: `weights`, `freeze`, `export`, `resume` and `tell` of `netdsl.training.run.train`; `weights` may be
+            device: the device: `cpu`, `cuda` or `cuda:N`.
+            options: `weights`, `freeze`, `export`, `resume`, `report` of `netdsl.training.run.train`; `weights` may be
                 the path of a checkpoint, as for `to_onnx`.
 
         Raises:

@@ -43,9 +43,9 @@ class Checked:
 
     Attributes:
         graph: its typed graph.
-        warnings: what is legal and suspicious about it.
-        module: the program that it stands in.
-        arguments: the values that its parameters were given.
+        warnings: its warnings.
+        module: the program that contains it.
+        arguments: the values of its parameters.
         files: the files that were read.
     """
 
@@ -97,7 +97,7 @@ def build(start: Start | Graph, stop: Literal["onnx"], options: Options = DEFAUL
 
 
 def build(start: Start | Graph, stop: Stage, options: Options = DEFAULTS) -> Module | Checked | Graph | LoweredModel:
-    """Carry a net through the stages of the compiler; the result is what the last stage makes.
+    """Run a net through the stages of the compiler; return the result of the last stage.
 
     With NETDSL_DEBUG=1 in the environment, the graph is checked against its invariants after every stage.
 
@@ -176,11 +176,11 @@ def compile_graph(
 
 
 AFTER = "after:"
-"""What stands before the name of a pass, for the graph after it."""
+"""The prefix of a pass's name in the stage that is the graph after it."""
 
 
 def emit(spec: str, stage: str, arguments: Mapping[str, object] | None = None, **options: Any) -> str:
-    """A net after one stage, as text.
+    """Return a net after one stage, as text.
 
     Args:
         spec: as for `check`.
@@ -211,11 +211,11 @@ def emit(spec: str, stage: str, arguments: Mapping[str, object] | None = None, *
 
 @dataclass(frozen=True)
 class FileReport:
-    """What was found in a file.
+    """The result of checking a file.
 
     Attributes:
         graphs: the nets without errors.
-        nets: how many nets were checked.
+        nets: the number of nets that were checked.
         diagnostics: errors and warnings; each once, although several nets may share it.
     """
 

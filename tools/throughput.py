@@ -45,7 +45,7 @@ def ours(samples: int, batch: int) -> float:
     ends: list[float] = []
     with tempfile.TemporaryDirectory() as folder:
         graph = prepared(check("lenet5").graph, data)
-        train(graph, settings, data, Path(folder, "run"), tell=lambda _: ends.append(perf_counter()))
+        train(graph, settings, data, Path(folder, "run"), report=lambda _: ends.append(perf_counter()))
     first, second = ends
     return second - first
 

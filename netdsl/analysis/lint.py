@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any
 from netdsl.base.diagnostics import Diagnostic
 from netdsl.base.show import show
 from netdsl.layers.base import LayerError
+from netdsl.layers.linear import Dense
+from netdsl.layers.norm import BatchNorm
+from netdsl.layers.shape import Reshape, Transpose
 from netdsl.layers.windows import SIDES, Windowed
 from netdsl.syntax import tree
 
@@ -18,7 +21,6 @@ if TYPE_CHECKING:
     from netdsl.ir.graph import Graph, Node
     from netdsl.ir.types import TensorType
 
-WEIGHTED = ("conv", "depthwise", "deconv", "dense")
 MAX_LAYERS_LOOKED_BACK = 8
 """The largest number of layers searched backwards from a layer; without a limit, long nets would take too long."""
 
@@ -56,7 +58,8 @@ def _of_node(node: Node, users: list[Node], ends: set[Node]) -> Iterator[Diagnos
             node,
             "drop one of the two",
         )
-    if layer.kind in WEIGHTED and "bias" in node.params and users and all(u.layer.kind == "bn" for u in users):
+    normed = users and all(isinstance(user.layer, BatchNorm) for user in users)
+    if layer.weight_axis is not None and "bias" in node.params and normed:
         yield _warning(
             "W0103",
             f"the batch norm after this `{layer.kind}` subtracts its bias, which has no effect",
@@ -70,7 +73,7 @@ def _of_node(node: Node, users: list[Node], ends: set[Node]) -> Iterator[Diagnos
             node,
             "move it before the last layer",
         )
-    if layer.kind == "dense" and source is not None and source.type.rank == 3 and _is_image(source):
+    if isinstance(layer, Dense) and source is not None and source.type.rank == 3 and _is_image(source):
         yield _warning(
             "W0105",
             f"`dense` acts only on the last axis of {source.type}, on each row separately",
@@ -92,7 +95,7 @@ def _lost(node: Node) -> Diagnostic:
 def _is_image(node: Node) -> bool:
     """Whether three dimensions are channels, height and width: no nearby layer gives them another meaning."""
     for _ in range(MAX_LAYERS_LOOKED_BACK):
-        if node.layer.kind in ("transpose", "reshape", "dense"):
+        if isinstance(node.layer, Transpose | Reshape | Dense):
             return False
         if len(node.inputs) != 1:
             break

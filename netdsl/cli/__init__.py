@@ -1,6 +1,6 @@
-"""The command line. `main` is the program; every command lives in a module of its own, imported when it is called.
+"""The command line: `main` is the program; each command has a module, which is imported when the command is called.
 
-Exit codes: 0 all is well, 1 bad input, 2 wrong usage, 70 an error of netdsl itself, 130 interrupted.
+Exit codes: 0 success, 1 bad input, 2 wrong usage, 70 an internal error of netdsl, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -46,10 +46,10 @@ HOMES = {
 
 
 class Program(click.Group):
-    """The group of all commands; whatever goes wrong in them ends in a message and an exit code here."""
+    """The group of all commands; errors in them are turned into a message and an exit code here."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """All commands, the most used first."""
+        """Return all commands, the most used first."""
         return list(HOMES)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
@@ -60,7 +60,7 @@ class Program(click.Group):
         return command
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Call the command, which replaces no file that it reads; with `--format json` it prints its errors as JSON."""
+        """Call the command, which cannot overwrite a file that it reads; with `--format json` errors are JSON, too."""
         try:
             with inputs_kept(), terminal.logs_shown():
                 return super().invoke(ctx)
@@ -78,15 +78,15 @@ class Program(click.Group):
         standalone_mode: bool = True,
         **extra: Any,
     ) -> Any:
-        """Run the program; in standalone mode exit with its code."""
+        """Run the program; in standalone mode, exit with its code."""
         run = partial(super().main, args, prog_name, complete_var, False, **extra)
         if not standalone_mode:
             return run()
-        gc.disable()  # looking for garbage takes a fifth of the time of compiling a large net
+        gc.disable()  # garbage collection takes a fifth of the time of compiling a large net
         try:
             code = _guarded(run)
         finally:
-            gc.freeze()  # and of the end of a short command another tenth
+            gc.freeze()  # and a tenth of the time of a short command at its end
             gc.enable()
         sys.exit(code)
 
@@ -96,12 +96,12 @@ class Program(click.Group):
 def main() -> None:
     """Neural networks as short text files: exact shapes, exact counts, ONNX in a second.
 
-    A NET is `file.net`, `file.net:name` or the name of a shipped net, as `netdsl nets` lists them.
+    A NET is `file.net`, `file.net:name` or the name of a shipped net; `netdsl nets` lists these.
     """
 
 
 def _guarded(run: Callable[[], object]) -> int:
-    """Run a command and turn what it raises into a message on stderr; gives the exit code."""
+    """Run a command, turn its exceptions into a message on stderr, and return the exit code."""
     try:
         try:
             with terminal.door():
@@ -109,8 +109,8 @@ def _guarded(run: Callable[[], object]) -> int:
             terminal.flush()
         except BrokenPipeError:
             raise
-        except Exception as error:  # noqa: BLE001 - nobody shall see a traceback
-            return _told(error)
+        except Exception as error:  # noqa: BLE001 - users should not see a traceback
+            return _report(error)
         return code if isinstance(code, int) else 0
     except BrokenPipeError:
         terminal.close()
@@ -118,13 +118,13 @@ def _guarded(run: Callable[[], object]) -> int:
 
 
 def _code(error: NetdslError) -> int:
-    """1, or 2 where the text of an option cannot be read."""
+    """Return 1, or 2 if the text of an option has a syntax error."""
     read = (found.span.source.name if found.span else "" for found in error.diagnostics if found.code.startswith("E01"))
     return 2 if SET in read else 1
 
 
-def _told(error: Exception) -> int:
-    """Tell of an exception on stderr; gives the exit code."""
+def _report(error: Exception) -> int:
+    """Report an exception on stderr, and return the exit code."""
     match error:
         case NetdslError():
             show_diagnostics(error.diagnostics)

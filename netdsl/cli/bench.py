@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("model", shell_complete=complete_net)
-@click.option("--batch", type=click.IntRange(1, MAX_BATCH), help="Samples in each run; 1 unless given.")
-@size_option("A value for a size that the model leaves open; repeat it for several.")
-@click.option("--runs", type=click.IntRange(min=1), default=100, show_default=True, help="How many runs are timed.")
-@click.option("--warmup", type=click.IntRange(min=0), default=10, show_default=True, help="How many runs come before.")
+@click.option("--batch", type=click.IntRange(1, MAX_BATCH), help="Samples per run; the default is 1.")
+@size_option("The value of a size that the model leaves open; can be repeated.")
+@click.option("--runs", type=click.IntRange(min=1), default=100, show_default=True, help="The number of timed runs.")
+@click.option("--warmup", type=click.IntRange(min=0), default=10, show_default=True, help="The number of runs before.")
 @click.option(
     "--io-binding/--no-io-binding",
     "binding",
@@ -58,7 +58,7 @@ def bench(
     """Measure MODEL, an ONNX file or a net, on random inputs."""
     on_device = binding if binding is not None else device != "cpu"
     if cuda_graph and (not on_device or device == "cpu"):
-        raise click.UsageError("--cuda-graph needs a GPU and --io-binding: the recorded addresses must stay the same")
+        raise click.UsageError("--cuda-graph needs a GPU and --io-binding: the recorded addresses must not change")
     compiled = _is_model(model)
     if compiled and arguments:
         raise click.UsageError("--set belongs to a net; the model is compiled already")
@@ -74,7 +74,7 @@ def bench(
 
 
 def _is_model(model: str) -> bool:
-    """Whether this is an ONNX file by its name, or on standard input by its first byte, which no text has."""
+    """Whether this is an ONNX file by its name, or on standard input by its first byte, which no text file has."""
     from netdsl.base.files import is_standard_input, open_file
 
     if not is_standard_input(model):
@@ -84,7 +84,7 @@ def _is_model(model: str) -> bool:
 
 
 def _of_net(net: str, arguments: dict[str, object], device: str, plan: Plan) -> Timing:
-    """Compile a net to a file that goes away, and measure it."""
+    """Compile a net to a temporary file, and measure it."""
     from netdsl.api import load
     from netdsl.ir.dim import evaluate, symbols
     from netdsl.runtime.bench import bench as measure

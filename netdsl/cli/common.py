@@ -1,4 +1,4 @@
-"""What the commands share: options, and the printing of diagnostics."""
+"""Options and printing that several commands share."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ if TYPE_CHECKING:
     from netdsl.weights.loading import CheckpointWeights
 
 SET = "--set"
-"""The option whose text is read by the grammar of the language, and what its errors call it."""
+"""The option whose text is parsed by the grammar of the language, and the name of its source in errors."""
 
 F = TypeVar("F", bound="Callable[..., Any]")
 
 MAX_DIAGNOSTICS_SHOWN = 100
-"""Nobody reads more diagnostics than these."""
+"""The number of diagnostics that are printed."""
 
 MAX_BATCH = 2**31 - 1
 
 
 def complete_net(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Shipped nets that begin so, or else files."""
+    """Complete the names of shipped nets, or else of files."""
     from netdsl.base.resources import shipped
 
     names = [name for name in shipped() if name.startswith(incomplete)]
@@ -49,7 +49,7 @@ def format_option(command: F) -> F:
         default="text",
         show_default=True,
         callback=_remember_format,
-        help="How to print the result, and what is wrong.",
+        help="The format of the result and of errors.",
     )(command)
 
 
@@ -61,7 +61,7 @@ def set_option(command: F) -> F:
         multiple=True,
         metavar="NAME=VALUE",
         callback=_arguments,
-        help="A value for a parameter of the net, as the language writes it; of several for one name the last counts.",
+        help="A value for a parameter of the net, as the language writes it; if a name is repeated, the last counts.",
     )(command)
 
 
@@ -73,7 +73,7 @@ def allow_option(command: F) -> F:
         multiple=True,
         metavar="CODE",
         callback=_warning_codes,
-        help="A warning to be silent about (W0101); repeat it for several.",
+        help="A warning to suppress (W0101); can be repeated.",
     )(command)
 
 
@@ -85,7 +85,7 @@ def map_option(command: F) -> F:
         multiple=True,
         metavar="OLD=NEW",
         callback=_renamed,
-        help="Rename a tensor of the file; a `*` on both sides stands for the same text: 'backbone.*=*'.",
+        help="Rename tensors of the file; a `*` on both sides stands for the same text: 'backbone.*=*'.",
     )(command)
 
 
@@ -94,35 +94,35 @@ def key_option(command: F) -> F:
     return click.option(
         "--key",
         metavar="KEY.KEY",
-        help="Where in the file the weights are: ema.state_dict; a dot alone for under no key.",
+        help="The key of the weights in the file: ema.state_dict; a single dot for the outermost.",
     )(command)
 
 
 def device_option(command: F) -> F:
-    """`--device`, checked for its form."""
+    """`--device`, with its syntax checked."""
     return click.option(
         "--device",
         default="cpu",
         callback=_device,
         metavar="DEVICE",
         show_default=True,
-        help="cpu, cuda, cuda:N, tensorrt or tensorrt:N; never another one than asked for.",
+        help="cpu, cuda, cuda:N, tensorrt or tensorrt:N; never replaced by another one.",
     )(command)
 
 
 def data_options(command: F) -> F:
-    """`--data` and `--split`, which the folder of a run can do without; see `need_data`."""
-    told = "`digits`, a directory or a file, as `netdsl train` takes it; that of the run where MODEL is one's folder."
+    """`--data` and `--split`, which the folder of a run does not need; see `need_data`."""
+    data_help = "`digits`, a directory or a file, as for `netdsl train`; the default is the data of MODEL's run."
     split = click.option(
         "--split", type=click.Choice(["test", "val", "train"]),
-        help="Which samples: what the run held out, or of other data test, or else val, unless given.",
+        help="The samples; by default those that the run held out, or of other data test, or else val.",
     )  # fmt: skip
-    data = click.option("--data", help=told)
+    data = click.option("--data", help=data_help)
     return data(split(command))
 
 
 def need_data(models: Iterable[Path], data: str | None) -> None:
-    """Refuse a command line without data, where no model belongs to a run, which knows its own."""
+    """Require `--data` if no model belongs to a run, whose data would be used."""
     from netdsl.evaluation.runs import run_of
 
     if data is None and not any(run_of(model) for model in models):
@@ -135,9 +135,9 @@ def size_option(help_text: str) -> Callable[[F], F]:
 
 
 def claim_output(path: Path, content: str, reads: Iterable[Path] = ()) -> None:
-    """Say what `-o` names, and what is read, before anything is computed; see `netdsl.base.outputs.claim`.
+    """Check the file of `-o` and note the files to be read, before anything is computed; see `netdsl.base.outputs`.
 
-    The ending of the name chooses the form of what is written, so that it must be one of the content's.
+    The ending of the name selects the format, so it must be one that can hold the content.
     """
     from netdsl.base.outputs import claim, remember, wrong_ending
 
@@ -148,7 +148,7 @@ def claim_output(path: Path, content: str, reads: Iterable[Path] = ()) -> None:
 
 
 def show_diagnostics(diagnostics: Iterable[Diagnostic]) -> None:
-    """Print diagnostics on stderr, an empty line after each; beyond `MAX_DIAGNOSTICS_SHOWN`, how many more."""
+    """Print diagnostics on stderr, an empty line after each; then how many are beyond `MAX_DIAGNOSTICS_SHOWN`."""
     found, colour = list(diagnostics), coloured(sys.stderr)
     for diagnostic in found[:MAX_DIAGNOSTICS_SHOWN]:
         say_text(render(diagnostic, colour=colour) + "\n", err=True, styled=colour)
@@ -157,12 +157,12 @@ def show_diagnostics(diagnostics: Iterable[Diagnostic]) -> None:
 
 
 def show_warnings(warnings: Iterable[Diagnostic], allowed: frozenset[str]) -> None:
-    """Print the warnings that are not allowed."""
+    """Print the warnings that are not suppressed."""
     show_diagnostics(warning for warning in warnings if warning.code not in allowed)
 
 
 def show_taken(fit: Fit) -> None:
-    """Say on stderr what was taken out of a checkpoint, where that is not all of it as it is."""
+    """Print on stderr what was taken from a checkpoint, unless all of it was taken unchanged."""
     for note in fit.taken:
         say(f"{fit.checkpoint.path}: {note}", err=True)
 
@@ -196,7 +196,7 @@ def _arguments(ctx: click.Context, param: click.Parameter, given: tuple[str, ...
     for text in given:
         name, equals, _ = text.partition("=")
         if not equals or not is_name(name.removeprefix("train.")):
-            raise click.BadParameter(f"`{text}` is not of the form NAME=VALUE")
+            raise click.BadParameter(f"expected NAME=VALUE, got `{text}`")
         pairs[name] = Said.of(Source(SET, text), "train." * name.startswith("train."))
     return pairs
 
@@ -206,7 +206,7 @@ def _sizes(ctx: click.Context, param: click.Parameter, given: tuple[str, ...]) -
     for text in given:
         name, _, number = text.partition("=")
         if not name or re.fullmatch(r"[1-9][0-9]{0,8}", number) is None:
-            raise click.BadParameter(f"`{text}` is not of the form NAME=NUMBER")
+            raise click.BadParameter(f"expected NAME=NUMBER, got `{text}`")
         sizes[name] = int(number)
     return sizes
 
@@ -216,7 +216,7 @@ def _renamed(ctx: click.Context, param: click.Parameter, given: tuple[str, ...])
     for text in given:
         old, equals, new = text.partition("=")
         if not equals or not old or not new or old.count("*") != new.count("*"):
-            raise click.BadParameter(f"`{text}` is not of the form OLD=NEW with as many `*` on both sides")
+            raise click.BadParameter(f"expected OLD=NEW with the same number of `*` on both sides, got `{text}`")
         pairs[old] = new
     return pairs
 
@@ -228,7 +228,7 @@ def _warning_codes(ctx: click.Context, param: click.Parameter, given: tuple[str,
     for code in sorted(codes):
         if code not in CODES or not code.startswith("W"):
             known = ", ".join(known for known in CODES if known.startswith("W"))
-            raise click.BadParameter(f"`{code}` is no warning; the warnings are {known}")
+            raise click.BadParameter(f"expected a warning, one of {known}, got `{code}`")
     return codes
 
 

@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from netdsl.weights.initial import Array
 
 PRINTED = Path("-")
-"""The file that is none: source goes to the terminal."""
+"""The value of `-o` that prints source to the terminal."""
 MIN_PROGRESS_BYTES = 200_000_000
-"""From so many bytes of weights on, a terminal is shown the progress."""
+"""The size of weights in bytes above which a terminal shows a progress bar."""
 
 
 STAGES = ("tree", "graph", "optimized", "onnx")
@@ -55,7 +55,7 @@ def _stage(ctx: click.Context, param: click.Parameter, text: str | None) -> str 
     "-o",
     "--output",
     type=click.Path(path_type=Path),
-    help="The file to write; NET.onnx or NET.py unless given, and - to print the latter.",
+    help="The file to write, or - to print source; the default is NET.onnx or NET.py.",
 )
 @click.option(
     "--to",
@@ -71,25 +71,25 @@ def _stage(ctx: click.Context, param: click.Parameter, text: str | None) -> str 
     type=click.IntRange(0, 1),
     default=1,
     show_default=True,
-    help="0 writes the layers as they stand, 1 optimizes for inference.",
+    help="0 writes the layers as they are, 1 optimizes for inference.",
 )
 @click.option("--training", is_flag=True, help="Keep dropout, batch norm and auxiliary heads as in training.")
-@click.option("--opset", type=int, help="The opset, from 13 to 21; the lowest that will do unless given.")
-@click.option("--batch", type=click.IntRange(1, MAX_BATCH), help="A fixed batch size; left open unless given.")
+@click.option("--opset", type=int, help="The opset, from 13 to 21; the default is the lowest that suits all layers.")
+@click.option("--batch", type=click.IntRange(1, MAX_BATCH), help="A fixed batch size; open by default.")
 @click.option("--weights", "file", type=click.Path(path_type=Path), help="A checkpoint to take the weights from.")
 @key_option
 @map_option
-@click.option("--partial", is_flag=True, help="Take what fits of the checkpoint, and leave initial values in the rest.")
+@click.option("--partial", is_flag=True, help="Take what fits in the checkpoint; the rest keeps initial values.")
 @click.option(
     "--init",
     "scheme",
     type=click.Choice(["pytorch", "he", "xavier", "normal"]),
     default="pytorch",
     show_default=True,
-    help="How the initial weights are drawn.",
+    help="The distribution of the initial weights.",
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Another seed draws other weights.")
-@click.option("--external-data", is_flag=True, help="Keep the weights in a second file beside the model.")
+@click.option("--seed", type=int, default=0, show_default=True, help="The random seed of the initial weights.")
+@click.option("--external-data", is_flag=True, help="Write the weights to a second file beside the model.")
 @click.option(
     "--emit",
     "stage",
@@ -122,7 +122,7 @@ def compile(  # noqa: A001 - the command's name
     arguments: dict[str, Any],
     allowed: frozenset[str],
 ) -> None:
-    """Compile NET to an ONNX model, or to PyTorch's Python.
+    """Compile NET to an ONNX model, or to PyTorch source.
 
     The model has initial weights, or those of a checkpoint: safetensors, .npz, PyTorch's, or another ONNX model.
     """
@@ -169,7 +169,7 @@ def compile(  # noqa: A001 - the command's name
 
 
 def _need_no_model_options() -> None:
-    """Refuse options that speak of an ONNX model where none is written."""
+    """Refuse options of an ONNX model if none is written."""
     context = click.get_current_context()
     for option in context.command.params:
         given = context.get_parameter_source(option.name or "") is not ParameterSource.DEFAULT
@@ -180,7 +180,7 @@ def _need_no_model_options() -> None:
 def _write_source(
     net: str, arguments: dict[str, Any], output: Path | None, start: float | None, allowed: frozenset[str]
 ) -> None:
-    """Write a net as Python source, and say so unless `start` is None."""
+    """Write a net as Python source, and report it unless `start` is None."""
     from netdsl.api import Network
     from netdsl.base.files import whole_file
     from netdsl.base.outputs import claim
@@ -203,7 +203,7 @@ def _write_source(
 
 
 def _report(files: Iterable[Path], graph: Graph, training: bool, seconds: float, weights: Path | None) -> str:
-    """What was written, with the parameters of the graph that was: auxiliary heads belong to training alone."""
+    """Describe what was written, with the parameters of its graph: auxiliary heads belong only to training."""
     from netdsl.analysis.summarize import summarize
     from netdsl.base.table import exact, size
 
@@ -216,7 +216,7 @@ def _report(files: Iterable[Path], graph: Graph, training: bool, seconds: float,
 
 @contextmanager
 def _watched(weights: Callable[[Param], Array], graph: Graph) -> Iterator[Callable[[Param], Array]]:
-    """`weights`, with a bar of progress on a terminal where drawing and writing them takes long."""
+    """Return `weights`, with a progress bar on a terminal if drawing and writing them takes long."""
     total = sum(param.spec.elements * param.spec.dtype.bytes for param in graph.params.values())
     if total < MIN_PROGRESS_BYTES or not watched():
         yield weights

@@ -1,4 +1,4 @@
-"""The options by which commands prepare images, and the preparation that they make."""
+"""The options with which commands prepare images."""
 
 from __future__ import annotations
 
@@ -29,18 +29,20 @@ def image_options(command: F) -> F:
             "--mean", default="0", callback=_numbers, help="Subtracted from scaled pixels.", show_default=True
         ),
         click.option("--std", default="1", callback=_numbers, help="Divides the pixels after that.", show_default=True),
-        click.option("--scale", type=float, help="Multiplies pixels from 0 to 255; what the model says, or 1/255."),
-        size_option("Scale images to this size where the model leaves it open; repeat it for several."),
+        click.option(
+            "--scale", type=float, help="Multiplies pixels from 0 to 255; the default is the model's, or 1/255."
+        ),
+        size_option("Scale images to this size if the model leaves it open; can be repeated."),
     ]
     made: Any = prepared
     for option in reversed(options):
         made = option(made)
-    return made  # type: ignore[no-any-return]  # click's decorators give back what they take
+    return made  # type: ignore[no-any-return]  # click's decorators return what they take
 
 
 def _numbers(ctx: click.Context, param: click.Parameter, text: str) -> tuple[float, ...]:
-    """One number, or several with commas between."""
+    """Parse one number, or several separated by commas."""
     try:
         return tuple(float(word) for word in text.split(","))
     except ValueError:
-        raise click.BadParameter("give one number, or one for each channel: `0.485,0.456,0.406`") from None
+        raise click.BadParameter("expected one number, or one for each channel: `0.485,0.456,0.406`") from None

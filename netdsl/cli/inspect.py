@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("model", type=click.Path(path_type=Path))
 @click.argument("image")
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="The page; MODEL's name with .html unless given.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="The page; the default is MODEL's name.html.")
 @data_options
 @image_options
 @device_option
@@ -32,12 +32,12 @@ def inspect(
     preparation: Preparation,
     device: str,
 ) -> None:
-    """Show MODEL and what it does to IMAGE on one page.
+    """Show MODEL and its activations for IMAGE on one page.
 
     MODEL is an ONNX file or the folder of a run, and IMAGE an image or an .npy file with one sample. The page is HTML
-    and needs no other file. It has the layers, the most likely classes, the filters of the first layer and what every
-    layer gives; with --data, or for the folder of a run, the confusion matrix and the mistakes; and the curves of the
-    training, if the model lies in the folder of a run.
+    and needs no other file. It has the layers, the most likely classes, the filters of the first layer and the
+    activations of every layer; with --data, or for the folder of a run, the confusion matrix and the mistakes; and the
+    curves of the training, if the model is in the folder of a run.
     """
     from netdsl.base.files import whole_file
     from netdsl.base.outputs import claim, remember
@@ -50,5 +50,5 @@ def inspect(
     claim(path, "a page of HTML")
     page = inspect_model(model, image, preparation, data=data, split=split, device=device)
     with whole_file(path) as page_file:
-        page_file.write(page.encode(errors="backslashreplace"))  # names of files may be no text
+        page_file.write(page.encode(errors="backslashreplace"))  # file names may be invalid Unicode
     say(str(path))

@@ -1,4 +1,4 @@
-"""`netdsl plot`: pictures of runs and models."""
+"""`netdsl plot`: plots of runs and models."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 @click.group()
 def plot() -> None:
-    """Draw pictures of training runs and models, as PNG or SVG."""
+    """Draw plots of training runs and models, as PNG or SVG."""
 
 
 def output_option(command: F) -> F:
-    """`-o FILE`, given to the command as the path `output`; without it the file is called as the command."""
-    told = "The picture, .png or .svg; the command's name with .png unless given."
+    """`-o FILE`, given to the command as the path `output`; the default is the command's name with `.png`."""
+    explanation = "The plot, .png or .svg; the default is the command's name with .png."
     path = click.Path(path_type=Path)
-    return click.option("-o", "--output", type=path, callback=_picture, metavar="FILE", help=told)(command)
+    return click.option("-o", "--output", type=path, callback=_picture, metavar="FILE", help=explanation)(command)
 
 
 def _picture(ctx: click.Context, param: click.Parameter, path: Path | None) -> Path:
@@ -44,7 +44,7 @@ def _save(figure: Any, path: Path) -> None:
 @click.argument("run", type=click.Path(path_type=Path))
 @output_option
 def curves(*, run: Path, output: Path) -> None:
-    """Loss and accuracy over the epochs of RUN.
+    """Draw loss and accuracy over the epochs of RUN.
 
     RUN is the folder of a training run, or the metrics.csv in it.
     """
@@ -63,7 +63,7 @@ def curves(*, run: Path, output: Path) -> None:
 def confusion(
     *, model: Path, data: str | None, split: str | None, preparation: Preparation, output: Path, device: str
 ) -> None:
-    """Which classes MODEL takes for which on a data set."""
+    """Draw the confusion matrix of MODEL on a data set."""
     from netdsl.evaluation import evaluate
     from netdsl.pages.gathering import need_classes
     from netdsl.plots.confusion import draw_confusion
@@ -82,9 +82,9 @@ def confusion(
 def errors(
     *, model: Path, data: str | None, split: str | None, preparation: Preparation, output: Path, device: str
 ) -> None:
-    """Images that MODEL takes for another class.
+    """Draw images that MODEL misclassifies.
 
-    The surest mistakes come first; of more than 40 the others are left out.
+    The most confident mistakes come first; at most 40 are drawn.
     """
     from netdsl.evaluation import evaluate
     from netdsl.pages.gathering import mistaken_pictures, need_classes
@@ -100,10 +100,10 @@ def errors(
 @click.argument("model", type=click.Path(path_type=Path))
 @output_option
 def filters(*, model: Path, output: Path) -> None:
-    """The weights of MODEL's first layer as images.
+    """Draw the weights of MODEL's first layer as images.
 
-    All are on one scale, so that faint filters look faint; of three channels they are coloured. Of more than 256 the
-    others are left out.
+    All are on one scale, so that weak filters look weak; those of three channels are coloured. At most 256 are
+    drawn.
     """
     from netdsl.evaluation.runs import model_of
     from netdsl.pages.layers import first_filters
@@ -120,10 +120,10 @@ def filters(*, model: Path, output: Path) -> None:
 @output_option
 @device_option
 def activations(*, model: Path, image: str, preparation: Preparation, output: Path, device: str) -> None:
-    """What every layer of MODEL gives for IMAGE.
+    """Draw the activations of every layer of MODEL for IMAGE.
 
-    IMAGE is an image, or an .npy file with one sample. Of more than 40 layers so many are shown, evenly spread, and of
-    each the first 12 channels.
+    IMAGE is an image, or an .npy file with one sample. At most 40 layers are drawn, evenly spread, and at most 12
+    channels of each.
     """
     from netdsl.evaluation.runs import model_of
     from netdsl.pages.looking import look
@@ -137,12 +137,12 @@ def activations(*, model: Path, image: str, preparation: Preparation, output: Pa
 @plot.command()
 @click.argument("model", type=click.Path(path_type=Path))
 @click.argument("image")
-@click.option("--top", type=click.IntRange(1, 40), default=5, show_default=True, help="How many classes to show.")
+@click.option("--top", type=click.IntRange(1, 40), default=5, show_default=True, help="The number of classes to show.")
 @image_options
 @output_option
 @device_option
 def classes(*, model: Path, image: str, top: int, preparation: Preparation, output: Path, device: str) -> None:
-    """IMAGE as MODEL sees it, and its most likely classes."""
+    """Draw IMAGE as MODEL sees it, and its most likely classes."""
     from netdsl.base.diagnostics import fail
     from netdsl.evaluation.runs import model_of
     from netdsl.pages.looking import look

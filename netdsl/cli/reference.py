@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def _complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """What the command describes and begins so."""
+    """Complete the names that the command describes."""
     from netdsl.reference.layers import REFERENCES
 
     entries = REFERENCES[str(ctx.info_name)]()

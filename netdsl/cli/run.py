@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("model", type=click.Path(path_type=Path))
 @click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
-@click.option("--top", type=click.IntRange(min=1), default=5, show_default=True, help="How many classes to show.")
+@click.option("--top", type=click.IntRange(min=1), default=5, show_default=True, help="The number of classes to show.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Write the outputs to this .npy or .npz file.")
 @image_options
 @click.option("--tf32/--no-tf32", default=True, show_default=True, help="Let CUDA round float32 factors to TF32.")
@@ -40,10 +40,10 @@ def run(
 ) -> None:
     """Run MODEL, an ONNX file, on images or arrays.
 
-    An INPUT is an image, or a .npy file with one sample or a batch, of which bytes (uint8) are images where the model
-    takes pixels. A model with several inputs takes NAME=FILE for
-    each, or one .npz file. Images are scaled until they cover the model's input and cropped to its middle; along sizes
-    that the model leaves open they keep their own, or take those of --size.
+    An INPUT is an image, or a .npy file with one sample or a batch, in which bytes (uint8) are images if the model
+    takes pixels. A model with several inputs takes NAME=FILE for each, or one .npz file. Images are scaled until they
+    cover the model's input and cropped to its centre; along sizes that the model leaves open they keep their own, or
+    take those of --size.
     """
     import numpy as np
 
@@ -70,47 +70,49 @@ def run(
 
 
 def _names(text: str) -> tuple[str, str]:
-    """The file that an INPUT may mean: all of it, or what stands behind the name of a model's input."""
+    """Return the two files that an INPUT may mean: all of the text, or the part after the name of a model's input."""
     return text, text.partition("=")[2]
 
 
 def _shown(session: Session, outputs: dict[str, Array], files: tuple[str, ...], top: int) -> list[dict[str, Any]]:
-    """What is told of a batch: an object for every sample and output."""
+    """Return the results of a batch: an object for every sample and output."""
     import numpy as np
 
     from netdsl.runtime.feeds import rank
 
-    told: list[dict[str, Any]] = []
+    results: list[dict[str, Any]] = []
     for port, (name, array) in zip(session.outputs, outputs.items(), strict=True):
         gives, labels = session.gives(port), session.labels
         for index, scores in enumerate(array):
             file = files[index] if len(files) == len(array) else f"{files[0]}[{index}]"
-            one: dict[str, Any] = {"input": file, "output": name, "shape": list(scores.shape)}
-            one["finite"] = bool(np.isfinite(scores).all())
+            result: dict[str, Any] = {"input": file, "output": name, "shape": list(scores.shape)}
+            result["finite"] = bool(np.isfinite(scores).all())
             if (ranking := rank(scores, labels, top, gives)) is not None:
                 classes = [{"name": label, "value": _finite(value)} for label, value in ranking.classes]
-                one |= {"meaning": ranking.meaning, "classes": classes}
-            elif one["finite"] and scores.size:
-                one |= {"least": float(scores.min()), "mean": float(scores.mean()), "most": float(scores.max())}
-            told.append(one)
-    return told
+                result |= {"meaning": ranking.meaning, "classes": classes}
+            elif result["finite"] and scores.size:
+                result |= {"least": float(scores.min()), "mean": float(scores.mean()), "most": float(scores.max())}
+            results.append(result)
+    return results
 
 
-def _text(one: dict[str, Any]) -> str:
+def _text(result: dict[str, Any]) -> str:
     from netdsl.base.diagnostics import visible
     from netdsl.ir.types import format_shape
 
-    head = visible(f"{one['input']}: {one['output']}")
-    warning = "" if one["finite"] else "  (holds NaN or infinite values)"
-    if "classes" in one:
-        lines = [f"  {_figure(item['value']):>10}  {visible(item['name'])}" for item in one["classes"]]
-        return "\n".join([f"{head}, {one['meaning']}{warning}", *lines])
-    figures = f", from {one['least']:.4g} to {one['most']:.4g}, mean {one['mean']:.4g}" if "least" in one else ""
-    return f"{head} {format_shape(one['shape'])}{figures}{warning}"
+    head = visible(f"{result['input']}: {result['output']}")
+    warning = "" if result["finite"] else "  (holds NaN or infinite values)"
+    if "classes" in result:
+        lines = [f"  {_figure(item['value']):>10}  {visible(item['name'])}" for item in result["classes"]]
+        return "\n".join([f"{head}, {result['meaning']}{warning}", *lines])
+    figures = (
+        f", from {result['least']:.4g} to {result['most']:.4g}, mean {result['mean']:.4g}" if "least" in result else ""
+    )
+    return f"{head} {format_shape(result['shape'])}{figures}{warning}"
 
 
 def _finite(value: float) -> float | None:
-    """What JSON can say: it knows no NaN and no infinity."""
+    """Return a number for JSON, which has no NaN and no infinity."""
     return value if isfinite(value) else None
 
 

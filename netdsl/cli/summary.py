@@ -10,7 +10,7 @@ from netdsl.cli.common import allow_option, complete_net, echo_json, format_opti
 
 @click.command()
 @click.argument("net", shell_complete=complete_net)
-@click.option("--depth", type=click.IntRange(min=1), help="How many levels of blocks to open; all unless given.")
+@click.option("--depth", type=click.IntRange(min=1), help="The levels of blocks to open; all by default.")
 @click.option("--neurons", is_flag=True, help="Add the columns of neurons and connections.")
 @set_option
 @allow_option

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("models", nargs=-1, required=True, metavar="MODEL...", type=click.Path(path_type=Path))
 @data_options
-@click.option("--batch", type=click.IntRange(1, MAX_BATCH), help="Samples at a time; 64 unless given.")
-@click.option("--top", type=click.IntRange(min=1), default=5, show_default=True, help="Count the best so many, too.")
-@click.option("--ten-crop", is_flag=True, help="Average ten views of each image: corners and middle, and mirrored.")
+@click.option("--batch", type=click.IntRange(1, MAX_BATCH), help="The batch size; the default is 64.")
+@click.option("--top", type=click.IntRange(min=1), default=5, show_default=True, help="Also show the top-N accuracy.")
+@click.option("--ten-crop", is_flag=True, help="Average ten views of each image: corners and centre, and mirrored.")
 @image_options
 @device_option
 @format_option
@@ -38,12 +38,12 @@ def test(
 ) -> None:
     """Test MODELs on the samples of a data set.
 
-    A MODEL is an ONNX file, or the folder of a training run, whose model is judged by the samples that the run held
-    out; the figures are those that the run printed.
+    A MODEL is an ONNX file, or the folder of a training run, whose model is tested on the samples that the run held
+    out; the metrics are those that the run printed.
 
-    Gives accuracy and loss, the figures of each class, and which classes are confused. Of several models, which must
-    have the same classes, the probabilities are averaged. For --ten-crop images are scaled to 8/7 of the model's input
-    (256 for 224) and cropped to its size at their four corners and in their middle.
+    Prints accuracy and loss, the metrics of each class, and the confused classes. The probabilities of several models,
+    which must have the same classes, are averaged. With --ten-crop, images are scaled to 8/7 of the model's input
+    (256 for 224) and cropped to its size at their four corners and in their centre.
     """
     from netdsl.evaluation import evaluate
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 def _device(ctx: click.Context, param: click.Parameter, text: str) -> str:
-    """Refuse what does not train."""
+    """Refuse a device on which PyTorch cannot train."""
     from netdsl.base.diagnostics import NetdslError
     from netdsl.runtime import Device
 
@@ -47,34 +47,34 @@ def _device(ctx: click.Context, param: click.Parameter, text: str) -> str:
 
 @click.command()
 @click.argument("net", shell_complete=complete_net)
-@click.option("--data", required=True, metavar="DATA", help="digits, or a file or directory of data to learn from.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="The run's folder; runs/NET unless given.")
-@click.option("--resume", is_flag=True, help="Go on from the last checkpoint in the folder.")
+@click.option("--data", required=True, metavar="DATA", help="digits, or a file or directory of training data.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="The run's folder; the default is runs/NET.")
+@click.option("--resume", is_flag=True, help="Continue from the last checkpoint in the folder.")
 @click.option("--val", type=click.FloatRange(0, 1, min_open=True, max_open=True), metavar="FRACTION",
-              help="Judge each epoch by so much of the training data.")  # fmt: skip
-@click.option("--from", "file", type=click.Path(path_type=Path), metavar="FILE", help="Begin with these weights.")
+              help="Use this fraction of the training data for validation.")  # fmt: skip
+@click.option("--from", "file", type=click.Path(path_type=Path), metavar="FILE", help="Start with these weights.")
 @key_option
 @click.option("--partial", is_flag=True, help="Draw weights that --from lacks or has in another shape: a new head.")
-@click.option("--freeze", multiple=True, metavar="PATTERN", help="Leave parameters as they are (features.*).")
+@click.option("--freeze", multiple=True, metavar="PATTERN", help="Do not train these parameters (features.*).")
 @click.option("--export", type=click.Choice(["best", "last"]),
-              help="The epoch that becomes the model: of the lowest held-out loss, or the last. Best unless given, but "
-              "where epochs are judged by test data.")  # fmt: skip
+              help="The epoch that becomes the model: that of the lowest validation loss, or the last. The default is "
+              "best, unless test data serve for validation.")  # fmt: skip
 @click.option("--precision", type=click.Choice(["32-true", "16-mixed", "bf16-mixed", "64-true"]), default="32-true",
-              show_default=True, help="What is computed with.")  # fmt: skip
+              show_default=True, help="The precision of computing.")  # fmt: skip
 @click.option("--channels-last", is_flag=True, help="Keep the channels of images together in memory.")
-@click.option("--compile", "compiled", is_flag=True, help="Compile the module by torch.compile.")
-@click.option("--processes", type=click.IntRange(1), help="Processes of each machine; 1, or as torchrun starts them.")
+@click.option("--compile", "compiled", is_flag=True, help="Compile the module with torch.compile.")
+@click.option("--processes", type=click.IntRange(1), help="Processes per machine; 1, or as torchrun starts them.")
 @click.option("--machines", type=click.IntRange(1), help="Machines; 1, or as torchrun starts them.")
 @click.option("--strategy", type=click.Choice(["auto", "ddp", "fsdp"]), default="auto", show_default=True,
-              help="How processes share the work.")  # fmt: skip
+              help="The strategy by which processes share the work.")  # fmt: skip
 @size_option("A size that the input leaves open: H=224.")
 @click.option("--skip-bad", is_flag=True, help="Leave out images that cannot be read, instead of stopping.")
-@click.option("--tensorboard", is_flag=True, help="Write the figures for TensorBoard too.")
+@click.option("--tensorboard", is_flag=True, help="Write the metrics for TensorBoard, too.")
 @click.option("--quiet", is_flag=True, help="Print errors only.")
 @set_option
 @allow_option
 @click.option("--device", default="cpu", callback=_device, metavar="DEVICE", show_default=True,
-              help="cpu, cuda or cuda:N; never another one than asked for.")  # fmt: skip
+              help="cpu, cuda or cuda:N; never replaced by another one.")  # fmt: skip
 def train(
     *,
     net: str,
@@ -101,10 +101,10 @@ def train(
     allowed: frozenset[str],
     device: str,
 ) -> None:
-    """Train NET on data by the recipe that it carries.
+    """Train NET on data by its recipe.
 
-    Checkpoints, figures, weights and an ONNX model go into a folder. `--set train.lr=0.05` changes the recipe: any of
-    its entries, and any argument of them.
+    Checkpoints, metrics, weights and an ONNX model are written to a folder. `--set train.lr=0.05` changes the recipe:
+    any of its entries, and any argument of an entry.
     """
     if file is None and (partial or key is not None):
         raise click.UsageError("--key and --partial belong to --from")
@@ -146,21 +146,21 @@ def train(
             tensorboard=tensorboard,
             begin=shown.begin,
             announce=shown.announce,
-            tell=shown.tell,
+            report=shown.report,
             warn=shown.warn,
             bar=not quiet and watched(),
         )
     except KeyboardInterrupt:
         if not (folder / LAST).exists():
             raise
-        say("interrupted: the same command with `--resume` goes on from the last whole epoch", err=True)
+        say("interrupted: the same command with `--resume` continues from the last complete epoch", err=True)
         click.get_current_context().exit(130)
     if done is not None and not quiet:
         _conclude(done)
 
 
 def _processes(processes: int | None, machines: int | None) -> tuple[int, int, bool]:
-    """Processes of each machine, machines, and whether another program starts them."""
+    """Return the processes per machine, the machines, and whether another program starts them."""
     from netdsl.training.machine import launched
 
     try:
@@ -169,14 +169,14 @@ def _processes(processes: int | None, machines: int | None) -> tuple[int, int, b
         raise click.UsageError(f"WORLD_SIZE, LOCAL_WORLD_SIZE: {error}") from None
     if outside is None or outside == (1, 1):
         return processes or 1, machines or 1, False
-    for name, asked, there in zip(("--processes", "--machines"), (processes, machines), outside, strict=True):
-        if asked not in (None, there):
-            raise click.UsageError(f"{name} {asked} contradicts the environment, which has {there}: leave it out")
+    for name, requested, there in zip(("--processes", "--machines"), (processes, machines), outside, strict=True):
+        if requested not in (None, there):
+            raise click.UsageError(f"{name} {requested} contradicts the environment, which has {there}: leave it out")
     return *outside, True
 
 
 def _conclude(done: Run) -> None:
-    """Print which epoch has become the model, and which was the best."""
+    """Print which epoch became the model, and which was the best."""
     if done.best is not None:
         say(f"best epoch      {done.best}: held out {_figures(done.history[done.best - 1], 'val')}")
     say(f"exported epoch  {done.exported}: held out {_figures(done.history[done.exported - 1], 'val')}")
@@ -184,23 +184,23 @@ def _conclude(done: Run) -> None:
 
 
 class _Quiet:
-    """Shows nothing of a run."""
+    """Prints nothing of a run."""
 
     def begin(self, settings: Settings, data: Data, weights: CheckpointWeights | None) -> None:
-        """All is read."""
+        """Called when all files are read."""
 
     def announce(self, words: Mapping[str, str]) -> None:
-        """What is going to happen, in words."""
+        """Called with the summary of the run before it starts."""
 
-    def tell(self, row: Row) -> None:
-        """The figures of an epoch."""
+    def report(self, row: Row) -> None:
+        """Called with the metrics of each epoch."""
 
     def warn(self, warning: Diagnostic) -> None:
-        """What is suspicious."""
+        """Called with each warning."""
 
 
 class _Shown(_Quiet):
-    """Prints what a run tells."""
+    """Prints the progress of a run."""
 
     def __init__(self, warnings: tuple[Diagnostic, ...], allowed: frozenset[str]) -> None:
         self.warnings, self.allowed = warnings, allowed
@@ -215,15 +215,15 @@ class _Shown(_Quiet):
         self.epochs, self.since = settings.epochs, perf_counter()
 
     def announce(self, words: Mapping[str, str]) -> None:
-        """Print each thing behind its word."""
+        """Print the summary, one heading after the other."""
         indent = max(map(len, words)) + 2
         for word, text in words.items():
             lines = wrap(text, 80 - indent, break_long_words=False, break_on_hyphens=False)
             say_text(word.ljust(indent) + ("\n" + " " * indent).join(lines))
         say("")
 
-    def tell(self, row: Row) -> None:
-        """Print the figures of an epoch in a line."""
+    def report(self, row: Row) -> None:
+        """Print the metrics of an epoch in a line."""
         now = perf_counter()
         epoch = f"{row['epoch']:.0f}".rjust(len(str(self.epochs)))
         train, val = _figures(row, "train"), _figures(row, "val", "{:.4f}", "{:.2%}")  # in 80 columns

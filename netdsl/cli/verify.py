@@ -21,10 +21,10 @@ from netdsl.cli.common import (
 
 
 def _numbers(text: str) -> tuple[int, ...]:
-    """Whole numbers from 1 with commas between."""
+    """Parse whole numbers from 1, separated by commas."""
     words = text.split(",")
     if not all(word.isascii() and word.isdecimal() and 0 < int(word) <= MAX_BATCH for word in words):
-        raise click.BadParameter(f"`{text}` is no whole number above 0, nor several with commas between")
+        raise click.BadParameter(f"expected whole numbers above 0, separated by commas, got `{text}`")
     return tuple(map(int, words))
 
 
@@ -37,7 +37,7 @@ def _sizes(ctx: click.Context, param: click.Parameter, given: tuple[str, ...]) -
     for text in given:
         name, equals, numbers = text.partition("=")
         if not name or not equals:
-            raise click.BadParameter(f"`{text}` is not of the form NAME=NUMBER,NUMBER")
+            raise click.BadParameter(f"expected NAME=NUMBER,NUMBER, got `{text}`")
         sizes[name] = _numbers(numbers)
     return sizes
 
@@ -54,13 +54,13 @@ def _sizes(ctx: click.Context, param: click.Parameter, given: tuple[str, ...]) -
     multiple=True,
     metavar="NAME=NUMBER,...",
     callback=_sizes,
-    help="Values to try for a size that the net leaves open; repeat it for several.",
+    help="Values to try for a size that the net leaves open; can be repeated.",
 )
 @click.option("--half", is_flag=True, help="Run PyTorch in float16, too.")
 @click.option(
     "--rtol",
     type=click.FloatRange(min=0),
-    help="The relative difference to allow; 1e-4 in float32 and 1e-2 in float16 unless given.",
+    help="The allowed relative difference; the default is 1e-4 in float32 and 1e-2 in float16.",
 )
 @set_option
 @device_option
@@ -79,16 +79,16 @@ def verify(
     device: str,
     form: str,
 ) -> int:
-    """Compare what PyTorch and onnxruntime compute of NET.
+    """Compare the results of PyTorch and onnxruntime for NET.
 
-    PyTorch in float64 is what all others are held to: PyTorch in the net's own element types, and onnxruntime with the
-    layers as they were written (-O0) and as they are optimized (-O1). Weights and inputs are random, unless given. The
-    exit code is 1 if any output differs by more than is allowed: by 1e-4 of its largest value in float32, or by 10
-    times what rounding alone makes of PyTorch in the same types, if that is more.
+    All runs are compared with PyTorch in float64: PyTorch in the net's own element types, and onnxruntime on the layers
+    as they are written (-O0) and as they are optimized (-O1). Weights and inputs are random by default. The exit code
+    is 1 if any output differs by more than is allowed: by 1e-4 of its largest value in float32, or by 10 times the
+    rounding of PyTorch in the same types, if that is more.
     """
     if inputs is not None:
         if inputs.suffix != ".npz" and str(inputs) != "-":
-            raise click.BadParameter("the name of the file must end in .npz", param_hint="--inputs")
+            raise click.BadParameter("expected a file that ends in .npz", param_hint="--inputs")
         if sizes:
             raise click.UsageError("--size belongs to random inputs; those of --inputs have their own")
     if key is not None and file is None:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--net", help="Compare the file with this NET.", shell_complete=complete_net)
-@click.option("--training", is_flag=True, help="Compare it with the training graph: auxiliary heads are needed.")
+@click.option("--training", is_flag=True, help="Compare the file with the training graph, which has auxiliary heads.")
 @key_option
 @map_option
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Write the weights as .safetensors or .npz.")
@@ -49,7 +49,7 @@ def weights(
 
     FILE is a safetensors file, numpy's .npz, a PyTorch checkpoint (.pt, .pth, .bin, .ckpt; needs PyTorch), an ONNX
     model, or the index of a checkpoint in shards (.index.json) or its folder.
-    Where the weights do not fit the net, the exit code is 1 and nothing is written.
+    If the weights do not fit the net, the exit code is 1 and nothing is written.
     """
     from netdsl.compiler import check
     from netdsl.weights.fitting import fitted
@@ -60,38 +60,38 @@ def weights(
         raise click.UsageError("--set and --training belong to --net")
     if output is not None:
         claim_output(output, "weights", [file])
-    told, difference = None, None
+    fit_json, difference = None, None
     if net is None:
         checkpoint = open_checkpoint(file, key).renamed(renamed)
         notes = checkpoint.notes
     else:
-        found = fitted(file, check(net, arguments).graph, key=key, rename=renamed, training=training)
-        checkpoint, notes = found.checkpoint, found.taken
-        told, difference = _told(found)
+        fit = fitted(file, check(net, arguments).graph, key=key, rename=renamed, training=training)
+        checkpoint, notes = fit.checkpoint, fit.taken
+        fit_json, difference = _fit_as_json(fit)
     if output is not None and difference is None:
         write_checkpoint(checkpoint, output)
     if form == "json":
-        echo_json(_as_json(checkpoint, notes) | ({} if net is None else {"fit": told}))
+        echo_json(_as_json(checkpoint, notes) | ({} if net is None else {"fit": fit_json}))
     else:
         say_text(_text(checkpoint, notes))
         if difference is not None:
             show_diagnostics([difference])
-        elif told is not None:
-            say(f"fit      {told['net']}: {told['matched']} of {told['matched']} parameters")
+        elif fit_json is not None:
+            say(f"fit      {fit_json['net']}: {fit_json['matched']} of {fit_json['matched']} parameters")
     return 0 if difference is None else 1
 
 
-def _told(found: Fit) -> tuple[dict[str, Any], Diagnostic | None]:
-    """How the file fits a net, as JSON, and the difference if there is one."""
-    told: dict[str, Any] = {
-        "net": found.graph.name,
-        "matched": len(found.fitting),
-        "missing": [param.name for param in found.missing],
-        "unexpected": list(found.unexpected),
-        "wrong": [param.name for param, _ in found.wrong],
+def _fit_as_json(fit: Fit) -> tuple[dict[str, Any], Diagnostic | None]:
+    """Return how the file fits a net, as JSON, and the difference if there is one."""
+    fit_json: dict[str, Any] = {
+        "net": fit.graph.name,
+        "matched": len(fit.fitting),
+        "missing": [param.name for param in fit.missing],
+        "unexpected": list(fit.unexpected),
+        "wrong": [param.name for param, _ in fit.wrong],
     }
-    difference = None if found.whole else found.as_error()
-    return told | {"diagnostics": [difference.as_json()] if difference else []}, difference
+    difference = None if fit.whole else fit.as_error()
+    return fit_json | {"diagnostics": [difference.as_json()] if difference else []}, difference
 
 
 def _as_json(checkpoint: Checkpoint, notes: tuple[str, ...]) -> dict[str, Any]:
@@ -115,8 +115,8 @@ def _text(checkpoint: Checkpoint, notes: tuple[str, ...]) -> str:
     ]
     count = f"{len(rows):,} ({checkpoint.kind})"
     totals = [f"tensors  {count}", f"values   {exact(_elements(checkpoint))} ({size(_bytes(checkpoint))})"]
-    said = [f"note     {visible(note)}" for note in notes]
-    return f"{Table(['name', '>shape', 'type', '>size'], rows).text()}\n\n" + "\n".join([*totals, *said])
+    note_lines = [f"note     {visible(note)}" for note in notes]
+    return f"{Table(['name', '>shape', 'type', '>size'], rows).text()}\n\n" + "\n".join([*totals, *note_lines])
 
 
 def _elements(checkpoint: Checkpoint) -> int:

@@ -94,7 +94,7 @@ def _misfit(loss: Any, output: Node, end: Gives | None) -> tuple[str, str] | Non
 
 def _last(output: Node) -> Node:
     """The node that computes an output's values, before any reshape."""
-    while output.layer.kind in ("identity", "flatten", "reshape", "dropout"):
+    while output.layer.keeps_order or output.layer.training_only:
         (output,) = output.inputs
     return output
 

@@ -12,19 +12,6 @@ if TYPE_CHECKING:
 MAX_NAMES_COMPARED = 2000
 """The largest number of names among which a similar one is searched; comparing more takes too long."""
 
-LAYERS_ELSEWHERE = {
-    "linear": "dense", "fc": "dense", "fully_connected": "dense", "inner_product": "dense", "convolution": "conv",
-    "conv_transpose": "deconv", "depthwise_conv": "depthwise", "batch_norm": "bn", "batch_normalization": "bn",
-    "layer_norm": "ln", "layer_normalization": "ln", "layer_norm_2d": "channel_ln", "ln2d": "channel_ln",
-    "group_norm": "gn", "group_normalization": "gn",
-    "local_response_norm": "lrn", "max_pooling": "maxpool", "average_pooling": "avgpool", "average_pool": "avgpool",
-    "global_average_pooling": "global_avgpool", "global_max_pooling": "global_maxpool", "swish": "silu",
-    "concatenate": "concat", "cat": "concat", "multiply": "mul", "residual": "skip", "zero_padding": "pad",
-    "simple_rnn": "rnn", "multihead_attention": "attention", "self_attention": "attention",
-    "positional_embedding": "positions", "position_embedding": "positions",
-}  # fmt: skip
-"""Names of layers in other frameworks."""
-
 ARGUMENTS_ELSEWHERE = {
     "kernel_size": "k", "kernel": "k", "pool_size": "k", "stride": "s", "strides": "s", "padding": "p", "pad": "p",
     "prob": "p", "rate": "p", "dilation": "d", "dilation_rate": "d", "groups": "g", "num_groups": "groups",

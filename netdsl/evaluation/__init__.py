@@ -1,4 +1,4 @@
-"""What a model is worth: its answers on a data set, in onnxruntime, against the true ones."""
+"""Evaluation: the answers of models on a data set, run in onnxruntime, compared with the true ones."""
 
 from netdsl.evaluation.classes import ClassEvaluation
 from netdsl.evaluation.evaluating import evaluate

@@ -1,4 +1,4 @@
-"""The answers of a model on a split of a data set: what evaluations of all kinds have in common."""
+"""The answers of a model on a split of a data set: the base class of all evaluations."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Answers:
-    """What a model, or several averaged, answered on a split.
+    """The answers of a model, or of several averaged, on a split.
 
     Attributes:
-        model: the file, or how many models were averaged.
+        model: the file, or the number of averaged models.
         data: the data set.
         split: `test`, `validation` or `training`.
-        labels: the names of the classes, labels or values; empty where neither model nor data name them.
-        views: how many views of each image were averaged.
-        positions: how many answers there are for each sample, which are counted one by one.
-        meaning: what the model's scores are, one of `netdsl.ir.meaning.Gives`.
-        targets: what is true of each sample, or of each position of it.
-        logs: what the model answers; of values the values, of all others logarithms of probabilities.
-        members: of averaged models, the answers of each.
+        labels: the names of the classes, labels or values; empty if neither model nor data have them.
+        views: the number of averaged views of each image.
+        positions: the number of answers for each sample, which are counted one by one.
+        meaning: the kind of the model's scores, one of `netdsl.ir.meaning.Gives`.
+        targets: the true answer for each sample, or for each of its positions.
+        logs: the model's answers: values, or the logarithms of probabilities.
+        members: the answers of each of several averaged models.
     """
 
     model: str
@@ -38,7 +38,7 @@ class Answers:
     members: tuple[Self, ...] = ()
 
     def common_json(self) -> dict[str, Any]:
-        """The part of the JSON object that evaluations of all kinds have."""
+        """Return the entries of the JSON object that all evaluations share."""
         return {
             "model": self.model,
             "data": self.data,

@@ -1,4 +1,4 @@
-"""Answers with one class for each sample, and the figures that follow from them."""
+"""Evaluations of answers with one class for each sample: accuracy, loss, confusion matrix."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ if TYPE_CHECKING:
 
 
 MAX_CLASSES_SHOWN = 20
-"""Of more classes no confusion matrix is printed, and only the worst of them are listed."""
+"""With more classes, no confusion matrix is printed, and only the worst classes are listed."""
 MAX_PAIRS_SHOWN = 10
 
 
 @dataclass(frozen=True)
 class ClassFigures:
-    """The figures of one class; a figure that divides by no samples is None.
+    """The metrics of one class; a metric whose denominator is 0 is None.
 
     Attributes:
-        name: its name, or its number where it has none.
-        samples: how many belong to it.
-        right: how many of them were found.
-        recall: the part of its samples that was found, which is also called its accuracy.
-        precision: the part of the samples taken for it that belongs to it.
+        name: its name, or its number if it has none.
+        samples: the number of samples of this class.
+        right: how many of them are predicted as this class.
+        recall: `right` divided by `samples`; also called the accuracy of the class.
+        precision: `right` divided by the number of samples predicted as this class.
         f1: the harmonic mean of the two.
     """
 
@@ -50,37 +50,37 @@ class ClassEvaluation(Answers):
     """Answers with one class for each sample.
 
     Attributes:
-        targets: the true class of each sample (of each position of it, where the model answers for positions).
-        logs: logarithms of the probabilities, samples x classes; of scores that are no probabilities, the scores, and
-            of distances what they are below 0.
-        paired: whether one answer of yes or no tells two classes, of which the second is yes.
+        targets: the true class of each sample, or of each of its positions.
+        logs: the logarithms of the probabilities, samples x classes; the scores themselves if these are not
+            probabilities, and for distances their negatives.
+        paired: whether one yes-or-no answer decides between two classes, the second of which is yes.
     """
 
     paired: bool = False
 
     @property
     def classes(self) -> int:
-        """Their number."""
+        """The number of classes."""
         return int(self.logs.shape[1])
 
     @cached_property
     def predicted(self) -> Array:
-        """The most likely class of each sample; of equally likely ones the first."""
+        """The most likely class of each sample; the first of equally likely ones."""
         classes: Array = self.logs.argmax(1)
         return classes
 
     @property
     def right(self) -> int:
-        """Samples whose most likely class is the true one."""
+        """The number of samples whose most likely class is the true one."""
         return int((self.predicted == self.targets).sum())
 
     @property
     def accuracy(self) -> float:
-        """The part that is right."""
+        """The fraction of samples that are right."""
         return self.right / len(self.targets)
 
     def top(self, count: int) -> float:
-        """The part whose true class is among the `count` most likely; of equally likely ones the first come first."""
+        """Return the fraction whose true class is among the `count` most likely; ties are broken by class number."""
         own = self.logs[np.arange(len(self.targets)), self.targets][:, None]
         earlier = np.arange(self.classes) < self.targets[:, None]
         ahead = (self.logs > own) | ((self.logs == own) & earlier)
@@ -88,9 +88,9 @@ class ClassEvaluation(Answers):
 
     @property
     def loss_name(self) -> str:
-        """The loss that suits the scores: cross-entropy, or binary cross-entropy where each class has a sigmoid.
+        """The name of the loss: cross-entropy, or binary cross-entropy if each class has a sigmoid.
 
-        That of scores is half the squared distance to the one-hot target, that of distances the one of the true class.
+        For scores it is half the squared distance to the one-hot target, for distances the distance of the true class.
         """
         if Gives(self.meaning).yes_or_no:
             return "binary cross-entropy"
@@ -99,12 +99,12 @@ class ClassEvaluation(Answers):
 
     @property
     def probable(self) -> bool:
-        """Whether the model tells how likely its classes are."""
+        """Whether the scores are probabilities, or can be converted to them."""
         return Gives(self.meaning) not in (Gives.SCORES, Gives.DISTANCES)
 
     @cached_property
     def loss(self) -> float:
-        """Its mean over the samples, and for binary cross-entropy over the classes; entropies in nats."""
+        """The mean loss over the samples, and for binary cross-entropy over the classes; entropies are in nats."""
         own = self.logs[np.arange(len(self.targets)), self.targets]
         gives = Gives(self.meaning)
         if gives is Gives.SCORES:
@@ -116,12 +116,12 @@ class ClassEvaluation(Answers):
         return float(-(own + no.sum(1)).mean() / self.classes)
 
     def name(self, number: int) -> str:
-        """The name of a class, or its number where it has none."""
+        """Return the name of a class, or its number if it has none."""
         return self.labels[number] if self.labels else str(number)
 
     @cached_property
     def per_class(self) -> tuple[ClassFigures, ...]:
-        """The figures of each class."""
+        """The metrics of each class."""
         samples, given, right = (
             np.bincount(chosen, minlength=self.classes).tolist()
             for chosen in (self.targets, self.predicted, self.targets[self.predicted == self.targets])
@@ -140,13 +140,13 @@ class ClassEvaluation(Answers):
 
     @cached_property
     def confusion(self) -> Array:
-        """How many samples of each class (row) were taken for each class (column); int64, classes x classes."""
+        """The number of samples of each class (row) predicted as each class (column); int64, classes x classes."""
         flat = np.bincount(self.targets * self.classes + self.predicted, minlength=self.classes**2)
         return flat.reshape(self.classes, self.classes)
 
     @cached_property
     def confused(self) -> tuple[tuple[int, int, int], ...]:
-        """True class, class it was taken for, and how often, of all pairs that differ; the most frequent first."""
+        """The pairs of true and predicted class that differ, with their counts; the most frequent first."""
         wrong = self.predicted != self.targets
         pairs, counts = np.unique(self.targets[wrong] * self.classes + self.predicted[wrong], return_counts=True)
         order = np.argsort(-counts, kind="stable")
@@ -157,12 +157,12 @@ class ClassEvaluation(Answers):
 
     @cached_property
     def wrong(self) -> Array:
-        """The numbers of the samples that were taken for another class; the surest mistakes first."""
+        """The numbers of the misclassified samples, in the order of decreasing confidence."""
         numbers = np.flatnonzero(self.predicted != self.targets)
         return numbers[np.argsort(-self.logs[numbers].max(1), kind="stable")]
 
     def as_json(self, top: int = 5) -> dict[str, Any]:
-        """A JSON object; `confused` has all pairs of different classes that were met."""
+        """Return a JSON object; `confused` lists all pairs of different classes that occur."""
         return {
             **self.common_json(),
             "accuracy": self.accuracy,
@@ -202,7 +202,7 @@ def _classes(found: ClassEvaluation) -> list[str]:
     shown, note = list(found.per_class), []
     if found.classes > MAX_CLASSES_SHOWN:
         shown = sorted((f for f in shown if f.recall is not None), key=lambda f: (f.recall, f.name))[:MAX_CLASSES_SHOWN]
-        note = [f"the {len(shown)} classes of the lowest recall, of {found.classes:,}"]
+        note = [f"the {len(shown)} classes with the lowest recall, of {found.classes:,}"]
     rows = [
         (visible(f.name), f"{f.samples:,}", f"{f.right:,}", percent(f.recall), percent(f.precision), percent(f.f1))
         for f in shown
@@ -218,12 +218,12 @@ def _confused(found: ClassEvaluation) -> list[str]:
             for name, row in zip(names, found.confusion.tolist(), strict=True)
         ]
         table = Table(("true", *(f">{name[:8]}" for name in names)), rows)
-        return ["", "true classes in rows, what they were taken for in columns", table.text()]
+        return ["", "true classes in rows, predicted classes in columns", table.text()]
     if not found.confused:
         return []
     rows = [
         (visible(found.name(true)), visible(found.name(given)), f"{count:,}")
         for true, given, count in found.confused[:MAX_PAIRS_SHOWN]
     ]
-    note = f"the {len(rows)} pairs confused most, of {len(found.confused):,}"
+    note = f"the {len(rows)} most confused pairs, of {len(found.confused):,}"
     return ["", note, Table(("true class", "taken for", ">samples"), rows).text()]

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 Evaluation: TypeAlias = ClassEvaluation | LabelEvaluation | ValueEvaluation
 
 DEFAULT_BATCH = 64
-"""Samples at a time where a model leaves that open."""
+"""The batch size for models that leave it open."""
 
 
 def evaluate(
@@ -46,42 +46,42 @@ def evaluate(
     preparation: Preparation | None = None,
     device: str = "cpu",
 ) -> Evaluation:
-    """Run models in onnxruntime over a data set and compare their answers with the true ones.
+    """Run models in onnxruntime on a data set, and compare their answers with the true ones.
 
-    The first output of a model is looked at: a score for each class, or values that are to be met. Of several models
-    the probabilities, or what else the scores are, are averaged; the figures of each are in `members`.
+    The first output of a model is evaluated: a score for each class, or values. The probabilities of several models, or
+    their other scores, are averaged; `members` has the evaluation of each.
 
     Args:
         models: an ONNX file or the folder of a run, or several.
-        data: `digits`, a directory or a file, as `netdsl train` takes it; None takes those of the run.
-        split: `test`, `val` or `train`; None takes what the run held out, or of data that are not the run's `test`, or
+        data: `digits`, a directory or a file, as for `netdsl train`; None takes the data of the run.
+        split: `test`, `val` or `train`; None takes the samples that the run held out, or, for other data, `test`, or
             else `val`.
-        batch: samples at a time; None takes the model's own number, or 64.
-        ten_crop: average the probabilities of ten views of every image: corners and middle of the image scaled to 8/7
-            of the input, and the same mirrored (Krizhevsky et al. 2012).
-        preparation: what happens to pixels; None makes them 0 to 1, as netdsl trains.
-        device: where to compute.
+        batch: the batch size; None takes the model's own, or 64.
+        ten_crop: average ten views of every image: corners and centre of the image scaled to 8/7 of the input, and
+            the same mirrored (Krizhevsky et al. 2012).
+        preparation: how pixels are converted; None scales them to 0 to 1, as netdsl trains.
+        device: the device to run on.
 
     Raises:
-        NetdslError: a model cannot be used (E0901, E0904, E0905, E0907) or gives no scores of classes (E0916), the data
-            cannot be used (E0901, E0907, E1001 to E1006) or found (E1109), or do not fit a model (E0906, E1004, E1007,
-            E1008).
+        NetdslError: a model cannot be used (E0901, E0904, E0905, E0907) or returns no scores of classes (E0916), the
+            data cannot be used (E0901, E0907, E1001 to E1006) or found (E1109), or do not fit a model (E0906, E1004,
+            E1007, E1008).
     """
     paths = [models] if isinstance(models, str | os.PathLike) else list(models)
     if not paths:
-        raise ValueError("give one model at least")
+        raise ValueError("expected at least one model, got none")
     runs = [run_of(path) for path in paths]
     samples = open_split(data, split, runs)
     members = [
         _evaluate(Session(model_of(path), device), samples, batch, preparation or Preparation(), crops=ten_crop)
         for path in paths
     ]
-    first: Any = members[0]  # what holds of it holds of the others, as is seen to below
+    first: Any = members[0]  # the others agree with it, as is checked below
     if len(members) == 1:
         return members[0]
     for member in members[1:]:
-        if not _alike(first, member):
-            raise fail("E1007", f"`{member.model}` and `{first.model}` do not answer the same question",
+        if not _can_be_averaged(first, member):
+            raise fail("E1007", f"`{member.model}` and `{first.model}` have different classes or kinds of scores",
                        help="average models of the same classes")  # fmt: skip
     averaged: Evaluation = replace(
         first,
@@ -92,7 +92,7 @@ def evaluate(
     return averaged
 
 
-def _alike(first: Evaluation, second: Evaluation) -> bool:
+def _can_be_averaged(first: Evaluation, second: Evaluation) -> bool:
     """Whether the probabilities of two models can be averaged."""
     return (
         type(first) is type(second)
@@ -101,20 +101,20 @@ def _alike(first: Evaluation, second: Evaluation) -> bool:
         and (
             first.meaning == second.meaning
             or isinstance(first, LabelEvaluation)
-            or (_are_probable((first, second)) and len({Gives(e.meaning).yes_or_no for e in (first, second)}) == 1)
+            or (_are_probabilities((first, second)) and len({Gives(e.meaning).yes_or_no for e in (first, second)}) == 1)
         )
     )
 
 
-def _are_probable(members: Sequence[Evaluation]) -> bool:
-    """Whether all tell how likely something is."""
+def _are_probabilities(members: Sequence[Evaluation]) -> bool:
+    """Whether the scores of all are probabilities, or can be converted to them."""
     return all(Gives(e.meaning) not in (Gives.SCORES, Gives.DISTANCES, Gives.VALUES) for e in members)
 
 
 def _mean(members: Sequence[Evaluation]) -> dict[str, Any]:
-    """What models say together, by the fields that they differ in."""
+    """Return the fields of an averaged evaluation that differ from those of its members."""
     meanings = {Gives(member.meaning) for member in members}
-    if not _are_probable(members):
+    if not _are_probabilities(members):
         return {"logs": np.stack([member.logs for member in members]).mean(0)}
     if len(meanings) == 1:
         meaning = meanings.pop()
@@ -134,9 +134,9 @@ def _evaluate(
     found, part = samples.found, samples.part
     need_same_classes(session, found)
     scores = _scores(session, samples.feed(session, preparation, crops=crops), batch)
-    asked = question(session, found, part, scores[0])
+    asked_question = question(session, found, part, scores[0])
     outputs = scores[0].shape[1]
-    classes = 2 if asked.paired else outputs
+    classes = 2 if asked_question.paired else outputs
     common: dict[str, Any] = {
         "model": str(session.path),
         "data": found.name,
@@ -146,27 +146,29 @@ def _evaluate(
         "positions": prod(scores[0].shape[2:]),
     }
     scores = [np.moveaxis(view, 1, -1).reshape(-1, outputs) for view in scores]
-    common["meaning"] = asked.gives.value
-    if asked.targets.ndim > 1 and asked.targets.dtype.kind in "bf":
-        truth = np.moveaxis(asked.targets, 1, -1).reshape(-1, outputs)
-        if asked.gives is Gives.VALUES:
+    common["meaning"] = asked_question.gives.value
+    if asked_question.targets.ndim > 1 and asked_question.targets.dtype.kind in "bf":
+        truth = np.moveaxis(asked_question.targets, 1, -1).reshape(-1, outputs)
+        if asked_question.gives is Gives.VALUES:
             return ValueEvaluation(**common, targets=truth, logs=np.stack(scores).mean(0, dtype=np.float64))
         return LabelEvaluation(**common, targets=truth,
-                               logs=log_mean([log_no_yes(view, asked.gives) for view in scores]))  # fmt: skip
-    if asked.paired:
-        logs = [log_no_yes(view[:, 0], asked.gives) for view in scores]
+                               logs=log_mean([log_no_yes(view, asked_question.gives) for view in scores]))  # fmt: skip
+    if asked_question.paired:
+        logs = [log_no_yes(view[:, 0], asked_question.gives) for view in scores]
     else:
-        logs = [class_logs(view, asked.gives) for view in scores]
-    ranked = asked.gives in (Gives.SCORES, Gives.DISTANCES)
+        logs = [class_logs(view, asked_question.gives) for view in scores]
+    ranked = asked_question.gives in (Gives.SCORES, Gives.DISTANCES)
     mean = np.stack(logs).mean(0) if ranked else log_mean(logs)
-    return ClassEvaluation(**common, targets=asked.targets.reshape(-1), logs=mean, paired=asked.paired)
+    return ClassEvaluation(
+        **common, targets=asked_question.targets.reshape(-1), logs=mean, paired=asked_question.paired
+    )
 
 
 def _scores(session: Session, feed: ModelFeed, batch: int | None) -> list[Array]:
-    """What the model gives for all samples: samples x classes x positions, one array for each view."""
+    """Return the scores of all samples: samples x classes x positions, one array for each view."""
     name, fixed = feed.port.name, feed.port.shape[0]
     if isinstance(fixed, int) and batch not in (None, fixed):
-        raise session.input_error(f"the model takes {fixed} samples at a time, not {batch}", "leave out `--batch`")
+        raise session.input_error(f"expected the model's fixed batch size {fixed}, got {batch}", "leave out `--batch`")
     size = fixed if isinstance(fixed, int) else batch or DEFAULT_BATCH
     collected: list[list[Array]] = []
     for views in feed.batches(size):
@@ -187,5 +189,5 @@ def _scores(session: Session, feed: ModelFeed, batch: int | None) -> list[Array]
 def _need_scores(session: Session, scores: Array) -> None:
     if scores.ndim < 2 or not np.issubdtype(scores.dtype, np.floating):
         port = session.outputs[0]
-        raise fail("E0916", f"`{session.path}` must give a float for each class of a sample, and gives {port}",
-                   help="test a model that ends in scores of classes")  # fmt: skip
+        raise fail("E0916", f"expected a float for each class of a sample from `{session.path}`, got {port}",
+                              help="test a model whose output is scores of classes")  # fmt: skip

@@ -1,4 +1,4 @@
-"""Answers with yes or no for each of several labels, and the figures that follow from them."""
+"""Evaluations of yes-or-no answers for each of several labels."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LabelFigures:
-    """The figures of one label; a figure that divides by no samples is None.
+    """The metrics of one label; a metric whose denominator is 0 is None.
 
     Attributes:
-        name: its name, or its number where it has none.
-        samples: how many have it.
-        accuracy: the part of all samples whose yes or no is right.
-        recall: the part of the samples with the label that was found.
-        precision: the part of the samples taken to have it that have it.
+        name: its name, or its number if it has none.
+        samples: the number of samples that have it.
+        accuracy: the fraction of all samples whose answer is right.
+        recall: the fraction of the samples with the label whose answer is yes.
+        precision: the fraction of the samples with the answer yes that have the label.
     """
 
     name: str
@@ -36,11 +36,11 @@ class LabelFigures:
 
 @dataclass(frozen=True)
 class LabelEvaluation(Answers):
-    """Answers with yes or no for each of several labels of a sample.
+    """Answers of yes or no for each of several labels of a sample.
 
     Attributes:
         targets: samples x labels, yes or no.
-        logs: logarithms of the probabilities of no and of yes, samples x labels x 2.
+        logs: the logarithms of the probabilities of no and of yes, samples x labels x 2.
     """
 
     @cached_property
@@ -51,12 +51,12 @@ class LabelEvaluation(Answers):
 
     @property
     def accuracy(self) -> float:
-        """The part of all answers, one for each sample and label, that is right."""
+        """The fraction of all answers, one for each sample and label, that are right."""
         return float((self.predicted == self.targets).mean())
 
     @property
     def exact(self) -> float:
-        """The part of the samples whose labels are all right."""
+        """The fraction of the samples whose answers are all right."""
         return float((self.predicted == self.targets).all(1).mean())
 
     @property
@@ -67,22 +67,22 @@ class LabelEvaluation(Answers):
 
     @cached_property
     def per_label(self) -> tuple[LabelFigures, ...]:
-        """The figures of each label."""
+        """The metrics of each label."""
         right, truth, given = self.predicted == self.targets, self.targets.sum(0), self.predicted.sum(0)
-        found = (self.predicted & self.targets).sum(0)
+        yes_and_true = (self.predicted & self.targets).sum(0)
         return tuple(
             LabelFigures(
                 self.labels[number] if self.labels else str(number),
                 int(truth[number]),
                 float(right[:, number].mean()),
-                float(found[number] / truth[number]) if truth[number] else None,
-                float(found[number] / given[number]) if given[number] else None,
+                float(yes_and_true[number] / truth[number]) if truth[number] else None,
+                float(yes_and_true[number] / given[number]) if given[number] else None,
             )
             for number in range(self.targets.shape[1])
         )
 
     def as_json(self, top: int = 5) -> dict[str, Any]:  # noqa: ARG002 - as `ClassEvaluation` has it
-        """A JSON object."""
+        """Return a JSON object."""
         return {
             **self.common_json(),
             "accuracy": self.accuracy,

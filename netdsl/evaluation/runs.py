@@ -1,4 +1,4 @@
-"""The folder of a training run, as the place of a model and of the samples that judge it."""
+"""The folder of a training run, which leads to a model and to the samples held out for it."""
 
 from __future__ import annotations
 
@@ -20,26 +20,27 @@ if TYPE_CHECKING:
     from netdsl.data.parts import Found
 
 SPLITS = {"test": "test", "val": "validation", "train": "training"}
-"""The splits of a data set: the word for the command line, and that for a message."""
+"""The splits of a data set: the word for the command line, and the one in messages."""
 DIGITS = "digits"
 _CODE = "E1109"
 
 
 @dataclass(frozen=True)
 class TrainedRun:
-    """What a run says of its model and of its data.
+    """A training run as its folder describes it.
 
     Attributes:
-        folder: where the run lies.
+        folder: the folder.
         model: its ONNX model.
-        named: whether the folder was named, and not the model in it.
-        data: the data set: `digits`, or a path from the root.
-        held: which samples judged its epochs: the data's own `validation` or `test`, or `part` of the training data.
-        fraction: how much of the training data that part is.
-        seed: what it was drawn by.
+        named: whether the user named the folder, and not the model in it.
+        data: the data set: `digits`, or an absolute path.
+        held: the source of the validation samples: the data set's `validation` or `test` data, or `part` of the
+            training data.
+        fraction: the fraction of the training data in that part.
+        seed: the seed of its draw.
         classes: whether the targets were classes.
         shape: the shape of a sample.
-        prints: what tells the samples of each split from others, by its name in messages.
+        prints: the fingerprints of the splits, by their names in messages.
     """
 
     folder: Path
@@ -55,21 +56,21 @@ class TrainedRun:
 
     @property
     def split(self) -> str:
-        """The word for what its epochs were judged by."""
+        """The word for the split that served for validation."""
         return "test" if self.held == "test" else "val"
 
     def divided(self, found: Found, split: str) -> Found | None:
-        """A data set divided as the run divided it, without samples that it left out; None where it is another.
+        """Return a data set split as in the run, without samples that the run left out; None if the data differ.
 
         Args:
             found: a data set as it was read.
-            split: the split that is needed, which is seen to be the run's: `test`, `val` or `train`.
+            split: the split that is needed and whose fingerprint is compared: `test`, `val` or `train`.
         """
         try:
             own = with_validation(found, self.fraction, self.seed, classes=self.classes)
-        except NetdslError:  # so small a set was not the run's
+        except NetdslError:  # a set too small to be the run's
             return None
-        if self.held == "test":  # they are its validation data, and go by their own name too
+        if self.held == "test":  # the test data are also its validation data
             own = replace(own, test=own.val)
         name = SPLITS[split]
         part, known = own.parts.get(name), self.prints.get(name)
@@ -82,10 +83,10 @@ class TrainedRun:
 
 
 def run_of(path: str | os.PathLike[str]) -> TrainedRun | None:
-    """The run whose folder this is, or whose model; None of a model by itself.
+    """Return the run whose folder or model this is; None for a model outside of a run.
 
     Raises:
-        NetdslError: it is a folder that holds no run, or one without a model (E1109).
+        NetdslError: it is a folder without a run, or the run has no model (E1109).
     """
     path = Path(path)
     if path.is_dir():
@@ -94,10 +95,10 @@ def run_of(path: str | os.PathLike[str]) -> TrainedRun | None:
         run = _read(path, named=True)
         if not run.model.is_file():
             raise fail(_CODE, f"the run in `{path}` has no model yet: there is no `{run.model}`",
-                       help="a run writes it at its end; `netdsl train ... --resume` goes on")  # fmt: skip
+                                  help="a run writes it at its end; `netdsl train ... --resume` continues")  # fmt: skip
         return run
     if (path.parent / DESCRIPTION).is_file():
-        with suppress(NetdslError):  # the file may have nothing to do with it
+        with suppress(NetdslError):  # the description may belong to something else
             run = _read(path.parent, named=False)
             if run.model.name == path.name:
                 return run
@@ -105,13 +106,13 @@ def run_of(path: str | os.PathLike[str]) -> TrainedRun | None:
 
 
 def model_of(path: str | os.PathLike[str]) -> Path:
-    """The ONNX file that is meant: that of the run, if it is the folder of one."""
+    """Return the ONNX file: that of the run, if the path is a run's folder."""
     run = run_of(path) if Path(path).is_dir() else None
     return Path(path) if run is None else run.model
 
 
 def _read(folder: Path, *, named: bool) -> TrainedRun:
-    remedy = "name the model in it and data to judge it by"
+    remedy = "name the model in it and a data set"
     known = read_description(folder, _CODE, remedy)
     with reading(folder / DESCRIPTION, _CODE, "the description of a run", remedy):
         data, fraction = known["data"], known["data"]["fraction"]

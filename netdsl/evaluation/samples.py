@@ -1,4 +1,4 @@
-"""The samples of a data set as a model takes them, in batches."""
+"""The samples of a data set in batches, converted to what a model takes."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class JudgedSamples:
-    """What models are judged by.
+    """The samples on which models are evaluated.
 
     Attributes:
         found: the data set.
-        part: the samples of it.
+        part: its samples.
         split: `test`, `val` or `train`.
-        shape: the shape of a sample that a run of these data has recorded; empty where there is none.
+        shape: the shape of a sample, recorded by a run on these data; empty if there is none.
     """
 
     found: Found
@@ -46,7 +46,7 @@ class JudgedSamples:
     shape: tuple[int, ...] = ()
 
     def feed(self, session: Session, preparation: Preparation, *, crops: bool = False) -> ModelFeed:
-        """The samples for a model; images get the size that the run gave them, where model and user leave it open."""
+        """Return the samples for a model; open sizes that the user does not set are those of the run."""
         port = session.inputs[0]
         pairs = zip(port.shape[1:], self.shape, strict=True) if len(self.shape) + 1 == len(port.shape) else ()
         sizes = {name: size for name, size in pairs if isinstance(name, str)}
@@ -54,20 +54,20 @@ class JudgedSamples:
 
 
 def open_split(data: str | Path | None, split: str | None, runs: Sequence[TrainedRun | None] = ()) -> JudgedSamples:
-    """The samples by which models are judged.
+    """Return the samples on which models are evaluated.
 
-    On the data of a run whose folder was named they are divided as the run divided them, and else as they divide
-    themselves. Those of a run are also taken where a model lies in its folder and the data hold nothing out.
+    The data of a run whose folder was named are split as in the run, all other data as they are. If a model lies in the
+    folder of a run and the data have no held-out samples, those of the run are taken, too.
 
     Args:
-        data: a data set as `netdsl.data.reading.read_data` reads it; None takes the runs'.
-        split: `test`, `val` or `train`; None takes what judged the runs' epochs, or else `test`, or else `val`.
+        data: a data set as in `netdsl.data.reading.read_data`; None takes that of the runs.
+        split: `test`, `val` or `train`; None takes the validation samples of the runs, or else `test`, or else `val`.
         runs: the run of each model, None for a model that belongs to none.
 
     Raises:
-        NetdslError: there is no such data or no such split (E1001), it has no samples (E1006), it cannot be used, or a
-            package is missing (E0907); no data are named and the models belong to no run, or to runs of different
-            samples, or these are gone or have changed (E1109).
+        NetdslError: there is no such data set or no such split (E1001), it has no samples (E1006), it cannot be used,
+            or a package is missing (E0907); no data are named and the models belong to no run, or to runs with
+            different samples, or these are gone or have changed (E1109).
     """
     if data is None:
         return _of_runs(split, [run for run in runs if run is not None])
@@ -88,22 +88,22 @@ def open_split(data: str | Path | None, split: str | None, runs: Sequence[Traine
 def _of_runs(split: str | None, runs: list[TrainedRun]) -> JudgedSamples:
     if not runs:
         raise fail("E1109", "no data are named, and no model lies in the folder of a run",
-                   help="name data to judge by: `--data DATA`")  # fmt: skip
+                              help="name a data set: `--data DATA`")  # fmt: skip
     first = runs[0]
     for run in runs[1:]:
         if run.prints != first.prints:
             raise fail("E1109", f"the runs in `{first.folder}` and `{run.folder}` held out different samples",
-                       help="name data that hold samples out: `--data DATA --split test`")  # fmt: skip
-    remedy = "`--data DATA` says where they are now"
+                                  help="name a data set with held-out samples: `--data DATA --split test`")  # fmt: skip
+    remedy = "`--data DATA` gives their present location"
     if first.data != DIGITS and not Path(first.data).exists():
         raise fail("E1109", f"the data of the run in `{first.folder}` are gone: there is no `{first.data}`",
                    help=remedy)  # fmt: skip
     word = split or first.split
     found = first.divided(read_data(first.data), word)
     if found is None:
-        raise fail("E1109", f"`{first.data}` has changed since the run in `{first.folder}` learned from it",
-                   help=f"restore it; where the data are kept elsewhere, {remedy}; `--data {first.data}` judges by "
-                   "what is there now")  # fmt: skip
+        raise fail("E1109", f"`{first.data}` has changed since the run in `{first.folder}` was trained on it",
+                   help=f"restore it; if the data are kept elsewhere, {remedy}; `--data {first.data}` takes what is "
+                   "there now")  # fmt: skip
     return _part(found, word, first.shape)
 
 
@@ -116,7 +116,7 @@ def _part(found: Found, split: str, shape: tuple[int, ...] = (), note: str | Non
             f"`{found.name}` has no {SPLITS[split]} samples",
             notes=(note,) if note else (),
             help=f"it has {' and '.join(SPLITS[word] for word in own)} samples: `--split {own[0]}`; `netdsl test "
-            "runs/NAME` judges a run's model by what the run held out",
+            "runs/NAME` tests a run's model on the samples that the run held out",
         )
     if not len(parts[SPLITS[split]]):
         raise fail("E1006", f"the {SPLITS[split]} data of `{found.name}` have no samples", help="add samples")
@@ -130,8 +130,8 @@ class ModelFeed:
     Args:
         session: the model, which has one input.
         part: the samples.
-        preparation: what happens to pixels.
-        crops: cut ten views out of every image; see `netdsl.evaluation.views`.
+        preparation: how pixels are converted.
+        crops: take ten views of every image; see `netdsl.evaluation.views`.
 
     Raises:
         NetdslError: the samples do not fit the input (E1008).
@@ -145,20 +145,20 @@ class ModelFeed:
     def __post_init__(self) -> None:
         self.session.need_samples()
         if len(self.session.inputs) != 1:
-            raise self.session.input_error(f"data have one input, and the model takes {len(self.session.inputs)}")
+            raise self.session.input_error(f"expected a model with one input, got {len(self.session.inputs)} inputs")
         self.session.need_open(self.preparation.sizes)
         if self.pictures:
             if not isinstance(self.part.inputs, np.ndarray):
                 need_pixels(self.port, self.preparation, "E1008")
             elif channels_last(self.part.inputs, self.port.shape[1:]) is None:
                 own = "x".join(map(str, self.part.inputs.shape[1:]))
-                raise fail("E1008", "an image is height x width, or that and 1, 3 or 4 channels, and the data are "
+                raise fail("E1008", "expected images of height x width, or with 1, 3 or 4 channels, got data of "
                            f"{own}", help="save images with the channels last")  # fmt: skip
         elif self.part.pictures(pixels=True) and self._numbers_fit() is None:
             raise fail("E1008", f"the data are images, and do not fit the input {self.port}",
                        help="images fit inputs of 1, 3 or 4 channels, a height and a width")  # fmt: skip
         elif self.crops:
-            raise fail("E1008", "ten views are cut out of images, and the data are arrays of numbers",
+            raise fail("E1008", "ten views are taken of images, but the data are arrays of numbers",
                        help="leave out `--ten-crop`, or give images")  # fmt: skip
 
     @cached_property
@@ -172,7 +172,7 @@ class ModelFeed:
         return self.session.inputs[0]
 
     def batches(self, most: int) -> Iterator[list[Array]]:
-        """All samples in order, `most` or fewer at a time: one array for each view, N x shape of the input."""
+        """Yield all samples in order, at most `most` at a time: one array for each view, N x shape of the input."""
         if not self.pictures:
             values = self._numbers()
             for start in range(0, len(values), most):
@@ -187,7 +187,7 @@ class ModelFeed:
                 yield [self._stack(views) for views in zip(*images, strict=True)]
 
     def views(self, number: int) -> list[Array]:
-        """One image, or its ten views, C x H x W."""
+        """Return one image, or its ten views, C x H x W."""
         image, asks = self._image(number), need_pixels(self.port, self.preparation)
         height, width = self.preparation.size(image, self.port)
         if not self.crops:
@@ -196,7 +196,7 @@ class ModelFeed:
         return [self.preparation.apply(view, self.port) for view in ten_crops(pixels, height, width)]
 
     def pixels(self, number: int) -> Array:
-        """One image as the model sees it, bytes of shape height x width x channels."""
+        """Return one image as the model sees it, as bytes of height x width x channels."""
         (view,) = replace(self, crops=False).views(number)
         return self.preparation.pixels(view, self.port)
 
@@ -205,39 +205,39 @@ class ModelFeed:
         if not isinstance(inputs, np.ndarray):
             return _opened(inputs[number])
         images = channels_last(inputs[number : number + 1], self.port.shape[1:])
-        assert images is not None  # noqa: S101 - seen to at the start
+        assert images is not None  # noqa: S101 - checked in `__post_init__`
         return from_bytes(images[0])
 
     def _stack(self, images: Sequence[Array]) -> Array:
         if any(image.shape != images[0].shape for image in images):
             open_sizes = [size for size in self.port.shape[2:] if isinstance(size, str)]
             options = " ".join(f"--size {size}=224" for size in open_sizes)
-            raise fail("E1008", f"images of a batch must be of one size, and {self.port} leaves it open",
-                       help=f"give one: `{options}`")  # fmt: skip
+            raise fail("E1008", f"expected images of one size in a batch, and {self.port} leaves it open",
+                       help=f"set it: `{options}`")  # fmt: skip
         return np.stack(images)
 
     def _numbers(self) -> Array:
-        """Arrays of numbers as the model takes them."""
+        """Return arrays of numbers in the shape and type of the input."""
         values = self._numbers_fit()
         if values is None:
-            assert isinstance(self.part.inputs, np.ndarray)  # noqa: S101 - what is no array are pictures
+            assert isinstance(self.part.inputs, np.ndarray)  # noqa: S101 - all others are pictures
             own = "x".join(map(str, self.part.inputs.shape[1:]))
-            raise fail("E1008", f"a sample of the data is {own}, and the model takes {self.port}",
+            raise fail("E1008", f"expected samples for {self.port}, got {own}",
                        help="reshape the arrays")  # fmt: skip
         return fitted(values, self.port, self.preparation)
 
     def _numbers_fit(self) -> Array | None:
-        """The samples with their axes in the model's order; None where they have another shape."""
+        """Return the samples with their axes in the model's order; None if their shape differs."""
         values = self.part.inputs
         return arranged(values, self.port.shape[1:]) if isinstance(values, np.ndarray) else None
 
 
 def _opened(path: Path) -> Any:
-    """An image of the data set; E1005 where it cannot be read."""
+    """Open an image of the data set; raise E1005 if it cannot be read."""
     try:
         return read_image(path)
     except NetdslError as error:
         (found,) = error.diagnostics
         if found.code == "E0907":
             raise
-        raise fail("E1005", found.message, help="mend or remove it") from error
+        raise fail("E1005", found.message, help="repair or remove it") from error

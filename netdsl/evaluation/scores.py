@@ -1,4 +1,4 @@
-"""What a model gives as logarithms of probabilities, in which losses and averages lose nothing."""
+"""Converting scores to logarithms of probabilities, so that losses and averages keep their precision."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ if TYPE_CHECKING:
     from netdsl.runtime.feeds import Array
 
 MIN_LOG_PROBABILITY = -100.0
-"""The logarithm of a probability that is 0, as torch.nn.BCELoss takes it."""
+"""The logarithm used for a probability of 0, as in torch.nn.BCELoss."""
 
 LOGITS, SOFTMAX, SIGMOID = Gives.LOGITS.value, Gives.PROBABILITIES.value, Gives.YES_PROBABILITIES.value
-"""What the scores of most models are."""
+"""The kinds of scores of most models."""
 
 
 def class_logs(scores: Array, gives: Gives) -> Array:
-    """Logarithms of the probabilities of classes; of scores and distances, numbers that rank the classes alike.
+    """Return logarithms of the probabilities of classes; scores and negative distances are returned unchanged.
 
     Args:
         scores: shape [..., classes].
-        gives: what they are.
+        gives: the kind of the scores.
     """
     match gives:
         case Gives.LOGITS:
@@ -40,7 +40,7 @@ def class_logs(scores: Array, gives: Gives) -> Array:
 
 
 def log_softmax(scores: Array) -> Array:
-    """Logarithms of the softmax along the last axis, float64."""
+    """Return the logarithm of the softmax along the last axis, float64."""
     values = scores.astype(np.float64)
     values -= values.max(-1, keepdims=True)
     values -= np.log(np.exp(values).sum(-1, keepdims=True))
@@ -48,13 +48,13 @@ def log_softmax(scores: Array) -> Array:
 
 
 def log_of(probabilities: Array) -> Array:
-    """Their logarithms, `MIN_LOG_PROBABILITY` at the least, float64."""
+    """Return the logarithms of probabilities, float64, not below `MIN_LOG_PROBABILITY`."""
     with np.errstate(divide="ignore"):
         return np.maximum(np.log(probabilities.astype(np.float64)), MIN_LOG_PROBABILITY)
 
 
 def log_no_yes(scores: Array, gives: Gives) -> Array:
-    """Logarithms of the probabilities that each class is none of the sample's and that it is one, on a last axis of 2.
+    """Return the logarithms of the probabilities of no and of yes for each class, on a last axis of size 2.
 
     Args:
         scores: any shape.
@@ -67,7 +67,7 @@ def log_no_yes(scores: Array, gives: Gives) -> Array:
 
 
 def log_mean(logs: Sequence[Array]) -> Array:
-    """The logarithm of the mean of probabilities that are given by their logarithms."""
+    """Return the logarithm of the mean of probabilities given by their logarithms."""
     if len(logs) == 1:
         return logs[0]
     mean: Array = np.logaddexp.reduce(np.stack(logs), axis=0) - np.log(len(logs))

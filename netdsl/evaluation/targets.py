@@ -1,4 +1,4 @@
-"""The true answers of a data set, held against the classes of a model."""
+"""The true answers of a data set, compared with the classes of a model."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def need_same_classes(session: Session, found: Found) -> None:
-    """Refuse a model whose classes are not those of the data (E1007); names are compared where both have them."""
+    """Refuse a model whose classes are not those of the data (E1007); names are compared if both have them."""
     own, other = session.labels, found.labels
     if own and other and own != other:
         if len(own) != len(other):
@@ -35,13 +35,13 @@ def need_same_classes(session: Session, found: Found) -> None:
 
 @dataclass(frozen=True)
 class Question:
-    """What a data set asks a model.
+    """What a data set asks of a model.
 
     Attributes:
-        gives: what the model's scores are as answers to it.
-        targets: class numbers, samples or samples x positions; or for several labels at once yes and no (bool), or
-            values (float), of the shape of the scores.
-        paired: whether one score of yes or no answers for two classes.
+        gives: the kind of the model's scores.
+        targets: class numbers, samples or samples x positions; for several labels at once, booleans of the shape of
+            the scores; or values (float) of that shape.
+        paired: whether one yes-or-no score answers for two classes.
     """
 
     gives: Gives
@@ -50,19 +50,19 @@ class Question:
 
 
 def question(session: Session, found: Found, part: Part, scores: Array) -> Question:
-    """The targets of a split in the form that suits a model's scores.
+    """Convert the targets of a split to the form that fits a model's scores.
 
-    What the scores are, the model says; where nothing is known of them, as of a dense layer at the end of a model of
-    others, they are logits of what the data ask: of classes, or of yes and no.
+    The model says what its scores are. If it does not, as a model of another program that ends in a dense layer, they
+    are taken as logits of what the data need: classes, or yes and no.
 
     Args:
         session: the model.
         found: the data set.
         part: the split.
-        scores: what the model gives, samples x classes, or samples x classes x positions.
+        scores: the model's scores, samples x classes, or samples x classes x positions.
 
     Raises:
-        NetdslError: the model has other classes than the data (E1007), or a target is no class (E1004).
+        NetdslError: the model has other classes than the data (E1007), or a target is not a class (E1004).
     """
     known = session.known.get(session.outputs[0].name)
     targets, classes = part.targets, scores.shape[1]
@@ -74,18 +74,18 @@ def question(session: Session, found: Found, part: Part, scores: Array) -> Quest
         if known is not None and one_class:
             return Question(known, targets.argmax(1))
         if not truth:
-            raise fail("E1004", f"several labels at once are 0 or 1 each, and `{found.name}` has other targets",
+            raise fail("E1004", f"expected 0 or 1 for each of several labels, got other targets in `{found.name}`",
                        help="test the model on targets that are yes or no")  # fmt: skip
         if known is not None and not known.yes_or_no:
-            raise fail("E1007", f"`{session.path}` gives {known.value} of classes, of which a sample has one, and "
-                       f"`{found.name}` has samples of several labels",
+            raise fail("E1007", f"`{session.path}` gives {known.value} of classes, one per sample, but `{found.name}` "
+                       "has samples with several labels",
                        help="train a net for several labels by `loss binary_cross_entropy`")  # fmt: skip
         return Question(known or Gives.YES_LOGITS, targets.astype(bool))
-    numbers = targets[:, 0] if targets.shape[1:] == (1,) else targets  # Keras keeps them so
+    numbers = targets[:, 0] if targets.shape[1:] == (1,) else targets  # Keras's layout
     if numbers.shape[1:] != scores.shape[2:]:
         raise fail(
             "E1007",
-            f"`{session.path}` gives {_shape(scores.shape[1:])} for each sample, and a target of `{found.name}` is "
+            f"`{session.path}` gives {_shape(scores.shape[1:])} for each sample, but a target of `{found.name}` is "
             f"{_shape(targets.shape[1:])}",
             help="targets are class numbers, one for each position of the output, or yes and no for each class",
         )
@@ -96,12 +96,12 @@ def question(session: Session, found: Found, part: Part, scores: Array) -> Quest
     if found.labels and len(found.labels) != classes:
         raise classes_differ(session, classes, found)
     if not (np.isfinite(numbers) & (numbers >= 0) & (numbers == np.floor(numbers))).all():
-        raise fail("E1004", f"a class is a whole number from 0, and `{found.name}` has other targets",
+        raise fail("E1004", f"expected classes as whole numbers from 0, got other targets in `{found.name}`",
                    help="number the classes from 0: `numpy.unique(y, return_inverse=True)`")  # fmt: skip
     if numbers.max() >= classes:
         raise fail(
             "E1007",
-            f"`{session.path}` has {classes} classes, and `{found.name}` has samples of class {int(numbers.max())}",
+            f"`{session.path}` has {classes} classes, but `{found.name}` has samples of class {int(numbers.max())}",
             help="test a model that was trained for these classes",
         )
     gives = known or (Gives.YES_LOGITS if paired else Gives.LOGITS)
@@ -109,10 +109,10 @@ def question(session: Session, found: Found, part: Part, scores: Array) -> Quest
 
 
 def classes_differ(session: Session, classes: int, found: Found) -> NetdslError:
-    """E1007 for two numbers of classes."""
+    """Return E1007 for two different numbers of classes."""
     return fail(
         "E1007",
-        f"`{session.path}` has {classes} classes, and `{found.name}` has {len(found.labels)}",
+        f"`{session.path}` has {classes} classes, but `{found.name}` has {len(found.labels)}",
         help="test a model that was trained for these classes: `--set classes=N` gives a net their number",
     )
 

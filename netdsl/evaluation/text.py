@@ -1,4 +1,4 @@
-"""What the texts of all evaluations have in common."""
+"""Text that all evaluations share."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def heading(found: Answers) -> str:
-    """The first line: what was evaluated on what."""
+    """Return the first line: the model and its data."""
     count = len(found.targets) // found.positions
     positions = f" of {found.positions:,} positions" if found.positions > 1 else ""
     views = f", {found.views} views of each" if found.views > 1 else ""
@@ -22,16 +22,16 @@ def heading(found: Answers) -> str:
 
 
 def facts(rows: list[tuple[str, str]]) -> list[str]:
-    """A line for each name and its value."""
+    """Return a line for each name and its value."""
     width = max(len(name) for name, _ in rows)
     return [f"  {name:<{width}}  {value}" for name, value in rows]
 
 
 def percent(part: float | None) -> str:
-    """A part as a percentage, or `-` where there is none."""
+    """Return a fraction as a percentage, or `-` for None."""
     return "-" if part is None else f"{100 * part:.2f} %"
 
 
 def alone(headings: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> list[str]:
-    """A table of the figures that each of several models has alone; nothing where there is one model."""
+    """Return a table of the metrics of each of several models; nothing for one model."""
     return ["", Table(("alone", *headings), rows).text()] if rows else []

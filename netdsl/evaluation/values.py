@@ -1,4 +1,4 @@
-"""Answers that are values, and how far they are from the true ones."""
+"""Evaluations of answers that are values: their errors."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class ValueEvaluation(Answers):
 
     Attributes:
         targets: the true values, samples (or all positions of them) x values.
-        logs: the model's values, of the same shape; they are no logarithms, and have the name that others give theirs.
+        logs: the model's values, of the same shape. They are not logarithms; the name is that of other answers.
     """
 
     @property
@@ -41,12 +41,12 @@ class ValueEvaluation(Answers):
 
     @property
     def explained(self) -> float | None:
-        """The part of the targets' variance that the model explains, R squared; None where they do not vary."""
+        """The fraction of the targets' variance that the model explains, R squared; None if they do not vary."""
         variance = float(np.square(self.targets - self.targets.mean(0)).mean())
         return 1 - self.loss / variance if variance else None
 
     def as_json(self, top: int = 5) -> dict[str, Any]:  # noqa: ARG002 - as `ClassEvaluation` has it
-        """A JSON object."""
+        """Return a JSON object."""
         return {
             **self.common_json(),
             "loss": self.loss,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -84,7 +85,7 @@ def _telling(node: Node) -> tuple[Node, ...]:
     layer = node.layer
     if layer.gives is not None or layer.activation:
         return ()
-    return node.inputs if layer.kind == "mean" or (layer.rearranges and len(node.inputs) == 1) else ()
+    return node.inputs if layer.averages or (layer.rearranges and len(node.inputs) == 1) else ()
 
 
 def _ending(node: Node, found: dict[Node, tuple[Gives, int] | None]) -> tuple[Gives, int] | None:
@@ -97,7 +98,7 @@ def _ending(node: Node, found: dict[Node, tuple[Gives, int] | None]) -> tuple[Gi
         return Gives.VALUES, 0
     if not _telling(node):
         return None
-    if layer.kind == "mean":
+    if layer.averages:
         ends = {found[source] for source in node.inputs}
         return ends.pop() if len(ends) == 1 else None
     (source,) = node.inputs
@@ -105,9 +106,9 @@ def _ending(node: Node, found: dict[Node, tuple[Gives, int] | None]) -> tuple[Gi
     if end is None or end[0] not in (Gives.PROBABILITIES, Gives.LOG_PROBABILITIES):
         return end
     gives, axis = end
-    if layer.kind == "transpose":
-        perm = [place % node.type.rank for place in layer.arguments()["perm"]]
-        return gives, perm.index(axis)
+    place = layer.places(axis, *node.input_types)
+    if isinstance(place, int) and Counter(node.type.shape) == Counter(source.type.shape):
+        return gives, place
     kept = axis < node.type.rank and node.type.shape[: axis + 1] == source.type.shape[: axis + 1]
     return end if kept else (Gives.VALUES, 0)
 
@@ -155,7 +156,7 @@ def normalization(graph: Graph) -> tuple[tuple[float, ...], tuple[float, ...]] |
     if len(graph.inputs) != 1:
         return None
     readers = [node for node in graph.nodes if graph.inputs[0] in node.inputs]
-    layers = {node.layer for node in readers if node.layer.kind == "normalize"}
+    layers = {node.layer for node in readers if node.layer.standardizes}
     if len(layers) != 1 or any(node.layer not in layers for node in readers):
         return None
     arguments = layers.pop().arguments()

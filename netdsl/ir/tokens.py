@@ -40,8 +40,8 @@ def tokens_of(graph: Graph, given: Node) -> Tokens | None:
     tables: list[tuple[_Part, int]] = []
     for node in graph.nodes:
         read = {part for source in node.inputs for part in parts.get(source, ())}
-        if read and node.layer.kind == "embedding":
-            tables += [(part, node.layer.arguments()["count"]) for part in read]
+        if read and (count := node.layer.token_count) is not None:
+            tables += [(part, count) for part in read]
         elif read and node.layer.rearranges:
             parts[node] = {_taken(part, node) for part in read}
     if not tables:

@@ -203,6 +203,8 @@ class Gelu(_Elementwise):
 class Silu(_Elementwise):
     """Sigmoid linear unit, or swish: y = x * sigmoid(x). Source: torch.nn.SiLU; ONNX operators Sigmoid, Mul."""
 
+    known_as = ("swish",)
+
     def to_onnx(self, o: Lowering, *inputs: str) -> str:
         return o.op("Mul", inputs[0], o.op("Sigmoid", inputs[0]))
 

@@ -32,6 +32,8 @@ class GlobalAvgPool(_Global):
     operator GlobalAveragePool.
     """
 
+    known_as = ("global_average_pooling",)
+
     def to_onnx(self, o: Lowering, *inputs: str) -> str:
         return o.op("GlobalAveragePool", inputs[0])
 
@@ -47,6 +49,8 @@ class GlobalMaxPool(_Global):
     Input C x spatial, output C x 1 x 1 (`flatten` makes it a vector). Source: torch.nn.AdaptiveMaxPool2d(1); ONNX
     operator GlobalMaxPool.
     """
+
+    known_as = ("global_max_pooling",)
 
     def to_onnx(self, o: Lowering, *inputs: str) -> str:
         return o.op("GlobalMaxPool", inputs[0])

@@ -104,6 +104,8 @@ class Normalize(ChannelAffine):
     Source: torchvision.transforms.Normalize; ONNX operators Sub and Div.
     """
 
+    standardizes = True
+
     mean: Reals
     std: Divisors
 

@@ -28,6 +28,8 @@ class Attention(Layer):
     "Attention is all you need" (2017); torch.nn.MultiheadAttention; ONNX operators MatMul and Softmax.
     """
 
+    known_as = ("multihead_attention", "self_attention")
+
     heads: Count
     causal: Flag = False
     bias: Flag = True

@@ -148,8 +148,23 @@ class Layer:
     """The meaning of its result at the end of a net, where the layer alone decides it (`netdsl.ir.meaning`)."""
     rearranges: ClassVar[bool] = False
     """Whether, at inference, the elements of its result are elements of its input."""
+    keeps_order: ClassVar[bool] = False
+    """Whether it keeps the order of the elements, so that it changes nothing where it keeps the shape."""
+    averages: ClassVar[bool] = False
+    """Whether its result is the mean of its inputs."""
+    standardizes: ClassVar[bool] = False
+    """Whether it subtracts the argument `mean` from the input and divides by the argument `std`."""
+    weight_axis: ClassVar[int | None] = None
+    """The axis of its weight that stands for the output channels; None where it does not multiply by one weight."""
+    known_as: ClassVar[tuple[str, ...]] = ()
+    """Its names in PyTorch, Keras and others, for suggestions in errors; without digits for dimensions."""
     opset: ClassVar[int] = 13
     """The smallest opset of its best lowering; another lowering may support a smaller one."""
+
+    @property
+    def token_count(self) -> int | None:
+        """The number of tokens for which it has vectors; None where it takes no tokens."""
+        return None
 
     @classmethod
     def joins(cls) -> bool:

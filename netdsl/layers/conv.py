@@ -133,6 +133,9 @@ class Conv(_Convolution):
     Conv.
     """
 
+    known_as = ("convolution",)
+    weight_axis = 0
+
     out: Count
     k: Size
     s: Size = 1
@@ -154,6 +157,9 @@ class Depthwise(_Convolution):
     Source: torch.nn.Conv2d with groups=in_channels; ONNX operator Conv.
     """
 
+    known_as = ("depthwise_conv",)
+    weight_axis = 0
+
     k: Size
     s: Size = 1
     p: Padding = 0
@@ -174,6 +180,9 @@ class Deconv(Layer):
     end and is less than the stride (PyTorch allows more with dilation, onnxruntime does not). Parameters: weight
     C x out/g x k, bias out. Source: torch.nn.ConvTranspose2d; ONNX operator ConvTranspose.
     """
+
+    known_as = ("conv_transpose",)
+    weight_axis = 1
 
     out: Count
     k: Size

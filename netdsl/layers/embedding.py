@@ -30,6 +30,10 @@ class Embedding(Layer):
     dim: Count
     std: Positive = 1.0
 
+    @property
+    def token_count(self) -> int:
+        return self.count
+
     def infer(self, *inputs: TensorType) -> TensorType:
         (x,) = inputs
         if x.dtype in TOKENS:
@@ -83,6 +87,8 @@ class Positions(Layer):
     "Convolutional sequence to sequence learning" (2017); torch.nn.Embedding applied to torch.arange(T); ONNX operators
     Slice and Add.
     """
+
+    known_as = ("positional_embedding", "position_embedding")
 
     most: Count
 

@@ -54,6 +54,9 @@ class Dense(_OnVectors):
     Gemm, or MatMul and Add if there are further axes.
     """
 
+    known_as = ("linear", "fc", "fully_connected", "inner_product")
+    weight_axis = 0
+
     out: Count
     bias: Flag = True
 

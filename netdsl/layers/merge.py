@@ -50,6 +50,7 @@ class Concat(_Join):
     counted, and a negative axis counts from the end. Source: torch.cat; ONNX operator Concat.
     """
 
+    known_as = ("concatenate", "cat")
     rearranges = True
 
     axis: Integer = 0
@@ -130,6 +131,8 @@ class Mul(_Elementwise):
     other join broadcasts. Source: Hu et al., "Squeeze-and-excitation networks" (2017); ONNX operator Mul.
     """
 
+    known_as = ("multiply",)
+
     def infer(self, *inputs: TensorType) -> TensorType:
         self.need_one_type(inputs)
         first, *others = inputs
@@ -186,6 +189,7 @@ class Mean(_Elementwise):
     Source: torch.mean over stacked branches; ONNX operators Sum and Div.
     """
 
+    averages = True
     dtypes = FLOATS
 
     def to_onnx(self, o: Lowering, *inputs: str) -> str:

@@ -41,6 +41,7 @@ class BatchNorm(ChannelAffine):
     BatchNormalization, whose running variance, unlike PyTorch's, is not corrected for the size of the batch.
     """
 
+    known_as = ("batch_norm", "batch_normalization")
     batch_statistics = True
 
     eps: AboveZero = 1e-5
@@ -142,6 +143,7 @@ class LayerNorm(_OverLastAxes):
     LayerNormalization, or its formula before opset 17 and in float64, since the operator stores `eps` in float32.
     """
 
+    known_as = ("layer_norm", "layer_normalization")
     opset = 17
 
     dims: Count = 1
@@ -172,6 +174,7 @@ class ChannelNorm(Layer):
     ConvNet for the 2020s" (2022); torchvision.models.convnext.LayerNorm2d; ONNX operators Transpose and those of `ln`.
     """
 
+    known_as = ("layer_norm_2d", "ln2d")
     opset = LayerNorm.opset
 
     eps: AboveZero = 1e-5
@@ -237,6 +240,8 @@ class GroupNorm(Layer):
     Reshape, InstanceNormalization, Mul and Add, which every opset has, unlike GroupNormalization. A group of a single
     value has no deviation, and is refused, as in PyTorch.
     """
+
+    known_as = ("group_norm", "group_normalization")
 
     groups: Count
     eps: AboveZero = 1e-5
@@ -329,6 +334,8 @@ class LocalResponseNorm(Layer):
     even sizes its window is mirrored, and onnxruntime supports neither even sizes nor other ranks); otherwise
     AveragePool along the channels.
     """
+
+    known_as = ("local_response_norm",)
 
     size: Count
     alpha: AboveZero = 1e-4

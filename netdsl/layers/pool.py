@@ -68,6 +68,8 @@ class MaxPool(_Pool):
     torch.nn.MaxPool2d; ONNX operator MaxPool.
     """
 
+    known_as = ("max_pooling",)
+
     k: Size
     s: OptionalSize = None
     p: SymmetricPadding = 0
@@ -112,6 +114,8 @@ class AvgPool(_Pool):
     Input C x spatial, output C x spatial, each side floor((n + 2p - k) / s) + 1, rounded up with `ceil=yes`. Positions
     past the padding never count. Source: torch.nn.AvgPool2d; ONNX operator AveragePool.
     """
+
+    known_as = ("average_pooling", "average_pool")
 
     k: Size
     s: OptionalSize = None

@@ -25,6 +25,8 @@ class Pad(Layer):
     one for each side in the order (top, left, bottom, right). Source: torch.nn.functional.pad; ONNX operator Pad.
     """
 
+    known_as = ("zero_padding",)
+
     p: Margins
     mode: Annotated[str, choice("constant", "reflect", "replicate")] = "constant"
     value: Real = 0.0

@@ -30,6 +30,7 @@ class Identity(Layer):
     Source: torch.nn.Identity; it adds nothing to an ONNX model.
     """
 
+    keeps_order = True
     rearranges = True
 
     def to_onnx(self, o: Lowering, *inputs: str) -> str:
@@ -48,6 +49,7 @@ class Flatten(Layer):
     more; ONNX operators Flatten and Reshape.
     """
 
+    keeps_order = True
     rearranges = True
 
     start: Integer = 0
@@ -80,6 +82,7 @@ class Reshape(Layer):
     The batch is not counted. Source: torch.reshape; ONNX operator Reshape.
     """
 
+    keeps_order = True
     rearranges = True
 
     shape: ShapeArgument

@@ -1,1 +1,1 @@
-"""Looking into a model: its layers, its first weights, and every value on the way from an input to the output."""
+"""HTML pages on a model: its layers, its first filters, and the activations for an input."""

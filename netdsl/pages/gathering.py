@@ -1,4 +1,4 @@
-"""What is drawn of a model on data: its answers, and the images it was wrong about."""
+"""The plots of a model on data: its answers, and the images that it misclassifies."""
 
 from __future__ import annotations
 
@@ -20,38 +20,38 @@ if TYPE_CHECKING:
 
 
 def need_classes(found: Evaluation) -> ClassEvaluation:
-    """Refuse values, and answers with several labels for a sample (E0917)."""
+    """Refuse evaluations of values, and of several labels per sample (E0917)."""
     if isinstance(found, ClassEvaluation):
         return found
     if isinstance(found, ValueEvaluation):
-        raise fail("E0917", f"the targets of `{found.data}` are values, and no classes",
-                   help="`netdsl test` tells how far the model is from them")  # fmt: skip
-    raise fail("E0917", f"a sample of `{found.data}` has several labels at once, so that none is taken for another",
-               help="`netdsl test` gives the figures of each label")  # fmt: skip
+        raise fail("E0917", f"expected classes as targets of `{found.data}`, got values",
+                   help="`netdsl test` shows the errors of the values")  # fmt: skip
+    raise fail("E0917", f"expected one class for each sample of `{found.data}`, got several labels",
+               help="`netdsl test` shows the metrics of each label")  # fmt: skip
 
 
 def mistaken_pictures(
     model: Path, found: ClassEvaluation, data: str | None, split: str | None, preparation: Preparation
 ) -> list[Array]:
-    """The images of the surest mistakes, bytes of shape height x width x channels.
+    """Return the images of the most confident mistakes, bytes of height x width x channels.
 
     Args:
-        model: as `evaluate` takes it, and so the rest.
+        model: the model, as in `evaluate`.
         found: its evaluation.
-        data: the data set.
-        split: the split of it.
-        preparation: what happens to pixels.
+        data: the data set, as in `evaluate`.
+        split: the split, as in `evaluate`.
+        preparation: how pixels are converted.
 
     Raises:
-        NetdslError: there is no mistake, the samples are no images, or have a class for each position (E0917).
+        NetdslError: there is no mistake, or the samples are not images or have a class for each position (E0917).
     """
     samples = open_split(data, split, [run_of(model)])
     feed, part = samples.feed(Session(model_of(model)), preparation), samples.part
     if not feed.pictures:
-        raise fail("E0917", f"the samples of `{found.data}` are no images", help="give data of images")
+        raise fail("E0917", f"the samples of `{found.data}` are not images", help="give data of images")
     if len(part) != len(found.targets):
         raise fail("E0917", f"the model gives a class for each position of an image of `{found.data}`",
-                   help="give a model of one class for each image")  # fmt: skip
+                              help="give a model with one class for each image")  # fmt: skip
     if not len(found.wrong):
         raise fail("E0917", f"there is no mistake in {len(part):,} {found.split} samples", help="draw something else")
     return [feed.pixels(int(number)) for number in found.wrong[:MAX_EXAMPLES]]

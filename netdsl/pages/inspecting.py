@@ -1,4 +1,4 @@
-"""Everything about a model on one page."""
+"""Inspecting a model: everything about it on one page."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ if TYPE_CHECKING:
 def inspect_model(
     model: Path, image: str, preparation: Preparation, *, data: str | None, split: str | None, device: str
 ) -> str:
-    """The text of a page of HTML; see `netdsl.pages.page`.
+    """Return the text of an HTML page; see `netdsl.pages.page`.
 
     Args:
-        model: an ONNX file, or the folder of a run; the curves of a run are shown in both cases, and its folder tells
-            what to test the model on.
-        image: an image or an array of one sample, as `netdsl run` takes them.
-        preparation: what happens to pixels.
+        model: an ONNX file, or the folder of a run. The curves of a run are shown in both cases, but only the folder
+            makes the model be tested on the run's data.
+        image: an image or an array of one sample, as for `netdsl run`.
+        preparation: how pixels are converted.
         data: a data set to test the model on; None takes that of the run, or tests nothing.
-        split: which of its samples; see `evaluate`.
-        device: where to compute.
+        split: the split of the data; see `evaluate`.
+        device: the device to run on.
 
     Raises:
-        NetdslError: a file or a device cannot be used, or a package is missing, as `look`, `evaluate` and
-            `read_metrics` say.
+        NetdslError: a file or a device cannot be used, or a package is missing, as in `look`, `evaluate` and
+            `read_metrics`.
     """
     file = model_of(model)
     session = Session(file, device)
@@ -63,7 +63,7 @@ def inspect_model(
 
 
 def _if_any(gather: Callable[[], T]) -> T | None:
-    """What is gathered; None where there is nothing of it to draw (E0917), which a page leaves out."""
+    """Return the result of `gather`; None if there is nothing to draw (E0917), and the page omits it."""
     try:
         return gather()
     except NetdslError as error:

@@ -21,19 +21,19 @@ if TYPE_CHECKING:
     from netdsl.runtime.feeds import Array
 
 _CONSTANT = re.compile(r"/const(_\d+)?$")
-"""The names of netdsl's own initializers that are no parameters."""
+"""The names of the initializers that netdsl writes and that are not parameters."""
 
 
 @dataclass(frozen=True)
 class ShownLayer:
-    """A layer of a model that netdsl wrote, or a node of another.
+    """A layer of a model that netdsl wrote, or a node of another one.
 
     Attributes:
         name: its path.
-        kind: what the language calls the layer, or ONNX the node.
+        kind: the name of the layer in the language, or of the node's operator in ONNX.
         value: the name of its result.
-        weights: how many numbers its tensors hold, running statistics included; shared ones count where they are first
-            used.
+        weights: the number of values in its tensors, with running statistics; shared tensors count where they are used
+            first.
     """
 
     name: str
@@ -43,45 +43,45 @@ class ShownLayer:
 
 
 def read_graph(session: Session) -> onnx.GraphProto:
-    """The graph of a model that onnxruntime has loaded, without weights that lie in a second file."""
+    """Return the graph of a model that onnxruntime has loaded, without weights in a second file."""
     return read_model(session.path).graph
 
 
 def layers_of(graph: onnx.GraphProto) -> tuple[ShownLayer, ...]:
-    """The layers in the order they are computed; what netdsl needs on the way inside of one is not told apart."""
+    """Return the layers in the order of computation; all nodes of one netdsl layer count as one."""
     sizes = {tensor.name: prod(tensor.dims) for tensor in graph.initializer if not _CONSTANT.search(tensor.name)}
     known = {spot for node in graph.node if (spot := _path(node))}
-    found: dict[str, ShownLayer] = {}
+    layers: dict[str, ShownLayer] = {}
     for node in graph.node:
         path = _path(node)
         if (known and not path) or node.op_type == "Constant" or not any(node.output[:1]):
             continue
         weights = sum(sizes.pop(name, 0) for name in node.input)
         key = path or node.output[0]
-        if key in found:
-            weights += found[key].weights
+        if key in layers:
+            weights += layers[key].weights
         steps = [step.partition(":")[0] for step in path.split("/")]
         name = ".".join(steps) if path else node.name or node.output[0]
         kind = path.rpartition(":")[2] if path else node.op_type
-        found[key] = ShownLayer(name, kind, node.output[0], weights)
-    return tuple(found.values())
+        layers[key] = ShownLayer(name, kind, node.output[0], weights)
+    return tuple(layers.values())
 
 
 def _path(node: onnx.NodeProto) -> str:
-    """Where a node stands in the net, `layer1:stage/0:bottleneck/conv1:conv`; empty in models of others."""
+    """Return a node's path in the net, `layer1:stage/0:bottleneck/conv1:conv`; empty in other programs' models."""
     return next((entry.value for entry in node.metadata_props if entry.key == "netdsl.path"), "")
 
 
 def first_filters(session: Session) -> tuple[str, Array]:
-    """The weights by which a model's first layer sees an image.
+    """Return the weights with which a model's first layer sees an image.
 
     Returns:
-        The name of the tensor, and its values, filters x channels x height x width. Those of a dense layer that reads
-        all pixels have the shape of the image.
+        The name of the tensor, and its values, filters x channels x height x width. The weights of a dense layer that
+        reads all pixels are reshaped to the shape of the image.
 
     Raises:
-        NetdslError: the first layer with weights is neither a convolution of images nor a dense layer that reads all
-            of an image (E0917).
+        NetdslError: the first layer with weights is neither a convolution of images nor a dense layer on a whole image
+            (E0917).
     """
     graph = read_graph(session)
     tensors = {tensor.name: tensor for tensor in graph.initializer}
@@ -103,5 +103,5 @@ def first_filters(session: Session) -> tuple[str, Array]:
         if rows.ndim == 2 and len(image) == 3 and rows.shape[1:] == (prod(s for s in image if isinstance(s, int)),):
             return proto.name, rows.reshape(len(rows), *image)
         break
-    raise fail("E0917", f"the first layer of `{session.path}` does not see an image through filters",
-               help="filters are those of a first `conv`, or of a first `dense` that reads all pixels")  # fmt: skip
+    raise fail("E0917", f"the first layer of `{session.path}` has no filters of an image",
+               help="a first `conv` has filters, or a first `dense` that reads all pixels")  # fmt: skip

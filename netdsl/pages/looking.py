@@ -1,4 +1,4 @@
-"""What happens in a model to one input."""
+"""Running a model on one input, with the results of all layers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LayerResult:
-    """A layer and what it gave.
+    """A layer and its result.
 
     Attributes:
         layer: the layer.
@@ -37,13 +37,13 @@ class LayerResult:
 
 @dataclass(frozen=True)
 class Look:
-    """One sample on its way through a model.
+    """The results of all layers of a model for one sample.
 
     Attributes:
-        file: what was looked at.
-        picture: as the model sees it, bytes of shape height x width x channels; None where it is no image.
-        ranking: the classes of the first output, the most likely first; None where it has none.
-        steps: every layer whose result are numbers for this sample.
+        file: the input file.
+        picture: the input as the model sees it, bytes of height x width x channels; None if it is not an image.
+        ranking: the classes of the first output, the most likely first; None if it has none.
+        steps: all layers with a floating-point result for the sample.
     """
 
     file: str
@@ -57,25 +57,25 @@ def look(session: Session, file: str, preparation: Preparation, *, top: int = 5)
 
     Args:
         session: the model.
-        file: an image, or an array, as `netdsl run` takes them.
-        preparation: what happens to pixels.
-        top: how many classes to rank.
+        file: an image or an array, as for `netdsl run`.
+        preparation: how pixels are converted.
+        top: the number of classes to rank.
 
     Raises:
         NetdslError: the file cannot be read (E0901), does not fit the model or holds several samples (E0906), or no
-            layer gives floats (E0917).
+            layer has floating-point results (E0917).
     """
     session.need_open(preparation.sizes)
     (batch,) = batches(session, [file], preparation)
     if any(len(array) != 1 for array in batch.feeds.values()):
         count = max(map(len, batch.feeds.values()))
-        raise session.input_error(f"one sample is looked at, and `{file}` holds {count}", "give one: `x[:1]`")
+        raise session.input_error(f"expected one sample in `{file}`, got {count}", "give one: `x[:1]`")
     layers = layers_of(read_graph(session))
     given = _all_values(session, [layer.value for layer in layers]).run(batch.feeds)
     session.need_rows({port.name: given[port.name] for port in session.outputs})
     steps = tuple(LayerResult(layer, given[layer.value][0]) for layer in layers if _of_samples(given.get(layer.value)))
     if not steps:
-        raise fail("E0917", f"no layer of `{session.path}` gives floats for a sample", help="look at another model")
+        raise fail("E0917", f"no layer of `{session.path}` has floating-point results", help="use another model")
     port, scores = session.inputs[0], given[session.outputs[0].name][0]
     return Look(
         file,
@@ -91,13 +91,13 @@ def _of_samples(values: Array | None) -> bool:
 
 
 def _all_values(session: Session, names: list[str]) -> Session:
-    """The same model with more outputs; onnxruntime finds out their types itself, and optimizes nothing."""
+    """Return the same model with more outputs; onnxruntime infers their types, and optimizes nothing."""
     model = read_model(session.path, weights=True)
     known = {output.name for output in model.graph.output}
     model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names if name not in known)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "model.onnx")
-        onnx.save(model, path, save_as_external_data=True, location="weights")  # it may be larger than protobuf can be
+        onnx.save(model, path, save_as_external_data=True, location="weights")  # it may exceed protobuf's limit
         made = Session(path, str(session.device), optimize=False)
-    made.path = session.path  # what errors call it, now that the file is gone
+    made.path = session.path  # the name in errors, because the file is gone
     return made

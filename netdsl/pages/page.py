@@ -1,4 +1,4 @@
-"""All that can be seen of a model on one page of HTML, which needs no other file."""
+"""A model on one HTML page, which needs no other file."""
 
 from __future__ import annotations
 
@@ -44,23 +44,23 @@ def write_page(
     found: Evaluation | None = None,
     mistakes: Sequence[Array] = (),
 ) -> str:
-    """The text of the page.
+    """Return the text of the page.
 
     Args:
         session: the model.
-        look: what it made of one sample.
-        filters: the weights of its first layer; None where it has none that can be shown.
-        curves: the epochs of its training; None where they are not known.
-        found: its answers on a data set; None where there was none.
-        mistakes: images that were taken for another class, as `draw_mistakes` takes them.
+        look: its results for one sample.
+        filters: the weights of its first layer; None if there are none to show.
+        curves: the metrics of its training; None if they are not known.
+        found: its evaluation on a data set; None if there is none.
+        mistakes: misclassified images, as for `draw_mistakes`.
     """
     name = visible(session.metadata.get("netdsl.net", session.path.stem))
     parts = [_section("The model", _facts(session, look.steps))]
-    said = _ranking(look)
+    sample = _ranking(look)
     if look.picture is not None and look.ranking is not None:
         figure = draw_classes(look.picture, look.ranking, look.file)
-        said = _figure(figure, f"{look.file}, as the model sees it, and its most likely classes") + said
-    parts.append(_section("One sample", said))
+        sample = _figure(figure, f"{look.file}, as the model sees it, and its most likely classes") + sample
+    parts.append(_section("One sample", sample))
     if curves is not None:
         parts.append(_section("Training", _figure(draw_curves(curves, ""), "loss and accuracy over the epochs")))
     if filters is not None:
@@ -77,7 +77,7 @@ def write_page(
 
 
 def _facts(session: Session, steps: Sequence[LayerResult]) -> str:
-    """What the model takes and gives, and how large it is."""
+    """Return the inputs and outputs of the model, and its size."""
     rows = [("file", str(session.path))]
     rows += [("takes", str(port).replace("`", "")) for port in session.inputs]
     rows += [("gives", str(port).replace("`", "")) for port in session.outputs]
@@ -92,7 +92,7 @@ def _facts(session: Session, steps: Sequence[LayerResult]) -> str:
 
 def _ranking(look: Look) -> str:
     if look.ranking is None:
-        return f"<p>{escape(visible(look.file))}: the model gives no scores of classes for it.</p>\n"
+        return f"<p>{escape(visible(look.file))}: the model has no scores of classes for it.</p>\n"
     rows = [(visible(name), f"{value:.4f}") for name, value in look.ranking.classes]
     return Table(("class", f">{look.ranking.meaning}"), rows).html()
 
@@ -102,7 +102,7 @@ def _test(found: Evaluation, mistakes: Sequence[Array]) -> str:
     if isinstance(found, ClassEvaluation):
         text = _figure(draw_confusion(found), "confusion matrix") + text
         if mistakes:
-            text += _figure(draw_mistakes(found, mistakes), "images taken for another class")
+            text += _figure(draw_mistakes(found, mistakes), "misclassified images")
     return text
 
 
@@ -118,7 +118,7 @@ def _section(title: str, content: str) -> str:
     return f"<h2>{escape(title)}</h2>\n{content}\n"
 
 
-def _figure(figure: Any, told: str) -> str:
-    """A picture within the page, and in words what it shows."""
+def _figure(figure: Any, description: str) -> str:
+    """Return a plot as a part of the page, with a description of it in words."""
     data = b64encode(as_png(figure)).decode()
-    return f'<figure><img alt="{escape(visible(told))}" src="data:image/png;base64,{data}"></figure>\n'
+    return f'<figure><img alt="{escape(visible(description))}" src="data:image/png;base64,{data}"></figure>\n'

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from netdsl.ir.params import Derived
-from netdsl.layers.windows import Windowed
+from netdsl.layers.conv import Conv, Depthwise
+from netdsl.layers.linear import Dense
+from netdsl.layers.shape import Flatten
 from netdsl.passes.rewrite import count_owners, count_reads, rewrite, with_inputs
 from netdsl.passes.scaling import BiasAfter, ScaledWeight, absorbing, scaling_of
 
@@ -39,15 +41,15 @@ def fold_ahead(graph: Graph) -> Graph:
 
 def _absorbs(node: Node) -> bool:
     """Whether every output reads a whole window, so that a shift of the input adds the same number to each of them."""
-    if node.layer.kind == "dense":
+    if isinstance(node.layer, Dense):
         return node.type.rank == 1
-    if node.layer.kind not in ("conv", "depthwise") or not isinstance(node.layer, Windowed):
+    if not isinstance(node.layer, Conv | Depthwise):
         return False
     return all(slide.before == slide.after == 0 for slide in node.layer.slides(node.inputs[0].type))
 
 
 def _flattens(node: Node) -> bool:
-    return node.layer.kind == "flatten" and node.type.rank == 1
+    return isinstance(node.layer, Flatten) and node.type.rank == 1
 
 
 def _folded(host: Node, before: Node, scaling: Scaling, source: Node) -> Node:

@@ -5,15 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from netdsl.ir.params import Derived
+from netdsl.layers.linear import Dense
 from netdsl.passes.rewrite import count_owners, count_reads, rewrite, with_inputs
 from netdsl.passes.scaling import BiasBefore, ScaledWeight, absorbing, scaling_of
 
 if TYPE_CHECKING:
     from netdsl.ir.graph import Graph, Node
     from netdsl.passes.scaling import Scaling
-
-_OUTPUT_AXIS = {"conv": 0, "depthwise": 0, "dense": 0, "deconv": 1}
-"""The axis of the weights that stands for the output channels."""
 
 
 def fold_back(graph: Graph) -> Graph:
@@ -36,15 +34,17 @@ def fold_back(graph: Graph) -> Graph:
 
 def _absorbs(host: Node) -> bool:
     """Whether the first axis of the result, which an affine layer scales, comes from the weights."""
-    return host.layer.kind in _OUTPUT_AXIS and (host.layer.kind != "dense" or host.type.rank == 1)
+    return host.layer.weight_axis is not None and (not isinstance(host.layer, Dense) or host.type.rank == 1)
 
 
 def _folded(host: Node, node: Node, scaling: Scaling) -> Node:
     sources = tuple(node.params.values())
     weight, *bias = host.params.values()
+    axis = host.layer.weight_axis
+    assert axis is not None  # noqa: S101 - `_absorbs` holds of it
     return absorbing(
         host,
-        Derived(ScaledWeight(scaling, _OUTPUT_AXIS[host.layer.kind]), (weight, *sources)),
+        Derived(ScaledWeight(scaling, axis), (weight, *sources)),
         Derived(BiasBefore(scaling), (*bias, *sources)),
         host.inputs[0],
     )

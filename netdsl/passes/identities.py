@@ -9,11 +9,6 @@ from netdsl.passes.rewrite import rewrite, with_inputs
 if TYPE_CHECKING:
     from netdsl.ir.graph import Graph, Node
 
-_SAME_ORDER = {"flatten", "reshape"}
-"""Layers that keep the order of the elements, and so change nothing if they keep the shape."""
-_JOINS = {"concat", "add", "mul", "max", "mean"}
-"""Layers that return a single branch unchanged."""
-
 
 def drop_identities(graph: Graph) -> Graph:
     """Drop dropout and similar layers, `identity`, reshapes to the same shape, and joins of one branch."""
@@ -25,9 +20,6 @@ def drop_identities(graph: Graph) -> Graph:
 
 
 def _changes_nothing(node: Node) -> bool:
-    kind = node.layer.kind
-    if node.layer.training_only or kind == "identity":
-        return True
-    if kind in _JOINS:
+    if node.layer.joins():
         return len(node.inputs) == 1
-    return kind in _SAME_ORDER and node.type == node.inputs[0].type
+    return node.layer.training_only or (node.layer.keeps_order and node.type == node.inputs[0].type)

@@ -25,7 +25,7 @@ def standardize(graph: Graph, mean: Sequence[float], std: Sequence[float]) -> Gr
     """
     (source,) = graph.inputs
     readers = [node for node in graph.nodes if source in node.inputs]
-    if readers and all(node.layer.kind == "normalize" for node in readers):
+    if readers and all(isinstance(node.layer, Normalize) for node in readers):
         return graph
     layer = Normalize(tuple(mean), tuple(std))
 

@@ -1,1 +1,1 @@
-"""Pictures of training runs and of models, drawn by matplotlib without its global state."""
+"""Plots of training runs and of models, drawn by matplotlib without its global state."""

@@ -1,4 +1,4 @@
-"""What every layer makes of one input."""
+"""The plot of every layer's activations for one input."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
     from netdsl.runtime.feeds import Array
 
 MAX_LAYERS_SHOWN, MAX_MAPS_SHOWN = 40, 12
-"""Of more layers so many are shown, evenly spread from the first to the last; of more channels the first."""
+"""The number of layers that are shown, evenly spread from first to last; and of channels, the first of each layer."""
 
 MAX_NAME_SHOWN = 44
-"""Characters of a layer's name."""
+"""The longest layer name, in characters."""
 
 
 def draw_activations(steps: Sequence[LayerResult], title: str) -> Any:
-    """A figure with a row for each layer: its first channels as maps, or its values as a strip.
+    """Draw a row for each layer: its first channels as maps, or its values as a strip.
 
-    The colours of each row go from its least value to its largest, which are written beside it.
+    The colours of each row range from its smallest value to its largest, which are written beside it.
     """
     chosen = np.unique(np.linspace(0, len(steps) - 1, min(len(steps), MAX_LAYERS_SHOWN)).round().astype(int))
     shown = [steps[index] for index in chosen]
@@ -39,18 +39,18 @@ def draw_activations(steps: Sequence[LayerResult], title: str) -> Any:
         bare(label)
         _draw(axes, step.values)
         label.text(1, 0.5, words(_end(step.layer.name), MAX_NAME_SHOWN), ha="right", va="bottom", fontsize=SMALL + 1)
-        told = f"{step.layer.kind} {format_shape(step.values.shape)}, {_range(step.values)}"
-        label.text(1, 0.44, words(told, 60), ha="right", va="top", fontsize=SMALL, color=GREY)
+        caption = f"{step.layer.kind} {format_shape(step.values.shape)}, {_range(step.values)}"
+        label.text(1, 0.44, words(caption, 60), ha="right", va="top", fontsize=SMALL, color=GREY)
     figure.supxlabel(
-        "colours from the least value of a row (dark) to its largest (bright); "
-        f"the first {MAX_MAPS_SHOWN} channels of more",
+        "colours from the smallest value of a row (dark) to its largest (bright); "
+        f"at most {MAX_MAPS_SHOWN} channels each",
         fontsize=SMALL,
     )
     return figure
 
 
 def _end(name: str) -> str:
-    """A path shortened at its beginning: the end tells layers apart."""
+    """Shorten a path at its beginning, because the end distinguishes layers."""
     return name if len(name) <= MAX_NAME_SHOWN else f"…{name[1 - MAX_NAME_SHOWN :]}"
 
 
@@ -64,7 +64,7 @@ def _is_strip(values: Array) -> bool:
 
 
 def _is_table(values: Array) -> bool:
-    """Whether values are places by features, or so long and narrow that they are no image."""
+    """Whether values are positions by features, or so long and narrow that they are not an image."""
     flat = values.squeeze()
     return values.ndim == 2 or (flat.ndim == 2 and max(flat.shape) > 3 * min(flat.shape))
 

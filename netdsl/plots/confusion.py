@@ -1,4 +1,4 @@
-"""Which classes are taken for which."""
+"""The plot of a confusion matrix."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ if TYPE_CHECKING:
     from netdsl.evaluation import ClassEvaluation
 
 MAX_CLASSES_WITH_NUMBERS, MAX_CLASSES_WITH_NAMES = 20, 60
-"""Of more classes the counts are not written into the cells, of still more the names not beside the matrix."""
+"""With more classes, the cells have no counts; with still more, the axes have no names."""
 
 
 def draw_confusion(found: ClassEvaluation) -> Any:
-    """A figure of the confusion matrix.
+    """Draw the confusion matrix.
 
-    A row is a true class, and the colours of its cells are the parts of its samples that were taken for each class.
+    A row is a true class, and the colour of a cell is the fraction of its samples predicted as each class.
     """
     count = found.classes
     side = float(np.clip(2.6 + 0.3 * count, 4.2, 13))
@@ -29,13 +29,12 @@ def draw_confusion(found: ClassEvaluation) -> Any:
     axes = figure.subplots()
     samples = found.confusion.sum(1, keepdims=True)
     parts = 100 * found.confusion / np.maximum(samples, 1)
-    power = 1 if count <= MAX_CLASSES_WITH_NAMES else 0.5  # small cells need strong colours to be seen
-    norm = PowerNorm(power, vmin=0, vmax=100)
+    norm = PowerNorm(1 if count <= MAX_CLASSES_WITH_NAMES else 0.5, vmin=0, vmax=100)  # small cells need strong colours
     image = axes.imshow(parts, cmap="Blues", norm=norm, interpolation="nearest")
     bar = figure.colorbar(image, ax=axes, shrink=0.8)
     bar.set_label("part of the true class (%)", fontsize=TEXT)
     bar.ax.tick_params(labelsize=SMALL)
-    axes.set_xlabel("taken for", fontsize=TEXT)
+    axes.set_xlabel("predicted class", fontsize=TEXT)
     axes.set_ylabel("true class", fontsize=TEXT)
     axes.tick_params(labelsize=SMALL)
     if count <= MAX_CLASSES_WITH_NAMES:

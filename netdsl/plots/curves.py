@@ -1,4 +1,4 @@
-"""Loss and accuracy over the epochs of a run."""
+"""The plot of loss and accuracy over the epochs of a run."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 METRICS = "metrics.csv"
-"""The file in a run's folder that has the figures of its epochs."""
+"""The file in a run's folder with the metrics of its epochs."""
 MAX_METRICS_BYTES = 2**26
-"""Bytes that it has at most: those of half a million epochs."""
+"""The largest size of this file in bytes, enough for half a million epochs."""
 
 Row = dict[str, float]
 
 
 def read_metrics(path: Path) -> list[Row]:
-    """The figures of each epoch; what an epoch has no figure of is NaN.
+    """Read the metrics of each epoch; a missing value is NaN.
 
     Args:
         path: a run's folder, or its `metrics.csv`.
 
     Raises:
-        NetdslError: there is no such file (E0901), or it holds other things (E1002).
+        NetdslError: there is no such file (E0901), or it holds something else (E1002).
     """
     file = path / METRICS if path.is_dir() else path
     if not file.exists() and not is_standard_input(file):
         raise fail("E0901", f"cannot read `{file}`: there is no such file",
-                   help="give the folder of a run, where `netdsl train` keeps its figures")  # fmt: skip
+                              help="give the folder of a run, in which `netdsl train` writes its metrics")  # fmt: skip
     text = read_file(file, MAX_METRICS_BYTES)
     try:
         rows = list(csv.DictReader(StringIO(text.decode(), newline="")))
@@ -50,12 +50,12 @@ def read_metrics(path: Path) -> list[Row]:
 
 
 def _no_metrics(file: Path) -> Exception:
-    return fail("E1002", f"`{file}` has no figures of epochs in columns `epoch`, `train_loss` and so on",
+    return fail("E1002", f"`{file}` has no metrics of epochs in columns `epoch`, `train_loss` and so on",
                 help="give the folder of a run, or the `metrics.csv` in it")  # fmt: skip
 
 
 def draw_curves(rows: Sequence[Mapping[str, float]], title: str) -> Any:
-    """A figure with the loss on the left and the accuracy on the right, of training and of validation."""
+    """Draw the loss on the left and the accuracy on the right, of training and of validation."""
     figure = new_figure(WIDTH, 3.4, words(title, 80))
     panels = (("loss", "mean loss (nats)", 1), ("accuracy", "accuracy (%)", 100))
     for axes, (quantity, label, factor) in zip(figure.subplots(1, len(panels)), panels, strict=True):

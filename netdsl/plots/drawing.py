@@ -1,4 +1,4 @@
-"""What all pictures share: paper, colours, words, and the way to a file."""
+"""What all plots share: figures, colours, text, and writing to a file."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ if TYPE_CHECKING:
     from netdsl.runtime.feeds import Array
 
 FIRST, SECOND = "#0072B2", "#D55E00"
-"""Blue and vermilion, which all eyes tell apart (Okabe and Ito, "Color universal design", 2008)."""
+"""Blue and vermilion, which colour-blind people can distinguish (Okabe and Ito, "Color universal design", 2008)."""
 GREY = "#767676"
 MAP = "viridis"
-"""From dark to light in even steps, for all eyes and in print."""
+"""A perceptually uniform colour map, which also works for colour-blind people and in print."""
 
 WIDTH = 8.0
-"""Inches of a picture, except where it must be wider."""
+"""The width of a plot in inches, unless it must be wider."""
 DPI = 150
 TITLE, TEXT, SMALL = 11, 9, 7.5
-"""Sizes of letters in points."""
+"""Font sizes in points."""
 
 
 def new_figure(width: float, height: float, title: str = "") -> Any:
-    """An empty matplotlib Figure of a size in inches.
+    """Return an empty matplotlib Figure of a size in inches.
 
     Raises:
         NetdslError: matplotlib is not installed (E0907).
@@ -44,7 +44,7 @@ def new_figure(width: float, height: float, title: str = "") -> Any:
 
 
 def save(figure: Any, path: Path) -> None:
-    """Write a figure as the ending of the path says: `.png`, 150 dots an inch, or `.svg`.
+    """Write a figure in the format of the path's ending: `.png` with 150 dots per inch, or `.svg`.
 
     Raises:
         NetdslError: the file cannot be written (E0902, E0903).
@@ -54,7 +54,7 @@ def save(figure: Any, path: Path) -> None:
 
 
 def as_png(figure: Any) -> bytes:
-    """A figure as the bytes of a PNG file."""
+    """Return a figure as the bytes of a PNG file."""
     buffer = BytesIO()
     _write(figure, buffer, "png")
     return buffer.getvalue()
@@ -62,23 +62,23 @@ def as_png(figure: Any) -> bytes:
 
 def _write(figure: Any, file: BinaryIO, form: str) -> None:
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing")  # a box stands for a letter that the font lacks
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # a box replaces a character that the font lacks
         figure.savefig(file, format=form, dpi=DPI)
 
 
 def words(text: str, most: int = 24) -> str:
-    """A text for a picture, which matplotlib takes for nothing but text, shortened to `most` characters."""
+    """Escape a text for matplotlib, and shorten it to `most` characters."""
     short = text if len(text) <= most else f"{text[: most - 1]}…"
     return visible(short).replace("\n", " ").replace("$", r"\$")
 
 
 def number(value: float) -> str:
-    """A number to three digits with a proper minus sign."""
+    """Format a number with three digits and a typographic minus sign."""
     return f"{value:.3g}".replace("-", "\N{MINUS SIGN}")
 
 
 def bare(axes: Any) -> None:
-    """Take away ticks and frame, for images."""
+    """Remove ticks and frame, for images."""
     axes.set_xticks([])
     axes.set_yticks([])
     for spine in axes.spines.values():
@@ -86,7 +86,7 @@ def bare(axes: Any) -> None:
 
 
 def show_picture(axes: Any, picture: Array) -> None:
-    """Draw an image, bytes of shape height x width x channels, grey where it has one."""
+    """Draw an image, bytes of height x width x channels, grey if it has one channel."""
     bare(axes)
     if picture.shape[2] == 1:
         axes.imshow(picture[..., 0], cmap="gray", vmin=0, vmax=255, interpolation="nearest")
@@ -95,13 +95,13 @@ def show_picture(axes: Any, picture: Array) -> None:
 
 
 def mosaic(tiles: Array, columns: int) -> Array:
-    """Tiles of one size in rows, a gap of NaN between them, a tenth of a tile wide.
+    """Arrange tiles of one size in rows, with gaps of NaN that are a tenth of a tile wide.
 
-    Small tiles are blown up first, every value to a square, so that the gap can be so narrow.
+    Small tiles are enlarged first, every value to a square, so that the gap can be that narrow.
 
     Args:
         tiles: count x height x width, or count x height x width x 3.
-        columns: how many stand in a row.
+        columns: the number of tiles in a row.
     """
     factor = max(1, round(20 / max(tiles.shape[1:3])))
     large = tiles.repeat(factor, 1).repeat(factor, 2)

@@ -1,4 +1,4 @@
-"""Images with what a model says of them."""
+"""Plots of images with the answers of a model."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ MAX_EXAMPLES, COLUMNS = 40, 8
 
 
 def draw_classes(picture: Array, ranking: Ranking, title: str) -> Any:
-    """A figure of an image as the model sees it, and of its most likely classes as bars.
+    """Draw an image as the model sees it, and its most likely classes as bars.
 
     Args:
-        picture: bytes of shape height x width x channels.
+        picture: bytes of height x width x channels.
         ranking: the classes.
-        title: what it is called.
+        title: the title of the figure.
     """
     names = [words(name, 28) for name, _ in ranking.classes]
     values = [value for _, value in ranking.classes]
@@ -46,15 +46,15 @@ def draw_classes(picture: Array, ranking: Ranking, title: str) -> Any:
 
 
 def draw_mistakes(found: ClassEvaluation, pictures: Sequence[Array]) -> Any:
-    """A figure of images that were taken for another class, the surest mistakes first.
+    """Draw misclassified images, in the order of decreasing confidence.
 
     Args:
-        found: the answers.
-        pictures: those of the first samples of `found.wrong`, bytes of shape height x width x channels.
+        found: the evaluation.
+        pictures: the images of the first samples in `found.wrong`, bytes of height x width x channels.
     """
     total = len(found.wrong)
-    count = f"{total:,}" if len(pictures) == total else f"the surest {len(pictures)} of {total:,}"
-    title = f"{count} mistakes in {len(found.targets):,} {found.split} samples: true class → taken for"
+    count = f"{total:,}" if len(pictures) == total else f"the most confident {len(pictures)} of {total:,}"
+    title = f"{count} mistakes in {len(found.targets):,} {found.split} samples: true class → predicted class"
     rows = -(-len(pictures) // COLUMNS)
     figure = new_figure(WIDTH + 2, 1.55 * rows + 0.7, title)
     grid = figure.subplots(rows, COLUMNS, squeeze=False)

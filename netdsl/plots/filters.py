@@ -1,4 +1,4 @@
-"""What the first layer looks for."""
+"""The plot of the first layer's filters."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ MAX_TILES, MIN_COLUMNS = 256, 8
 
 
 def draw_filters(name: str, weights: Array) -> Any:
-    """A figure of filters as images, all on one scale, so that faint filters look faint.
+    """Draw filters as images, all on one scale, so that weak filters look weak.
 
-    Filters of three channels are coloured, red, green and blue as in the image; of others each channel is a grey tile,
-    the channels of a filter beside each other.
+    Filters of three channels are shown in colour, red, green and blue as in the image; otherwise each channel is a grey
+    tile, with the channels of a filter side by side.
 
     Args:
-        name: what the weights are called.
-        weights: filters x channels x height x width; the first of them are shown, up to `MAX_TILES` tiles.
+        name: the name of the weights.
+        weights: filters x channels x height x width; at most `MAX_TILES` tiles are shown, the first ones.
     """
     values = weights.astype(np.float32)
     coloured = values.shape[1] == 3

@@ -1,1 +1,1 @@
-"""What the commands that explain print: layers, recipes, codes, shipped nets."""
+"""The reference: descriptions of layers, recipes, codes and shipped nets, which commands print."""

@@ -1,4 +1,4 @@
-"""The reference of layers and of the words of recipes, read off their signatures and docstrings."""
+"""The reference of layers and of the words of recipes, made from their signatures and docstrings."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Entry:
-    """What the reference says of one layer, or of one word of a recipe.
+    """The reference of one layer, or of one word of a recipe.
 
     Attributes:
         name: its name in the language.
-        family: what the layers of its file have in common, or what the words of its entry do, in a few words.
+        family: the family of the layer, or the purpose of the word's entry, in a few words.
         call: its signature on one line, `conv out k s=1 p=0`.
         fields: its parameters.
         text: the docstring.
@@ -40,11 +40,11 @@ class Entry:
 
     @property
     def first(self) -> str:
-        """What it is, in one line."""
+        """Its description in one line."""
         return self.text.split("\n\n")[0].replace("\n", " ").partition(" Source: ")[0]
 
     def as_json(self) -> dict[str, Any]:
-        """A JSON object; a default is written as in the language, null where there is none."""
+        """Return a JSON object; a default is written as in the language, or null if there is none."""
         return {
             "name": self.name,
             "family": self.family,
@@ -58,27 +58,27 @@ class Entry:
 
 
 def layers() -> list[Entry]:
-    """Every layer of the language, family by family."""
+    """Return every layer of the language, family by family."""
     import netdsl.layers  # noqa: F401, PLC0415 - fills LAYERS; only the reference and the elaborator need all layers
 
     return [_entry(name, layer, _family(layer)) for name, layer in LAYERS.items()]
 
 
 def words() -> list[Entry]:
-    """Every word of a recipe, entry by entry, and then the entries that are a number."""
+    """Return every word of a recipe, entry by entry, followed by the entries that are numbers."""
     chosen = [_entry(word, cls, _purpose(key)) for key, known in WORDS.items() for word, cls in known.items()]
     return chosen + [_entry(key, cls, "Numbers", _unless_given(key)) for key, cls in NUMBERS.items()]
 
 
 REFERENCES: dict[str, Callable[[], list[Entry]]] = {"layers": layers, "recipe": words}
-"""What is described, by the command that describes it."""
+"""The references, by the commands that print them."""
 
 
 def find(command: str, name: str) -> Entry:
-    """The entry that a command of `REFERENCES` shows.
+    """Return the entry of a name in the reference of a command.
 
     Raises:
-        NetdslError: nothing there is called that (E0201, E0801).
+        NetdslError: there is no entry of this name (E0201, E0801).
     """
     known = {entry.name: entry for entry in REFERENCES[command]()}
     if name in known:
@@ -90,7 +90,7 @@ def find(command: str, name: str) -> Entry:
     elif near:
         remedy = f"did you mean {' or '.join(f'`{word}`' for word in near)}?"
     else:
-        remedy = f"`netdsl {command}` lists what there is"
+        remedy = f"`netdsl {command}` lists all"
     code, noun = ("E0201", "layer") if command == "layers" else ("E0801", "word of a recipe")
     raise fail(code, f"no {noun} is called `{name}`", help=remedy)
 
@@ -100,7 +100,7 @@ def _entry(name: str, cls: type, family: str, addition: str = "") -> Entry:
 
 
 def _family(layer: type[Layer]) -> str:
-    """The first line of the file that a layer stands in."""
+    """Return the first docstring line of the file that defines a layer."""
     module = getmodule(layer)
     return (cleandoc(module.__doc__ or "") if module else "").split("\n")[0].rstrip(".")
 

@@ -1,4 +1,4 @@
-"""The shipped nets: where they are, and what a list says of them."""
+"""The shipped nets, with their files, papers and counts."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from netdsl.ir.types import TensorType
 
 _PAPER = re.compile(r"[A-Z][^(]*?, (19|20)\d\d\b")
-"""Authors, a title and a year, separated by commas; what follows is about the net."""
+"""Authors, a title and a year, separated by commas; the text after it is about the net."""
 
 
 @dataclass(frozen=True)
@@ -30,13 +30,13 @@ class ZooEntry:
     """One shipped net.
 
     Attributes:
-        name: the bare name it is addressed by.
+        name: its name in commands.
         path: its file.
         title: the first line of the file's comment.
-        papers: the papers that the comment names, each with its authors and year.
+        papers: the papers in the comment, each with authors and year.
         inputs: the types of its inputs.
-        params: trainable parameters.
-        macs: multiply-accumulates of one sample.
+        params: the number of trainable parameters.
+        macs: multiply-accumulates per sample.
     """
 
     name: str
@@ -48,7 +48,7 @@ class ZooEntry:
     macs: Dim
 
     def as_json(self) -> dict[str, Any]:
-        """A JSON object."""
+        """Return a JSON object."""
         return {
             "name": self.name,
             "file": self.path.name,
@@ -61,7 +61,7 @@ class ZooEntry:
 
 
 def entries() -> list[ZooEntry]:
-    """All shipped nets that need no arguments, file by file.
+    """Return all shipped nets that need no arguments, file by file.
 
     Raises:
         NetdslError: a shipped net has an error.
@@ -85,6 +85,6 @@ def _entry(path: Path, graph: Graph) -> ZooEntry:
 
 
 def _comment(path: Path) -> list[str]:
-    """The lines of the comment at the top of a file."""
+    """Return the lines of the comment at the top of a file."""
     lines = read_file(path, MAX_RESOURCE_BYTES).decode().splitlines()
     return [line.removeprefix("#").strip() for line in takewhile(lambda line: line.startswith("#"), lines)]

@@ -1,20 +1,20 @@
-"""Training: the recipe of a `.net` file carried out by PyTorch Lightning on the net's torch.fx module.
+"""Training: PyTorch Lightning runs the recipe of a `.net` file on the net's torch.fx module.
 
-The words of a recipe (`netdsl.recipe`) become PyTorch's own losses, optimizers and schedules; Lightning runs the loop.
-What is ours is the way from a data set to batches of tensors, and from the trained module back to a graph's weights.
+The words of a recipe (`netdsl.recipe`) become PyTorch's own losses, optimizers and schedules, and Lightning runs the
+loop. This room turns a data set into batches of tensors, and the trained module back into a graph's weights.
 """
 
 from netdsl.base.packages import need
 
 
 def need_packages(*, tensorboard: bool = False) -> None:
-    """Import what training takes, before anything is done.
+    """Import the packages that training needs, before anything is done.
 
     Args:
-        tensorboard: whether figures are to be written for TensorBoard.
+        tensorboard: whether metrics will be written for TensorBoard.
 
     Raises:
-        NetdslError: some of it is not installed, or breaks (E0907).
+        NetdslError: a package is not installed, or fails on import (E0907).
     """
     for module in ("torch", "pytorch_lightning", "kornia", "safetensors.torch"):
         need(module, "training")

@@ -1,6 +1,6 @@
-"""The augmentations of recipes, as kornia's, drawn anew for every image of a training batch.
+"""The augmentations of recipes as kornia modules, drawn again for every image of a training batch.
 
-All numbers come from PyTorch's global generator, so that a run that is resumed draws what it would have drawn.
+All random numbers come from PyTorch's global generator, so that a resumed run draws the same ones as if uninterrupted.
 """
 
 from __future__ import annotations
@@ -23,24 +23,24 @@ if TYPE_CHECKING:
     Size = tuple[int, int]
 
 MARGIN = 8 / 7
-"""A crop without `pad` is cut out of an image so much larger: 224 out of 256 (Krizhevsky et al. 2012), 299 of 342."""
+"""A crop without `pad` is taken from an image this much larger: 224 from 256 (Krizhevsky et al. 2012), 299 from 342."""
 VALUES_ONLY = (recipe.Colour, recipe.Contrast)
-"""What changes the values of pixels and leaves all things where they are."""
+"""Augmentations that change pixel values and move nothing."""
 
 
 def make_augment(words: Sequence[Any], image: TensorType) -> nn.Module | None:
-    """The module that a recipe's `augment` stands for; None where it has no words.
+    """Return the module for a recipe's `augment`; None if it has no words.
 
-    It takes and gives a batch of images, N x channels x height x width, of values from 0 to 1, on their device.
-    Turning, moving, scaling and shearing that follow each other are done at once, so that the image is interpolated
-    once; what comes in from outside of it is 0. It has no parameters and no state.
+    The module maps a batch of images, N x channels x height x width, with values from 0 to 1, on their device.
+    Consecutive rotations, shifts, scalings and shears are combined, so that the image is interpolated only once; areas
+    from outside of the image become 0. The module has no parameters and no state.
 
     Args:
         words: words of `recipe.WORDS["augment"]`.
         image: the net's input.
 
     Raises:
-        NetdslError: a word does not suit the input, or has an argument that it cannot have (E1009).
+        NetdslError: a word does not suit the input, or has an impossible argument (E1009).
     """
     if not words:
         return None
@@ -68,7 +68,7 @@ def make_augment(words: Sequence[Any], image: TensorType) -> nn.Module | None:
 
 
 def _affine(word: Any) -> dict[str, Any] | None:
-    """The word as an argument of kornia's RandomAffine; None for one that is no affine map."""
+    """Return a word as an argument of kornia's RandomAffine; None if it is not an affine map."""
     match word:
         case recipe.Rotate():
             return {"degrees": float(word.degrees)}
@@ -92,45 +92,51 @@ _MODULES: dict[type, Callable[[Any], Any]] = {
 
 
 def _need_sense(word: Any, image: TensorType) -> None:
-    """Refuse arguments that make no map, and changes of colour where there are no colours."""
+    """Refuse impossible arguments, and changes of colour on images without colour."""
     match word:
         case recipe.Rotate() if word.degrees > 360:
-            raise _impossible(f"a turn has at most 360 degrees, not {word.degrees}", "`rotate 180` turns in any way")
+            raise _impossible(
+                f"expected at most 360 degrees, got `rotate {word.degrees}`", "`rotate 180` allows any rotation"
+            )
         case recipe.Shear() if word.degrees >= 90:
-            raise _impossible(f"a shear has less than 90 degrees, not {word.degrees}", "`shear 10` is usual")
+            raise _impossible(f"expected less than 90 degrees, got `shear {word.degrees}`", "`shear 10` is usual")
         case recipe.Rescale() | recipe.Stretch() if word.by >= 1:
             kind = recipe.WORD_OF[type(word)]
-            raise _impossible(f"`{kind}` must be by less than 1, since an image of no size is none", f"`{kind} 0.2`")
+            raise _impossible(
+                f"expected less than 1, got `{kind} {word.by}`, which would leave no image", f"`{kind} 0.2`"
+            )
         case recipe.Colour() if word.by > 0.5:
-            raise _impossible(f"hue changes by at most half a circle, 0.5, not {word.by}", "`colour 0.1` is usual")
+            raise _impossible(
+                f"expected at most 0.5, half a circle of hues, got `colour {word.by}`", "`colour 0.1` is usual"
+            )
         case recipe.Colour() if image.shape[0] != 3:
             raise _impossible(f"`colour` changes hue and saturation of 3 channels, and the input is {image}",
                               "`contrast` changes brightness and contrast of any image")  # fmt: skip
 
 
 def crop_sizes(words: Sequence[Any], size: tuple[Dim, Dim]) -> tuple[Size, Size] | None:
-    """Height and width that training images must have before the crops among `words`, and those after; None for none.
+    """Return height and width of training images before and after the crops among `words`; None if there are none.
 
-    The size of a crop with `pad` is that of the whole image, and one without is cut out of an image `MARGIN` times
-    as large. In the end images have the input's `size`; what it leaves open, the last crop says.
+    A crop with `pad` has the size of the whole image, and one without is taken from an image `MARGIN` times as large.
+    After the last crop, images must have the input's `size`; an open size is set by that crop.
 
     Raises:
-        NetdslError: the crops end in another size, or one is larger than what it is cut out of (E1009).
+        NetdslError: the last crop has another size, or a crop is larger than its image (E1009).
     """
     crops = [word for word in words if isinstance(word, recipe.RandomCrop)]
     if not crops:
         return None
     first, end = _pair(crops[0].size), _pair(crops[-1].size)
-    if any(isinstance(due, int) and due != given for due, given in zip(size, end, strict=True)):
+    if any(isinstance(fixed, int) and fixed != given for fixed, given in zip(size, end, strict=True)):
         wanted = " x ".join(map(str, size))
-        raise _impossible(f"a crop gives the input its size, {wanted}, and the last gives {end[0]} x {end[1]}",
+        raise _impossible(f"expected a last crop of the input's size, {wanted}, got {end[0]} x {end[1]}",
                           f"`crop {size[0]}`" if size[0] == size[1] else f"`crop [{size[0]}, {size[1]}]`")  # fmt: skip
     start = first if crops[0].pad else (round(first[0] * MARGIN), round(first[1] * MARGIN))
     there = start
     for crop in crops:
         cut = _pair(crop.size)
         if any(side > whole + 2 * crop.pad for side, whole in zip(cut, there, strict=True)):
-            raise _impossible(f"{cut[0]} x {cut[1]} is cut out of {there[0]} x {there[1]}",
+            raise _impossible(f"a crop of {cut[0]} x {cut[1]} does not fit into {there[0]} x {there[1]}",
                               "put the crops in order, the largest first")  # fmt: skip
         there = cut
     return start, end
@@ -140,9 +146,9 @@ def _pair(size: int | tuple[int, ...]) -> Size:
     if isinstance(size, int):
         return size, size
     if len(size) != 2:
-        raise _impossible(f"a crop has a height and a width, not {len(size)} sizes", "`crop 224`")
+        raise _impossible(f"expected a height and a width for `crop`, got {len(size)} sizes", "`crop 224`")
     return size[0], size[1]
 
 
 def _impossible(problem: str, remedy: str) -> NetdslError:
-    return fail("E1009", problem, help=f"{remedy}; `--set train.augment=...` says what holds instead of the recipe's")
+    return fail("E1009", problem, help=f"{remedy}; `--set train.augment=...` overrides the recipe")

@@ -1,4 +1,4 @@
-"""How far an epoch has come, in a line of the terminal that the next one takes the place of."""
+"""The progress of an epoch, in one line of the terminal that is overwritten."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from pytorch_lightning import Trainer
 
 _PAUSE = 0.1
-"""Seconds between two looks of the line; nobody reads faster."""
+"""Seconds between two updates of the line."""
 
 
 class Bar(Callback):
-    """Writes the line on stderr, a terminal.
+    """Writes the line to stderr, a terminal.
 
-    Lightning's bar counts epochs from 0, and lines that others print run into it.
+    Lightning's own bar counts epochs from 0, and other output runs into it.
     """
 
     def __init__(self) -> None:
@@ -30,15 +30,15 @@ class Bar(Callback):
         self._show(trainer, "batch", trainer.fit_loop.epoch_loop.batch_idx, trainer.num_training_batches)
 
     def on_validation_batch_end(self, trainer: Trainer, *rest: Any) -> None:
-        """Show the batches that have been judged."""
+        """Show the number of validation batches."""
         self._show(trainer, "held out, batch", rest[3], trainer.num_val_batches[0])
 
     def on_train_epoch_end(self, trainer: Trainer, *_: Any) -> None:
-        """Make room for the line of the epoch."""
+        """Clear the line, because the summary of the epoch follows."""
         self._clear(trainer)
 
     def on_exception(self, trainer: Trainer, *_: Any) -> None:
-        """Make room for what is wrong."""
+        """Clear the line, because the error follows."""
         self._clear(trainer)
 
     def _clear(self, trainer: Trainer) -> None:

@@ -1,4 +1,4 @@
-"""A run's folder belongs to one process at a time."""
+"""A lock on a run's folder, which belongs to one process at a time."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from netdsl.training.record import DESCRIPTION
 
 try:
     import fcntl
-except ImportError:  # Windows has no such locks: two runs in one folder are not noticed there
+except ImportError:  # Windows has no such locks: two runs in one folder are not detected there
     fcntl = None  # type: ignore[assignment]
 
 if TYPE_CHECKING:
@@ -22,25 +22,25 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 LOCK = "run.lock"
-"""The file that a process holds locked while it trains into a folder; the lock ends with the process, however."""
+"""The file that a process locks while it trains into a folder; the lock ends with the process, however that ends."""
 LAST = "last.ckpt"
-"""The checkpoint after the newest whole epoch, and before the first."""
+"""The checkpoint after the latest complete epoch, or from before the first."""
 
-_HELD: set[int] = set()
+_LOCKS: set[int] = set()
 
 
 @contextmanager
 def claimed(folder: Path, *, resume: bool) -> Iterator[None]:
-    """A block in which no other process trains into a folder; a folder that is still empty afterwards is removed.
+    """Keep other processes from training into a folder during a `with` block.
 
-    Of several processes that train together, the first holds the folder for all.
+    A folder that is still empty afterwards is removed. If several processes train together, the first holds the lock.
 
     Args:
-        folder: made if need be.
-        resume: whether the folder should hold a run, or none.
+        folder: the folder, created if necessary.
+        resume: whether the folder should hold a run.
 
     Raises:
-        NetdslError: another process trains into it (E1107), it holds a run (E1101), or none to go on from (E1102).
+        NetdslError: another process trains into it (E1107), it holds a run (E1101), or no run to resume (E1102).
     """
     if rank_zero_only.rank != 0:  # type: ignore[attr-defined] # Lightning sets it
         yield
@@ -60,26 +60,26 @@ def claimed(folder: Path, *, resume: bool) -> Iterator[None]:
         finally:
             with suppress(OSError):
                 (folder / LOCK).unlink()
-            _HELD.discard(held)
+            _LOCKS.discard(held)
             os.close(held)
     finally:
-        with suppress(OSError):  # the first that is not empty ends it
+        with suppress(OSError):  # a folder that is not empty stays
             for path in made:
                 path.rmdir()
 
 
 def need_fitting(folder: Path, *, resume: bool) -> None:
-    """See that a folder holds a run if it should (E1102), and none otherwise (E1101)."""
+    """Check that a folder holds a run if it should (E1102), and none otherwise (E1101)."""
     begun = (folder / LAST).exists()
     if begun and not resume:
-        remedy = "go on with it by `--resume`, or choose another folder by `-o`"
+        remedy = "continue it with `--resume`, or choose another folder with `-o`"
         raise fail("E1101", f"`{folder}` holds a run already", help=remedy)
     if resume and not (begun and (folder / DESCRIPTION).exists()):
-        raise fail("E1102", f"`{folder}` holds no run to resume", help="leave out `--resume` to begin one")
+        raise fail("E1102", f"`{folder}` holds no run to resume", help="leave out `--resume` to start one")
 
 
 def _lock(folder: Path) -> int:
-    """Lock the file in the folder, and write into it who does; gives its descriptor."""
+    """Lock the file in the folder, write this process's number into it, and return its descriptor."""
     path = folder / LOCK
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
@@ -90,10 +90,10 @@ def _lock(folder: Path) -> int:
             owner = os.read(descriptor, 32).decode(errors="replace")
             os.close(descriptor)
             who = f"process {owner}" if owner.isdigit() else "another process"
-            remedy = "wait for it or stop it, or choose another folder by `-o`"
+            remedy = "wait for it or stop it, or choose another folder with `-o`"
             raise fail("E1107", f"{who} is training into `{folder}`", help=remedy) from None
         with suppress(FileNotFoundError):
-            if os.path.samestat(os.fstat(descriptor), path.stat()):  # or its owner has just removed it
+            if os.path.samestat(os.fstat(descriptor), path.stat()):  # otherwise its owner has just removed it
                 break
         os.close(descriptor)
     try:
@@ -102,15 +102,15 @@ def _lock(folder: Path) -> int:
         path.unlink()
         os.close(descriptor)
         raise
-    _HELD.add(descriptor)
+    _LOCKS.add(descriptor)
     return descriptor
 
 
-def _let_go() -> None:
-    """Leave the locks to the parent: those who read its images would hold them on when it is killed."""
-    while _HELD:
-        os.close(_HELD.pop())
+def _close_inherited() -> None:
+    """Close the inherited locks in a child process; a worker would keep them if its parent is killed."""
+    while _LOCKS:
+        os.close(_LOCKS.pop())
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_let_go)
+    os.register_at_fork(after_in_child=_close_inherited)

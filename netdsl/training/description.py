@@ -1,4 +1,4 @@
-"""What a run was asked to do, as it stands in its folder; a run is resumed only by what would have gone on with it."""
+"""The description of a run in its folder; a run is resumed only with a description that agrees."""
 
 from __future__ import annotations
 
@@ -37,25 +37,25 @@ _NAMES = {
     "frozen": "what is frozen",
     "precision": "the precision",
     "processes": "the number of processes",
-    "weights": "the weights to begin with",
+    "weights": "the initial weights",
 }
 _SHOWN = ("precision", "processes")
-_BEGIN_ANEW = "begin anew in another folder by `-o`"
+_START_AGAIN = "start again in another folder with `-o`"
 
 
 def describe(
     graph: Graph, settings: Settings, data: Data, net: nn.Module, *, precision: str, processes: int, given: bool
 ) -> dict[str, Any]:
-    """All that the weights at the end of a run depend on, as JSON has it.
+    """Return everything on which the weights at the end of a run depend, as JSON.
 
     Args:
         graph: the net.
         settings: the recipe.
-        data: where it lies, and how it was divided, stands there too, so that its parts can be found again.
-        net: its module before the first step, with what is frozen.
-        precision: what is computed with.
-        processes: how many share each step.
-        given: whether the initial values were given, and not drawn as the recipe says.
+        data: the data set, with its location and its split, so that both can be found again.
+        net: the module before the first step, with frozen parameters marked.
+        precision: the precision of computing.
+        processes: the number of processes that share each step.
+        given: whether the initial values were given, and not drawn by the recipe.
     """
     frozen = sorted(name for name, param in net.named_parameters() if not param.requires_grad)
     return {
@@ -74,24 +74,24 @@ def describe(
 
 
 def need_same(folder: Path, description: Mapping[str, Any]) -> None:
-    """See that the run in a folder is the one that is described, and can go on.
+    """Check that the run in a folder has the given description, and can continue.
 
-    `early_stop` may change, and `epochs` unless the schedule depends on it. Weights to begin with need not be given
+    `early_stop` may change, and `epochs` unless the schedule depends on it. The initial weights need not be given
     again.
 
     Raises:
-        NetdslError: something differs, or a file is broken (E1102); a weight of the checkpoint is not finite (E1105).
+        NetdslError: something differs, or a file is damaged (E1102); a weight of the checkpoint is not finite (E1105).
     """
-    known = read_description(folder, "E1102", _BEGIN_ANEW)
+    known = read_description(folder, "E1102", _START_AGAIN)
     now: dict[str, Any] = json.loads(json.dumps(description))
-    with replaceable(), reading(folder / DESCRIPTION, "E1102", "the description of a run", _BEGIN_ANEW):
+    with replaceable(), reading(folder / DESCRIPTION, "E1102", "the description of a run", _START_AGAIN):
         different = dict(_differences(known, now))
     if different:
         notes = [f"it was {was}, and is now {new}" for was, new in different.values() if was]
         raise fail("E1102", f"the run in `{folder}` differs in {', '.join(different)}", notes=tuple(notes),
-                   help=f"resume it with what it began with, or {_BEGIN_ANEW}")  # fmt: skip
+                          help=f"resume it with the original settings, or {_START_AGAIN}")  # fmt: skip
     path = folder / LAST
-    with replaceable(), reading(path, "E1102", "a whole checkpoint", _BEGIN_ANEW):
+    with replaceable(), reading(path, "E1102", "a whole checkpoint", _START_AGAIN):
         checkpoint = torch.load(path, weights_only=True, mmap=True)
         state, _ = checkpoint["state_dict"], (checkpoint["history"], checkpoint["optimizer_states"])
         name = not_finite(state)
@@ -100,34 +100,34 @@ def need_same(folder: Path, description: Mapping[str, Any]) -> None:
 
 
 def need_finite(net: nn.Module) -> None:
-    """Refuse to begin with weights of NaN or infinity (E1105)."""
+    """Refuse initial weights that are NaN or infinite (E1105)."""
     name = not_finite(net.state_dict())
     if name is not None:
-        raise _no_start("the weights to begin with", name)
+        raise _no_start("the initial weights", name)
 
 
 def not_finite(state: Mapping[str, torch.Tensor]) -> str | None:
-    """The first tensor that holds NaN or infinity."""
+    """Return the name of the first tensor that holds NaN or infinity."""
     floats = {name: value for name, value in state.items() if value.is_floating_point()}
     if not floats or bool(torch.stack([value.isfinite().all() for value in floats.values()]).all()):
-        return None  # so far, a device has been waited for once
+        return None  # this waits for a device only once
     return next(name for name, value in floats.items() if not value.isfinite().all())
 
 
 def _no_start(what: str, name: str) -> NetdslError:
     return fail("E1105", f"{what}: `{name}` is not finite, and every loss would be nan",
-                help="begin with weights from before the training diverged")  # fmt: skip
+                            help="use weights from before the training diverged")  # fmt: skip
 
 
 def _differences(known: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[tuple[str, tuple[str, str]]]:
-    """What differs, by its name, with what it was and is where that can be shown."""
+    """Yield the name of each difference, with the old and the new value if they can be shown."""
     aimed = now["recipe"]["schedule"].keys() & {"linear", "cosine"}
     free = {"early_stop"} if aimed else {"early_stop", "epochs"}
     other_data = any(known.get(key) != now[key] for key in ("training", "validation"))
     for key, name in _NAMES.items():
         if known.get(key) == now[key] or (key == "weights" and now[key] is None):
             continue
-        if key in ("graph", "shape") and other_data:  # whose mean and deviation are a part of the net
+        if key in ("graph", "shape") and other_data:  # the mean and deviation of the data are a part of the net
             continue
         yield name, (str(known.get(key)), str(now[key])) if key in _SHOWN else ("", "")
     for key, value in now["recipe"].items():
@@ -142,7 +142,7 @@ def _entry(value: Any) -> Any:
 
 
 def _text(key: str, value: Any) -> str:
-    """An entry as a recipe has it, with all arguments."""
+    """Return an entry as in a recipe, with all arguments."""
     items = value if isinstance(value, list) else [value]
     return f"{key} {', '.join(_item(item) for item in items)}" if items else f"no {key}"
 

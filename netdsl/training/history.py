@@ -1,4 +1,4 @@
-"""What every epoch has come to: rows of figures, kept in the checkpoints and written as a table."""
+"""The metrics of every epoch, kept in the checkpoints and written as a table."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ COLUMNS = ("epoch", "rate", "train_loss", "train_accuracy", "val_loss", "val_acc
 
 
 def write_history(rows: Sequence[Row], path: Path) -> None:
-    """Write the figures of all epochs so far as CSV."""
+    """Write the metrics of all epochs as CSV."""
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     writer.writeheader()

@@ -1,4 +1,4 @@
-"""The training loop: Lightning's Trainer over the net's module, with files that are whole whenever it is killed."""
+"""The training loop: Lightning's Trainer on the net's module, with files that are complete even if it is killed."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from netdsl.training.task import Task
 
 BEST = "best.ckpt"
-"""The checkpoint after the epoch of the lowest validation loss."""
+"""The checkpoint after the epoch with the lowest validation loss."""
 WATCHED = "val_loss"
 
 
@@ -51,28 +51,28 @@ def fit(  # noqa: PLR0913 - each of them is a choice of its own
     resume: bool = False,
     tensorboard: bool = False,
     bar: bool = False,
-    tell: Callable[[Row], None] = lambda _: None,
+    report: Callable[[Row], None] = lambda _: None,
     **options: Any,
 ) -> Trainer:
     """Train.
 
     Args:
-        task: what to train, and how.
-        train: the samples to learn from.
-        val: the samples that each epoch is judged by.
-        folder: where `last.ckpt`, `best.ckpt` and `metrics.csv` go.
-        least: the samples that a batch of each process must have; a smaller last one is left out.
-        choosing: whether the validation samples may choose an epoch, which becomes `best.ckpt`.
-        external: whether the environment says which process of how many this is, as torchrun does.
-        resume: go on from `last.ckpt`; the result is that of a run which was not interrupted.
-        tensorboard: write the figures for TensorBoard too.
-        bar: show a bar of progress.
-        tell: is called with the figures of each epoch.
+        task: the net and the recipe.
+        train: the samples to train on.
+        val: the validation samples of each epoch.
+        folder: the folder of `last.ckpt`, `best.ckpt` and `metrics.csv`.
+        least: the smallest batch of each process; a smaller last batch is left out.
+        choosing: whether validation samples may select the best epoch, which becomes `best.ckpt`.
+        external: whether the environment gives the rank and the number of processes, as with torchrun.
+        resume: continue from `last.ckpt`; the result equals that of an uninterrupted run.
+        tensorboard: write the metrics for TensorBoard, too.
+        bar: show a progress bar.
+        report: called with the metrics of each epoch.
         options: of pytorch_lightning.Trainer: `accelerator`, `devices`, `precision`, ...
 
     Raises:
-        KeyboardInterrupt: the user has stopped the run, which can be resumed.
-        DivergedError: a loss or a weight has become NaN or infinite (E1104); in the first process only, the others end.
+        KeyboardInterrupt: the user stopped the run, which can be resumed.
+        DivergedError: a loss or a weight became NaN or infinite (E1104); in the first process only, the others end.
     """
     _keep_memory()
     settings = task.settings
@@ -83,7 +83,7 @@ def fit(  # noqa: PLR0913 - each of them is a choice of its own
             folder, Path(BEST).stem, monitor=WATCHED, save_on_train_epoch_end=True, enable_version_counter=False
         )
         callbacks.append(best)
-    callbacks.append(_Kept(folder, tell))  # after the best, so that the last checkpoint knows the best score
+    callbacks.append(_Kept(folder, report))  # after the best, so that the last checkpoint knows the best score
     if settings.early_stop is not None:
         callbacks.append(_Patience(WATCHED, patience=settings.early_stop, check_on_train_epoch_end=True))
     if bar:
@@ -112,10 +112,10 @@ def fit(  # noqa: PLR0913 - each of them is a choice of its own
                 if trainer.is_global_zero:
                     raise
             except Exception as error:
-                if resume and not first.started:  # what Lightning raises at a checkpoint of something else
+                if resume and not first.started:  # Lightning's error for a checkpoint of something else
                     reason = " ".join(str(error).split())[:300] or type(error).__name__
                     raise fail("E1102", f"`{folder / LAST}` is not the checkpoint of this run: {reason}",
-                               help="begin anew in another folder") from error  # fmt: skip
+                                          help="start again in another folder") from error  # fmt: skip
                 raise
     return trainer
 
@@ -123,8 +123,8 @@ def fit(  # noqa: PLR0913 - each of them is a choice of its own
 class Feed(LightningDataModule):
     """The batches of each epoch, in that epoch's order.
 
-    A batch is its inputs, its targets, how many samples at its end count (several processes may be given the same
-    sample, and one of them counts it), and the weight of their mean loss in a step.
+    A batch consists of its inputs, its targets, the number of samples at its end that count (several processes may get
+    the same sample, and only one of them counts it), and the weight of their mean loss in a step.
     """
 
     def __init__(self, train: Source, val: Source, settings: Settings, least: int) -> None:
@@ -132,19 +132,19 @@ class Feed(LightningDataModule):
         self.train, self.val, self.settings, self.least = train, val, settings, least
 
     def train_dataloader(self) -> Any:
-        """All training samples once, shuffled; without those of a last batch that is too small."""
+        """Return all training samples once, shuffled; without a last batch that is too small."""
         order = shuffled(len(self.train), self.settings.seed, self._trainer.current_epoch)
         if smallest(len(order), self.settings.batch, self._trainer.world_size) < self.least:
             order = order[: len(order) - len(order) % (self.settings.batch * self._trainer.world_size)]
         return self._batches(self.train, order, self.settings.accumulate)
 
     def val_dataloader(self) -> Any:
-        """All validation samples once."""
+        """Return all validation samples once."""
         return self._batches(self.val, torch.arange(len(self.val)), 1)
 
     @property
     def _trainer(self) -> Trainer:
-        assert self.trainer is not None  # noqa: S101 - Lightning asks while it trains
+        assert self.trainer is not None  # noqa: S101 - Lightning sets it before training
         return self.trainer
 
     def _batches(self, samples: Source, order: torch.Tensor, accumulate: int) -> _Weighted:
@@ -154,7 +154,7 @@ class Feed(LightningDataModule):
 
 
 class _Weighted:
-    """Batches with what they weigh; Lightning divides all by `accumulate`, also those of a shorter last window."""
+    """Batches with their weights; Lightning divides by `accumulate` even in a shorter last window."""
 
     def __init__(self, batches: Any, counts: list[tuple[int, float]], accumulate: int) -> None:
         self.batches, self.counts, self.accumulate = batches, counts, accumulate
@@ -170,10 +170,10 @@ class _Weighted:
 
 
 class WholeCheckpoints(TorchCheckpointIO):
-    """Checkpoints that appear under their names when they are whole."""
+    """Writes checkpoints that appear only when they are complete."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:  # noqa: ARG002
-        """Write a checkpoint; a process killed meanwhile leaves the one before."""
+        """Write a checkpoint; if the process is killed meanwhile, the previous one stays."""
         target = Path(path)
         target.parent.mkdir(parents=True, exist_ok=True)
         buffer = io.BytesIO()
@@ -183,7 +183,7 @@ class WholeCheckpoints(TorchCheckpointIO):
 
 
 class _First(Callback):
-    """Saves the state before the first step, so that there is a checkpoint from the beginning."""
+    """Saves the state before the first step, so that there is a checkpoint from the start."""
 
     started = False
 
@@ -194,31 +194,31 @@ class _First(Callback):
 
 
 class _Patience(EarlyStopping):
-    """Lightning's, which would go on for an epoch when a run that it has ended is resumed."""
+    """Lightning's early stopping, which would otherwise run one more epoch when a stopped run is resumed."""
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002 - Lightning's
         trainer.should_stop = self.wait_count >= self.patience
 
 
 class _Kept(Checkpoint):
-    """Keeps each epoch: its state, and then its figures, which are told last.
+    """Saves the state of each epoch, then its metrics, and reports these last.
 
-    Lightning keeps the last state only when it keeps a better one, and its own table loses rows when a run is resumed.
+    Lightning saves the last state only when it saves a better one, and its own table loses rows when a run is resumed.
     """
 
-    def __init__(self, folder: Path, tell: Callable[[Row], None]) -> None:
-        self.folder, self.tell = folder, tell
+    def __init__(self, folder: Path, report: Callable[[Row], None]) -> None:
+        self.folder, self.report = folder, report
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Called after the module's own, as all checkpoints are."""
+        """Run after the module's own hook, as for all checkpoint callbacks."""
         trainer.save_checkpoint(self.folder / LAST)
         history: list[Row] = pl_module.history  # type: ignore[assignment] # it is a Task
         self._write(trainer, history)
         if trainer.is_global_zero:
-            self.tell(history[-1])
+            self.report(history[-1])
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:  # noqa: ARG002 - Lightning's
-        """Write the figures that a run which was killed had no time for."""
+        """Write the metrics that a killed run did not write."""
         self._write(trainer, checkpoint["history"])
 
     def _write(self, trainer: Trainer, history: list[Row]) -> None:
@@ -228,7 +228,7 @@ class _Kept(Checkpoint):
 
 @contextmanager
 def _interruptible(trainer: Trainer) -> Iterator[None]:
-    """Undo what Lightning does when it is interrupted: it leaves Python, deaf to further interrupts."""
+    """Undo Lightning's reaction to an interrupt: it exits Python, and ignores further interrupts."""
     handler = signal.getsignal(signal.SIGINT)
     try:
         yield
@@ -241,7 +241,7 @@ def _interruptible(trainer: Trainer) -> Iterator[None]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep Lightning from talking of what it is, and from advice that does not hold for batches cut from memory."""
+    """Suppress Lightning's banners, and its advice that does not apply to batches cut from memory."""
     packages = ("pytorch_lightning", "lightning_fabric")
     loggers = [logging.getLogger(f"{name}{part}") for name in packages for part in ("", ".utilities.rank_zero")]
     levels = [logger.level for logger in loggers]
@@ -257,7 +257,7 @@ def _quiet() -> Iterator[None]:
 
 
 def _keep_memory() -> None:
-    """Let the C library keep what training frees, which would otherwise be mapped and cleared anew at every step."""
+    """Let the C library keep memory that training frees, which would otherwise be mapped and cleared at every step."""
     with suppress(AttributeError, OSError):
         mallopt = ctypes.CDLL(None).mallopt
         mallopt(-1, 2**30)  # M_TRIM_THRESHOLD

@@ -1,4 +1,4 @@
-"""The losses of recipes, as PyTorch's own."""
+"""The losses of recipes, as PyTorch's functions."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 
 def make_loss(word: Any, gives: Gives) -> Loss:
-    """The mean loss over a batch, of an output of the net and the targets.
+    """Return the mean loss over a batch, as a function of an output of the net and the targets.
 
     Outputs are N x C, or N x C x positions, with the classes along axis 1. Targets are class numbers N (or
     N x positions), or for several labels at once N x C of 0 and 1; `quadratic` takes both.
 
     Args:
         word: one of `netdsl.recipe.WORDS["loss"]`.
-        gives: what the output is; of probabilities, binary cross-entropy takes the logarithms alone.
+        gives: the kind of the output; the logits and probabilities of `yes_or_no` need different functions.
     """
     match word:
         case recipe.CrossEntropy():
@@ -41,9 +41,9 @@ def make_loss(word: Any, gives: Gives) -> Loss:
 
 
 def right_answers(gives: Gives, scores: torch.Tensor, targets: torch.Tensor) -> torch.Tensor | None:
-    """Which answers are right: one for each target, or truth value of it; None where values are learned.
+    """Return whether each answer is right, for each target or label; None if values are learned.
 
-    The class is the one of the largest score. Of yes and no, yes is a probability above 0.5 or a logit above 0.
+    The class is that of the largest score. For yes or no, yes is a probability above 0.5 or a logit above 0.
     """
     if not targets.is_floating_point():
         return scores.argmax(1) == targets
@@ -53,7 +53,7 @@ def right_answers(gives: Gives, scores: torch.Tensor, targets: torch.Tensor) -> 
 
 
 def one_hot(target: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-    """Class numbers as vectors of 0 and 1 of the shape and type of `scores`; what has that shape stays."""
+    """Return class numbers as vectors of 0 and 1 of the shape and type of `scores`; vectors are only converted."""
     if target.shape == scores.shape:
         return target.to(scores.dtype)
     return torch.zeros_like(scores).scatter_(1, target.unsqueeze(1), 1)

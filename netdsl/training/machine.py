@@ -1,4 +1,4 @@
-"""What a run is computed on, and by how many processes."""
+"""The devices and processes of a run."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Machine:
-    """What a run is computed on and how; the words are those of pytorch_lightning.Trainer.
+    """The devices and the precision of a run; the names are those of pytorch_lightning.Trainer.
 
-    `external` says that somebody else starts the processes, and tells each by its environment which it is.
+    With `external`, another program starts the processes, and gives each its rank in the environment.
     """
 
     accelerator: str = "cpu"
@@ -30,12 +30,12 @@ class Machine:
 
     @property
     def processes(self) -> int:
-        """Processes of all machines."""
+        """The number of processes on all machines."""
         return (self.devices if isinstance(self.devices, int) else len(self.devices)) * self.num_nodes
 
     @staticmethod
     def on(device: Device, processes: int = 1, **options: Any) -> Machine:
-        """So many processes on a device and those after it; `options` are further fields.
+        """Return `processes` processes on a device and those after it; `options` are further fields.
 
         Raises:
             NetdslError: PyTorch cannot use the device (E0904).
@@ -49,10 +49,10 @@ ONE_CPU = Machine()
 
 
 def launched() -> tuple[int, int] | None:
-    """Processes of each machine, and machines, where torchrun or the like has started this process; else None.
+    """Return the processes per machine and the machines if torchrun or the like started this process; else None.
 
     Raises:
-        ValueError: the environment says other things than numbers.
+        ValueError: the environment holds values that are not numbers.
     """
     if not {"WORLD_SIZE", "RANK", "LOCAL_RANK"} <= os.environ.keys():
         return None

@@ -1,4 +1,4 @@
-"""The optimizers and schedules of recipes, as PyTorch's own."""
+"""The optimizers and schedules of recipes, as PyTorch's classes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ OPTIMIZERS: dict[type, type[optim.Optimizer]] = {
 
 
 def make_optimizer(word: Any, params: Iterable[nn.Parameter]) -> optim.Optimizer:
-    """The optimizer that a word of a recipe stands for; weight decay holds for all parameters, as in PyTorch."""
+    """Return the optimizer for a word of a recipe; weight decay applies to all parameters, as in PyTorch."""
     arguments = asdict(word)
     if "beta1" in arguments:
         arguments["betas"] = (arguments.pop("beta1"), arguments.pop("beta2"))
@@ -36,7 +36,7 @@ def make_optimizer(word: Any, params: Iterable[nn.Parameter]) -> optim.Optimizer
 def make_schedule(
     word: Any, optimizer: optim.Optimizer, epochs: int
 ) -> lr_scheduler.LRScheduler | lr_scheduler.ReduceLROnPlateau | None:
-    """The schedule that a word stands for, to be stepped after each of `epochs` epochs; None for a constant rate."""
+    """Return the schedule for a word, to be stepped after each of `epochs` epochs; None for a constant rate."""
     match word:
         case recipe.ConstantRate():
             return None
@@ -58,7 +58,7 @@ def make_schedule(
 
 
 class _TimeDecay:
-    """1 / (1 + decay * epoch); an object, since checkpoints hold the state of one but of no lambda."""
+    """1 / (1 + decay * epoch); a class, because checkpoints save the state of an object but not of a lambda."""
 
     def __init__(self, decay: float) -> None:
         self.decay = decay

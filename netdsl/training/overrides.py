@@ -1,4 +1,4 @@
-"""Changes of a recipe from outside: `train.lr=0.05`, `train.batch=32`, `train.optimizer=adam lr=1e-3`."""
+"""Overriding entries of a recipe: `train.lr=0.05`, `train.batch=32`, `train.optimizer=adam lr=1e-3`."""
 
 from __future__ import annotations
 
@@ -23,27 +23,27 @@ if TYPE_CHECKING:
     from netdsl.layers.arguments import Kind
 
 HOLDERS = ("optimizer", "schedule", "loss", "init")
-"""Entries whose arguments can be called by their names alone, in the order in which they are looked at."""
+"""Entries whose arguments can be given by name alone, in the order in which they are searched."""
 
 
 def override(graph: Graph, changes: Mapping[str, Any]) -> Recipe:
-    """A net's recipe with entries, or single arguments of its entries, replaced.
+    """Return a net's recipe with entries, or single arguments of entries, replaced.
 
     Args:
         graph: the net; one without a recipe has the default one.
-        changes: by name, without `train.` before it: one entry, or a value for an argument that the optimizer, the
-            schedule, the loss or the initial values have. Strings are read by the grammar of the language.
+        changes: by name, without the prefix `train.`: an entry, or an argument of the optimizer, the schedule, the
+            loss or the initial values. Strings are parsed by the grammar of the language.
 
     Raises:
         NetdslError: there is no such entry or argument (E0801), a value or the loss does not fit (E0803), or a string
-            is not of the language (E01xx).
+            has a syntax error (E01xx).
     """
     written = graph.recipe or Recipe()
     entries = dict(written.entries)
     for name, value in changes.items():
-        said = value if isinstance(value, Said) else Said.of(Source("changes", f"{name}={_written(value)}"))
+        change = value if isinstance(value, Said) else Said.of(Source("changes", f"{name}={_written(value)}"))
         if name in WORDS or name in NUMBERS:
-            entries[name] = read_entry(said.entry(), said.evaluator())
+            entries[name] = read_entry(change.entry(), change.evaluator())
             continue
         current = Settings.of(Recipe(entries))
         words = {holder: getattr(current, holder) for holder in HOLDERS}
@@ -53,21 +53,21 @@ def override(graph: Graph, changes: Mapping[str, Any]) -> Recipe:
             raise fail(
                 "E0801",
                 f"a recipe has no `{name}`",
-                said.key,
+                change.key,
                 help=suggestion(name, known) or f"this one has {listed(known)}",
             )
-        given = said.word or said.value()
+        given = change.word or change.value()
         try:
             entries[owner] = (replace(words[owner], **{name: _fields(words[owner])[name].convert(given)}),)
         except ArgumentError as error:
-            raise fail(error.code, f"`train.{name}`: {error}", said.span, help=error.help) from None
+            raise fail(error.code, f"`train.{name}`: {error}", change.span, help=error.help) from None
     changed = Recipe({**entries, "loss": (loss_of(Recipe(entries), graph),)}, written.spans)
     check_loss(changed, graph)
     return changed
 
 
 def _written(value: Any) -> str:
-    """A value as the language writes it; a string is written so already."""
+    """Return a value as the language writes it; a string is returned as it is."""
     return value if isinstance(value, str) else show(tuple(value) if isinstance(value, list) else value)
 
 

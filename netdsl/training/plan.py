@@ -1,4 +1,4 @@
-"""What a run is going to do, in words, before it does it."""
+"""A summary of a run, in words, before it starts."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from netdsl.training.samples.opening import Data
 
 _HELD = {
-    "test": "samples: the test data, by which no epoch is chosen",
+    "test": "samples: the test data, which do not select an epoch",
     "validation": "samples: the validation data",
     "part": "samples of the training data",
 }
@@ -30,7 +30,7 @@ _HELD = {
 def plan(
     graph: Graph, settings: Settings, data: Data, net: nn.Module, machine: Machine, folder: Path
 ) -> dict[str, str]:
-    """What a run is computed on, what it learns from, how, and where it goes; each by a word."""
+    """Return the summary of a run, by heading: net, data, recipe, device and folder."""
     counts = {True: 0, False: 0}
     for param in net.parameters():
         counts[param.requires_grad] += param.numel()
@@ -43,7 +43,7 @@ def plan(
         "recipe": recipe_text(settings),
     }
     if graph.recipe is None or not graph.recipe.entries:
-        words["recipe"] = f"the net has none, so by defaults: {words['recipe']}"
+        words["recipe"] = f"the net has none, so the defaults: {words['recipe']}"
     words["device"] = _device(machine)
     words["folder"] = str(folder) + (", from its last checkpoint" if (folder / LAST).exists() else "")
     return words
@@ -51,21 +51,21 @@ def plan(
 
 def _classes(graph: Graph) -> int:
     count = next(iter(graph.outputs.values())).type.shape[0]
-    assert isinstance(count, int)  # noqa: S101 - targets have been held to it
+    assert isinstance(count, int)  # noqa: S101 - checked against the targets before
     return count
 
 
 def recipe_text(settings: Settings) -> str:
-    """Settings as a recipe says them."""
+    """Return settings as a recipe writes them."""
     entries = []
     for key, value in vars(settings).items():
         items = value if isinstance(value, tuple) else (value,)
         if items and value is not None:
-            entries.append(f"{key} {', '.join(map(_said, items))}")
+            entries.append(f"{key} {', '.join(map(_entry_text, items))}")
     return "; ".join(entries)
 
 
-def _said(item: Any) -> str:
+def _entry_text(item: Any) -> str:
     return written(recipe.WORD_OF[type(item)], item) if type(item) in recipe.WORD_OF else f"{item:g}"
 
 

@@ -1,4 +1,4 @@
-"""The file that says what a run was asked to do: its name, its form, and how it is read, without PyTorch."""
+"""Reading the description of a run from its folder, without PyTorch."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 DESCRIPTION = "run.json"
-"""What the run was asked to do."""
+"""The file with the description of the run."""
 FORMAT = 2
-"""Grows when a description says something in another way; one of another number is not understood."""
+"""The version of the format of descriptions; other versions are refused."""
 _MAX_RUN_DESCRIPTION_BYTES = 2**26
 
 
 def read_description(folder: Path, code: str, remedy: str) -> dict[str, Any]:
-    """What the run in a folder was asked to do.
+    """Read the description of the run in a folder.
 
     Args:
-        folder: the run's.
-        code: of the errors.
-        remedy: what helps where the description is of no use.
+        folder: the run's folder.
+        code: the code of the errors.
+        remedy: the remedy if the description cannot be used.
 
     Raises:
-        NetdslError: it cannot be read (E0901), is broken or of another version of netdsl (`code`).
+        NetdslError: it cannot be read (E0901), is damaged or of another version of netdsl (`code`).
     """
     path = folder / DESCRIPTION
     with replaceable(), reading(path, code, "the description of a run", remedy):

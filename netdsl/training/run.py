@@ -1,4 +1,4 @@
-"""A whole training run: from a graph and data to a folder with checkpoints, weights, figures and an ONNX model."""
+"""A whole training run: from a graph and data to a folder with checkpoints, weights, metrics and an ONNX model."""
 
 from __future__ import annotations
 
@@ -52,21 +52,21 @@ if TYPE_CHECKING:
 
 WEIGHTS = "weights.safetensors"
 CURVES = "curves.png"
-"""Loss and accuracy of the epochs; drawn where matplotlib is installed."""
+"""The plot of loss and accuracy over the epochs, drawn if matplotlib is installed."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """What has come of a training run.
+    """The result of a training run.
 
     Attributes:
-        folder: where everything lies.
-        history: the figures of each epoch.
+        folder: the folder with all files.
+        history: the metrics of each epoch.
         weights: the weights after the epoch `exported`.
         model: the ONNX model with these weights.
-        exported: the number of an epoch, from 1.
-        best: the epoch of the lowest validation loss; None where it is not to be chosen, since it is the test data
-            that the epochs were judged by.
+        exported: the number of the exported epoch, from 1.
+        best: the epoch with the lowest validation loss; None if no epoch may be selected because the test data served
+            for validation.
     """
 
     folder: Path
@@ -78,7 +78,7 @@ class Run:
 
 
 def prepared(graph: Graph, data: Data) -> Graph:
-    """The graph that is trained: it normalizes its input by the statistics of the data, and knows what they mean."""
+    """Return the graph to train: it normalizes its input by the data's statistics, and has their meaning and labels."""
     if data.mean:
         graph = standardize(graph, data.mean, data.std)
     mean, std = normalization(graph) or ((), ())
@@ -97,7 +97,7 @@ def train(  # noqa: PLR0913 - each of them is a choice of its own
     freeze: tuple[str, ...] = (),
     export: str | None = None,
     resume: bool = False,
-    tell: Callable[[Row], None] = lambda _: None,
+    report: Callable[[Row], None] = lambda _: None,
     announce: Callable[[Mapping[str, str]], None] = lambda _: None,
     warn: Callable[[Diagnostic], None] = lambda _: None,
     **options: Any,
@@ -107,26 +107,26 @@ def train(  # noqa: PLR0913 - each of them is a choice of its own
     Args:
         graph: the net, as `prepared` gives it.
         settings: the recipe.
-        data: what to learn from, and to judge each epoch by.
-        folder: where to write, `claimed` by the caller; made if need be.
-        machine: where and how to compute.
-        weights: initial values; None draws them as the recipe says.
+        data: the training and validation samples.
+        folder: the folder to write to, `claimed` by the caller; created if necessary.
+        machine: the devices and processes.
+        weights: initial values; None draws them by the recipe.
         freeze: patterns (`features.*`) of parameters that keep their values.
-        export: the epoch that becomes the model: `best`, by its loss on the validation samples, or `last`; None takes
-            the best, unless it is by the test data that epochs are judged.
-        resume: go on from the folder's last checkpoint.
-        tell: is called with the figures of each epoch.
-        announce: is called before the first epoch with what is going to happen, in words.
-        warn: is called with what is suspicious.
+        export: the epoch that becomes the model: `best`, by its validation loss, or `last`; None takes the best, unless
+            the test data serve for validation.
+        resume: continue from the folder's last checkpoint.
+        report: called with the metrics of each epoch.
+        announce: called before the first epoch with a summary of the run, in words.
+        warn: called with each warning.
         options: `tensorboard` and `bar` of `netdsl.training.loop.fit`.
 
     Returns:
-        What was written; None in all processes but the first.
+        The files that were written; None in all processes but the first.
 
     Raises:
-        NetdslError: the folder holds a run (E1101), or none to go on from (E1102); there is nothing to train (E1103,
-            E1106), weights to begin with are not finite (E1105), batches are too small (E1108); training diverges
-            (E1104); a file cannot be written.
+        NetdslError: the folder holds a run (E1101), or none to resume (E1102); there is nothing to train (E1103,
+            E1106), initial weights are not finite (E1105), batches are too small (E1108); training diverges (E1104);
+            a file cannot be written.
     """
     need_one_class(data.train.targets, settings.loss)
     need_fitting(folder, resume=resume)
@@ -157,7 +157,7 @@ def train(  # noqa: PLR0913 - each of them is a choice of its own
     chosen = {key: value for key, value in asdict(machine).items() if key not in ("compile", "channels_last")}
     choosing = data.held != "test"
     trainer = fit(
-        task, data.train, data.val, folder, least=least, choosing=choosing, resume=resume, tell=tell, **chosen,
+        task, data.train, data.val, folder, least=least, choosing=choosing, resume=resume, report=report, **chosen,
         **options,
     )  # fmt: skip
     if not trainer.is_global_zero:
@@ -180,7 +180,7 @@ def train(  # noqa: PLR0913 - each of them is a choice of its own
 
 
 def initializer(settings: Settings) -> Initializer:
-    """What draws the initial values that a recipe asks for."""
+    """Return the initializer that a recipe asks for."""
     match settings.init:
         case recipe.Normal(std):
             return Initializer("normal", settings.seed, std)
@@ -192,7 +192,7 @@ def initializer(settings: Settings) -> Initializer:
 
 
 def _freeze(net: nn.Module, patterns: tuple[str, ...]) -> tuple[nn.Module, ...]:
-    """Take the parameters that match out of training; gives the layers that have none left to train."""
+    """Exclude matching parameters from training; return the modules that have none left to train."""
     params = dict(net.named_parameters())
     if not params:
         raise fail("E1106", "the net has no parameters to train", help="train a net that has layers with weights")
@@ -209,13 +209,13 @@ def _freeze(net: nn.Module, patterns: tuple[str, ...]) -> tuple[nn.Module, ...]:
     if not any(param.requires_grad for param in params.values()):
         listed = ", ".join(f"`{pattern}`" for pattern in patterns)
         raise fail("E1106", f"nothing is left to train: {listed or 'the net'} freezes all {len(params)} parameters",
-                   help="leave the last layer free, at least")  # fmt: skip
+                              help="leave at least the last layer trainable")  # fmt: skip
     owners = (module for module in net.modules() if [*module.parameters(recurse=False)])
     return tuple(owner for owner in owners if not any(param.requires_grad for param in owner.parameters(recurse=False)))
 
 
 def _needs_two(graph: Graph, data: Data, net: nn.Module, frozen: tuple[nn.Module, ...]) -> bool:
-    """Whether a layer takes statistics of a batch in which each sample has one value of a channel."""
+    """Whether a layer needs batches of two samples, because it averages over one value per sample and channel."""
     sizes: dict[str, int] = {}
     for dim, size in zip(graph.inputs[0].type.shape, data.val.shape, strict=True):
         sizes |= dict.fromkeys(symbols(dim), size)
@@ -228,16 +228,18 @@ def _needs_two(graph: Graph, data: Data, net: nn.Module, frozen: tuple[nn.Module
 
 
 def _need_batches(data: Data, settings: Settings, processes: int, least: int) -> tuple[Diagnostic, ...]:
-    """See that batches are large enough; a warning (W0119) where the last one is not, and is left out."""
+    """Check that batches are large enough; return a warning (W0119) if the last one is not, and is left out."""
     count, step = len(data.train), settings.batch * processes
     if smallest(count, settings.batch, processes) >= least:
         return ()
-    why = "a layer takes the statistics of a batch, and one sample has one value of each channel"
+    why = "a layer takes statistics over the batch, and one sample has only one value of each channel"
     if settings.batch < least or count < step:
-        raise fail("E1108", "a batch has one sample of each process", notes=(why,),
+        raise fail("E1108", "each process has batches of one sample", notes=(why,),
                    help="`--set train.batch=2`, or more in the recipe")  # fmt: skip
     left = count % step
-    message = f"{left} of {count:,} training samples, other ones in each epoch, {'is' if left == 1 else 'are'} left out"
+    message = (
+        f"{left} of {count:,} training samples, different ones in each epoch, {'is' if left == 1 else 'are'} left out"
+    )
     fitting = next((size for size in range(settings.batch - 1, 1, -1) if smallest(count, size, processes) > 1), None)
     remedy = None if fitting is None else f"`--set train.batch={fitting}` takes all of them"
     return (Diagnostic("W0119", message, notes=(why, "and the last batch would have one sample"), help=remedy),)

@@ -28,18 +28,18 @@ if TYPE_CHECKING:
 
 
 class DivergedError(NetdslError):
-    """A loss or a weight has become NaN or infinite (E1104); raised in all processes at once."""
+    """A loss or a weight became NaN or infinite (E1104); raised in all processes at once."""
 
 
 class Task(LightningModule):
-    """Trains `net` by the recipe in `settings`; the checkpoint's keys are those of the net behind `net.`.
+    """Trains `net` by the recipe in `settings`; the checkpoint's keys are those of the net with the prefix `net.`.
 
     Args:
-        net: the fx module of `graph`, or the same compiled.
-        graph: the net's graph, which tells its outputs.
-        settings: what to do.
-        augment: changes the inputs of a training batch; None leaves them.
-        frozen: modules that stay as they are in inference, so that batch norm keeps its statistics.
+        net: the fx module of `graph`, possibly compiled.
+        graph: the net's graph, which has its outputs.
+        settings: the recipe.
+        augment: changes the inputs of a training batch; None leaves them as they are.
+        frozen: modules that stay in evaluation mode, so that batch norm keeps its statistics.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Task(LightningModule):
         super().__init__()
         self.net, self.settings, self.augment = net, settings, augment
         self._frozen = tuple(frozen)
-        self.main = next(iter(graph.outputs))  # what else a net gives is not what it learns
+        self.main = next(iter(graph.outputs))  # only the first output is trained, and auxiliary ones
         self.gives = taught(graph, settings.loss)
         self.losses = {name: make_loss(settings.loss, gives) for name, gives in self.gives.items()}
         self.description = described(graph).as_metadata()
@@ -64,67 +64,67 @@ class Task(LightningModule):
         self._newest: tuple[str, int, torch.Tensor] | None = None
 
     def train(self, mode: bool = True) -> Task:
-        """Set the mode, of what is frozen apart."""
+        """Set the mode, except of frozen modules."""
         super().train(mode)
         for module in self._frozen:
             module.eval()
         return self
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-        """The first output of the net."""
+        """Return the first output of the net."""
         result: torch.Tensor = self._outputs(inputs)[self.main]
         return result
 
     def training_step(self, batch: Batch, index: int) -> torch.Tensor:
-        """The loss of a batch: that of the main output, and of the auxiliary ones with their weight.
+        """Return the loss of a batch: that of the main output, and of the auxiliary ones with their weight.
 
         Raises:
-            DivergedError: the loss of the batch before is NaN or infinite.
-            NetdslError: nothing that is trained has a part in the loss (E1106).
+            DivergedError: the loss of the previous batch is NaN or infinite.
+            NetdslError: the loss does not depend on any trained parameter (E1106).
         """
         inputs, targets, own, weight = batch
         if self.augment is not None:
             inputs = self.augment(inputs)
-        outputs = {name: _last(values, own) for name, values in self._outputs(inputs).items()}
-        targets = _last(targets, own)
+        outputs = {name: _counted(values, own) for name, values in self._outputs(inputs).items()}
+        targets = _counted(targets, own)
         loss = self.losses[self.main](outputs[self.main], targets)
         self._count("train", loss, outputs[self.main], targets, own)
         for name, aux in self.losses.items():
             if name != self.main:
                 loss = loss + self.settings.aux_weight * aux(outputs[name], targets)
         if not loss.requires_grad:
-            raise fail("E1106", "nothing that is trained has a part in the loss", help="freeze less, or train a net "
+            raise fail("E1106", "the loss does not depend on any trained parameter", help="freeze less, or train a net "
                        "whose parameters reach its output by layers that have derivatives")  # fmt: skip
         self._watch("training", index, loss)
         return loss if weight == 1 else loss * weight
 
     def validation_step(self, batch: Batch, index: int) -> None:
-        """Count loss and right answers of a batch.
+        """Count the loss and the right answers of a batch.
 
         Raises:
-            DivergedError: the loss of the batch before is NaN or infinite.
+            DivergedError: the loss of the previous batch is NaN or infinite.
         """
         inputs, targets, own, _ = batch
-        scores, targets = _last(self(inputs), own), _last(targets, own)
+        scores, targets = _counted(self(inputs), own), _counted(targets, own)
         loss = self.losses[self.main](scores, targets)
         self._count("val", loss, scores, targets, own)
         self._watch("validation", index, loss)
 
     def on_train_epoch_start(self) -> None:
-        """Draw what an epoch draws from the same numbers, whether the run was interrupted before it or not.
+        """Seed the generators of an epoch, so that an interrupted run continues with the same random numbers.
 
-        Lightning leaves the mode as it finds it at the start, and after validation sets it behind the modules' backs.
+        Lightning keeps the mode that it finds at the start, and sets it after validation without calling `train`.
         """
         self.train()
         torch.manual_seed(stream(self.settings.seed, self.current_epoch) + self.global_rank)
 
     def on_train_epoch_end(self) -> None:
-        """Log mean loss and accuracy of the epoch: of its training batches as they were met, of all validation samples.
+        """Log mean loss and accuracy of the epoch, of its training batches as they ran, and of all validation samples.
 
-        The schedule makes its step here and not in Lightning's hands, which move it after the checkpoint is written.
+        The schedule is stepped here and not by Lightning, which steps it only after the checkpoint is written.
 
         Raises:
-            DivergedError: a loss or a weight is NaN or infinite; no checkpoint has been written.
+            DivergedError: a loss or a weight is NaN or infinite; no checkpoint was written.
         """
         self._need_finite_loss()
         self._need_finite_weights()
@@ -138,7 +138,7 @@ class Task(LightningModule):
             self.schedule.step()
 
     def configure_optimizers(self) -> Any:
-        """The recipe's optimizer; its schedule is kept here."""
+        """Return the recipe's optimizer; the schedule is kept in this object."""
         optimizer = make_optimizer(self.settings.optimizer, [p for p in self.net.parameters() if p.requires_grad])
         self.schedule = make_schedule(self.settings.schedule, optimizer, self.settings.epochs)
         if self.schedule is not None and self._resumed_at is not None:
@@ -146,14 +146,14 @@ class Task(LightningModule):
         return optimizer
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the history, where the schedule stands, and what the weights are those of."""
+        """Save the history, the state of the schedule, and the description of the net."""
         checkpoint["history"] = self.history
         checkpoint["netdsl"] = self.description
         if self.schedule is not None:
             checkpoint["schedule"] = self.schedule.state_dict()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take the history over, and remember where the schedule stood, which is made only later."""
+        """Load the history, and keep the state of the schedule, which is created later."""
         self.history = list(checkpoint["history"])
         need_progress(checkpoint["loops"]["fit_loop"], self.trainer.fit_loop.state_dict(), len(self.history))
         self._resumed_at = checkpoint.get("schedule")
@@ -163,37 +163,39 @@ class Task(LightningModule):
         return outputs if isinstance(outputs, dict) else {self.main: outputs}
 
     def _watch(self, phase: str, index: int, loss: torch.Tensor) -> None:
-        """Look at the loss of the batch before, which a device has computed by now, so that nobody waits for it."""
+        """Check the loss of the previous batch, which a device has computed by now, so that nothing has to wait."""
         self._need_finite_loss()
         self._newest = phase, index, loss.detach()
 
     def _need_finite_loss(self) -> None:
         if self._newest is not None:
             (phase, index, loss), self._newest = self._newest, None
-            if self._any(not bool(loss.isfinite())):
+            if self._in_any_process(not bool(loss.isfinite())):
                 raise self._diverged(f"the {phase} loss is {loss.item()} at batch {index + 1}")
 
     def _need_finite_weights(self) -> None:
         name = not_finite(self.net.state_dict())
-        if self._any(name is not None):
+        if self._in_any_process(name is not None):
             raise self._diverged(f"`{name or 'a weight'}` holds nan or infinity at the end")
 
-    def _any(self, found: bool) -> bool:
-        """Whether this process or another has found something."""
-        return bool(self.trainer.strategy.reduce_boolean_decision(found, all=False))
+    def _in_any_process(self, problem: bool) -> bool:
+        """Whether this process or another has a problem."""
+        return bool(self.trainer.strategy.reduce_boolean_decision(problem, all=False))
 
     def _diverged(self, problem: str) -> DivergedError:
         path = f"{self.trainer.default_root_dir}/{LAST}"
         epoch = self.current_epoch
-        kept = f"`{path}` holds the weights {f'after epoch {epoch}' if epoch else 'of the beginning'}"
-        remedy = "train anew with a smaller rate or bounded gradients: `-o FOLDER --set train.lr=...` or `train.clip=1`"
-        remedy += f"; `--from {path}` begins with what is kept" if epoch else ""
+        kept = f"`{path}` holds the weights {f'after epoch {epoch}' if epoch else 'before the first epoch'}"
+        remedy = (
+            "train again with a smaller rate or bounded gradients: `-o FOLDER --set train.lr=...` or `train.clip=1`"
+        )
+        remedy += f"; `--from {path}` starts with these weights" if epoch else ""
         return DivergedError([Diagnostic("E1104", f"{problem} of epoch {epoch + 1}", notes=(kept,), help=remedy)])
 
     def _count(self, phase: str, loss: torch.Tensor, scores: torch.Tensor, targets: torch.Tensor, own: int) -> None:
-        """Add a batch to the sums of an epoch: loss, samples, right answers, answers; nothing leaves the device.
+        """Add a batch to the sums of an epoch: loss, samples, right answers, all answers; nothing leaves the device.
 
-        A process of which another counts all samples (`own` is 0) adds nothing.
+        If another process counts all of the samples (`own` is 0), nothing is added.
         """
         with torch.no_grad():
             right = right_answers(self.gives[self.main], scores, targets)
@@ -203,22 +205,23 @@ class Task(LightningModule):
             self.seen[phase] = self.seen[phase] + sums if phase in self.seen else sums
 
     def _figures(self, phase: str) -> dict[str, float]:
-        """Mean loss and accuracy of an epoch over all processes; values have no accuracy."""
+        """Return mean loss and accuracy of an epoch over all processes; values have no accuracy."""
         sums = self.trainer.strategy.reduce(self.seen.pop(phase), reduce_op="sum")
         loss, samples, right, answers = (float(value) for value in sums)
         return {f"{phase}_loss": loss / samples} | ({f"{phase}_accuracy": right / answers} if answers else {})
 
 
 def need_progress(progress: Any, fresh: Mapping[str, Any], epochs: int) -> None:
-    """Check how far a checkpoint says that a run came: Lightning believes all of it.
+    """Check the progress in a checkpoint, which Lightning does not check.
 
     Args:
         progress: the state of Lightning's loop in the checkpoint.
-        fresh: the same state of a loop that has not begun.
-        epochs: how many epochs the checkpoint has figures of: all that were begun, since it is written at their ends.
+        fresh: the same state of a loop that has not started.
+        epochs: the number of epochs with metrics in the checkpoint: all that were started, because it is written at
+            the end of an epoch.
 
     Raises:
-        ValueError: it is not what a run has after these epochs.
+        ValueError: it is not the progress after these epochs.
     """
     inner = {key: value for key, value in fresh.items() if key != "epoch_loop.state_dict"}
     if _shape(progress, inner) != _shape(inner, inner):
@@ -229,12 +232,12 @@ def need_progress(progress: Any, fresh: Mapping[str, Any], epochs: int) -> None:
 
 
 def _shape(state: Any, like: Any) -> Any:
-    """The keys of nested dictionaries as far as another has dictionaries, and the types of the values in them."""
+    """Return the keys of nested dictionaries down to the depth of `like`, and the types of the values there."""
     if isinstance(like, dict) and isinstance(state, dict):
         return {key: _shape(value, like.get(key)) for key, value in state.items() if key != "epoch_loop.state_dict"}
     return type(state)
 
 
-def _last(values: torch.Tensor, own: int) -> torch.Tensor:
-    """The samples at the end of a batch that are counted; all where there are none, for the sake of the shapes."""
+def _counted(values: torch.Tensor, own: int) -> torch.Tensor:
+    """Return the samples at the end of a batch that count; all samples if none counts, to keep the shape."""
     return values[len(values) - own :] if own else values

@@ -1,4 +1,4 @@
-"""Do all backends compute the same function? PyTorch in float64 is what the others are held to."""
+"""Verification: whether all backends compute the same function, compared with PyTorch in float64."""
 
 from netdsl.verification.result import Agreement, Comparison
 from netdsl.verification.verifying import verify

@@ -1,4 +1,4 @@
-"""What a net is run on: random inputs of several batch sizes and sizes, or given ones."""
+"""The inputs on which backends are compared: random ones of several batch sizes and sizes, or given ones."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 MIN_CASE_SIZE, CASE_SIZE_STEP = 32, 8
-"""Sizes that a net leaves open are chosen from 32 on, in steps of 8, so that no axis can be taken for another."""
+"""Open sizes are chosen from 32 on, in steps of 8, so that all axes differ."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Case:
 
     Attributes:
         batch: the number of samples.
-        sizes: what the net's symbolic sizes are.
+        sizes: the values of the net's symbolic sizes.
         feeds: an array for each input, the batch included, in the order of the net's inputs.
     """
 
@@ -40,19 +40,19 @@ class Case:
 
     @property
     def text(self) -> str:
-        """The sizes as `--size` takes them; empty where the net leaves none open."""
+        """The sizes in the form of `--size`; empty if the net leaves none open."""
         return ",".join(f"{name}={size}" for name, size in self.sizes.items())
 
 
 def random_cases(graph: Graph, batches: Sequence[int], sizes: Mapping[str, Sequence[int]]) -> Iterator[Case]:
-    """Every batch size with all sizes, on random inputs: floats are normal, tokens any that there are embeddings for.
+    """Yield every batch size with all sizes, on random inputs: floats are normal, tokens any that the net embeds.
 
-    Other whole numbers are 0 or 1, and bytes from 0 to 255.
+    Other integers are 0 or 1, and bytes from 0 to 255.
 
     Args:
         graph: the net.
-        batches: numbers of samples.
-        sizes: values for the net's symbolic sizes; where none are given, two that the net allows are chosen.
+        batches: batch sizes.
+        sizes: values for the net's symbolic sizes; if there are none, two allowed ones are chosen.
 
     Raises:
         NetdslError: sizes are missing, unknown or not allowed by the net (E0906).
@@ -70,7 +70,7 @@ def random_cases(graph: Graph, batches: Sequence[int], sizes: Mapping[str, Seque
 
 
 def given_case(graph: Graph, feeds: Mapping[str, Array]) -> Case:
-    """The case that arrays make, which are what the net takes."""
+    """Return the case for given arrays, which must fit the net."""
     sizes: dict[str, int] = {}
     for node in graph.inputs:
         for dim, size in zip(node.type.shape, feeds[node.name].shape[1:], strict=True):
@@ -80,7 +80,7 @@ def given_case(graph: Graph, feeds: Mapping[str, Array]) -> Case:
 
 
 def assignments(graph: Graph, sizes: Mapping[str, Sequence[int]]) -> list[dict[str, int]]:
-    """Values for all symbolic sizes of a net: the first of each, the second of each, and so on.
+    """Return values for all symbolic sizes of a net: the first of each, the second of each, and so on.
 
     Raises:
         NetdslError: sizes are missing, unknown or not allowed by the net (E0906).
@@ -96,10 +96,10 @@ def assignments(graph: Graph, sizes: Mapping[str, Sequence[int]]) -> list[dict[s
         return _chosen(_symbols(graph))
     if missing := [name for name in names if name not in sizes]:
         raise fail("E0906", f"`{graph.name}` leaves the size `{missing[0]}` open",
-                   help=f"give it: `{' '.join(f'--size {name}=224' for name in missing)}`")  # fmt: skip
+                              help=f"set it: `{' '.join(f'--size {name}=224' for name in missing)}`")  # fmt: skip
     counts = Counter(len(values) for values in sizes.values() if len(values) > 1)
     if len(counts) > 1:
-        raise fail("E0906", "all sizes must have the same number of values, or one that holds for all",
+        raise fail("E0906", "all sizes must have the same number of values, or a single one",
                    help="the first values of all sizes are taken together, then the second")  # fmt: skip
     runs = max(counts, default=1)
     found = [{name: sizes[name][i % len(sizes[name])] for name in names} for i in range(runs)]
@@ -109,7 +109,7 @@ def assignments(graph: Graph, sizes: Mapping[str, Sequence[int]]) -> list[dict[s
 
 
 def _symbols(graph: Graph) -> list[Symbol]:
-    """The atoms of the net's symbolic sizes, in the order of its inputs."""
+    """Return the atoms of the net's symbolic sizes, in the order of its inputs."""
     found: dict[Symbol, None] = {}
     for node in graph.inputs:
         for dim in node.type.shape:
@@ -119,7 +119,7 @@ def _symbols(graph: Graph) -> list[Symbol]:
 
 
 def _chosen(atoms: Sequence[Symbol]) -> list[dict[str, int]]:
-    """Two assignments that keep all constraints: sizes near `MIN_CASE_SIZE` that grow from axis to axis, or fall."""
+    """Return two assignments that satisfy all constraints: sizes near `MIN_CASE_SIZE` that grow or fall."""
     found = []
     for order in (atoms, atoms[::-1]):
         sizes = {}
@@ -141,7 +141,7 @@ def _need_allowed(graph: Graph, sizes: Mapping[str, int]) -> None:
 
 
 def _above(graph: Graph, given: Node) -> int:
-    """What whole numbers of an input stay below."""
+    """Return the bound below which the integers of an input stay."""
     takes = graph.meaning.inputs.get(given.name)
     if isinstance(takes, Tokens):
         return takes.count

@@ -1,4 +1,4 @@
-"""How far two arrays are apart."""
+"""The difference between two arrays."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ if TYPE_CHECKING:
 
 
 TOLERANCES = {DType.FLOAT64: 1e-9, DType.FLOAT32: 1e-4, DType.FLOAT16: 1e-2, DType.BFLOAT16: 5e-2}
-"""The relative differences that rounding over some hundred layers may add up to."""
+"""The relative difference that rounding may cause over some hundred layers."""
 
 
 UNITS = {DType.FLOAT64: 2.0**-53, DType.FLOAT32: 2.0**-24, DType.FLOAT16: 2.0**-11, DType.BFLOAT16: 2.0**-8}
 """The largest relative error of one rounding."""
 ROUNDING_FACTOR = 10
-"""A run may be so many times as far from float64 as rounding alone leads PyTorch, where that is more."""
+"""A run may differ from float64 this many times as much as PyTorch does by rounding alone, if that is more."""
 
 
 @dataclass(frozen=True)
 class Difference:
-    """How far an array is from what it should be.
+    """The difference of an array from its expected value.
 
     Attributes:
         absolute: the largest difference of an element.
-        relative: the same, divided by the largest absolute value that should be there. An element that is near 0 only
-            because large ones cancel out is thereby not held to more than its terms are.
-        problem: why the two cannot be compared, in a few words; they are infinitely far apart then.
+        relative: the same, divided by the largest expected absolute value. So an element that is near 0 only because
+            large terms cancel is held to the precision of its terms.
+        problem: why the two cannot be compared, in a few words; then both differences are infinite.
     """
 
     absolute: float = inf
@@ -45,40 +45,40 @@ class Difference:
 
 
 MIN_PROBABILITY = 1e-3
-"""Probabilities come of sums with 1 or of others, so that those of a saturated net are not held to their own size."""
+"""The least divisor of relative differences of probabilities, because a saturated net computes them from large sums."""
 
 
 def least_largest(graph: Graph, output: str) -> float:
-    """What `difference` takes for the largest value of an output at least."""
+    """Return the `least` of `difference` for an output."""
     gives = graph.meaning.outputs.get(output)
     return MIN_PROBABILITY if gives in (Gives.PROBABILITIES, Gives.YES_PROBABILITIES) else 0.0
 
 
-def difference(values: Array, truth: Array, least: float = 0.0) -> Difference:
-    """How far `values` are from `truth`.
+def difference(values: Array, expected: Array, least: float = 0.0) -> Difference:
+    """Return the difference of `values` from `expected`.
 
     Args:
         values: an array.
-        truth: what it should be.
-        least: what differences are divided by, if all that should be there is smaller.
+        expected: its expected value.
+        least: the divisor of the relative difference if all expected values are smaller.
     """
-    if values.shape != truth.shape:
-        return Difference(problem=f"{format_shape(values.shape)}, not {format_shape(truth.shape)}")
-    got, due = values.astype(np.float64), truth.astype(np.float64)
-    if not (np.isfinite(got).all() and np.isfinite(due).all()):
+    if values.shape != expected.shape:
+        return Difference(problem=f"{format_shape(values.shape)}, not {format_shape(expected.shape)}")
+    got, wanted = values.astype(np.float64), expected.astype(np.float64)
+    if not (np.isfinite(got).all() and np.isfinite(wanted).all()):
         return Difference(problem="NaN or infinite")
-    absolute = float(np.abs(got - due).max(initial=0.0))
-    largest = float(np.abs(due).max(initial=least))
+    absolute = float(np.abs(got - wanted).max(initial=0.0))
+    largest = float(np.abs(wanted).max(initial=least))
     return Difference(absolute, absolute / largest if largest else inf if absolute else 0.0)
 
 
 def coarsest(dtypes: Iterable[DType]) -> DType | None:
-    """The floating-point type of some that rounds most; None where there is none."""
+    """Return the floating-point type that rounds most; None if there is none."""
     return max((dtype for dtype in dtypes if dtype.is_float), key=UNITS.__getitem__, default=None)
 
 
 def statistics(values: Array) -> str:
-    """An array in a line: shape, element type, least, mean and most, and how much of it is not finite."""
+    """Describe an array in a line: shape, element type, minimum, maximum and mean, and how much is not finite."""
     wide = values.astype(np.float64)
     finite = wide[np.isfinite(wide)]
     head = f"{format_shape(values.shape)} {values.dtype.name}"

@@ -1,4 +1,4 @@
-"""A net in onnxruntime: its outputs and the result of every layer that is left after optimization."""
+"""A net in onnxruntime: its outputs, and the results of all layers that remain after optimization."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ class OnnxRun:
     """The model of a net, on a device.
 
     Args:
-        graph: the net as it was written.
-        weights: gives the array of a parameter.
-        device: where to compute, without TF32.
-        level: 0 for the layers as they were written, which onnxruntime must leave alone as well; 1 for what is made of
-            them for inference, by netdsl and then by onnxruntime.
+        graph: the net before optimization.
+        weights: returns the array of a parameter.
+        device: the device to run on, without TF32.
+        level: 0 for the layers as they are written, which onnxruntime must not optimize either; 1 for those optimized
+            for inference, by netdsl and then by onnxruntime.
 
     Attributes:
-        folded: the layer that has a removed layer's weights in its own, by the path of the removed one.
+        folded: for the path of each removed layer, the layer that its weights were folded into.
 
     Raises:
         NetdslError: the device is not available (E0904), or onnxruntime cannot load the model (E0905).
@@ -47,11 +47,11 @@ class OnnxRun:
         self.folded = {path: host for host, path in _folded(graph, self.lowered)}
 
     def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
-        """The outputs by name."""
+        """Return the outputs by name."""
         return self.session.run(feeds)
 
     def values(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
-        """The inputs and the results of all layers of the model by path; onnxruntime itself optimizes nothing here."""
+        """Return the inputs and the results of all layers by path; onnxruntime itself optimizes nothing here."""
         proto = onnx.ModelProto()
         proto.CopyFrom(self.lowered.proto)
         results = {*self.lowered.values.values()}
@@ -65,12 +65,12 @@ class OnnxRun:
             path = Path(folder, "net.onnx")
             write(lowered, path, self.weights)
             session = Session(path, str(self.device), tf32=False, optimize=optimize)
-        session.path = Path(lowered.proto.graph.name)  # what errors call it, now that the file is gone
+        session.path = Path(lowered.proto.graph.name)  # the name in errors, because the file is gone
         return session
 
 
 def _folded(graph: Graph, lowered: LoweredModel) -> Iterator[tuple[str, str]]:
-    """Pairs of layers: one whose weights the optimizer changed, and one whose weights went into them."""
+    """Yield pairs of layers: one whose weights the optimizer changed, and one whose weights were folded into them."""
     owners = {param.name: node.name for node in graph.nodes for param in node.params.values()}
     for param in lowered.params:
         host = param.name.rpartition(".")[0]

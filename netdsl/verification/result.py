@@ -1,4 +1,4 @@
-"""What a verification found: the figures of every run, and where runs part."""
+"""The result of a verification: the differences of every run, and where runs differ."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Comparison:
-    """One output of one run, beside PyTorch in float64.
+    """One output of one run, compared with PyTorch in float64.
 
     Attributes:
         output: the name of the output.
-        run: what computed it, `onnxruntime -O1` for instance.
-        batch: the number of samples.
-        sizes: the symbolic sizes as `--size` takes them.
-        difference: how far it is from float64.
-        tolerance: the relative difference that is allowed.
-        widened: whether that is more than the element type allows, because rounding alone leads far.
+        run: the name of the run, such as `onnxruntime -O1`.
+        batch: the batch size.
+        sizes: the symbolic sizes in the form of `--size`.
+        difference: the difference from float64.
+        tolerance: the allowed relative difference.
+        widened: whether that is more than the element type allows, because rounding alone causes large differences.
     """
 
     output: str
@@ -38,11 +38,11 @@ class Comparison:
 
     @property
     def ok(self) -> bool:
-        """Whether it is as near as it must be; NaN and infinite values never are."""
+        """Whether the difference is within the tolerance; NaN and infinite values never are."""
         return self.difference.relative <= self.tolerance
 
     def as_json(self) -> dict[str, Any]:
-        """A JSON object; differences that are infinite are null."""
+        """Return a JSON object; infinite differences are null."""
         absolute, relative = self.difference.absolute, self.difference.relative
         return {
             "output": self.output,
@@ -60,13 +60,13 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Agreement:
-    """Whether all backends compute the same function; prints as a table.
+    """Whether all backends compute the same function; printed as a table.
 
     Attributes:
         net: the name of the net.
-        device: where all but the float64 run were computed.
-        comparisons: the figures, case by case.
-        findings: for each run that differs, the first layer at which it does.
+        device: the device of all runs but the one in float64.
+        comparisons: the differences, case by case.
+        findings: for each run that differs, a diagnostic at the first layer at which it does.
     """
 
     net: str
@@ -76,11 +76,11 @@ class Agreement:
 
     @property
     def ok(self) -> bool:
-        """Whether all outputs of all runs are as near to float64 as they must be."""
+        """Whether all outputs of all runs are within their tolerances."""
         return all(comparison.ok for comparison in self.comparisons)
 
     def as_json(self) -> dict[str, Any]:
-        """A JSON object with the same content."""
+        """Return a JSON object with the same content."""
         return {
             "net": self.net,
             "device": self.device,
@@ -100,11 +100,12 @@ class Agreement:
         apart = sum(not comparison.ok for comparison in self.comparisons)
         verdict = f"{apart} of {len(rows)} differ" if apart else "all agree"
         if any(c.widened for c in self.comparisons):
-            widened = f"rounding grows in this net: allowed is {ROUNDING_FACTOR} times what it makes of PyTorch"
-            verdict = f"{widened}\n{verdict}"
+            verdict = (
+                f"rounding grows in this net: {ROUNDING_FACTOR} times the rounding of PyTorch is allowed\n{verdict}"
+            )
         return (
             f"{self.net} on {self.device}: the largest differences from PyTorch in float64,\n"
-            "as they are and relative to the output's largest value\n\n"
+            "absolute, and relative to the output's largest value\n\n"
             f"{Table(headings, rows).text()}\n\n{verdict}"
         )
 

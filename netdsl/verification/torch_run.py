@@ -1,4 +1,4 @@
-"""A net in PyTorch: its outputs and the result of every layer, in the element types it has or in another one."""
+"""A net in PyTorch: its outputs and the results of all layers, in its own element types or in another one."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from netdsl.weights.initial import Array
 
     Visit = Callable[[str, Array], Array | None]
-    """Is shown a path and the values there, and gives others with which to go on."""
+    """Called with a path and the values there; may return other values to continue with."""
 
 
 BATCH_NORMS = (torch.nn.BatchNorm1d, torch.nn.BatchNorm2d, torch.nn.BatchNorm3d)
@@ -32,10 +32,10 @@ class TorchRun:
     """The module of a net in evaluation mode on a device.
 
     Args:
-        graph: the net as it was written.
-        weights: gives the array of a parameter.
-        device: where to compute, without TF32.
-        dtype: what all floating-point numbers are, by torch's name, the layers' own conversions included; None leaves
+        graph: the net before optimization.
+        weights: returns the array of a parameter.
+        device: the device to run on, without TF32.
+        dtype: the type of all floating-point numbers, by torch's name, including conversions within layers; None keeps
             the element types of the net.
 
     Raises:
@@ -45,7 +45,7 @@ class TorchRun:
     def __init__(
         self, graph: Graph, weights: Callable[[Param], Array], device: Device, dtype: str | None = None
     ) -> None:
-        self.folded: dict[str, str] = {}  # nothing is optimized
+        self.folded: dict[str, str] = {}  # nothing is optimized here
         self.outputs = tuple(graph.outputs)
         self.device = torch_device(device)
         self.dtype: torch.dtype | None = getattr(torch, dtype) if dtype else None
@@ -55,7 +55,7 @@ class TorchRun:
         self.module.to(self.device)
 
     def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
-        """The outputs by name.
+        """Return the outputs by name.
 
         Raises:
             NetdslError: PyTorch cannot run the net (E0915).
@@ -64,45 +64,45 @@ class TorchRun:
         return self._run(feeds, self.module)
 
     def visit(self, feeds: Mapping[str, Array], visit: Visit) -> None:
-        """Call `visit(path, values)` for the inputs and the result of every layer in order, keeping none of them.
+        """Call `visit(path, values)` for the inputs and the result of every layer, in order, without keeping them.
 
-        What it gives back, if not None, is computed with in the place of the values.
+        If the call returns values, the run continues with them.
         """
         self._run(feeds, _Visitor(self.module, visit).run)
 
     def values(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
-        """The inputs and the results of all layers by path."""
+        """Return the inputs and the results of all layers by path."""
         values: dict[str, Array] = {}
         self.visit(feeds, values.__setitem__)
         return values
 
-    def shaken(self, feeds: Mapping[str, Array], unit: float) -> dict[str, Array]:
-        """The outputs where every input and every layer's result is off by up to `unit` of itself, at random.
+    def perturbed(self, feeds: Mapping[str, Array], unit: float) -> dict[str, Array]:
+        """Return the outputs if every input and every layer's result is changed at random by up to `unit` of itself.
 
-        It is what rounding does, whoever computes: a norm over two values that are nearly equal makes much of little.
+        This simulates rounding in any backend: a norm over two nearly equal values makes a small difference large.
         """
         random = np.random.default_rng(0)
 
-        def shake(_path: str, values: Array) -> Array | None:
+        def perturb(_path: str, values: Array) -> Array | None:
             if not np.issubdtype(values.dtype, np.floating):
                 return None
-            shaken: Array = values * (1 + random.uniform(-unit, unit, values.shape))
-            return shaken
+            perturbed: Array = values * (1 + random.uniform(-unit, unit, values.shape))
+            return perturbed
 
-        return self._run(feeds, _Visitor(self.module, shake).run)
+        return self._run(feeds, _Visitor(self.module, perturb).run)
 
-    def settle(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
-        """Give batch norms statistics of the size of what reaches them, which their own are multiplied by.
+    def scale_statistics(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+        """Scale the statistics of batch norms to those of their inputs.
 
-        Without it, the statistics of a net that was not trained let every residual add as much as there is, values grow
-        without end, and a sigmoid between them says yes or no where rounding decides. Means that reach a norm are not
-        taken away: little would be left of some channels, and rounding would be enlarged with it.
+        Otherwise, in a net that was not trained, the statistics let every residual branch add as much as there is
+        already, values grow without bound, and a sigmoid saturates where rounding decides. The means of inputs are not
+        subtracted: little would be left of some channels, and rounding errors would grow.
 
         Returns:
-            The means and variances that they have now, by parameter.
+            The new means and variances, by parameter.
         """
         norms = {name: part for name, part in self.module.named_modules() if isinstance(part, BATCH_NORMS)}
-        hooks = [part.register_forward_pre_hook(_Settling()) for part in norms.values()]
+        hooks = [part.register_forward_pre_hook(_StatisticsScaling()) for part in norms.values()]
         self.run(feeds)
         for hook in hooks:
             hook.remove()
@@ -123,14 +123,14 @@ class TorchRun:
         return {name: _array(results[name]) for name in self.outputs}
 
     def _tensor(self, array: Array) -> torch.Tensor:
-        narrow = array.dtype.name == "bfloat16"  # which torch does not take from numpy
+        narrow = array.dtype.name == "bfloat16"  # torch does not convert this type from numpy
         tensor = torch.from_numpy(np.array(array, np.float32 if narrow else None))
         dtype = self.dtype if tensor.is_floating_point() else None
         return tensor.to(self.device, dtype or (torch.bfloat16 if narrow else tensor.dtype))
 
 
-class _Settling:
-    """Multiplies a batch norm's statistics by what reaches it, channel by channel, when it is first applied."""
+class _StatisticsScaling:
+    """Multiplies a batch norm's statistics by those of its first input, channel by channel."""
 
     def __init__(self) -> None:
         self.done = False
@@ -139,14 +139,14 @@ class _Settling:
         if self.done:
             return
         squares = inputs[0].square().transpose(0, 1).flatten(1).mean(1)
-        squares = squares.clamp(min=float(squares.mean()) / 10)  # some channels are hardly ever on
+        squares = squares.clamp(min=float(squares.mean()) / 10)  # some channels are almost always 0
         norm.running_var.mul_(squares)
         norm.running_mean.mul_(squares.sqrt())
         self.done = True
 
 
 class _Visitor(fx.Interpreter):
-    """Runs a module node by node and shows the results of layers."""
+    """Runs a module node by node and passes the results of layers to `visit`."""
 
     def __init__(self, module: fx.GraphModule, visit: Visit) -> None:
         super().__init__(module)
@@ -161,7 +161,7 @@ class _Visitor(fx.Interpreter):
 
 
 def _retype(module: fx.GraphModule, dtype: torch.dtype) -> None:
-    """Give parameters, buffers, and the element types that the graph names another floating-point type."""
+    """Convert parameters, buffers, and the element types in the graph to another floating-point type."""
 
     def other(argument: Any) -> Any:
         return dtype if isinstance(argument, torch.dtype) and argument.is_floating_point else argument
@@ -170,7 +170,7 @@ def _retype(module: fx.GraphModule, dtype: torch.dtype) -> None:
         node.args = fx.node.map_aggregate(node.args, other)
         node.kwargs = fx.node.map_aggregate(node.kwargs, other)
     for part in module.modules():
-        if isinstance(part, torch.nn.RMSNorm) and part.eps is None:  # what follows from the element type stays
+        if isinstance(part, torch.nn.RMSNorm) and part.eps is None:  # keep the eps of the original element type
             part.eps = torch.finfo(part.weight.dtype).eps
     module.recompile()
     module.to(dtype)
@@ -184,7 +184,7 @@ def _array(tensor: torch.Tensor) -> Array:
 
 @contextmanager
 def _without_tf32() -> Iterator[None]:
-    """Keep CUDA from multiplying float32 with ten bits of mantissa."""
+    """Keep CUDA from multiplying float32 with a mantissa of ten bits."""
     matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
     before = matmul.allow_tf32, cudnn.allow_tf32
     matmul.allow_tf32 = cudnn.allow_tf32 = False

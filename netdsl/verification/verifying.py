@@ -1,4 +1,4 @@
-"""Running a net on every backend and comparing what comes out."""
+"""Running a net on every backend and comparing the results."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from netdsl.base.packages import need
 from netdsl.ir.types import DType
+from netdsl.layers.norm import BatchNorm
 from netdsl.runtime import Device
 from netdsl.runtime.feeds import batches as read_batches
 from netdsl.runtime.preparation import Preparation
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
 
 PYTORCH = "PyTorch"
-"""The run by which the others are measured."""
+"""The run with which the others are compared."""
 
 
 def verify(
@@ -52,16 +53,16 @@ def verify(
 
     Args:
         graph: the net; its outputs at inference are compared.
-        weights: gives the array of a parameter; None draws random ones (`TrainedLike`), with statistics of batch
+        weights: returns the array of a parameter; None draws random ones (`TrainedLike`), with statistics of batch
             norms that keep values from growing.
         inputs: arrays by name, or a `.npz` file of them; None draws random ones.
-        batches: numbers of samples to draw.
+        batches: batch sizes to draw.
         sizes: values to try for each size that the net leaves open; None chooses two.
-        device: where PyTorch and onnxruntime compute, without TF32; float64 is always computed on the CPU.
-        half: run PyTorch in float16, too.
-        rtol: the relative difference allowed in every run; None allows 1e-4 in float32, 1e-9 in float64, 1e-2 in
-            float16 and 5e-2 in bfloat16, by the coarsest type in the net, or 10 times what PyTorch itself differs by
-            from float64, if that is more: a norm over few values enlarges rounding, whoever computes it.
+        device: the device of PyTorch and onnxruntime, without TF32; float64 always runs on the CPU.
+        half: also run PyTorch in float16.
+        rtol: the allowed relative difference in every run; None allows 1e-4 in float32, 1e-9 in float64, 1e-2 in
+            float16 and 5e-2 in bfloat16, by the coarsest type in the net, or 10 times the difference of PyTorch itself
+            from float64, if that is more: a norm over few values amplifies rounding in any backend.
 
     Raises:
         NetdslError: PyTorch or onnxruntime is not installed (E0907), the device is not available (E0904), the inputs
@@ -73,7 +74,7 @@ def verify(
     plain = OnnxRun(graph, values, place, level=0)
     cases = [*random_cases(graph, batches, sizes or {})] if inputs is None else [_given(graph, plain, inputs)]
     truth = torch_run(graph, values, Device("cpu"), "float64")
-    due = [truth.run(case.feeds) for case in cases]
+    expected = [truth.run(case.feeds) for case in cases]
 
     kind = coarsest(node.type.dtype for node in graph.nodes)
     runs: dict[str, tuple[Callable[[], BackendRun], DType | None]] = {
@@ -83,15 +84,15 @@ def verify(
     }
     if half:
         runs["PyTorch float16"] = lambda: torch_run(graph, values, place, "float16"), DType.FLOAT16
-    strange = (not_finite(graph, truth, case, outputs) for case, outputs in zip(cases, due, strict=True))
+    strange = (not_finite(graph, truth, case, outputs) for case, outputs in zip(cases, expected, strict=True))
     findings = [finding for finding in strange if finding is not None][:1]
-    look = not findings  # where float64 itself gives NaN, there is no truth to part from
-    noise = _Noise(graph, truth, cases, due)
+    look = not findings  # if float64 itself gives NaN, there is nothing to compare with
+    noise = _Noise(graph, truth, cases, expected)
     compared: list[list[Comparison]] = []
     for name, (build, dtype) in runs.items():
-        run = build()  # only one at a time is in memory
+        run = build()  # only one run at a time is in memory
         rows = []
-        for number, (case, truths) in enumerate(zip(cases, due, strict=True)):
+        for number, (case, truths) in enumerate(zip(cases, expected, strict=True)):
             for output, array in run.run(case.feeds).items():
                 apart = difference(array, truths[output], least_largest(graph, output))
                 limit = noise.limit(name, number, output, apart.relative, dtype) if rtol is None else rtol
@@ -107,49 +108,49 @@ def verify(
 
 
 class _Noise:
-    """How far rounding alone leads, output by output."""
+    """The differences that rounding alone causes, output by output."""
 
-    def __init__(self, graph: Graph, truth: TorchRun, cases: Sequence[Case], due: Sequence[Arrays]) -> None:
-        self.graph, self.truth, self.cases, self.due = graph, truth, cases, due
-        self.found: dict[tuple[int, str], float] = {}
-        """How far PyTorch is from float64 in the net's own types, by case and output."""
+    def __init__(self, graph: Graph, truth: TorchRun, cases: Sequence[Case], expected: Sequence[Arrays]) -> None:
+        self.graph, self.truth, self.cases, self.expected = graph, truth, cases, expected
+        self.rounding_of_torch: dict[tuple[int, str], float] = {}
+        """The difference of PyTorch in the net's own types from float64, by case and output."""
 
     def limit(self, run: str, case: int, output: str, apart: float, dtype: DType | None) -> float:
-        """The relative difference that is allowed to an output of a run, which has `apart`.
+        """Return the allowed relative difference of an output of a run, which differs by `apart`.
 
-        It is that of the element type, or `ROUNDING_FACTOR` times what PyTorch differs by in the net's own types, if
-        that is more. PyTorch may be lucky, or wrong itself, so what it is held to, and what the others may be held to
-        as well, is float64 with every result shaken by one rounding.
+        It is that of the element type, or `ROUNDING_FACTOR` times the difference of PyTorch in the net's own types,
+        if that is more. PyTorch may differ little by chance, or be wrong itself, so it is compared with float64 with
+        every result changed by one rounding, which may also widen the tolerance of the others.
         """
         if dtype is None:
             return 0.0
-        allowed = max(TOLERANCES[dtype], ROUNDING_FACTOR * self.found.get((case, output), 0.0))
+        allowed = max(TOLERANCES[dtype], ROUNDING_FACTOR * self.rounding_of_torch.get((case, output), 0.0))
         if allowed < apart < inf:
-            shaken = self.truth.shaken(self.cases[case].feeds, UNITS[dtype])[output]
-            noise = difference(shaken, self.due[case][output], least_largest(self.graph, output)).relative
+            perturbed = self.truth.perturbed(self.cases[case].feeds, UNITS[dtype])[output]
+            noise = difference(perturbed, self.expected[case][output], least_largest(self.graph, output)).relative
             allowed = max(allowed, ROUNDING_FACTOR * noise) if noise < inf else allowed
         if run == PYTORCH and apart <= allowed:
-            self.found[case, output] = apart
+            self.rounding_of_torch[case, output] = apart
         return allowed
 
 
 def _drawn(graph: Graph, torch_run: type[TorchRun], sizes: Mapping[str, Sequence[int]]) -> Weights:
-    """Random weights, and batch norms with statistics of the size of what reaches them."""
+    """Return random weights, with statistics of batch norms scaled to their inputs."""
     weights = TrainedLike()
-    if not any(node.layer.kind == "bn" for node in graph.nodes):
+    if not any(isinstance(node.layer, BatchNorm) for node in graph.nodes):
         return weights
     case = next(random_cases(graph, (4,), sizes))
-    settled = torch_run(graph, weights, Device("cpu"), "float32").settle(case.feeds)
+    scaled = torch_run(graph, weights, Device("cpu"), "float32").scale_statistics(case.feeds)
 
     def give(param: Param) -> Array:
         drawn = weights(param)
-        return settled[param.name].astype(drawn.dtype) if param.name in settled else drawn
+        return scaled[param.name].astype(drawn.dtype) if param.name in scaled else drawn
 
     return give
 
 
 def _given(graph: Graph, plain: OnnxRun, inputs: str | os.PathLike[str] | Arrays) -> Case:
-    """The case that given inputs make, if they are what the net takes (E0901, E0906)."""
+    """Return the case for given inputs, if they fit the net (E0901, E0906)."""
     if isinstance(inputs, str | os.PathLike):
         (read,) = read_batches(plain.session, [os.fspath(inputs)], Preparation())
         inputs = read.feeds
@@ -158,7 +159,7 @@ def _given(graph: Graph, plain: OnnxRun, inputs: str | os.PathLike[str] | Arrays
 
 
 def _torch_run() -> type[TorchRun]:
-    """`TorchRun`, imported where PyTorch is installed (E0907)."""
+    """Return `TorchRun`, imported if PyTorch is installed (E0907)."""
     need("torch", "comparing with PyTorch")
     from netdsl.verification.torch_run import TorchRun  # noqa: PLC0415 - an optional package
 

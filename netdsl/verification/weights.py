@@ -1,4 +1,4 @@
-"""Random weights by which every parameter matters, as those of a trained net do."""
+"""Random weights under which every parameter matters, as in a trained net."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ if TYPE_CHECKING:
 
 
 class TrainedLike(Initializer):
-    """Values for a net that no one has trained.
+    """Weights for a net that was not trained.
 
-    Initial values would hide faults: a running variance of 1 and a mean of 0 fold into anything, and a bias of 0 can be
-    left out. So weights are those of He et al. (2015), which keep values from growing or vanishing over many layers,
-    biases and other zeros are normal with deviation 0.1, and other constants, variances and scales among them, are
-    multiplied by something between 0.5 and 1.5. Tables and whole numbers stay.
+    Initial values would hide faults: a running variance of 1 and a mean of 0 do not change anything when folded, and
+    a bias of 0 can be left out. So weights are those of He et al. (2015), which keep values from growing or vanishing
+    over many layers, biases and other zeros are normal with deviation 0.1, and other constants, such as variances and
+    scales, are multiplied by a number between 0.5 and 1.5. Tables and integers stay.
     """
 
     def __init__(self, seed: int = 0) -> None:
         super().__init__("he", seed)
 
     def draw(self, params: Iterable[Param]) -> dict[str, Array]:
-        """The values of parameters by name."""
+        """Return the values of parameters by name."""
         params = tuple(params)
         values = super().draw(params)
         return {param.name: self._trained(param, values[param.name]) for param in params}

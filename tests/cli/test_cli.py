@@ -557,7 +557,7 @@ def test_recipe():
         ("recipe", "adamm", "E0801", "did you mean `adam` or `adamw`?"),
         ("recipe", "dropout", "E0801", "`netdsl layers dropout` describes it"),
         ("layers", "sgd", "E0201", "`netdsl recipe sgd` describes it"),
-        ("layers", "xyzzy", "E0201", "`netdsl layers` lists what there is"),
+        ("layers", "xyzzy", "E0201", "`netdsl layers` lists all"),
     ],
 )
 def test_what_is_not_described_here(command, name, code, remedy):

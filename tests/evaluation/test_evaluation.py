@@ -214,7 +214,7 @@ def test_images_in_folders_are_scaled_and_prepared(tmp_path):
     (tmp_path / "d" / "test" / "dog" / "x.png").unlink()
     with pytest.raises(NetdslError) as error:
         evaluate(tmp_path / "m.onnx", tmp_path / "d")
-    assert (diagnostic(error).code, diagnostic(error).help) == ("E1008", "give one: `--size H=224 --size W=224`")
+    assert (diagnostic(error).code, diagnostic(error).help) == ("E1008", "set it: `--size H=224 --size W=224`")
 
 
 def test_a_model_of_a_fixed_batch_gets_it_to_the_last_sample(tmp_path):
@@ -224,7 +224,7 @@ def test_a_model_of_a_fixed_batch_gets_it_to_the_last_sample(tmp_path):
     assert np.array_equal(found.predicted, scores.argmax(1))
     with pytest.raises(NetdslError) as error:
         evaluate(tmp_path / "m.onnx", data, batch=5)
-    assert "takes 4 samples at a time, not 5" in diagnostic(error).message
+    assert "expected the model's fixed batch size 4, got 5" in diagnostic(error).message
 
 
 def misfit(tmp_path, case):
@@ -258,15 +258,15 @@ def misfit(tmp_path, case):
 @pytest.mark.parametrize(
     ("case", "code", "told"),
     [
-        ("more classes in the data", "E1007", "has 3 classes, and "),
+        ("more classes in the data", "E1007", "has 3 classes, but "),
         ("other names", "E1007", "class 1 is called `b` in "),
-        ("names of more classes", "E1007", "has 3 classes, and "),
+        ("names of more classes", "E1007", "has 3 classes, but "),
         ("images for numbers", "E1008", "the data are images"),
         ("images of two channels", "E1008", "the data are images"),
-        ("another shape", "E1008", "a sample of the data is 2"),
+        ("another shape", "E1008", "expected samples for"),
         ("NaN", "E0916", "gives NaN or infinite scores for "),
         ("targets of another shape", "E1007", "a target of "),
-        ("whole numbers", "E0916", "must give a float for each class"),
+        ("whole numbers", "E0916", "expected a float for each class"),
     ],
 )
 def test_what_does_not_fit_is_refused(tmp_path, case, code, told):
@@ -319,6 +319,6 @@ def test_models_are_tested_without_pytorch(tmp_path):
 def test_of_many_classes_the_worst_and_the_most_confused_are_printed(tmp_path):
     scores, targets = drawn(30)
     out, _ = run("test", echo(tmp_path / "m.onnx", 30), "--data", save_data(tmp_path / "d.npz", scores, targets))
-    assert "the 20 classes of the lowest recall, of 30" in out
-    assert "the 10 pairs confused most, of " in out
+    assert "the 20 classes with the lowest recall, of 30" in out
+    assert "the 10 most confused pairs, of " in out
     assert "true classes in rows" not in out

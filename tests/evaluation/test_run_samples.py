@@ -294,7 +294,7 @@ def test_data_that_are_gone_or_changed_are_named_with_the_remedy(tmp_path):
     x, scores = points()
     np.savez("d.npz", x=x, y=(scores.argmax(1) + 1) % 4)
     told = run("test", "r", code=1)[1]
-    assert "d.npz` has changed since the run in `r` learned from it" in told
+    assert "d.npz` has changed since the run in `r` was trained on it" in told
     assert "no test samples" in run("test", "r", "--data", "d.npz", code=1)[1]
     np.savez("d.npz", x=x[:3], y=[0, 1, 2])  # of which a fifth is none
     assert "has changed" in run("test", "r", code=1)[1]

@@ -93,7 +93,7 @@ def test_a_confusion_matrix_shows_the_parts_of_each_true_class(classes):
     with np.errstate(invalid="ignore"):
         assert np.allclose(shown, np.nan_to_num(100 * found.confusion / found.confusion.sum(1, keepdims=True)))
     assert len(axes.texts) == (np.count_nonzero(found.confusion) if classes <= 20 else 0)
-    assert (axes.get_xlabel(), axes.get_ylabel()) == ("taken for", "true class")
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("predicted class", "true class")
     rendered(figure)
 
 
@@ -138,7 +138,7 @@ def test_mistakes_are_shown_with_what_they_are_and_what_they_were_taken_for():
     given = found.predicted[number]
     assert title.startswith(f"{words(found.name(found.targets[number]))}\n→ {words(found.name(given))}")
     assert found.targets[number] != given
-    assert f"the surest 11 of {len(found.wrong)} mistakes in 200 test samples" in texts(figure)
+    assert f"the most confident 11 of {len(found.wrong)} mistakes in 200 test samples" in texts(figure)
     assert len([axes for axes in figure.axes if axes.images]) == 11
     rendered(figure)
 
@@ -280,7 +280,7 @@ def test_no_picture_changes_what_others_draw(folder):
         (["plot", "curves", "tiny.onnx"], 1, "E1002"),
         (["plot", "curves", "wrong.csv"], 1, "E1002"),
         (["plot", "activations", "tiny.onnx", "metrics.csv"], 1, "E0906"),
-        (["plot", "activations", "tiny.onnx", "two.npy"], 1, "holds 2"),
+        (["plot", "activations", "tiny.onnx", "two.npy"], 1, "got 2"),
         (["plot", "activations", "numbers.onnx", "image.png"], 1, "E0906"),
         (["plot", "classes", "numbers.onnx", "one.npy"], 1, "E0917"),
         (["plot", "errors", "numbers.onnx", "--data", "numbers.npz"], 1, "E0917"),

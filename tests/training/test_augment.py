@@ -203,8 +203,8 @@ IMPOSSIBLE = {
     "too much hue": ([recipe.Colour(0.6)], COLOUR, "0.5"),
     "too much of a turn": ([recipe.Rotate(400)], COLOUR, "360"),
     "a flat image": ([recipe.Shear(90)], COLOUR, "90"),
-    "no size": ([recipe.Rescale(1.0)], COLOUR, "`rescale`"),
-    "no width": ([recipe.Stretch(1.0)], COLOUR, "`stretch`"),
+    "no size": ([recipe.Rescale(1.0)], COLOUR, "`rescale 1.0`"),
+    "no width": ([recipe.Stretch(1.0)], COLOUR, "`stretch 1.0`"),
     "a crop of 3 sizes": ([recipe.RandomCrop((1, 2, 3))], COLOUR, "height and a width"),
 }
 

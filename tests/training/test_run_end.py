@@ -64,7 +64,7 @@ def test_test_data_choose_no_epoch(parts):
     data["y_test"] = (data["y_test"] + 1) % 4
     np.savez("tested.npz", **data)
     told, _ = numbers("a", data="tested.npz")
-    assert "20 samples: the test data, by which no epoch is chosen" in told
+    assert "20 samples: the test data, which do not select an epoch" in told
     assert "exported epoch  3: " in told
     assert "best epoch" not in told
     assert not Path("a/best.ckpt").exists()

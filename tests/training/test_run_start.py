@@ -49,7 +49,7 @@ def test_a_run_does_not_begin_with_weights_that_are_not_finite():
         broken["dense2.bias"][1] = value
         save_file(broken, "broken.safetensors")
         told = numbers("b", "--from", "broken.safetensors", code=1)[1]
-        assert "error[E1105]: the weights to begin with: `dense2.bias` is not finite" in told
+        assert "error[E1105]: the initial weights: `dense2.bias` is not finite" in told
         assert not Path("b").exists()
 
 
@@ -80,7 +80,10 @@ def test_a_net_that_has_nothing_to_learn_is_refused(parts):
     assert "error[E1106]: the net has no parameters" in numbers("a", data=six, code=1)[1]
     assert not Path("a").exists()
     Path("numbers.net").write_text(TWO)
-    assert "error[E1106]: nothing that is trained has a part" in numbers("a", "--freeze", "dense1.*", code=1)[1]
+    assert (
+        "error[E1106]: the loss does not depend on any trained parameter"
+        in numbers("a", "--freeze", "dense1.*", code=1)[1]
+    )
     assert not Path("a", "numbers.onnx").exists()
 
 
@@ -234,7 +237,7 @@ def test_weights_to_begin_with_need_not_be_given_again_but_must_be_the_same():
     begun = ["--from", "first/weights.safetensors"]
     numbers("a", "--set", "train.epochs=1", *begun)
     told = numbers("a", "--resume", "--from", "second/weights.safetensors", code=1)[1]
-    assert "differs in the weights to begin with" in told
+    assert "differs in the initial weights" in told
     numbers("a", "--resume", "--set", "train.epochs=2", *begun)
     numbers("a", "--resume")
     numbers("b", *begun)

@@ -53,7 +53,7 @@ def test_a_net_without_a_recipe_says_the_defaults_that_it_is_trained_by():
     Path("numbers.net").write_text(NUMBERS[: NUMBERS.index("    train")] + "}")
     told, _ = numbers("a", "--set", "train.epochs=1")
     text = " ".join(told.split())
-    assert "recipe the net has none, so by defaults: loss cross_entropy; optimizer sgd 0.01 momentum=0.9;" in text
+    assert "recipe the net has none, so the defaults: loss cross_entropy; optimizer sgd 0.01 momentum=0.9;" in text
     assert "batch 64; epochs 1;" in text
 
 
@@ -160,7 +160,7 @@ def test_an_interrupt_names_the_way_on():
     lines, _, code = on_terminal(80, "-o", "a", "--set", "train.epochs=5000", interrupt_at="epoch    2/5000  loss")
     assert code == 130
     assert lines[-1] == ""
-    assert lines[-2] == "interrupted: the same command with `--resume` goes on from the last whole epoch"
+    assert lines[-2] == "interrupted: the same command with `--resume` continues from the last complete epoch"
     assert re.fullmatch(EPOCH.format(5000), lines[-3])
     numbers("a", "--resume", "--set", f"train.epochs={len(rows('a')) + 1}")
 

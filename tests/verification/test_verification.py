@@ -140,7 +140,7 @@ def test_the_first_layer_at_fault_is_named(cls, method, broken, runs, path, monk
     node = next(node for node in net.graph.nodes if node.name == path)
     for run, finding in zip(runs, found.findings, strict=True):
         assert finding.code == "E0915"
-        assert finding.message == f"`{run}` parts from PyTorch in float64 at `{path}`"
+        assert finding.message == f"`{run}` differs from PyTorch in float64 at `{path}`"
         assert finding.span == node.span
         assert [call for call, _ in finding.stack] == ["unit"] * path.startswith("stem.")
         assert "report this" in finding.help
@@ -153,18 +153,18 @@ def test_a_finding_shows_the_place_and_the_values(monkeypatch) -> None:
     assert (
         text
         == """\
-error[E0915]: `onnxruntime -O1` parts from PyTorch in float64 at `stem.conv1`
+error[E0915]: `onnxruntime -O1` differs from PyTorch in float64 at `stem.conv1`
  --> n.net:1:14
   |
 1 | block unit { conv 4 k3 -> bn -> relu }
   |              ^^^^^^^^^ differs by #, # of the largest value
   = onnxruntime -O1  2x4x10x10 float32, from # to #, mean #
   = float64          2x4x10x10 float64, from # to #, mean #
-  = what it reads differs by 0 of the largest value; # is allowed
-  = of what it reads, float64 makes values that differ from its own by #
-  = the optimizer took away `stem.bn1`
+  = its inputs differ by 0 of their largest value; # is allowed
+  = from the same inputs, its result differs from that of float64 by #
+  = the optimizer removed `stem.bn1`
   = with a batch of 2
-  = help: report this: the layer is computed wrongly
+  = help: report this: the result of the layer is wrong
   = in `unit`, called at n.net:4:7"""
     )
 
@@ -172,7 +172,7 @@ error[E0915]: `onnxruntime -O1` parts from PyTorch in float64 at `stem.conv1`
 def test_rounding_that_adds_up_is_told_from_a_fault() -> None:
     found = load(NETS["convolutions"]).verify(rtol=1e-12)
     assert [c.ok for c in found.comparisons] == [False] * 6
-    assert "rounding that adds up" in found.findings[0].help
+    assert "rounding errors accumulate" in found.findings[0].help
     assert all(c.tolerance == 1e-12 for c in found.comparisons)
 
 
@@ -188,7 +188,7 @@ def test_rounding_that_a_layer_makes_grow_is_told_from_a_fault() -> None:
     assert [c.ok for c in found.comparisons] == [False] * 3
     for finding in found.findings:
         assert "at `sigmoid1`" in finding.message
-        assert "rounding that adds up and grows" in finding.help
+        assert "rounding errors accumulate and grow" in finding.help
 
 
 def test_a_difference_that_no_layer_makes_is_the_backends(monkeypatch) -> None:
@@ -219,7 +219,7 @@ def test_float16_that_overflows_is_found() -> None:
         lambda param: TrainedLike()(param) * (1e5 if param.name == "affine1.weight" else 1), half=True
     )
     assert {c.run for c in found.comparisons if not c.ok} == {"PyTorch float16"}
-    assert found.findings[0].message == "`PyTorch float16` parts from PyTorch in float64 at `affine1`"
+    assert found.findings[0].message == "`PyTorch float16` differs from PyTorch in float64 at `affine1`"
 
 
 # ------------------------------------------------------------------------------------------------ figures
@@ -369,7 +369,7 @@ def test_the_factor_is_stated_where_it_counts() -> None:
     found = load(body).verify()
     rows = [c for c in found.comparisons if c.widened]
     assert rows
-    assert f"allowed is {ROUNDING_FACTOR} times what it makes of PyTorch" in str(found)
+    assert f"{ROUNDING_FACTOR} times the rounding of PyTorch is allowed" in str(found)
     (pytorch,) = (c.difference.relative for c in found.comparisons if c.batch == 1 and c.run == "PyTorch")
     assert all(c.tolerance >= ROUNDING_FACTOR * pytorch for c in found.comparisons if c.batch == 1 and "onnx" in c.run)
     assert not any(c["widened"] for c in load(NETS["branches"]).verify().as_json()["comparisons"])
@@ -396,7 +396,7 @@ def test_a_fault_shows_even_where_rounding_grows(cls, broken, at, monkeypatch) -
     found = net.verify()
     assert not found.ok
     assert {finding.message for finding in found.findings} == {
-        f"`onnxruntime -O{level}` parts from PyTorch in float64 at `{at}`" for level in (0, 1)
+        f"`onnxruntime -O{level}` differs from PyTorch in float64 at `{at}`" for level in (0, 1)
     }
 
 
@@ -451,7 +451,7 @@ def test_the_command_prints_a_table() -> None:
     lines = command("lenet5").stdout.splitlines()
     assert lines[:4] == [
         "lenet5 on cpu: the largest differences from PyTorch in float64,",
-        "as they are and relative to the output's largest value",
+        "absolute, and relative to the output's largest value",
         "",
         "output  batch  run              absolute  relative  allowed",
     ]
@@ -466,7 +466,7 @@ def test_the_command_ends_with_1_where_backends_differ(tmp_path, monkeypatch) ->
     (tmp_path / "n.net").write_text("net n { input x: 4xT\nconv 3 k1\ntanh }")
     result = command(tmp_path / "n.net", "--batch", "2", "--size", "T=5,6", code=1)
     assert result.stdout.endswith("4 of 6 differ\n")
-    assert result.stderr.count("parts from PyTorch in float64 at `tanh1`") == 2
+    assert result.stderr.count("differs from PyTorch in float64 at `tanh1`") == 2
     found = json.loads(command(tmp_path / "n.net", "--batch", "2", "--size", "T=5", "--format", "json", code=1).stdout)
     assert found["ok"] is False
     assert [c["run"] for c in found["comparisons"] if c["ok"]] == ["PyTorch"]
@@ -492,10 +492,10 @@ def test_the_command_takes_weights_and_inputs(tmp_path, monkeypatch) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("--batch 1,0", "`1,0` is no whole number above 0"),
-        ("--size T", "`T` is not of the form NAME=NUMBER,NUMBER"),
-        ("--size T=a", "`a` is no whole number above 0"),
-        ("--inputs x.npy", "must end in .npz"),
+        ("--batch 1,0", "got `1,0`"),
+        ("--size T", "expected NAME=NUMBER,NUMBER, got `T`"),
+        ("--size T=a", "got `a`"),
+        ("--inputs x.npy", "a file that ends in .npz"),
         ("--inputs x.npz --size T=4", "--size belongs to random inputs"),
         ("--rtol=-1", "Invalid value for '--rtol'"),
         ("--device gpu", "as device, got `gpu`"),

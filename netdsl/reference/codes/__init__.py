@@ -1,6 +1,6 @@
-"""Every diagnostic code with a title and an explanation, as `netdsl explain CODE` prints them.
+"""Every diagnostic code with a title and an explanation, as printed by `netdsl explain CODE`.
 
-Codes are stable: a code is never given another meaning. E01 syntax, E02 names, E03 arguments and expressions,
+Codes are stable: a code never gets another meaning. E01 syntax, E02 names, E03 arguments and expressions,
 E04 shapes, E05 structure, E06 promises, E07 limits, E08 recipes, E09 files, models and devices, E10 data to train on,
 E11 training runs; W01 warnings.
 """

@@ -5,7 +5,7 @@ from netdsl.reference.codes.entry import Code
 ARGUMENTS = {
     "E0301": Code(
         "unknown argument",
-        "The layer or block has no parameter of this name; a misspelt one must not be passed over in silence. "
+        "The layer or block has no parameter of this name. A misspelt name is an error and is never ignored. "
         "`netdsl layers NAME` shows the arguments of a layer, and short forms (`k3 s2 p1 d2 g32`) stand for `k s p "
         "d g`.",
         "net a { input x: 3x8x8; conv 4 k3 stride=2 }\n",
@@ -30,26 +30,26 @@ ARGUMENTS = {
     "E0305": Code(
         "wrong kind of value",
         "Every parameter takes values of one kind: a number, `yes` or `no`, a size, a list, a word from a few, a "
-        "block or a tensor. The message says which kind is due and what it got. Truth values are written `yes` and "
+        "block or a tensor. The message says which kind is expected, and what it got. Booleans are written `yes` and "
         "`no`.",
         "net a { input x: 8; dense 4 bias=1 }\n",
     ),
     "E0306": Code(
         "value out of range",
-        "The value is of the right kind, and no layer can have it: a kernel of 0, a probability of 2, more groups "
+        "The value has the right kind, but it is not possible: a kernel of 0, a probability of 2, more groups "
         "than channels. The message gives the bounds.",
         "net a { input x: 8; dense 0 }\n",
     ),
     "E0307": Code(
-        "a whole number is due",
-        "Sizes and counts are whole numbers, and arithmetic is exact: `7/2` is three and a half, and is not rounded "
-        "in silence, while `0.1*30` is 3. Use `//` to round down, `round(...)`, or mend the number that does not "
+        "whole number expected",
+        "Sizes and counts are whole numbers, and arithmetic is exact: `7/2` is three and a half and is never rounded "
+        "silently, while `0.1*30` is 3. Use `//` to round down, or `round(...)`, or correct the number that does not "
         "divide.",
         "net a { input x: 8; dense 7/2 }\n",
     ),
     "E0308": Code(
         "division by zero",
-        "The divisor of `/`, `//` or `%` is 0 for these arguments. Guard it with `if`, or mend the argument.",
+        "The divisor of `/`, `//` or `%` is 0 for these arguments. Guard it with `if`, or correct the argument.",
         "net a { input x: 8; dense 4//0 }\n",
     ),
     "E0309": Code(
@@ -72,8 +72,8 @@ ARGUMENTS = {
     ),
     "E0312": Code(
         "no such element",
-        "`list[i]` counts elements from 0, and from the end by -1, -2 and so on; the list has no element at this "
-        "place. A slice, `list[a:b]`, takes what there is.",
+        "`list[i]` counts elements from 0, and from the end with -1, -2 and so on; the list has no element at this "
+        "position. A slice, `list[a:b]`, takes the elements that exist.",
         "net a { input x: 8; let widths = [4, 2]; dense widths[2] }\n",
     ),
 }

@@ -5,7 +5,7 @@ from netdsl.reference.codes.entry import Code
 SHAPES = {
     "E0401": Code(
         "wrong number of dimensions",
-        "A layer takes tensors of certain ranks, the batch not counted: a convolution wants channels and 1 to 3 "
+        "A layer takes tensors of certain ranks, not counting the batch: a convolution needs channels and 1 to 3 "
         "spatial dimensions. A missing `flatten` before, or one too early, is the usual cause.",
         "net a { input x: 3x8x8; flatten -> conv 4 k3 }\n",
     ),
@@ -17,7 +17,7 @@ SHAPES = {
     ),
     "E0403": Code(
         "branches differ in shape",
-        "`add`, `mul`, `max`, `mean` and `skip` work element by element, so all branches must arrive at one shape. "
+        "`add`, `mul`, `max`, `mean` and `skip` work element by element, so all branches must have the same shape. "
         "In a skip whose body strides or changes the channels, the shortcut must do the same: `shortcut { conv 4 k1 "
         "s2 }`.",
         "net a { input x: 3x8x8; skip { conv 4 k3 p1 } }\n",
@@ -36,33 +36,33 @@ SHAPES = {
     ),
     "E0406": Code(
         "reshape changes the number of elements",
-        "`reshape` orders the same elements anew, so the products of the sizes must be equal. One size may be -1 "
-        "and is then computed, if it comes out whole.",
+        "`reshape` keeps the elements and their order, so the products of the sizes must be equal. One size may be -1 "
+        "and is then computed, if the result is a whole number.",
         "net a { input x: 3x8x8; reshape [10, 10] }\n",
     ),
     "E0407": Code(
         "expect failed",
-        "An `expect` promises the shape of the tensor at its place, and it is another. Either a layer above "
+        "An `expect` promises the shape of the tensor at its place, but the shape is another one. Either a layer above "
         "changed, or the promise is out of date: compare `netdsl summary`.",
         "net a { input x: 3x8x8; conv 4 k3; expect 4x8x8 }\n",
     ),
     "E0408": Code(
         "equality of symbolic sizes cannot be proved",
-        "Two sizes must be equal and are so for some inputs only: after a stride of 2, 2*floor(H/2) is H for even H "
-        "alone. The message gives the condition that would prove it; add it to the input (`where H % 2 == 0`) or "
+        "Two sizes must be equal, but are so only for some inputs: after a stride of 2, 2*floor(H/2) is H only for "
+        "even H. The message gives the condition that would prove it; add it to the input (`where H % 2 == 0`) or "
         "pad.",
         "net a {\n    input x: 3xHxW\n    add { identity; { maxpool k2 -> upsample 2 } }\n}\n",
     ),
     "E0409": Code(
         "element type not accepted",
-        "Convolutions and arithmetic need floats, an embedding needs whole numbers, and branches of a join need one "
+        "Convolutions and arithmetic need floats, an embedding needs integers, and branches of a join need the same "
         "type. Declare the input with the type the layer takes: `input tokens: [T] int64`.",
         "net a { input x: 3x8x8 int64; conv 4 k3 }\n",
     ),
     "E0410": Code(
         "reused weights do not fit",
         "`reuse` applies a layer with the weights it already has, so its new input must have the same channels or "
-        "features as the first one. Bring the tensor to that shape before, or use a layer with weights of its own.",
+        "features as the first one. Convert the tensor to that shape first, or use a layer with its own weights.",
         "net a { input x: 8; fc: dense 4; reuse fc }\n",
     ),
     "E0411": Code(
@@ -79,13 +79,13 @@ SHAPES = {
     ),
     "E0413": Code(
         "padding larger than half the pool's window",
-        "With more padding, some windows of a pool would hold padding alone. PyTorch and ONNX refuse this too. Pad "
+        "With more padding, some windows of a pool would hold only padding. PyTorch and ONNX refuse this, too. Pad "
         "less, or use a `pad` layer before the pool.",
         "net a { input x: 3x8x8; maxpool k2 p2 }\n",
     ),
     "E0414": Code(
         "position out of range",
-        "What is selected must be there: positions and parts count from 0, negative positions from the end. Compare "
+        "The selected position must exist: positions and parts count from 0, negative positions from the end. Compare "
         "the shape that `netdsl summary` shows for the layer before.",
         "net a { input x: 3x8x8; select [7] }\n",
     ),
@@ -98,8 +98,9 @@ SHAPES = {
     "E0416": Code(
         "sizes too small for the net",
         "Most layers need some positions to work on: a window must fit into its input, a crop must leave something, a "
-        "mean and a deviation are taken of two values at least. Where a size stays open, the net says from which size "
-        "on it works (`where T >= 10`); the message gives the bounds for the whole net, and the layer that asks most.",
+        "mean and a deviation need at least two values. If a size stays open, the net declares the smallest size for "
+        "which it works (`where T >= 10`); the message gives the bounds for the whole net, and the layer that needs "
+        "most.",
         "net a { input x: 4xT; conv 8 k4 d3 }\n",
     ),
 }

@@ -1,4 +1,4 @@
-"""Data to train on: found, read, checked against the net, and cut into batches of tensors.
+"""Training data: read, checked against the net, and cut into batches of tensors.
 
-`reading` and what it calls need no PyTorch: models are evaluated on the same data.
+The readers are in `netdsl.data`, without PyTorch, because models are evaluated on the same data.
 """

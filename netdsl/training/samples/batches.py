@@ -1,4 +1,4 @@
-"""Batches of samples that lie in memory, in an order that depends on nothing but the seed and the epoch."""
+"""Batches of samples in memory, in an order that depends only on the seed and the epoch."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class Samples:
     Attributes:
         inputs: N x shape, on one device.
         targets: N class numbers (or N x positions), or N x classes truth values, on the same device.
-        dtype: where the inputs are bytes of images, what a net takes: they become values from 0 to 1 of this type when
-            they are cut out. None leaves them as they are.
+        dtype: for bytes of images, the type of the net's input: batches are converted to values from 0 to 1 of this
+            type. None leaves the inputs as they are.
     """
 
     inputs: torch.Tensor
@@ -36,18 +36,18 @@ class Samples:
         return tuple(self.inputs.shape[1:])
 
     def batches(self, size: int, order: torch.Tensor | None = None, *, rank: int = 0, world: int = 1) -> Batches:
-        """All samples once, in batches."""
+        """Return all samples once, in batches."""
         return Batches(self, size, order, rank=rank, world=world)
 
 
 class Batches:
-    """All samples once, in batches; whole batches are cut out of memory at a time, not sample by sample.
+    """All samples once, in batches; a batch is taken from memory at once, not sample by sample.
 
     Args:
-        samples: what to cut.
-        size: samples of a batch in each process; the last batch may have fewer.
-        order: sample numbers to take, in this order; None takes all in the order they lie in.
-        rank: which of `world` processes this is; the processes share each group of `world` batches.
+        samples: the samples.
+        size: the batch size in each process; the last batch may be smaller.
+        order: the numbers of samples to take, in this order; None takes all in their own order.
+        rank: the rank of this process; the processes share each group of `world` batches.
         world: the number of processes.
     """
 
@@ -71,19 +71,19 @@ class Batches:
 
 
 def shares(count: int, size: int, rank: int, world: int) -> Iterator[slice]:
-    """The places in the order of an epoch that make up each batch of a process; see `Batches`."""
+    """Yield the positions, in the order of an epoch, of each batch of a process; see `Batches`."""
     step = size * world
     for start in range(0, count, step):
         most = min(start + step, count)
-        share = -(-(most - start) // world)  # of the last group, every process takes the same part
+        share = -(-(most - start) // world)  # in the last group, every process takes the same number
         first = min(start + rank * share, most - share)
         yield slice(first, first + share)
 
 
 def counted(count: int, size: int, rank: int, world: int) -> Iterator[tuple[int, float]]:
-    """How many samples at the end of each batch of a process no other process counts, and what their mean weighs.
+    """Yield, for each batch of a process, the number of samples at its end that only it counts, and their weight.
 
-    The mean over all processes of the weighted means is that over all samples of the group, each of them once.
+    The mean of the weighted means over all processes equals the mean over all samples of the group, each counted once.
     """
     step = size * world
     for start in range(0, count, step):
@@ -94,21 +94,21 @@ def counted(count: int, size: int, rank: int, world: int) -> Iterator[tuple[int,
 
 
 def smallest(count: int, size: int, world: int) -> int:
-    """The samples of the smallest batch of a process."""
+    """Return the size of the smallest batch of a process."""
     return -(-(count % (size * world) or size * world) // world)
 
 
 def as_input(values: torch.Tensor, dtype: torch.dtype | None) -> torch.Tensor:
-    """Bytes of images as values from 0 to 1 of a type; None leaves them as they are."""
+    """Convert bytes of images to values from 0 to 1 of a type; None leaves them as they are."""
     return values if dtype is None else values.to(dtype) * (1 / 255)
 
 
 def shuffled(count: int, seed: int, epoch: int) -> torch.Tensor:
-    """A random order of `count` samples."""
+    """Return a random order of `count` samples."""
     generator = torch.Generator().manual_seed(stream(seed, epoch))
     return torch.randperm(count, generator=generator)
 
 
 def stream(seed: int, epoch: int) -> int:
-    """The seed of an epoch, so that a run resumed there draws what it would have drawn."""
+    """Return the seed of an epoch, so that a resumed run draws the same random numbers."""
     return (seed * 1_000_003 + epoch) % 2**63

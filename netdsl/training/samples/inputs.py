@@ -1,4 +1,4 @@
-"""The inputs of each split as the net takes them."""
+"""Converting the inputs of each split to what the net takes."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 def picture_shapes(graph: Graph, words: Sequence[Any], sizes: Mapping[str, int]) -> tuple[Shape, Shape]:
-    """Channels, height and width of training images, and those of all others, which the net takes as they are.
+    """Return channels, height and width of training images before augmentation, and of all images for the net.
 
     Args:
         graph: a net with one input.
@@ -48,12 +48,12 @@ def picture_shapes(graph: Graph, words: Sequence[Any], sizes: Mapping[str, int])
     if not isinstance(takes_of(graph, graph.inputs[0]), Pixels):
         if isinstance(default_takes(image.shape, image.dtype.value), Pixels):
             raise _misfit(
-                "the weights are of a net that takes numbers, and which of them a pixel of an image is, nothing says",
-                "give an array of the numbers that it was trained with",
+                "the weights are of a net that takes numbers, and it is not known how pixels are converted to them",
+                "give an array of numbers as it was trained with",
             )
         raise _misfit(
             f"an image does not fit the input, {image}: it takes 1, 3 or 4 channels, a height and a width",
-            "let the net begin with `input image: 1x28x28`, and a layer on vectors with `flatten`",
+            "let the net start with `input image: 1x28x28`, and a layer on vectors with `flatten`",
         )
     size = _fixed(image.shape[1], sizes), _fixed(image.shape[2], sizes)
     before, after = crop_sizes(words, size) or (size, size)
@@ -63,21 +63,21 @@ def picture_shapes(graph: Graph, words: Sequence[Any], sizes: Mapping[str, int])
 
 
 def fit_pictures(part: Part, targets: torch.Tensor, shape: Shape, graph: Graph, workers: int | None) -> Pictures:
-    """Images that become `shape` when they are read.
+    """Return images that are scaled to `shape` when they are read.
 
     Raises:
-        NetdslError: arrays have another number of dimensions or channels than images do (E1008), or targets belong to
-            positions of images that would be scaled (E1008).
+        NetdslError: arrays have other dimensions or channels than images, or targets belong to positions of images
+            that would be scaled (E1008).
     """
     (source,) = graph.inputs
     asks, inputs = takes_of(graph, source), part.inputs
-    assert isinstance(asks, Pixels)  # noqa: S101 - `picture_shapes` has seen to it
+    assert isinstance(asks, Pixels)  # noqa: S101 - checked by `picture_shapes`
     if isinstance(inputs, np.ndarray):
         found = channels_last(inputs, source.type.shape)
         if found is None:
             shown = format_shape(inputs.shape[1:])
             raise _misfit(
-                f"an image is height x width, or that and 1, 3 or 4 channels, and the data are {shown}",
+                f"expected images of height x width, or with 1, 3 or 4 channels, got data of {shown}",
                 "save images with the channels last, or arrays of float32",
             )
         inputs = found
@@ -90,7 +90,7 @@ def fit_pictures(part: Part, targets: torch.Tensor, shape: Shape, graph: Graph, 
 
 
 def need_nothing_moved(words: Sequence[Any]) -> None:
-    """Refuse augmentations that move things, where targets belong to positions and would stay (E1009)."""
+    """Refuse augmentations that move the image if targets belong to its positions, and would not move (E1009)."""
     moving = [word for word in words if not isinstance(word, VALUES_ONLY)]
     if moving:
         raise fail("E1009", f"`{WORD_OF[type(moving[0])]}` moves what is in the image, and its targets, one "
@@ -99,7 +99,7 @@ def need_nothing_moved(words: Sequence[Any]) -> None:
 
 
 def need_colours(words: Sequence[Any], samples: Samples, name: str) -> None:
-    """Refuse changes of colour, which cut values to 0 to 1, for numbers that are others (E1009)."""
+    """Refuse changes of colour, which clip values to 0 to 1, for numbers outside of that range (E1009)."""
     changing = [WORD_OF[type(word)] for word in words if isinstance(word, VALUES_ONLY)]
     if not changing:
         return
@@ -107,13 +107,13 @@ def need_colours(words: Sequence[Any], samples: Samples, name: str) -> None:
     if not 0 <= least <= most <= 1:
         raise fail(
             "E1009",
-            f"`{changing[0]}` expects values from 0 to 1, and `{name}` has {least:g} to {most:g}",
+            f"expected values from 0 to 1 for `{changing[0]}`, got {least:g} to {most:g} in `{name}`",
             help="scale them to 0 to 1 before they are saved, give images as bytes (uint8), or leave out the word",
         )
 
 
 def need_no_scaling(graph: Graph, words: Sequence[Any]) -> None:
-    """Refuse crops that need larger images, for arrays of numbers, which are not scaled (E1009)."""
+    """Refuse crops that need larger images for arrays of numbers, which are not scaled (E1009)."""
     kind = graph.inputs[0].type
     sizes = crop_sizes(words, (kind.shape[1], kind.shape[2])) if kind.rank == 3 else None
     if sizes is not None and sizes[0] != sizes[1]:
@@ -125,20 +125,20 @@ def need_no_scaling(graph: Graph, words: Sequence[Any]) -> None:
 
 
 def fit_numbers(part: Part, where: str, targets: torch.Tensor, graph: Graph) -> Samples:
-    """Arrays that the net takes as they are: of the shape of its input, or images with the channels last or left out.
+    """Return arrays that already have the shape of the net's input, but for images with channels last or no channels.
 
     Args:
         part: the samples.
-        where: what a message calls them.
-        targets: what belongs to them.
+        where: their name in messages.
+        targets: their targets.
         graph: a net with one input.
 
     Raises:
-        NetdslError: shape or element type are others (E1008), or a number is not finite (E1002).
+        NetdslError: shape or element type do not fit (E1008), or a number is not finite (E1002).
     """
     kind = graph.inputs[0].type
     array = part.inputs
-    assert isinstance(array, np.ndarray)  # noqa: S101 - what is no array are pictures
+    assert isinstance(array, np.ndarray)  # noqa: S101 - all others are pictures
     fitted = arranged(array, kind.shape)
     if fitted is None or not matches(fitted.shape[1:], kind.shape):
         raise _misfit(f"the input takes {kind}, and a sample of {where} is {format_shape(array.shape[1:])}",
@@ -159,14 +159,14 @@ def fit_numbers(part: Part, where: str, targets: torch.Tensor, graph: Graph) -> 
 
 
 def number_moments(samples: Samples) -> Moments:
-    """Mean and deviation of the numbers along the first axis of a sample."""
+    """Return mean and deviation of the numbers along the first axis of a sample."""
     moments = Moments(samples.inputs.shape[1])
     moments.add(samples.inputs)
     return moments
 
 
 def _need_tokens(graph: Graph, values: Array, where: str) -> None:
-    """Refuse tokens that a table has no vector for, which would stop a GPU at some later moment."""
+    """Refuse tokens without a vector in the embedding, which would stop a GPU at a later time."""
     takes = graph.meaning.inputs.get(graph.inputs[0].name)
     if isinstance(takes, Tokens) and (problem := takes.misfit(values)) is not None:
         raise _misfit(
@@ -189,18 +189,18 @@ def _fixed(dim: Dim, sizes: Mapping[str, int]) -> Dim:
 
 
 def _known(image: TensorType, size: tuple[Dim, Dim]) -> Shape:
-    """The shape of an image, where all of it is known."""
+    """Return the shape of an image; refuse a shape with an open size."""
     channels, height, width = image.shape[0], *size
     if isinstance(channels, int) and isinstance(height, int) and isinstance(width, int):
         return channels, height, width
     dim = width if isinstance(height, int) else height
-    raise _misfit(f"the input {image} leaves the size `{dim}` open, and images of a batch need one",
-                  f'give it: `--size {dim}=224`, or `--set "train.augment=crop 224"`')  # fmt: skip
+    raise _misfit(f"the input {image} leaves the size `{dim}` open, and the images of a batch need one size",
+                  f'set it: `--size {dim}=224`, or `--set "train.augment=crop 224"`')  # fmt: skip
 
 
 def _torch_dtype(kind: TensorType) -> torch.dtype:
     dtype = getattr(torch, kind.dtype.value)
-    assert isinstance(dtype, torch.dtype)  # noqa: S101 - PyTorch has them under the same names
+    assert isinstance(dtype, torch.dtype)  # noqa: S101 - PyTorch uses the same names
     return dtype
 
 

@@ -1,4 +1,4 @@
-"""One pass over all images before the first epoch: which can be read, their statistics, and what memory holds."""
+"""One pass over all images before the first epoch: check them, compute statistics, and keep small sets in memory."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ if TYPE_CHECKING:
     from netdsl.training.samples.pictures import Pictures
 
 MAX_KEPT_BYTES = 2 * 10**9
-"""Images of a split that take no more, a byte for each value, are kept in memory."""
+"""The images of a split are kept in memory if they take at most this many bytes, one for each value."""
 _IMAGES_AT_ONCE = 64
-"""Images that are read at a time."""
+"""The number of images read at a time."""
 
 
 def prepare(
     pictures: Pictures, *, skip_bad: bool = False, most_bytes: int = MAX_KEPT_BYTES
 ) -> tuple[Samples | Pictures, Moments, dict[int, Diagnostic]]:
-    """Read all images once, and keep them if they take no more than `most_bytes`.
+    """Read all images once, and keep them in memory if they take at most `most_bytes`.
 
     Returns:
-        The images that can be read, in memory or still to be read; mean and deviation of their channels; and what is
-        wrong with the others, by their numbers.
+        The images that can be read, in memory or on disk; mean and deviation of their channels; and the problems of
+        the others, by their numbers.
 
     Raises:
-        NetdslError: an image cannot be read (E1005), unless bad ones are skipped; the first of them are named.
+        NetdslError: an image cannot be read (E1005), unless bad ones are skipped; all bad ones of a chunk are named.
     """
     count = len(pictures)
     dtype = None if pictures.dtype is torch.uint8 else pictures.dtype
@@ -64,7 +64,7 @@ def prepare(
 
 
 def _fitting(pictures: Pictures) -> torch.Tensor | None:
-    """The images as they lie in memory, if they have the net's size and channels already."""
+    """Return the images as they are in memory, if they have the net's size and channels already."""
     images, (channels, height, width) = pictures.images, pictures.shape
     if not isinstance(images, np.ndarray) or pictures.asks.order == "bgr":
         return None

@@ -1,20 +1,20 @@
-"""Mean and deviation of each channel, over samples that come in pieces."""
+"""The mean and deviation of each channel, over samples that arrive in pieces."""
 
 from __future__ import annotations
 
 import torch
 
 _NUMBERS_AT_ONCE = 2**22
-"""Numbers that are made float64 at once."""
+"""The number of values converted to float64 at once."""
 _ROUNDING = 1e-7
-"""A deviation so small beside the mean is no more than what float32 leaves."""
+"""A deviation this small relative to the mean is only the rounding of float32."""
 
 
 class Moments:
-    """The mean and the deviation (of the samples themselves, divided by their number) of each channel.
+    """The mean and the deviation (of the population, divided by N) of each channel.
 
     Pieces are merged by the method of Chan, Golub and LeVeque, "Updating formulae and a pairwise algorithm for
-    computing sample variances" (1979), which loses no digits where the mean is large.
+    computing sample variances" (1979), which loses no digits if the mean is large.
     """
 
     def __init__(self, channels: int) -> None:
@@ -23,7 +23,7 @@ class Moments:
         self._squares = torch.zeros(channels, dtype=torch.float64)
 
     def add(self, values: torch.Tensor) -> None:
-        """Take in samples, N x channels x anything."""
+        """Add samples, N x channels x anything."""
         step = max(1, _NUMBERS_AT_ONCE * len(values) // max(1, values.numel()))
         for first in range(0, len(values), step):
             rows = values[first : first + step].transpose(0, 1).flatten(1).double()
@@ -35,7 +35,7 @@ class Moments:
             self.count = total
 
     def result(self, scale: float = 1.0) -> tuple[tuple[float, ...], tuple[float, ...]]:
-        """Means and deviations of `scale` times the values; for a constant channel, the deviation is given as 1."""
+        """Return means and deviations of `scale` times the values; the deviation of a constant channel is 1."""
         deviation = (self._squares / max(1, self.count)).sqrt()
         constant = deviation <= _ROUNDING * self._mean.abs()
         return tuple((self._mean * scale).tolist()), tuple((deviation * scale).masked_fill(constant, 1.0).tolist())

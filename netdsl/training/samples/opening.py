@@ -1,4 +1,4 @@
-"""From the name of a data set to what the trainer takes."""
+"""Opening a data set for training: from its name to samples that fit a net."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     Source: TypeAlias = Samples | Pictures
 
 _MAX_BAD_IMAGES_NAMED = 5
-"""So many of the images that were left out are named."""
+"""The number of left-out images that a warning names."""
 
 
 @dataclass(frozen=True)
@@ -50,19 +50,19 @@ class Data:
     """Samples that fit a net.
 
     Attributes:
-        name: the source as it was asked for.
-        train: the samples to learn from. They and the others have `len` and `batches(size, order, rank=, world=)`.
-        val: the samples that each epoch is judged by.
-        test: samples that are neither; None where the source has no more.
-        labels: the names of the classes; empty where the source has none.
-        mean: the mean of each channel of the training samples as `batches` gives them, images from 0 to 1, without
-            augmentation; empty where the net takes whole numbers.
+        name: the data set as the user gave it.
+        train: the samples to train on. All samples have `len` and `batches(size, order, rank=, world=)`.
+        val: the validation samples.
+        test: samples that are neither; None if the data set has no more.
+        labels: the class names; empty if the data set has none.
+        mean: the mean of each channel of the training samples as `batches` returns them, images from 0 to 1, without
+            augmentation; empty if the net takes integers.
         std: their deviation; 1 for a constant channel.
-        skipped: a warning (W0110) about images that were left out; empty where none were.
-        takes: what the net's input takes of them.
-        gives: what the outputs that are trained are with these targets, by name.
-        held: where `val` comes from: the source's `validation` or `test` data, or `part` of its training data.
-        origin: where the source lies, how it was divided, and what tells its samples from others; see
+        skipped: a warning (W0110) about images that were left out; empty if there are none.
+        takes: what the net's input takes.
+        gives: the kinds of the trained outputs with these targets, by name.
+        held: the source of `val`: the data set's `validation` or `test` data, or `part` of its training data.
+        origin: the location of the data set, its split, and fingerprints of its samples; see
             `netdsl.training.record`.
     """
 
@@ -92,34 +92,34 @@ def open_data(  # noqa: PLR0913 - each of them is a choice of its own
     most_bytes: int = MAX_KEPT_BYTES,
     workers: int | None = None,
 ) -> Data:
-    """Read data, and make them fit a net.
+    """Read data, and convert them to what a net takes.
 
-    Images become grey or coloured, are scaled until they cover the net's input and cropped to its middle, as `netdsl
-    run` does; where the recipe crops training images at random, these are larger before (`netdsl.training.augment`).
-    Numbers are taken as they are. Everything that a run would stumble over later is found here.
+    Images are converted to grey or colour, scaled until they cover the net's input, and cropped to its centre, as in
+    `netdsl run`; if the recipe crops training images at random, these are larger before (`netdsl.training.augment`).
+    Numbers are taken as they are. Every problem that a run would meet later is detected here.
 
     Args:
-        spec: `digits`, or a directory or a file, as `read_data` takes them.
-        graph: the net, as it was written.
+        spec: `digits`, or a directory or a file, as in `read_data`.
+        graph: the net, as it is written.
         settings: the recipe: its augmentation, batch size, loss and seed; None for defaults.
-        val: the fraction of the training data to validate by; None takes what the source sets apart for validation, or
-            for tests, or else 0.2.
-        choosing: whether an epoch is going to be chosen by the validation samples, which test samples must not do; the
-            recipe's `early_stop` and `schedule plateau` choose, too.
+        val: the fraction of the training data used for validation; None takes the data set's validation data, or
+            else its test data, or else 0.2.
+        choosing: whether the validation samples will select an epoch, which test samples must not do; the recipe's
+            `early_stop` and `schedule plateau` select, too.
         sizes: values of sizes that the input leaves open.
         skip_bad: leave out images that cannot be read.
-        most_bytes: images of a split that take no more are kept in memory; others are read anew for each epoch.
-        workers: processes that read images; None shares the cores out, and takes none for a few images.
+        most_bytes: the images of a split are kept in memory up to this size, and otherwise read in each epoch.
+        workers: the number of processes that read images; None divides the cores, and takes none for few images.
 
     Raises:
-        NetdslError: what is wrong with the data, in themselves or for this net (E0901, E0907, E1001 to E1009).
+        NetdslError: the data are damaged, or do not fit this net (E0901, E0907, E1001 to E1009).
     """
     settings = settings or Settings()
     if len(graph.inputs) != 1:
         names = ", ".join(f"`{node.name}`" for node in graph.inputs)
         raise fail("E1008", f"data have one input, and the net takes {len(graph.inputs)}: {names}",
                    help="train a net of one input")  # fmt: skip
-    make_augment(settings.augment, graph.inputs[0].type)  # what it refuses is said before images are read
+    make_augment(settings.augment, graph.inputs[0].type)  # raises its errors before images are read
     found = read_data(spec)
     for name, part in found.parts.items():
         if not len(part):
@@ -135,7 +135,7 @@ def open_data(  # noqa: PLR0913 - each of them is a choice of its own
     if settings.batch > len(found.train):
         raise fail(
             "E1006",
-            f"a batch takes {settings.batch:,} samples, and `{found.name}` has {len(found.train):,} to learn from",
+            f"expected a batch, {settings.batch:,} training samples, got {len(found.train):,} in `{found.name}`",
             help=f"`--set train.batch={len(found.train)}`, or a smaller `batch` in the recipe",
         )
     if any(map(belong_to_positions, targets.values())):
@@ -144,8 +144,8 @@ def open_data(  # noqa: PLR0913 - each of them is a choice of its own
     pixels = isinstance(takes, Pixels) or not _has_shape(found.train.inputs, graph)
     kinds = {name: part.pictures(pixels=pixels) for name, part in found.parts.items()}
     if len({*kinds.values()}) > 1:
-        told = " and ".join(f"{'images' if images else 'numbers'} for {name}" for name, images in kinds.items())
-        raise fail("E1003", f"`{found.name}` has {told}", help="give all of them as bytes (uint8), or none")
+        shown = " and ".join(f"{'images' if images else 'numbers'} for {name}" for name, images in kinds.items())
+        raise fail("E1003", f"`{found.name}` has {shown}", help="give all of them as bytes (uint8), or none")
     if kinds["training"]:
         shapes = picture_shapes(graph, settings.augment, sizes or {})
         pictures = {
@@ -162,7 +162,9 @@ def open_data(  # noqa: PLR0913 - each of them is a choice of its own
         need_colours(settings.augment, samples["training"], found.name)
         splits, skipped, left_out = dict(samples), (), {}
         mean, std = number_moments(samples["training"]).result()
-        if isinstance(takes, Pixels) and not graph.meaning.mean:  # weights trained on images take their own numbers
+        if (
+            isinstance(takes, Pixels) and not graph.meaning.mean
+        ):  # weights trained on images keep their own normalization
             takes = Numbers()
     if not graph.inputs[0].type.dtype.is_float:
         mean, std = (), ()
@@ -187,14 +189,14 @@ def open_data(  # noqa: PLR0913 - each of them is a choice of its own
 
 
 def _has_shape(inputs: Sequence[Path] | Array, graph: Graph) -> bool:
-    """Whether these are arrays of the shape of a net's input, so that bytes can be its numbers."""
+    """Whether these are arrays of the shape of a net's input, so that bytes may be numbers for it."""
     return isinstance(inputs, np.ndarray) and arranged(inputs, graph.inputs[0].type.shape) is not None
 
 
 def _read_all(
     pictures: dict[str, Pictures], *, skip_bad: bool, most_bytes: int
 ) -> tuple[dict[str, Source], tuple[float, ...], tuple[float, ...], tuple[Diagnostic, ...], dict[str, list[int]]]:
-    """The images of each split, mean and deviation of the training images; what was left out, told and by number."""
+    """Read the images of each split; return them, mean and deviation for training, warnings, and left-out numbers."""
     splits: dict[str, Source] = {}
     moments: dict[str, Moments] = {}
     skipped: list[Diagnostic] = []
@@ -217,4 +219,4 @@ def _warning(troubles: list[Diagnostic], count: int) -> Diagnostic:
     if len(troubles) > _MAX_BAD_IMAGES_NAMED:
         notes.append(f"and {len(troubles) - _MAX_BAD_IMAGES_NAMED:,} more")
     message = f"{len(troubles):,} of {count:,} images cannot be read, and are left out"
-    return Diagnostic("W0110", message, notes=tuple(notes), help="mend or remove them")
+    return Diagnostic("W0110", message, notes=tuple(notes), help="repair or remove them")

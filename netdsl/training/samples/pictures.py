@@ -1,4 +1,4 @@
-"""Images that are read and scaled when a batch asks for them, by processes of their own."""
+"""Images that worker processes read and scale when a batch needs them."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ if TYPE_CHECKING:
     from netdsl.ir.meaning import Pixels
 
 _MAX_IMAGES_READ_ALONE = 512
-"""So many are read without help from other processes, which would take longer to start."""
+"""Up to this many images are read without worker processes, which would take longer to start."""
 
 
 @dataclass(frozen=True)
 class Pictures:
-    """Images on disk, or smaller ones in memory, that are scaled as `netdsl run` does when a batch asks for them.
+    """Images on disk, or small ones in memory, that are scaled as in `netdsl run` when a batch needs them.
 
     Attributes:
         images: files, or bytes N x H x W or N x H x W x channels.
         targets: N x anything.
-        shape: channels, height and width that a net takes.
-        asks: what it makes of an image.
-        dtype: what its input holds; values from 0 to 1, or bytes.
-        workers: processes that read; None shares the cores out, and takes none for a few images.
+        shape: channels, height and width for the net.
+        asks: the pixels that the net takes.
+        dtype: the type of its input; values from 0 to 1, or bytes.
+        workers: the number of worker processes; None divides the cores, and takes none for few images.
     """
 
     images: Sequence[Path] | Array
@@ -51,16 +51,16 @@ class Pictures:
         return len(self.images)
 
     def batches(self, size: int, order: torch.Tensor | None = None, *, rank: int = 0, world: int = 1) -> PictureBatches:
-        """All images once, in batches, read by processes of their own; see `batches.Batches`."""
+        """Return all images once, in batches read by worker processes; see `batches.Batches`."""
         return PictureBatches(self, size, order, rank=rank, world=world)
 
     def take(self, chosen: Sequence[int]) -> Pictures:
-        """The images of these numbers."""
+        """Return the images with these numbers."""
         picked = self.images[chosen] if isinstance(self.images, np.ndarray) else [self.images[i] for i in chosen]
         return replace(self, images=picked, targets=self.targets[chosen])
 
     def read(self, index: int) -> Array:
-        """One image, bytes of `shape`.
+        """Read one image as bytes of `shape`.
 
         Raises:
             NetdslError: it cannot be read (E1005).
@@ -71,7 +71,7 @@ class Pictures:
 
 
 class PictureBatches:
-    """As `netdsl.training.samples.batches.Batches`, for `Pictures`."""
+    """The equivalent of `netdsl.training.samples.batches.Batches` for `Pictures`."""
 
     def __init__(
         self, pictures: Pictures, size: int, order: torch.Tensor | None = None, *, rank: int = 0, world: int = 1
@@ -98,9 +98,9 @@ class PictureBatches:
 
 @dataclass(frozen=True)
 class Chunk:
-    """What a process has read: the numbers of images, their pixels, and what was wrong with others by number.
+    """The images that a worker has read: their numbers, their pixels, and the problems of others by number.
 
-    The pixels are an array and no tensor, which would need shared memory, of which containers have little.
+    The pixels are an array and not a tensor, because a tensor would need shared memory, which containers limit.
     """
 
     numbers: list[int]
@@ -109,7 +109,7 @@ class Chunk:
 
 
 class _Reader(Dataset[Chunk]):
-    """Reads images by their numbers, in whichever process."""
+    """Reads images by their numbers, in a worker process or not."""
 
     def __init__(self, pictures: Pictures) -> None:
         self.pictures = pictures
@@ -122,13 +122,13 @@ class _Reader(Dataset[Chunk]):
             try:
                 pixels[len(good)] = self.pictures.read(number)
                 good.append(number)
-            except NetdslError as error:  # handed over as a value: an exception would lose its diagnostics on the way
+            except NetdslError as error:  # passed on as a value: as an exception it would lose its diagnostics
                 troubles[number] = error.diagnostics[0]
         return Chunk(good, pixels[: len(good)], troubles)
 
 
 def read_chunks(pictures: Pictures, chunks: list[list[int]], world: int = 1) -> Iterator[Chunk]:
-    """The images of each chunk of numbers, in this order, while `world` processes do the like."""
+    """Yield the images of each chunk of numbers, in this order; `world` processes share the cores."""
     workers = pictures.workers
     if workers is None:
         workers = 0 if sum(map(len, chunks)) <= _MAX_IMAGES_READ_ALONE else max(1, processors() // world)
@@ -138,13 +138,13 @@ def read_chunks(pictures: Pictures, chunks: list[list[int]], world: int = 1) -> 
             batch_size=None,
             sampler=chunks,
             num_workers=min(workers, len(chunks)),
-            collate_fn=_as_it_is,
-            generator=torch.Generator(),  # or it would draw from the one that training draws from
+            collate_fn=_unchanged,
+            generator=torch.Generator(),  # otherwise it would advance the generator of the training
         )
     )
 
 
-def _as_it_is(batch: Any) -> Any:
+def _unchanged(batch: Any) -> Any:
     return batch
 
 
@@ -155,5 +155,5 @@ def _opened(path: Path) -> Any:
         (found,) = error.diagnostics
         if found.code == "E0907":
             raise
-        remedy = f"mend or remove it, or go on without such images: `--skip-bad`; {found.help or ''}"
+        remedy = f"repair or remove it, or continue without such images: `--skip-bad`; {found.help or ''}"
         raise NetdslError(replace(found, code="E1005", help=remedy.removesuffix("; "))) from error

@@ -1,4 +1,4 @@
-"""What belongs to each sample, as the net's output and the loss take it."""
+"""Converting targets to what the net's output and the loss take."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 
 def fit_targets(found: Found, graph: Graph, loss: Any) -> dict[str, torch.Tensor]:
-    """The targets of each split: class numbers (int64), or values (float32) of the shape of the net's first output.
+    """Return the targets of each split: class numbers (int64), or values (float32) of the shape of the first output.
 
-    Numbers of classes are N, or N x positions where the output is classes x positions. Values of the shape of the
-    output are truth values from 0 to 1, or anything where the loss is `quadratic`; where each sample, or position of
-    it, has one 1 among zeros and the outputs are no answers of yes or no, they are class numbers too. For one output of
-    yes or no the numbers 0 and 1 are truth values.
+    Class numbers are N, or N x positions if the output is classes x positions. Values of the shape of the output are
+    labels from 0 to 1, or any numbers if the loss is `quadratic`; if they are one-hot and the outputs are not
+    yes-or-no answers, they are converted to class numbers. For a single yes-or-no output the class numbers 0 and 1 are
+    labels.
 
     Raises:
         NetdslError: a target is out of range (E1004), or the net has other classes (E1007).
@@ -34,7 +34,7 @@ def fit_targets(found: Found, graph: Graph, loss: Any) -> dict[str, torch.Tensor
     name, node = next(iter(graph.outputs.items()))
     output, gives = node.type, taught(graph, loss)[name]
     if not output.rank:
-        raise fail("E1007", "the net gives one number without a shape, and learns one for each class at least",
+        raise fail("E1007", "expected an output of at least one class, got one number without a shape",
                    help="end it with `dense classes`")  # fmt: skip
     single = gives.yes_or_no and output.shape[0] == 1
     hot = not gives.yes_or_no and output.shape[0] != 1 and all(
@@ -48,7 +48,7 @@ def fit_targets(found: Found, graph: Graph, loss: Any) -> dict[str, torch.Tensor
         if targets.ndim > 1 and matches(targets.shape[1:], output.shape) and not hot:
             fitted[split] = _values(targets, where, loss)
             continue
-        numbers = targets[:, 0] if targets.shape[1:] == (1,) else targets  # Keras keeps them so
+        numbers = targets[:, 0] if targets.shape[1:] == (1,) else targets  # Keras's layout
         numbers = numbers.argmax(1) if hot else numbers
         if not matches(numbers.shape[1:], output.shape[1:]):
             shown = "x".join(map(str, targets.shape[1:])) or "one number"
@@ -58,7 +58,7 @@ def fit_targets(found: Found, graph: Graph, loss: Any) -> dict[str, torch.Tensor
                 help="targets are class numbers, one for each position of the output, or values of the output's shape",
             )
         if single and not np.isin(numbers, (0, 1)).all():
-            raise _out_of_range(f"the net answers yes or no, 1 or 0, and {where} have other targets")
+            raise _out_of_range(f"expected 0 or 1 for a net that answers no or yes, got other targets in {where}")
         if isinstance(loss, recipe.Quadratic) and output.shape[0] == 1 and not single:
             fitted[split] = _values(numbers[:, None], where, loss)
             continue
@@ -70,21 +70,19 @@ def fit_targets(found: Found, graph: Graph, loss: Any) -> dict[str, torch.Tensor
         raise _out_of_range(f"expected classes numbered from 0, got {least} to {classes - 1} in `{found.name}`")
     _need_classes(found, graph, classes, 2 if single and len(found.labels) == 2 else output.shape[0])
     if found.labels and whole and (most := max(int(values.max()) for values in whole)) >= len(found.labels):
-        raise _out_of_range(
-            f"there are {len(found.labels)} classes from 0, and `{found.name}` has one of number {most}"
-        )
+        raise _out_of_range(f"expected classes from 0 to {len(found.labels) - 1}, got {most} in `{found.name}`")
     return fitted
 
 
 def are_classes(targets: Array, output: TensorType) -> bool:
-    """Whether targets are class numbers and not values of the output's shape; yes and no are two classes, too."""
+    """Whether targets are class numbers and not values of the output's shape; yes and no are two classes."""
     if output.shape == (1,) or (targets.ndim > 1 and matches(targets.shape[1:], output.shape)):
         return bool(np.isin(targets, (0, 1)).all())
     return bool((np.isfinite(targets) & (targets == np.floor(targets))).all())
 
 
 def belong_to_positions(targets: torch.Tensor) -> bool:
-    """Whether the targets that `fit_targets` gives belong to places in the sample, and would have to move with it."""
+    """Whether the targets from `fit_targets` belong to positions of the sample, and would have to move with it."""
     return targets.ndim > (2 if targets.is_floating_point() else 1)
 
 
@@ -95,12 +93,12 @@ def need_one_class(targets: torch.Tensor, loss: Any) -> None:
     soft = isinstance(loss, recipe.CrossEntropy)
     if not soft or (targets.sum(1) - 1).abs().max() > 1e-3:
         takes = "one class, or probabilities that sum to 1," if soft else "one class"
-        raise fail("E1004", f"the loss takes {takes} for each sample, and the data have others",
+        raise fail("E1004", f"the loss takes {takes} for each sample, but the data have other targets",
                     help="several labels at once are learned by `loss binary_cross_entropy`")  # fmt: skip
 
 
 def one_hot(targets: Array) -> bool:
-    """Whether each sample, or position of it, has one 1 among zeros along axis 1."""
+    """Whether targets are one-hot along axis 1."""
     return bool(np.isin(targets, (0, 1)).all() and (targets.sum(1) == 1).all())
 
 
@@ -122,7 +120,7 @@ def _need_classes(found: Found, graph: Graph, classes: Dim, outputs: Dim) -> Non
 
 
 def matches(shape: tuple[int, ...], dims: tuple[Dim, ...]) -> bool:
-    """Whether sizes are those that a type fixes; a size that it leaves open is any, and the same wherever it stands."""
+    """Whether sizes agree with those of a type; a symbolic size matches any, but the same one everywhere."""
     bound: dict[Dim, int] = {}
     return len(shape) == len(dims) and all(
         size == dim if isinstance(dim, int) else bound.setdefault(dim, size) == size
@@ -135,8 +133,8 @@ def _values(targets: Array, where: str, loss: Any) -> torch.Tensor:
     inside = np.isfinite(values) if isinstance(loss, recipe.Quadratic) else (values >= 0) & (values <= 1)
     if not inside.all():
         sample = int(np.argwhere(~inside)[0][0])
-        due = "finite" if isinstance(loss, recipe.Quadratic) else "from 0 to 1"
-        raise _out_of_range(f"truth values must be {due}, and sample {sample} of {where} has another")
+        expected = "finite values" if isinstance(loss, recipe.Quadratic) else "values from 0 to 1"
+        raise _out_of_range(f"expected {expected}, got another in sample {sample} of {where}")
     return torch.from_numpy(values)
 
 
@@ -144,8 +142,8 @@ def _numbers(targets: Array, where: str) -> torch.Tensor:
     whole = np.isfinite(targets) & (targets >= 0) & (targets == np.floor(targets)) & (targets < 2**31)
     if not whole.all():
         place = tuple(np.argwhere(~whole)[0])
-        raise _out_of_range(f"a class is a whole number from 0, and sample {place[0]} of {where} has "
-                            f"{targets[place]}")  # fmt: skip
+        raise _out_of_range(f"expected a class as a whole number from 0, got {targets[place]} in sample {place[0]} "
+                            f"of {where}")  # fmt: skip
     return torch.from_numpy(targets.astype(np.int64))
 
 
