@@ -1,4 +1,4 @@
-"""Warnings: what is legal and suspicious. Each has a code of its own and can be turned off by it."""
+"""Warnings about legal but suspicious code. Each has its own code, by which it can be disabled."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from netdsl.ir.types import TensorType
 
 MAX_LAYERS_LOOKED_BACK = 8
-"""So many layers back, at most, is looked for what explains a layer; without a limit long nets would take too long."""
+"""The largest number of layers searched backwards from a layer; without a limit, long nets would take too long."""
 
 
 def lint(graph: Graph, file: tree.File) -> tuple[Diagnostic, ...]:
-    """The warnings of a net, each place in the text once; those of `file` cover all its declarations."""
+    """The warnings of a net, one for each place in the text; those of `file` cover all its declarations."""
     found: dict[tuple[str, int, int], Diagnostic] = {}
     for diagnostic in (*_of_graph(graph), *_unused(file)):
         span = diagnostic.span
@@ -76,7 +76,7 @@ def _of_node(node: Node, users: list[Node], ends: set[Node]) -> Iterator[Diagnos
     if isinstance(layer, Dense) and source is not None and source.type.rank == 3 and _is_image(source):
         yield _warning(
             "W0105",
-            f"`dense` acts on the last axis of {source.type} alone, on each row by itself",
+            f"`dense` acts only on the last axis of {source.type}, on each row separately",
             node,
             "put `flatten` before it to see the whole image",
         )
@@ -93,7 +93,7 @@ def _lost(node: Node) -> Diagnostic:
 
 
 def _is_image(node: Node) -> bool:
-    """Whether three dimensions are channels, height and width: nothing shortly before has given them other meanings."""
+    """Whether three dimensions are channels, height and width: no nearby layer gives them another meaning."""
     for _ in range(MAX_LAYERS_LOOKED_BACK):
         if isinstance(node.layer, Transpose | Reshape | Dense):
             return False
@@ -115,7 +115,7 @@ def _unseen(node: Node) -> Iterator[Diagnostic]:
 
 
 def _seeing(layer: Windowed, x: TensorType) -> str:
-    """The arguments with which the layer would see all of its input."""
+    """The arguments with which the layer would read all of its input."""
     known = layer.arguments()
     for name, value in [("ceil", True), *(("p", padding) for padding in range(1, 8))]:
         if name not in known:
@@ -136,7 +136,7 @@ def _warning(code: str, message: str, node: Node, remedy: str) -> Diagnostic:
 
 @lru_cache(maxsize=1)
 def _unused(file: tree.File) -> tuple[Diagnostic, ...]:
-    """Parameters and `let` names that nothing in their body reads; a file's nets ask for them one after the other."""
+    """Parameters and `let` names that nothing in their body reads; all nets of a file share the result."""
     return tuple(
         diagnostic
         for declaration in file.declarations
@@ -163,7 +163,7 @@ def _unused_in(declaration: tree.BlockDeclaration) -> Iterator[Diagnostic]:
 
 
 def _names(items: Sequence[tree.Tree]) -> Iterator[str]:
-    """Every name that is read, as a value, as a layer or as a tensor; targets of `let` and `for` are not."""
+    """Every name that is read, as a value, as a layer or as a tensor; targets of `let` and `for` do not count."""
     targets = {id(target) for item in items if isinstance(item, tree.Let | tree.For) for target in item.targets}
     for item in items:
         if isinstance(item, tree.Name) and id(item) not in targets:
@@ -183,5 +183,5 @@ def _walk(item: tree.Tree) -> Iterator[tree.Tree]:
             stack.extend(here)
         elif isinstance(here, tree.Tree):
             yield here
-            names: Any = here.__match_args__  # those of its class; the first is the span
+            names: Any = here.__match_args__  # the fields of its class; the first is the span
             stack.extend(getattr(here, name) for name in names[1:])

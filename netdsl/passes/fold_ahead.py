@@ -1,4 +1,4 @@
-"""Folding affine layers into the layer after them, where that is exact: no padding may stand between."""
+"""The pass that folds affine layers into the layer after them, where that is exact: without padding in between."""
 
 from __future__ import annotations
 
@@ -17,10 +17,9 @@ if TYPE_CHECKING:
 
 
 def fold_ahead(graph: Graph) -> Graph:
-    """The graph without the affine layers before convolutions without padding, and before dense layers on vectors.
+    """Fold affine layers into the convolutions without padding, or dense layers on vectors, that follow them.
 
-    A flatten may stand before a dense layer. What lies between must be read once, and the weights be their owner's
-    alone.
+    A flatten may stand before a dense layer. The nodes in between must have one reader, and the weights one owner.
     """
     reads, owners = count_reads(graph), count_owners(graph)
 
@@ -41,7 +40,7 @@ def fold_ahead(graph: Graph) -> Graph:
 
 
 def _absorbs(node: Node) -> bool:
-    """Whether every output sees all of its window, so that a shift of the input adds the same to each of them."""
+    """Whether every output reads a whole window, so that a shift of the input adds the same number to each of them."""
     if isinstance(node.layer, Dense):
         return node.type.rank == 1
     if not isinstance(node.layer, Conv | Depthwise):

@@ -1,4 +1,4 @@
-"""Folding affine layers into the layer before them: a batch norm costs nothing after a convolution."""
+"""The pass that folds affine layers into the layer before them: batch norm after a convolution costs nothing."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 
 def fold_back(graph: Graph) -> Graph:
-    """The graph without the affine layers that follow a convolution or a dense layer on vectors.
+    """Fold affine layers into the convolutions, or dense layers on vectors, that precede them.
 
-    The layer before must be read by the affine layer alone, and its weights must be its own.
+    The affine layer must be the only reader of the layer before it, whose weights must have no other owner.
     """
     reads, owners = count_reads(graph), count_owners(graph)
 
@@ -33,7 +33,7 @@ def fold_back(graph: Graph) -> Graph:
 
 
 def _absorbs(host: Node) -> bool:
-    """Whether the first axis of the result, which an affine layer scales, is the one that the weights make."""
+    """Whether the first axis of the result, which an affine layer scales, comes from the weights."""
     return host.layer.weight_axis is not None and (not isinstance(host.layer, Dense) or host.type.rank == 1)
 
 

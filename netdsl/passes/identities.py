@@ -1,4 +1,4 @@
-"""Dropping layers that change nothing at inference."""
+"""The pass that drops layers which change nothing at inference."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def drop_identities(graph: Graph) -> Graph:
-    """The graph without dropout and its like, `identity`, reshapes to the same shape, and joins of one branch."""
+    """Drop dropout and similar layers, `identity`, reshapes to the same shape, and joins of one branch."""
 
     def change(node: Node, inputs: tuple[Node, ...]) -> Node:
         return inputs[0] if _changes_nothing(node) else with_inputs(node, inputs)
