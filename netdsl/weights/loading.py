@@ -80,8 +80,8 @@ class CheckpointWeights:
         self.fit, self._initial = fit, initial
         self._kept = {param.name for param in fit.missing} | {param.name for param, _ in fit.wrong}
         self._not_finite: list[str] = []
-        # numpy and file I/O release the lock, so that checks and writing overlap; small arrays are checked at once, since
-        # a thread that still reads a mapped file when it is replaced would crash the process.
+        # numpy and file I/O release the lock, so that checks and writing overlap. Small arrays are checked at once: a
+        # thread that still reads a mapped file when the file is replaced crashes the process.
         self._pool = ThreadPoolExecutor(1)
         self._checking: tuple[str, Future[bool]] | None = None
 
