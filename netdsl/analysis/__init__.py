@@ -1,1 +1,1 @@
-"""What a graph says about a net: counts, receptive field, summary, warnings."""
+"""Properties of a graph: counts, receptive fields, summary, warnings."""

@@ -1,4 +1,4 @@
-"""The counts of a net that papers print: trainable parameters and multiply-accumulates."""
+"""The counts that papers print: trainable parameters and multiply-accumulates."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ if TYPE_CHECKING:
 
 
 def count_params(graph: Graph) -> int:
-    """Trainable weights and biases, auxiliary heads included, shared ones once."""
+    """Count trainable weights and biases, auxiliary heads included; shared ones count once."""
     return sum(param.spec.elements for param in graph.params.values() if param.spec.trainable)
 
 
 def count_macs(graph: Graph) -> Dim:
-    """Multiply-accumulates of one sample at inference: those that lead to an output."""
+    """Count the multiply-accumulates of one sample at inference, of the nodes that lead to an output."""
     total: Dim = 0
     for node in reachable(graph):
         total = total + node.layer.macs(node.type, *node.input_types)

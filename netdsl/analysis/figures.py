@@ -1,4 +1,4 @@
-"""What a summary counts: the figures of a layer, of a block and of a whole net."""
+"""The numbers in a summary, of a layer, of a block and of a whole net."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Figures:
-    """What is counted, for one sample.
+    """The counts for one sample.
 
     Attributes:
-        params: trained weights and biases; shared ones count where they are first used.
-        buffers: elements that are kept with the weights and not trained (running statistics, fixed tables).
+        params: trainable weights and biases; shared ones count where they are first used.
+        buffers: elements that are stored with the weights but not trained (running statistics, fixed tables).
         weight_bytes: the size of both.
         macs: multiply-accumulates of layers with weight matrices.
         activation_bytes: the size of the results of all layers, as training keeps them.
-        neurons: results of layers with weight matrices, the units of the older literature.
-        connections: what these units read, biases included.
+        neurons: results of layers with weight matrices; early papers call them units.
+        connections: the inputs of these units, biases included.
     """
 
     params: int = 0
@@ -42,7 +42,7 @@ class Figures:
         return tuple(vars(self).values())
 
     def as_json(self) -> dict[str, int | str]:
-        """The figures by name; a symbolic one is a string."""
+        """The counts by name; a symbolic one is a string."""
         return {name: as_number(value) for name, value in vars(self).items()}
 
 
@@ -52,13 +52,13 @@ class Row:
 
     Attributes:
         name: the full path.
-        layer: the layer or the block's call as the language writes it.
-        depth: how many named scopes it stands in.
+        layer: the layer or the call of the block, in the syntax of the language.
+        depth: the number of named scopes around it.
         block: whether it is a subtotal.
         output: the type of its (last) result.
         figures: its counts.
-        shared: whether its parameters are those of an earlier layer.
-        view: how far one result sees along the spatial dimensions of the input.
+        shared: whether its parameters belong to an earlier layer.
+        view: its receptive field along the spatial dimensions of the input.
         aux: whether it belongs to the training graph only; such rows are not in the totals.
     """
 
@@ -89,5 +89,5 @@ class Row:
 
 
 def as_number(dim: Dim) -> int | str:
-    """A size as JSON has it; a symbolic one is a string."""
+    """A size as a JSON value; a symbolic one is a string."""
     return dim if isinstance(dim, int) else str(dim)

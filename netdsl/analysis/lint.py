@@ -1,4 +1,4 @@
-"""Warnings: what is legal and suspicious. Each has a code of its own and can be turned off by it."""
+"""Warnings about legal but suspicious code. Each has its own code, by which it can be disabled."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any
 from netdsl.base.diagnostics import Diagnostic
 from netdsl.base.show import show
 from netdsl.layers.base import LayerError
+from netdsl.layers.linear import Dense
+from netdsl.layers.norm import BatchNorm
+from netdsl.layers.shape import Reshape, Transpose
 from netdsl.layers.windows import SIDES, Windowed
 from netdsl.syntax import tree
 
@@ -18,13 +21,12 @@ if TYPE_CHECKING:
     from netdsl.ir.graph import Graph, Node
     from netdsl.ir.types import TensorType
 
-WEIGHTED = ("conv", "depthwise", "deconv", "dense")
 MAX_LAYERS_LOOKED_BACK = 8
-"""So many layers back, at most, is looked for what explains a layer; without a limit long nets would take too long."""
+"""The largest number of layers searched backwards from a layer; without a limit, long nets would take too long."""
 
 
 def lint(graph: Graph, file: tree.File) -> tuple[Diagnostic, ...]:
-    """The warnings of a net, each place in the text once; those of `file` cover all its declarations."""
+    """The warnings of a net, one for each place in the text; those of `file` cover all its declarations."""
     found: dict[tuple[str, int, int], Diagnostic] = {}
     for diagnostic in (*_of_graph(graph), *_unused(file)):
         span = diagnostic.span
@@ -56,7 +58,8 @@ def _of_node(node: Node, users: list[Node], ends: set[Node]) -> Iterator[Diagnos
             node,
             "drop one of the two",
         )
-    if layer.kind in WEIGHTED and "bias" in node.params and users and all(u.layer.kind == "bn" for u in users):
+    normed = users and all(isinstance(user.layer, BatchNorm) for user in users)
+    if layer.weight_axis is not None and "bias" in node.params and normed:
         yield _warning(
             "W0103",
             f"the batch norm after this `{layer.kind}` subtracts its bias, which has no effect",
@@ -70,10 +73,10 @@ def _of_node(node: Node, users: list[Node], ends: set[Node]) -> Iterator[Diagnos
             node,
             "move it before the last layer",
         )
-    if layer.kind == "dense" and source is not None and source.type.rank == 3 and _is_image(source):
+    if isinstance(layer, Dense) and source is not None and source.type.rank == 3 and _is_image(source):
         yield _warning(
             "W0105",
-            f"`dense` acts on the last axis of {source.type} alone, on each row by itself",
+            f"`dense` acts only on the last axis of {source.type}, on each row separately",
             node,
             "put `flatten` before it to see the whole image",
         )
@@ -90,9 +93,9 @@ def _lost(node: Node) -> Diagnostic:
 
 
 def _is_image(node: Node) -> bool:
-    """Whether three dimensions are channels, height and width: nothing shortly before has given them other meanings."""
+    """Whether three dimensions are channels, height and width: no nearby layer gives them another meaning."""
     for _ in range(MAX_LAYERS_LOOKED_BACK):
-        if node.layer.kind in ("transpose", "reshape", "dense"):
+        if isinstance(node.layer, Transpose | Reshape | Dense):
             return False
         if len(node.inputs) != 1:
             break
@@ -112,7 +115,7 @@ def _unseen(node: Node) -> Iterator[Diagnostic]:
 
 
 def _seeing(layer: Windowed, x: TensorType) -> str:
-    """The arguments with which the layer would see all of its input."""
+    """The arguments with which the layer would read all of its input."""
     known = layer.arguments()
     for name, value in [("ceil", True), *(("p", padding) for padding in range(1, 8))]:
         if name not in known:
@@ -133,7 +136,7 @@ def _warning(code: str, message: str, node: Node, remedy: str) -> Diagnostic:
 
 @lru_cache(maxsize=1)
 def _unused(file: tree.File) -> tuple[Diagnostic, ...]:
-    """Parameters and `let` names that nothing in their body reads; a file's nets ask for them one after the other."""
+    """Parameters and `let` names that nothing in their body reads; all nets of a file share the result."""
     return tuple(
         diagnostic
         for declaration in file.declarations
@@ -160,7 +163,7 @@ def _unused_in(declaration: tree.BlockDeclaration) -> Iterator[Diagnostic]:
 
 
 def _names(items: Sequence[tree.Tree]) -> Iterator[str]:
-    """Every name that is read, as a value, as a layer or as a tensor; targets of `let` and `for` are not."""
+    """Every name that is read, as a value, as a layer or as a tensor; targets of `let` and `for` do not count."""
     targets = {id(target) for item in items if isinstance(item, tree.Let | tree.For) for target in item.targets}
     for item in items:
         if isinstance(item, tree.Name) and id(item) not in targets:
@@ -180,5 +183,5 @@ def _walk(item: tree.Tree) -> Iterator[tree.Tree]:
             stack.extend(here)
         elif isinstance(here, tree.Tree):
             yield here
-            names: Any = here.__match_args__  # those of its class; the first is the span
+            names: Any = here.__match_args__  # the fields of its class; the first is the span
             stack.extend(getattr(here, name) for name in names[1:])

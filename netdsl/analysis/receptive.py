@@ -1,11 +1,11 @@
-"""How far one result sees: the receptive field along each spatial dimension of the input.
+"""The receptive field of each node along each spatial dimension of the input.
 
 It is the largest number of rows, columns, ... of an input that one position of a map depends on, from the first to the
-last of them, all channels taken together; an input's first axis are its channels. Which of them a position sees is
-followed from layer to layer, so that it counts where between the windows a position stands: `avgpool k4 -> upsample 4
--> conv k3` sees 8 rows, since a window of 3 touches two of the pool's at most. Padding does not end what is seen: the
-input is taken to go on beyond its borders, as in the literature, and a field may be larger than the input is. What a
-slice or a crop cuts off is not seen.
+last of them, over all channels; the first axis of an input are its channels. The positions that are seen are followed
+from layer to layer, so that the place of a position between windows counts: `avgpool k4 -> upsample 4 -> conv k3` sees
+8 rows, because a window of 3 touches at most two windows of the pool. Padding does not limit the field: the input is
+taken to continue beyond its borders, as in the literature, and a field may be larger than the input. Positions that a
+slice or a crop cuts off are not seen.
 Source: Dumoulin and Visin, "A guide to convolution arithmetic for deep learning" (2016).
 """
 
@@ -28,13 +28,13 @@ Extent: TypeAlias = "int | Literal['all']"
 
 @dataclass(frozen=True)
 class View:
-    """What one result sees along each spatial dimension of the input: so many positions, or all that there are."""
+    """The receptive field along each spatial dimension of the input: numbers of positions, or the whole dimension."""
 
     field: tuple[Extent, ...]
 
 
 WHOLE: Final = View(())
-"""The view of a result that sees the whole input."""
+"""The view of a position that sees the whole input."""
 
 
 @dataclass(frozen=True)
@@ -42,10 +42,10 @@ class _Seen:
     """What the positions of a map see along one dimension of an input.
 
     Attributes:
-        extent: how many positions of the input one position sees at most.
-        rows: which ones, position by position along `axis`; of all positions, where there is no such axis.
-        axis: the axis of the map; None where it depends on none, or not on one alone.
-        among: the axes among which the positions are dealt out that once stood along one.
+        extent: the largest number of positions of the input that one position sees.
+        rows: the positions that are seen, for each position along `axis`; for all positions if `axis` is None.
+        axis: the axis of the map that decides what is seen; None if no axis does, or several do.
+        among: the axes over which the positions of one former axis are spread.
     """
 
     extent: int
@@ -55,7 +55,7 @@ class _Seen:
 
 
 _Sight: TypeAlias = "_Seen | Literal['all'] | None"
-"""None where it cannot be told."""
+"""None where what is seen is unknown."""
 _Key: TypeAlias = "tuple[Node, int]"
 """An input and one of its dimensions."""
 
@@ -63,7 +63,7 @@ _Key: TypeAlias = "tuple[Node, int]"
 def views(nodes: Iterable[Node]) -> dict[Node, View | None]:
     """The view of every node, given in topological order.
 
-    None where an input has no spatial dimensions, nothing is seen, or sizes left open decide what is.
+    None where an input has no spatial dimensions, nothing is seen, or symbolic sizes decide what is.
     """
     found: dict[Node, dict[_Key, _Sight]] = {}
     for node in nodes:
@@ -77,7 +77,7 @@ def views(nodes: Iterable[Node]) -> dict[Node, View | None]:
 
 
 def _view(sights: dict[_Key, _Sight]) -> View | None:
-    """The widest view that there is of an input along each dimension."""
+    """The widest view of any input, along each dimension."""
     ranks = {given.type.rank for given, _ in sights}
     if not sights or None in sights.values():
         return None
@@ -155,20 +155,20 @@ def _everything(sight: _Seen, key: _Key, shape: Sequence[Dim]) -> _Sight:
 
 
 def _of_all(span: Span) -> _Seen:
-    """The same for all positions of a map."""
+    """The same span for all positions of a map."""
     rows = (Spans((span if span[0] <= span[1] else NOTHING,), 0),)
     return _Seen(largest(rows, 1, None) or 0, rows)
 
 
 def _stretched(sight: _Sight, axes: Sequence[int]) -> _Sight:
-    """What is seen where the one position along each of some axes stands for all."""
+    """What is seen where the one position along each of some axes is broadcast."""
     if isinstance(sight, _Seen) and sight.axis in axes:
         return _of_all(hull(sight.rows, 0))
     return sight
 
 
 def _set_behind(sight: _Sight, axis: int, before: Sequence[Dim], size: Dim) -> _Sight:
-    """What is seen by positions that others were set before."""
+    """What is seen by positions that a join has placed after others."""
     if not isinstance(sight, _Seen) or sight.axis != axis:
         return sight
     offset = 0
@@ -182,7 +182,7 @@ def _set_behind(sight: _Sight, axis: int, before: Sequence[Dim], size: Dim) -> _
 
 
 def _met(sights: list[_Sight], key: _Key, shape: Sequence[Dim]) -> _Sight:
-    """What is seen where branches meet."""
+    """What is seen where branches are joined."""
     if "all" in sights:
         return "all"
     seen = [sight for sight in sights if isinstance(sight, _Seen)]
@@ -201,14 +201,14 @@ def _met(sights: list[_Sight], key: _Key, shape: Sequence[Dim]) -> _Sight:
 
 
 def _everything_met(seen: list[_Seen], key: _Key, shape: Sequence[Dim]) -> _Sight:
-    """At most what all positions of all branches see: they see in different orders."""
+    """At most what all positions of all branches see, for branches that see positions in different orders."""
     wholes = [_everything(sight, key, shape) for sight in seen]
     rows = [row for whole in wholes if isinstance(whole, _Seen) for row in whole.rows]
     return "all" if "all" in wholes else _along(_merged(rows), None, 1, key)
 
 
 def _merged(rows: list[Spans]) -> tuple[Spans, ...]:
-    """The same rows, those that move on equally fast joined to one."""
+    """The same rows, with rows that move at the same speed merged into one."""
     merged: list[Spans] = []
     for row in rows:
         for i, other in enumerate(merged):

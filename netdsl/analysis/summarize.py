@@ -1,4 +1,4 @@
-"""Counting of a net's shapes, parameters, multiply-accumulates, memory and receptive fields, layer by layer."""
+"""Computation of a net's summary: shapes, parameters, MACs, memory and receptive fields, layer by layer."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ def summarize(graph: Graph) -> Summary:
 
 
 def total(rows: Iterable[Row]) -> Figures:
-    """The sum of the rows' figures."""
+    """The sum of the counts of some rows."""
     return sum((row.figures for row in rows), Figures())
 
 
 def _layer_row(node: Node, aux: bool, view: View | None, counted: set[str]) -> Row:
-    """A layer's row; the names of its parameters are added to `counted`."""
+    """The row of a layer; the names of its parameters are added to `counted`."""
     fresh = [param.spec for param in node.params.values() if param.name not in counted]
     counted.update(param.name for param in node.params.values())
     layer: Layer = node.layer
@@ -58,12 +58,12 @@ def _layer_row(node: Node, aux: bool, view: View | None, counted: set[str]) -> R
         connections=layer.connections(output, *inputs),
     )
     shared = bool(node.params) and not fresh
-    text = written(layer.kind, layer) if layer.kind != "input" else "input"  # its type stands in a column of its own
+    text = written(layer.kind, layer) if layer.kind != "input" else "input"  # another column shows its type
     return Row(node.name, text, len(_scopes(node)) - 1, False, output, figures, shared, view, aux)
 
 
 def _with_blocks(members: list[tuple[Node, Row]], depth: int) -> Iterator[Row]:
-    """The rows of one scope; those of an inner scope are led by its subtotal."""
+    """The rows of one scope; each inner scope begins with its subtotal."""
 
     def key(member: tuple[Node, Row]) -> Scope | Node:
         scopes = _scopes(member[0])
@@ -84,7 +84,7 @@ def _with_blocks(members: list[tuple[Node, Row]], depth: int) -> Iterator[Row]:
 
 
 def _scopes(node: Node) -> list[Scope]:
-    """The named scopes of a node, the root first."""
+    """The named scopes around a node, the root first."""
     root, *inner = node.scope.chain()
     return [root, *(scope for scope in inner if scope.name)]
 

@@ -25,9 +25,9 @@ class Summary:
         inputs: the types of the inputs by name.
         outputs: the types of the outputs by name.
         rows: blocks before their members, in the order of the file.
-        totals: the counts of the graph that is compiled.
-        aux: what the training graph has beside it.
-        constraints: what the net says of sizes left open, as it is written.
+        totals: the counts of the compiled graph.
+        aux: the counts of what only the training graph has.
+        constraints: the conditions on symbolic sizes, as they are written.
     """
 
     net: str
@@ -39,11 +39,11 @@ class Summary:
     constraints: tuple[str, ...] = ()
 
     def to_depth(self, depth: int | None) -> tuple[Row, ...]:
-        """The rows less than `depth` scopes deep; all for None."""
+        """The rows with fewer than `depth` scopes around them; all rows for None."""
         return tuple(row for row in self.rows if depth is None or row.depth < depth)
 
     def as_json(self, depth: int | None = None) -> dict[str, Any]:
-        """A JSON object with the rows less than `depth` scopes deep."""
+        """A JSON object with the rows that have fewer than `depth` scopes around them."""
         return {
             "net": self.net,
             "inputs": {name: [as_number(dim) for dim in type_.shape] for name, type_ in self.inputs.items()},
@@ -66,7 +66,7 @@ def render(summary: Summary, depth: int | None = None, *, neurons: bool = False)
 
     Args:
         summary: what to print.
-        depth: how many levels of blocks are opened; None opens all.
+        depth: the number of levels of blocks to open; None opens all.
         neurons: add the columns of neurons and connections.
     """
     return "\n\n".join([headline(summary), table(summary, depth, neurons=neurons).text(), totals(summary, neurons)])
@@ -80,7 +80,7 @@ def render_html(summary: Summary) -> str:
 
 
 def headline(summary: Summary) -> str:
-    """One line: the net, what goes in, what comes out, and what holds for sizes left open."""
+    """One line: the net, its inputs, its outputs, and the conditions on symbolic sizes."""
     inputs, outputs = (
         ", ".join(f"{name} {type_}" for name, type_ in types.items()) for types in (summary.inputs, summary.outputs)
     )
@@ -89,14 +89,14 @@ def headline(summary: Summary) -> str:
 
 
 def table(summary: Summary, depth: int | None = None, *, neurons: bool = False) -> Table:
-    """The table: members of a block stand indented under it, and the block's line holds their sum."""
+    """The table: members of a block are indented under it, and the block's line holds their sum."""
     headings = ["name", "layer", "output", ">parameters", ">MACs", ">memory", ">sees"]
     extra = [">neurons", ">connections"] if neurons else []
     return Table([*headings, *extra], [_cells(row, neurons) for row in summary.to_depth(depth)])
 
 
 def totals(summary: Summary, neurons: bool) -> str:
-    """The sums, exact figures first."""
+    """The totals, exact numbers first."""
     sums, aux = summary.totals, summary.aux
     not_trained = f", and {exact(sums.buffers)} elements that are not trained" if sums.buffers else ""
     lines = [

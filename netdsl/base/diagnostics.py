@@ -16,13 +16,13 @@ Severity = Literal["error", "warning"]
 
 @dataclass(frozen=True)
 class Diagnostic:
-    """One finding.
+    """One error or warning.
 
     Attributes:
         code: a stable code of `netdsl.reference.codes.CODES`; ``E...`` is an error, ``W...`` a warning.
-        message: the invariant and the value received, in one lower-case line.
-        span: the text at fault; None where there is none (a missing file).
-        label: a few words put under the caret.
+        message: what is expected and what was found, in one lower-case line.
+        span: the source text at fault; None where there is none (a missing file).
+        label: a few words printed beside the carets.
         notes: further facts, such as the shapes involved.
         help: the remedy.
         stack: the calls that led here, innermost first: what was called, and where.
@@ -56,7 +56,7 @@ class Diagnostic:
 
 
 class NetdslError(Exception):
-    """What every operation of netdsl raises on bad input: one or more diagnostics."""
+    """The exception that every operation of netdsl raises on bad input: it holds one or more diagnostics."""
 
     def __init__(self, diagnostics: Sequence[Diagnostic] | Diagnostic) -> None:
         self.diagnostics = (diagnostics,) if isinstance(diagnostics, Diagnostic) else tuple(diagnostics)
@@ -75,17 +75,17 @@ def fail(
     notes: tuple[str, ...] = (),
     help: str | None = None,  # noqa: A002 - the word that the rendered text shows
 ) -> NetdslError:
-    """An exception with one diagnostic, to be raised by the caller."""
+    """Make an exception with one diagnostic; the caller raises it."""
     return NetdslError(Diagnostic(code, message, span, label, notes, help))
 
 
 _COLOURS = {"error": "31;1", "warning": "33;1", "rule": "34;1", "help": "36"}
 STYLES = (*_COLOURS.values(), "31", "32", "33")
-"""The codes of the colours that netdsl prints: those of diagnostics, and red, green and yellow."""
+"""The codes of all colours that netdsl prints: the colours of diagnostics, and red, green and yellow."""
 
 
 def render(diagnostic: Diagnostic, *, colour: bool = False) -> str:
-    """The diagnostic as text: headline, place, source line with carets, notes, help and call stack."""
+    """Render a diagnostic as text: headline, place, source line with carets, notes, help and call stack."""
 
     def paint(text: str, style: str) -> str:
         return f"\x1b[{_COLOURS[style]}m{text}\x1b[0m" if colour else text
@@ -118,22 +118,24 @@ INVISIBLE = re.compile(
     "[\x00-\x08\x0a-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
     "\ud800-\udfff\U000e0000-\U000e0fff]"
 )
-"""Characters that would end the line, move the cursor, change colours, turn the direction of what is read, or be
-nothing at all. The two that join letters, as many languages need them, are not among them, and neither is the tab."""
+"""Characters that end a line, move the cursor, change colours, reverse the direction of text, or show nothing.
+
+The two joiners of letters (U+200C, U+200D), which many languages need, are not among them, and neither is the tab.
+"""
 
 
 def visible(text: str) -> str:
-    """A text of one line that does nothing to a terminal but appear."""
+    """Replace the invisible characters of a line, so that printing it cannot control the terminal."""
     return INVISIBLE.sub("\ufffd", text)
 
 
 def shortened(text: str, most: int = 600) -> str:
-    """A text for a screen, visible, and however long a name or a list in it is: without its middle."""
+    """Make a text fit a screen: visible characters only, and the middle left out if it is longer than `most`."""
     return visible(text if len(text) <= most else f"{text[: most - 200]} ... {text[-200:]}")
 
 
 def _window(line: str, column: int, width: int = 110) -> tuple[str, str]:
-    """The part of a long line around `column`: the text before the column, and all that is shown."""
+    """Cut out the part of a long line around `column`: the text before the column, and all the text that is shown."""
     if len(line) <= width:
         return line[:column], line
     start = max(0, column - width // 2)
@@ -141,12 +143,12 @@ def _window(line: str, column: int, width: int = 110) -> tuple[str, str]:
 
 
 def _blank(text: str) -> str:
-    """Spaces as wide as `text`; tabs stay tabs, so that carets stand under what they mean."""
+    """Make spaces as wide as `text`; tabs stay tabs, so that the carets stand under the right characters."""
     return "".join("\t" if character == "\t" else " " for character in text)
 
 
 def _frames(diagnostic: Diagnostic) -> list[str]:
-    """The call stack, its middle left out where it is deeper than a screen can show."""
+    """Write the call stack as lines; leave out the middle of a deep one."""
     frames = [f"in `{call}`, called at {span.place}" for call, span in diagnostic.stack]
     return frames if len(frames) <= 8 else [*frames[:4], f"... {len(frames) - 7} more calls ...", *frames[-3:]]
 

@@ -1,4 +1,4 @@
-"""The one door for files: all that netdsl reads is opened here, and all that it writes appears whole or not at all."""
+"""The one place that opens files: it reads regular files only, and every file it writes is complete or absent."""
 
 from __future__ import annotations
 
@@ -24,30 +24,30 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 BYTES_WRITTEN_AT_ONCE = 2**20
-"""Bytes written at once. Linux takes two or three times as long for hundreds of megabytes in one piece."""
+"""The number of bytes written at once. Linux takes two or three times as long for hundreds of megabytes at once."""
 
 MAX_STANDARD_INPUT_BYTES = 2**28
-"""Bytes that are read from standard input at most; they are kept in memory."""
+"""The largest number of bytes read from standard input; they are kept in memory."""
 
 _REGULAR = "give the path of a file; `-` reads standard input"
 _TIMES, _UNSUSPICIOUS = 100, 2**28
-"""Packed data may unpack to so many times their size, or to so many bytes: more is not made by packing real data."""
+"""Packed data may unpack to 100 times their size, or to 256 MiB if that is more. Real data do not compress better."""
 
 _WEB_PAGE = re.compile(rb"\s*<(!doctype|html|head|body|\?xml)", re.IGNORECASE)
 
 
 @contextmanager
 def open_file(path: str | Path, name: str | None = None) -> Iterator[BinaryIO]:
-    """A file to read: a regular one, or standard input where `path` is `-`.
+    """Open a file for reading: a regular file, or standard input where `path` is `-`.
 
     A pipe or a device is refused before it is read, because reading it could wait forever.
 
     Args:
         path: the file.
-        name: what messages call it; its path unless said otherwise.
+        name: the name used in messages; `path` by default.
 
     Raises:
-        NetdslError: there is no such file, it is no regular file, or it may not be read (E0901).
+        NetdslError: the file does not exist, is not a regular file, or may not be read (E0901).
     """
     name = str(path) if name is None else name
     if is_standard_input(path):
@@ -55,7 +55,7 @@ def open_file(path: str | Path, name: str | None = None) -> Iterator[BinaryIO]:
         return
     try:
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-    except (OSError, ValueError) as error:  # ValueError: a name with a NUL in it
+    except (OSError, ValueError) as error:  # ValueError: the name contains a NUL
         raise _unreadable(name, error) from error
     try:
         status = os.fstat(descriptor)
@@ -78,10 +78,10 @@ def is_standard_input(path: str | os.PathLike[str]) -> bool:
 
 
 def read_file(path: str | Path, most: int, name: str | None = None) -> bytes:
-    """The bytes of a file.
+    """Read all bytes of a file.
 
     Raises:
-        NetdslError: it cannot be read, or has more than `most` bytes (E0901).
+        NetdslError: the file cannot be read, or has more than `most` bytes (E0901).
     """
     name = str(path) if name is None else name
     with open_file(path, name) as file:
@@ -95,37 +95,37 @@ def read_file(path: str | Path, most: int, name: str | None = None) -> bytes:
 
 
 class _Sized(BufferedReader):
-    """A file that takes no memory for more bytes than it has, however many are asked for."""
+    """A file whose `read` allocates no more memory than the file has bytes, even if more bytes are requested."""
 
     def read(self, size: int | None = -1, /) -> bytes:
-        """So many bytes, or as many as there are."""
+        """Read `size` bytes, or as many as are left."""
         if size is not None and size > BYTES_WRITTEN_AT_ONCE:
             size = max(0, min(size, os.fstat(self.fileno()).st_size - self.tell()))
         return super().read(size)
 
 
 def need_file(path: str | Path, name: str | None = None) -> None:
-    """Refuse what `open_file` refuses (E0901), for a library that opens the file itself."""
+    """Refuse the files that `open_file` refuses (E0901), for a library that opens the file itself."""
     with open_file(path, name):
         pass
 
 
 @contextmanager
 def reading(path: str | Path, code: str, what: str, remedy: str | None = None) -> Iterator[None]:
-    """A block in which a library reads a file: whatever it raises becomes an error that names the file.
+    """A context in which a library reads a file: an exception of the library becomes an error that names the file.
 
-    What is no regular file is refused before, so that the library may open it itself.
+    The file is checked to be a regular file before the block runs, so that the library may open it itself.
 
     Args:
         path: the file.
-        code: the diagnostic's code.
-        what: what the file should be, as in `a whole npz archive`.
-        remedy: what helps.
+        code: the code of the diagnostic.
+        what: what the file should be, such as `a whole npz archive`.
+        remedy: the remedy that the error shows.
 
     Raises:
-        NetdslError: it is no file that can be read (E0901), or the block raised an exception that is not a NetdslError
-            already; of the operating system's errors, E0901. Interrupts and closed pipes are passed on as they are.
-        MemoryError: the block took more memory than there is.
+        NetdslError: the file cannot be read, or the block raised an error of the operating system (E0901); or the block
+            raised another exception (`code`). A NetdslError and a closed pipe are passed on unchanged.
+        MemoryError: the block ran out of memory.
     """
     need_file(path)
     try:
@@ -135,10 +135,10 @@ def reading(path: str | Path, code: str, what: str, remedy: str | None = None) -
     except MemoryError as error:
         raise MemoryError(f"reading `{path}`{f': {error}' if str(error) else ''}") from error
     except OSError as error:
-        if error.errno in (None, errno.EINVAL):  # a place in the file that there is not
+        if error.errno in (None, errno.EINVAL):  # the library looked for a position that the file does not have
             raise _broken(path, code, what, remedy, error) from error
         raise _unreadable(str(path), error) from error
-    except Exception as error:  # decoders raise anything at damaged files
+    except Exception as error:  # decoders raise exceptions of any kind on damaged files
         raise _broken(path, code, what, remedy, error) from error
 
 
@@ -148,16 +148,16 @@ def _broken(path: str | Path, code: str, what: str, remedy: str | None, error: E
 
 
 def _unreadable(name: str, error: Exception) -> NetdslError:
-    if isinstance(error, OSError) and error.errno == errno.ENXIO:  # what opening a socket says
+    if isinstance(error, OSError) and error.errno == errno.ENXIO:  # raised when a socket is opened
         return fail("E0901", f"cannot read `{name}`: expected a file, got a socket or a device", help=_REGULAR)
     reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return fail("E0901", f"cannot read `{name}`: {reason.lower()}")
 
 
 def need_unpacked(path: str | Path, packed: int, unpacked: int, code: str, remedy: str) -> None:
-    """Refuse data that promise to unpack to far more than real data do, before memory is taken for them (`code`).
+    """Refuse a file that would unpack to far more data than real files do, before memory is allocated (`code`).
 
-    Deflated zeros become a thousand times as many, so that a small file could fill any memory.
+    Deflate compresses zeros a thousandfold, so that a small file could fill any memory.
     """
     if unpacked > max(_UNSUSPICIOUS, _TIMES * packed):
         raise fail(code, f"`{path}` unpacks from {packed:,} to {unpacked:,} bytes: expected at most {_TIMES} times as "
@@ -179,19 +179,19 @@ def _standard_input() -> bytes:
 
 @lru_cache(maxsize=1)
 def _whole(stream: BinaryIO) -> bytes:
-    """What is in standard input; it can be read once, and a command may ask for it again."""
+    """Read standard input and keep the bytes: it can be read only once, and a command may need it again."""
     return stream.read(MAX_STANDARD_INPUT_BYTES + 1)
 
 
 @contextmanager
 def whole_file(path: str | Path) -> Iterator[BinaryIO]:
-    """A file to write: a hidden one beside `path`, which takes the place of `path` when the block ends well.
+    """Open a file for writing: a hidden file beside `path`, which replaces `path` when the block ends without an error.
 
-    When the block raises, the hidden file is removed and what was at `path` stays. A process that is killed leaves
-    at most the hidden file.
+    When the block raises, the hidden file is removed and the old file at `path` stays. A process that is killed leaves
+    at most the hidden file behind.
 
     Raises:
-        NetdslError: `path` cannot be written, or was read (E0902), or there is no space left (E0903).
+        NetdslError: `path` cannot be written, or was read before (E0902), or there is no space left (E0903).
     """
     path = Path(path)
     need_place(path)
@@ -203,7 +203,7 @@ def whole_file(path: str | Path) -> Iterator[BinaryIO]:
             os.fsync(file.fileno())
         hidden.replace(path)
     except OSError as error:
-        if error.filename not in (None, str(hidden), str(path)):  # the block failed to read something else
+        if error.filename not in (None, str(hidden), str(path)):  # the block failed to read another file
             raise
         raise unwritable(error, path) from error
     finally:
@@ -212,17 +212,17 @@ def whole_file(path: str | Path) -> Iterator[BinaryIO]:
 
 
 def write_pieces(file: BinaryIO, data: memoryview) -> None:
-    """Write many bytes of a `whole_file`, a piece at a time; the disk is at work on them while others are made."""
+    """Write many bytes to a `whole_file` in pieces, so that the disk writes while the caller computes the rest."""
     for start in range(0, len(data), BYTES_WRITTEN_AT_ONCE):
         at, piece = file.tell(), data[start : start + BYTES_WRITTEN_AT_ONCE]
         file.write(piece)
         if len(piece) == BYTES_WRITTEN_AT_ONCE and hasattr(os, "posix_fadvise"):
-            # Linux begins to write what is no longer needed; all that is not on the disk yet stays in its cache.
+            # Linux starts to write these pages now; without this, they stay in its cache until the end.
             os.posix_fadvise(file.fileno(), at, BYTES_WRITTEN_AT_ONCE, os.POSIX_FADV_DONTNEED)
 
 
 def impostor(start: bytes) -> tuple[str, str] | None:
-    """What was saved in the place of a file of data, and the remedy, if the file's first 64 bytes show that."""
+    """Recognize, by its first 64 bytes, a file that was saved in place of the data: what it is, and the remedy."""
     if start.startswith(b"version https://git-lfs"):
         return "a pointer of Git LFS", "`git lfs pull` fetches the file itself"
     if _WEB_PAGE.match(start):
@@ -231,7 +231,7 @@ def impostor(start: bytes) -> tuple[str, str] | None:
 
 
 def unwritable(error: OSError, path: Path) -> NetdslError:
-    """What to raise where a file could not be written: E0903 without space, else E0902."""
+    """Make the error for a file that could not be written: E0903 if the disk is full, else E0902."""
     folder = path.parent
     if error.errno in _FULL:
         return fail(

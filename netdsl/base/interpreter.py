@@ -1,4 +1,4 @@
-"""What work on large programs asks of Python."""
+"""Settings of the Python interpreter for large programs: recursion depth and garbage collection."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MAX_CALL_DEPTH = 2000
-"""More calls than the nesting that the language allows can lead to."""
+"""A recursion depth that the deepest nesting allowed by the language does not reach."""
 
 
 @contextmanager
 def without_garbage_collection() -> Iterator[None]:
-    """While it lasts, nobody looks for cycles among objects that stay; what is in none is freed as ever."""
+    """Run the block without the search for reference cycles; objects outside cycles are freed as usual."""
     enabled = gc.isenabled()
     gc.disable()
     try:
@@ -28,7 +28,7 @@ def without_garbage_collection() -> Iterator[None]:
 
 @contextmanager
 def deep_stack() -> Iterator[None]:
-    """While it lasts, `MAX_CALL_DEPTH` more calls than usual can be open at once."""
+    """Raise the recursion limit by `MAX_CALL_DEPTH` while the block runs."""
     limit = sys.getrecursionlimit()
     sys.setrecursionlimit(limit + MAX_CALL_DEPTH)
     try:

@@ -1,7 +1,7 @@
-"""The grammar of names: the one place that says what a name is. Every name of a graph is held to it.
+"""The rules for names, in one place: every name in a graph follows them.
 
-Names become parts of paths, which are split at dots, keys of weights, and words of generated Python. So nothing may
-stand in one that has a meaning there.
+Names become parts of dotted paths, keys of weights and identifiers in generated Python. A name therefore holds no
+character that has a meaning there.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from netdsl.base.source import Span
 
 MAX_NAME_LENGTH = 100
-"""The characters of the longest name that is written or computed; an automatic one has its number behind it.
+"""The largest number of characters of a name; a name made automatically has a number appended.
 
-The path of a layer is made of as many names as bodies are nested.
+The path of a layer consists of as many names as there are nested bodies.
 """
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -28,33 +28,33 @@ _STEP = re.compile(r"[A-Za-z0-9_]+")
 
 
 def is_name(text: str) -> bool:
-    """Whether a text is a name: letters of ASCII, digits and `_`, no digit first."""
+    """Whether a text is a name: ASCII letters, digits and `_`, without a digit first."""
     return _NAME.fullmatch(text) is not None
 
 
 def is_step(text: str) -> bool:
-    """Whether a text is a step of a path: a name, a position in a `[]` scope, or `0_reuse1`, what makes that again."""
+    """Whether a text is a step of a path: a name, a position in a `[]` scope, or a reuse of one such as `0_reuse1`."""
     return _STEP.fullmatch(text) is not None
 
 
 def is_path(text: str) -> bool:
-    """Whether a text is a path: steps with dots between."""
+    """Whether a text is a path: steps separated by dots."""
     return all(map(is_step, text.split(".")))
 
 
 def need_name(text: str, span: Span | None, *, words: Iterable[str] = ()) -> str:
-    """The text itself, which is to be a name.
+    """Return `text` if it is a name.
 
     Args:
         text: the text.
-        span: where it is written or computed.
-        words: what the language reads as something else.
+        span: the place where it is written or computed.
+        words: the reserved words of the language.
 
     Raises:
-        NetdslError: it is too long (E0111), is none of `is_name` (E0112), or is among `words` (E0109).
+        NetdslError: it is too long (E0111), is not a name (E0112), or is a reserved word (E0109).
     """
     if len(text) > MAX_NAME_LENGTH:
-        raise fail("E0111", f"a name has at most {MAX_NAME_LENGTH} characters, not {len(text):,}", span)
+        raise fail("E0111", f"expected a name of at most {MAX_NAME_LENGTH} characters, got {len(text):,}", span)
     if not is_name(text):
         raise fail(
             "E0112",
@@ -69,17 +69,17 @@ def need_name(text: str, span: Span | None, *, words: Iterable[str] = ()) -> str
 
 
 def need_step(text: str, span: Span | None, *, words: Iterable[str] = ()) -> str:
-    """The text itself, which is to be a position or else a name, as `need_name` has it."""
+    """Return `text` if it is a position, or a name that `need_name` accepts."""
     position = len(text) <= MAX_NAME_LENGTH and _POSITION.fullmatch(text) is not None
     return text if position else need_name(text, span, words=words)
 
 
 def need_path(text: str, span: Span | None) -> str:
-    """The text itself, which is to be a path.
+    """Return `text` if it is a path.
 
     Raises:
-        NetdslError: it is none (E0112).
+        NetdslError: it is not a path (E0112).
     """
     if not is_path(text):
-        raise fail("E0112", f"expected a path, names with dots between, got `{text}`", span)
+        raise fail("E0112", f"expected a path, names separated by dots, got `{text}`", span)
     return text

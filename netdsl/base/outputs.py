@@ -1,7 +1,7 @@
-"""What a command writes: never a file that it reads, and under a name that does not say something else.
+"""Protection of files that a command writes: it never overwrites its inputs, and no file has a misleading ending.
 
-`netdsl.base.files` tells this module of every file that it opens, and asks it before it puts a file in the place of
-another. Commands ask earlier, by `claim`, so that nothing is computed in vain.
+`netdsl.base.files` reports each file that it opens to this module, and asks it before it replaces a file. Commands
+call `claim` earlier, so that a refused path is reported before anything is computed.
 """
 
 from __future__ import annotations
@@ -41,18 +41,18 @@ CONTENTS = {
     "source of another language": (".c", ".cc", ".cpp", ".h", ".hpp", ".cu", ".js", ".rs", ".go", ".java", ".sh"),
     "an archive": (".zip", ".gz", ".bz2", ".xz", ".zst", ".tar", ".tgz", ".7z", ".whl"),
 }  # fmt: skip
-"""What is in a file, and the endings of names that say so."""
+"""Kinds of file content, and the name endings that stand for each."""
 
 
 class _Command:
-    """What one command, or one call from Python, has read so far, and what it will write."""
+    """The files that one command, or one call from Python, has read so far, and those that it will write."""
 
     def __init__(self) -> None:
         self.read: dict[str, Identity | None] = {}  # None: not looked up yet
         self.claimed: dict[Identity, str] = {}
 
     def reads(self, identity: Identity) -> bool:
-        """Whether it has read a file."""
+        """Whether the command has read a file."""
         for path, known in self.read.items():
             if known is None:
                 self.read[path] = _identity(path) or (-1, -1)
@@ -64,7 +64,7 @@ _commands: list[_Command] = []
 
 @contextmanager
 def inputs_kept(read: Iterable[Name] = ()) -> Iterator[Collection[str]]:
-    """A block in which no file is replaced that was read in it, by whatever name; gives the paths of what was read.
+    """A context in which no file is replaced that was read in it, under any name; gives the paths of the files read.
 
     Args:
         read: files that were read before.
@@ -80,7 +80,7 @@ def inputs_kept(read: Iterable[Name] = ()) -> Iterator[Collection[str]]:
 
 @contextmanager
 def replaceable() -> Iterator[None]:
-    """A block that reads what may be replaced later, as a run's own checkpoint."""
+    """A context that reads files which may be replaced later, such as a run's own checkpoint."""
     held = _commands[:]
     _commands.clear()
     try:
@@ -90,10 +90,10 @@ def replaceable() -> Iterator[None]:
 
 
 def remember(paths: Iterable[Name]) -> None:
-    """Take files as read, that are opened later or by others; they are looked up when something is to be written.
+    """Record files as read that are opened later or by a library; they are looked up when something is to be written.
 
     Raises:
-        NetdslError: one of them was claimed to be written (E0902).
+        NetdslError: one of them is already claimed as an output (E0902).
     """
     names = [str(Path(path).absolute()) for path in paths] if _commands else []
     for command in _commands:
@@ -104,10 +104,10 @@ def remember(paths: Iterable[Name]) -> None:
 
 
 def opened(path: Name, status: os.stat_result) -> None:
-    """Take a file as read.
+    """Record an open file as read.
 
     Raises:
-        NetdslError: it is one that was claimed to be written (E0902).
+        NetdslError: it is already claimed as an output (E0902).
     """
     identity = status.st_dev, status.st_ino
     for command in _commands:
@@ -124,15 +124,15 @@ def need_unread(path: Name) -> None:
 
 
 def claim(path: Path, content: str) -> None:
-    """Say what will be written, before anything is computed; who reads that file from here on is refused.
+    """Announce a file that will be written, before anything is computed; later reads of the file are refused.
 
     Args:
         path: the file.
-        content: what it will hold, a key of `CONTENTS`; its name may have an ending that says nothing.
+        content: what it will hold, a key of `CONTENTS`; an ending that stands for no content is allowed.
 
     Raises:
-        NetdslError: the ending says something else, the file was read, its directory is not there, or something that
-            is no file has the name (E0902).
+        NetdslError: the ending stands for other content, the file was read, its directory does not exist, or `path` is
+            something other than a file (E0902).
     """
     if problem := wrong_ending(path, content):
         raise fail("E0902", f"cannot write `{path}`: {problem}", help=f"`{path.with_suffix(CONTENTS[content][0])}`")
@@ -140,10 +140,10 @@ def claim(path: Path, content: str) -> None:
 
 
 def claim_place(path: Path) -> None:
-    """As `claim`, of a file whose name follows from another's.
+    """Like `claim`, for a file whose name is derived from another file's.
 
     Raises:
-        NetdslError: the file was read, its directory is not there, or something that is no file has the name (E0902).
+        NetdslError: the file was read, its directory does not exist, or `path` is not a file (E0902).
     """
     need_place(path)
     identity = _identity(path)
@@ -153,35 +153,35 @@ def claim_place(path: Path) -> None:
 
 
 def wrong_ending(path: Path, content: str, *, exact: bool = False) -> str | None:
-    """What is wrong with a name for a content; None where nothing is.
+    """Explain why a name does not fit a content; None if it fits.
 
     Args:
         path: the name.
         content: a key of `CONTENTS`.
-        exact: whether the name must end as that content's do; else it may have an ending that says nothing.
+        exact: whether the name must have an ending of that content; else an ending of no known content will do.
     """
-    ending, due = path.suffix.lower(), CONTENTS[content]
-    if ending in due:
+    ending, endings_of_content = path.suffix.lower(), CONTENTS[content]
+    if ending in endings_of_content:
         return None
     other = next((kind for kind, endings in CONTENTS.items() if ending in endings), None)
     if other is None and not exact:
         return None
     got = f"`{ending}`, which is for {other}" if other else f"`{path.name}`"
-    return f"the name of {content} must end in {' or '.join(due[:2])}, got {got}"
+    return f"the name of {content} must end in {' or '.join(endings_of_content[:2])}, got {got}"
 
 
 def need_place(path: Path) -> None:
-    """Refuse what cannot become a file, or is one that was read (E0902)."""
+    """Refuse a path that cannot become a file, or that was read (E0902)."""
     if str(path) == "-":
         raise fail("E0902", "cannot write `-`: expected the path of a file", help="`./-` is a file of that name")
     try:
         mode = path.stat().st_mode
-    except (FileNotFoundError, PermissionError):  # what may not be looked at is told when it is written
+    except (FileNotFoundError, PermissionError):  # writing reports a path that cannot be looked up
         mode = None
-    except (OSError, ValueError) as error:  # a name too long, or with a NUL in it
+    except (OSError, ValueError) as error:  # the name is too long, or contains a NUL
         reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
         raise fail("E0902", f"cannot write `{path}`: {reason.lower()}", help="choose another path") from error
-    if mode is not None and not stat.S_ISREG(mode):  # renaming would put a file in the place of a device
+    if mode is not None and not stat.S_ISREG(mode):  # renaming would replace a device by a file
         raise fail("E0902", f"cannot write `{path}`: it is not a file", help="give the path of a file")
     if mode is None and not _is_directory(path.parent):
         raise fail("E0902", f"cannot write `{path}`: there is no directory `{path.parent}`",
@@ -192,12 +192,12 @@ def need_place(path: Path) -> None:
 def _is_directory(path: Path) -> bool:
     try:
         return path.is_dir()
-    except OSError:  # it lies in one that may not be looked into, which is told when something is written
+    except OSError:  # its parent may not be searched, which writing reports
         return True
 
 
 def _identity(path: Name) -> Identity | None:
-    """What tells a file from all others, whatever it is called: its device and its number there."""
+    """Identify a file independently of its name: by its device and its inode number."""
     try:
         status = Path(path).stat()
     except (OSError, ValueError):

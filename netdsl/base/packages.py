@@ -1,8 +1,8 @@
-"""The one door through which optional packages are imported, and what is told of those that cannot be.
+"""The one place that imports optional packages, and explains why one cannot be imported.
 
-A package may be missing, but it may also be there and break when it is imported: because another one that it imports
-does not fit it, because a file of it is damaged, or because a library of the system is not there. Then the error names
-the package at fault, which may be another one than was asked for.
+A package may be missing, but it may also be installed and fail to import: because another package that it imports
+does not fit it, because a file of it is damaged, or because a system library is missing. The error then names the
+package at fault, which may differ from the one that was requested.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ RUN = "`pip install 'netdsl[cpu]'`, or `pip install 'netdsl[gpu]'` for NVIDIA GP
 IMAGES = "`pip install 'netdsl[cpu]'`"
 TRAIN = "`pip install 'netdsl[train]'`"
 REMEDIES = {"onnxruntime": RUN, "PIL": IMAGES}
-"""What installs a package; `TRAIN` for all others."""
+"""The command that installs each package; `TRAIN` for all others."""
 OWN = "netdsl"
 AROUND_TORCH = ("torch", "torchmetrics", "pytorch_lightning", "kornia")
 """Packages that import PyTorch, which takes long."""
@@ -39,7 +39,7 @@ sys.path[:] = json.loads(sys.argv[1])
 from netdsl.base.packages import report
 report(sys.argv[2:])
 """
-"""What imports modules with the search path of this process."""
+"""A program that imports modules with the search path of this process."""
 
 
 @dataclass(frozen=True)
@@ -47,11 +47,11 @@ class Broken:
     """Why a package cannot be imported.
 
     Attributes:
-        package: the one at fault, as it is imported.
-        version: which version of it is there, as far as that can be told.
+        package: the package at fault, by its import name.
+        version: its installed version, if that is known.
         place: the folder or file it is in; empty where it is not installed.
-        reason: what was raised, in a line.
-        missing: whether it is not installed at all.
+        reason: the exception as one line.
+        missing: whether the package is not installed at all.
     """
 
     package: str
@@ -70,11 +70,11 @@ def need(module: str, what: str) -> Any:
     """Import an optional module.
 
     Args:
-        module: its name, as `import` takes it.
-        what: what needs it: "drawing".
+        module: its import name.
+        what: what needs it, such as "drawing".
 
     Raises:
-        NetdslError: it, or something that it imports, is not installed or breaks (E0907).
+        NetdslError: the module, or another one that it imports, is not installed or fails to import (E0907).
     """
     try:
         return import_module(module)
@@ -94,7 +94,7 @@ def works(module: str) -> bool:
 
 
 def refused(error: BaseException) -> NetdslError | None:
-    """The error to tell where an exception came out of the import of a package (E0907); None where it did not."""
+    """The error for an exception that the import of a package raised (E0907); None for any other exception."""
     found = fault(error)
     if found.package in ("", OWN):
         return None
@@ -102,17 +102,17 @@ def refused(error: BaseException) -> NetdslError | None:
 
 
 def import_apart(modules: Sequence[str], seconds: float = 120) -> dict[str, Broken | None]:
-    """Import modules in processes of their own, so that one that crashes or hangs takes nothing with it.
+    """Import modules in separate processes, so that a crash or a hang in one does not end this process.
 
-    Two processes import one after the other, so that what they have in common is imported once; behind a module that
-    fails, a new process goes on.
+    Each of two processes imports its modules in order, so that what they share is imported once; after a module that
+    fails, a new process continues.
 
     Args:
-        modules: their names; those that need each other side by side are imported fastest.
-        seconds: how long one process may take.
+        modules: their names; neighbours that depend on each other are imported fastest.
+        seconds: the time limit of one process.
 
     Returns:
-        What is wrong with each; None where nothing is.
+        What is wrong with each module; None where it was imported.
     """
     heavy = [module for module in modules if module in AROUND_TORCH]
     others = [module for module in modules if module not in AROUND_TORCH]
@@ -122,7 +122,7 @@ def import_apart(modules: Sequence[str], seconds: float = 120) -> dict[str, Brok
 
 
 def _imported(modules: Sequence[str], seconds: float) -> dict[str, Broken | None]:
-    """What is wrong with each of some modules, by processes one after the other."""
+    """Import modules in processes one after the other, and report what is wrong with each."""
     found: dict[str, Broken | None] = {}
     while left := [module for module in modules if module not in found]:
         command = [sys.executable, "-P", "-c", SCRIPT, json.dumps(sys.path), *left]
@@ -144,7 +144,7 @@ def _imported(modules: Sequence[str], seconds: float) -> dict[str, Broken | None
 
 
 def _ended(code: int) -> str:
-    """How a process ended that did not report."""
+    """Describe how a process ended that reported nothing."""
     if code >= 0:
         return f"it ends the process with exit code {code}"
     try:
@@ -154,9 +154,9 @@ def _ended(code: int) -> str:
 
 
 def report(modules: Sequence[str]) -> None:
-    """Import modules until one fails, and write a line for each to stdout."""
+    """Import modules until one fails, and write one line of JSON for each to stdout."""
     lines = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what a package prints is not ours
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # discards what packages print
     for module in modules:
         problem = None
         try:
@@ -167,18 +167,18 @@ def report(modules: Sequence[str]) -> None:
         lines.flush()
         if problem is not None:
             break
-    os._exit(0)  # what packages do at the end of a process is not of interest
+    os._exit(0)  # skips what packages do at the end of a process
 
 
 def fault(error: BaseException, module: str = "") -> Broken:
-    """The package at fault for an exception, and why.
+    """Find the package at fault for an exception, and the reason.
 
-    It is the innermost one whose modules were being carried out when it was raised: those that it calls have been
-    imported already.
+    It is the package of the innermost module that was being imported when the exception was raised: packages that it
+    calls have already been imported.
 
     Args:
-        error: what was raised.
-        module: what was to be imported; may be empty.
+        error: the exception.
+        module: the module that was to be imported; may be empty.
     """
     asked = module.partition(".")[0]
     places: dict[str, tuple[str, Mapping[str, Any]]] = {}
@@ -208,9 +208,9 @@ def fault(error: BaseException, module: str = "") -> Broken:
 
 
 def _lacking(error: BaseException) -> str:
-    """The package of another version, or the file of its name, in which netdsl does not find what it needs; or empty.
+    """The package, or file of its name, that lacks something netdsl needs because it is another version; or empty.
 
-    Such a package is imported, and no code of its own raises anything.
+    Such a package imports without an exception of its own.
     """
     match error:
         case ImportError(name=str(name)):
@@ -222,24 +222,32 @@ def _lacking(error: BaseException) -> str:
     return "" if top == OWN or top in sys.stdlib_module_names or sys.modules.get(top) is None else top
 
 
-def _refused(module: str, what: str, found: Broken) -> NetdslError:
-    asked = module.partition(".")[0]
-    remedy = REMEDIES.get(asked, TRAIN)
-    if found.missing:
-        through = f"{asked}, which needs {found.package}, and that" if found.package != asked else f"{asked}, which"
+def _refused(module: str, what: str, broken: Broken) -> NetdslError:
+    requested = module.partition(".")[0]
+    remedy = REMEDIES.get(requested, TRAIN)
+    if broken.missing:
+        through = (
+            f"{requested}, which needs {broken.package}, and that"
+            if broken.package != requested
+            else f"{requested}, which"
+        )
         return fail("E0907", f"{what} needs {through} is not installed", help=remedy)
-    via = f"{asked}, and the import of {found.name}" if found.package != asked else f"{found.name}, and its import"
+    via = (
+        f"{requested}, and the import of {broken.name}"
+        if broken.package != requested
+        else f"{broken.name}, and its import"
+    )
     return fail(
         "E0907",
-        f"{what} needs {via} fails: {found.reason}",
-        notes=(f"{found.package} is at {found.place}",) if found.place else (),
-        help=f"install {found.package} anew, in a version that fits the others: "
-        f"`pip install --force-reinstall {_pip_name(found.package)}`; `netdsl doctor` tries all",
+        f"{what} needs {via} fails: {broken.reason}",
+        notes=(f"{broken.package} is at {broken.place}",) if broken.place else (),
+        help=f"install {broken.package} anew, in a version that fits the others: "
+        f"`pip install --force-reinstall {_pip_name(broken.package)}`; `netdsl doctor` tries all",
     )
 
 
 def _owner(file: Path) -> str:
-    """The top of the package that a file belongs to; empty where that is not known."""
+    """The top-level package that a file belongs to; empty where that is unknown."""
     for folder in sorted(map(Path, sys.path), key=lambda folder: len(folder.parts), reverse=True):
         if folder.is_absolute() and file.is_relative_to(folder) and "lib-dynload" not in file.parts:
             top = file.relative_to(folder).parts[0].removesuffix(".py")
@@ -249,13 +257,13 @@ def _owner(file: Path) -> str:
 
 
 def _folder(package: str, file: str) -> str:
-    """Where a package lies, by one of its files."""
+    """The folder of a package, given one of its files."""
     path = Path(file)
     return str(next((parent for parent in path.parents if parent.name == package), path)) if file else ""
 
 
 def _version(package: str, file: str, names: Mapping[str, Any]) -> str:
-    """The version of a package that a file belongs to: the one installed beside it, or what the file says itself."""
+    """The version of the package that a file belongs to: of the installed distribution, else what the module states."""
     if not package:  # no package is at fault
         return ""
     try:
@@ -268,5 +276,5 @@ def _version(package: str, file: str, names: Mapping[str, Any]) -> str:
 
 
 def _pip_name(package: str) -> str:
-    """What `pip` calls a package that is imported as `package`."""
+    """The name under which `pip` installs a package, given its import name."""
     return next(iter(packages_distributions().get(package, ())), package)

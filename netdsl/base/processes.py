@@ -1,4 +1,4 @@
-"""Work on many files at once."""
+"""Parallel work on many files, in several processes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 MAX_FILES_DONE_ALONE = 8
-"""So many files are done before other processes have begun."""
+"""Up to this many items, one process is faster: it is done before other processes have started."""
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -24,16 +24,16 @@ Result = TypeVar("Result")
 def side_by_side(work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
     """`[work(item) for item in items]`, in as many processes as there are processors.
 
-    One after the other where that is faster or nothing else is possible: with one processor, on systems where a process
-    starts without what this one has imported, and in a process with threads, whose locks its copies may find closed.
+    The items are processed in this process where that is faster or the only way: with one processor, on systems that
+    cannot fork, and in a process with several threads, because a forked copy may find their locks held.
 
     Args:
-        work: a function of a module.
-        items: what it is given; they and the results travel between processes and must be picklable.
+        work: a function defined at the top level of a module.
+        items: its arguments; items and results are passed between processes and must be picklable.
 
     Raises:
-        MemoryError: the system has ended a process.
-        Exception: what `work` raises.
+        MemoryError: the system killed a process.
+        Exception: an exception that `work` raised.
     """
     workers = min(processors(), len(items)) if _can_be_copied() else 1
     if workers < 2 or len(items) <= MAX_FILES_DONE_ALONE:
@@ -43,12 +43,12 @@ def side_by_side(work: Callable[[Item], Result], items: Sequence[Item]) -> list[
             return list(pool.map(work, items))
     except BrokenProcessPool:
         raise MemoryError("the system has ended a process") from None
-    except (OSError, NotImplementedError):  # no more processes, or no semaphores, are allowed here
+    except (OSError, NotImplementedError):  # this system allows no more processes, or no semaphores
         return [work(item) for item in items]
 
 
 def processors() -> int:
-    """The processors that this process may use, where the system tells, or all."""
+    """The number of processors that this process may use; of all processors where the system does not report it."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -57,5 +57,5 @@ def _can_be_copied() -> bool:
 
 
 def _leave_interrupts() -> None:
-    """Ctrl-C reaches all processes of a terminal; the one that was started answers it."""
+    """Ignore Ctrl-C in a worker: a terminal sends it to all processes, and the parent process handles it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -1,4 +1,4 @@
-"""Compile-time values as the language writes them."""
+"""Text of compile-time values, in the syntax of the language."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from fractions import Fraction
 
 
 def show(value: object) -> str:
-    """A compile-time value as the language writes it."""
+    """Write a compile-time value in the syntax of the language."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, str):

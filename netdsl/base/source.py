@@ -1,4 +1,4 @@
-"""Source text and places in it."""
+"""Source text, and source locations in it."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from functools import cached_property
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """A text and the name it is shown under (a path, or ``<string>``)."""
+    """A text and its name in messages (a path, or ``<string>``)."""
 
     name: str
     text: str = field(repr=False)
 
     @cached_property
     def line_starts(self) -> list[int]:
-        """Offset of the first character of every line."""
+        """The offset of the first character of each line."""
         starts = [0]
         starts.extend(i + 1 for i, character in enumerate(self.text) if character == "\n")
         return starts
 
     def position(self, offset: int) -> tuple[int, int]:
-        """Line and column of `offset`, both counted from 1, columns in characters."""
+        """The line and column of `offset`, both counted from 1, columns in characters."""
         line = bisect_right(self.line_starts, offset) - 1
         return line + 1, offset - self.line_starts[line] + 1
 
     def line(self, number: int) -> str:
-        """The text of a line (from 1), without its end."""
+        """The text of a line (counted from 1), without its line end."""
         start = self.line_starts[number - 1]
         end = self.line_starts[number] if number < len(self.line_starts) else len(self.text)
         return self.text[start:end].rstrip("\r\n")
@@ -43,12 +43,12 @@ class Span:
 
     @property
     def text(self) -> str:
-        """The characters of the range."""
+        """The source text of the range."""
         return self.source.text[self.start : self.end]
 
     @property
     def place(self) -> str:
-        """``file:line:column`` of the start, as editors read it."""
+        """``file:line:column`` of the start, in the form that editors read."""
         line, column = self.source.position(self.start)
         return f"{self.source.name}:{line}:{column}"
 

@@ -1,4 +1,4 @@
-"""Tables and figures as text: what every report of the command line is printed with."""
+"""Tables and numbers as text, for all reports of the command line."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of text under headings; whatever a cell holds, it stays within it.
+    """Rows of text under headings; invisible characters in a cell cannot break the table.
 
     Attributes:
-        headings: one for each column; a heading that begins with ``>`` sets its column flush right.
-        rows: the cells, as many in each row as there are headings.
+        headings: one for each column; a heading that begins with ``>`` aligns its column right.
+        rows: the cells, one for each heading in each row.
     """
 
     headings: Sequence[str]
     rows: Sequence[Sequence[str]]
 
     def text(self) -> str:
-        """The table in columns, two spaces apart, a rule under the headings."""
+        """The table as text, with two spaces between columns and a rule under the headings."""
         titles = [heading.removeprefix(">") for heading in self.headings]
         rows = [[visible(cell) for cell in row] for row in self.rows]
         widths = [max(map(len, column)) for column in zip(titles, *rows, strict=True)]
@@ -35,7 +35,7 @@ class Table:
         return "\n".join(self._line(cells, widths) for cells in (titles, rule, *rows))
 
     def html(self) -> str:
-        """The table for a notebook."""
+        """The table as HTML, for a notebook."""
         head = "".join(f"<th>{escape(heading.removeprefix('>'))}</th>" for heading in self.headings)
         body = "".join(f"<tr>{''.join(map(self._cell, self.headings, row))}</tr>" for row in self.rows)
         return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
@@ -54,12 +54,12 @@ class Table:
 
 
 def short(number: Dim | float) -> str:
-    """A figure to three digits with its unit, `61.7 K` or `4.09 G`; a symbolic one as it is written."""
+    """A number to three digits with its unit, `61.7 K` or `4.09 G`; a symbolic one as it is written."""
     return _scaled(number, 1000, ("", "K", "M", "G", "T", "P", "E"))
 
 
 def exact(number: Dim) -> str:
-    """A whole number with its thousands marked; a symbolic one as it is written."""
+    """A whole number with thousands separators; a symbolic one as it is written."""
     return f"{number:,}" if isinstance(number, int) else str(number)
 
 

@@ -1,8 +1,8 @@
-"""The one door to the terminal: all that is printed goes through it, and does nothing there but appear.
+"""The one place that prints to the terminal; it lets no text control the terminal.
 
-Names, texts and paths come from files that others wrote, and a terminal obeys what is in them: it changes colours,
-moves the cursor, writes to the clipboard. So whatever is no visible character is replaced, and only the colours that
-are chosen here pass. A text from elsewhere may not make lines either: `say` prints one.
+Names, texts and paths come from files of other people, and a terminal obeys control characters in them: they change
+colours, move the cursor, write to the clipboard. Each invisible character is therefore replaced, and only colours
+that netdsl itself chooses are kept. `say` prints exactly one line, so that such a text cannot add lines either.
 """
 
 from __future__ import annotations
@@ -27,57 +27,57 @@ if TYPE_CHECKING:
 _STYLE = re.compile(rf"(\x1b\[(?:{'|'.join(STYLES)}|0)m)")
 
 _OF_LINES = (click.MissingParameter, getattr(click.exceptions, "NoArgsIsHelpError", click.MissingParameter))
-"""Errors of click whose messages are lines of ours: choices, or the help."""
+"""Errors of click whose messages consist of several lines of netdsl's own: choices, or the help."""
 
 
 def say(line: str, *, err: bool = False, styled: bool = False) -> None:
-    """Print a line on stdout, or on stderr; `styled` if it may have the styles of `STYLES`."""
+    """Print a line on stdout, or on stderr; `styled` keeps the styles of `STYLES`."""
     _print(_cleaned(line, visible, styled=styled), err=err, styled=styled)
 
 
 def say_text(text: str, *, err: bool = False, styled: bool = False) -> None:
-    """Print a text of several lines; what comes from elsewhere in it must be `visible`, so that it makes none."""
+    """Print a text of several lines; pass parts that come from files through `visible` first, so that they add none."""
     _print(_cleaned(text, _visible_lines, styled=styled), err=err, styled=styled)
 
 
 def say_json(value: Any) -> None:
-    """Print a value as JSON on stdout; what is not visible is escaped, and so nothing is lost."""
+    """Print a value as JSON on stdout; invisible characters are escaped, so that nothing is lost."""
     text = json.dumps(value, indent=2, ensure_ascii=False)
     _print("\n".join(INVISIBLE.sub(_escaped, line) for line in text.split("\n")))
 
 
 def coloured(stream: Any) -> bool:
-    """Whether a stream wants colours: a terminal does, unless NO_COLOR says otherwise."""
+    """Whether a stream shows colours: a terminal does, unless NO_COLOR is set."""
     return bool(stream.isatty()) and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
 def errors_are_coloured() -> bool:
-    """Whether stderr wants colours."""
+    """Whether stderr shows colours."""
     return coloured(sys.stderr)
 
 
 def watched() -> bool:
-    """Whether a person sees what is told on stderr while it is told."""
+    """Whether stderr is a terminal, where a person can watch progress."""
     return sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
 
 
 @contextmanager
 def progress(length: int, label: str) -> Iterator[Callable[[int], None]]:
-    """A bar of progress on stderr; gives what moves it on by so much."""
+    """Show a progress bar on stderr; gives the function that advances it by a number of steps."""
     with click.progressbar(length=length, label=visible(label), file=sys.stderr) as bar:
         yield bar.update
-        bar.update(length - bar.pos)  # what is not told of is done as well
+        bar.update(length - bar.pos)  # steps that were not reported are done as well
 
 
 def show_in_place(line: str) -> None:
-    """Put a line on stderr, a terminal, where the last one of these stands; an empty one takes it away."""
-    columns = os.get_terminal_size(sys.stderr.fileno()).columns or 80  # some say nothing
-    sys.stderr.write(f"\r\x1b[K{visible(line)[: columns - 1]}")  # a full line would wrap, and could not be taken back
+    """Print a line on stderr, a terminal, in place of the previous such line; an empty line erases it."""
+    columns = os.get_terminal_size(sys.stderr.fileno()).columns or 80  # some terminals report 0
+    sys.stderr.write(f"\r\x1b[K{visible(line)[: columns - 1]}")  # a full line would wrap, and could not be erased
     sys.stderr.flush()
 
 
 def show_wrong_usage(error: click.ClickException) -> None:
-    """Print what click says of a call that is wrong; what was typed stays within its line."""
+    """Print click's message about a wrong call; the arguments quoted in it stay on one line."""
     buffer, message = StringIO(), error.format_message()
     error.show(buffer)
     text = buffer.getvalue()
@@ -88,16 +88,16 @@ def show_wrong_usage(error: click.ClickException) -> None:
 
 def show_traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     """Print the traceback of an internal error, as `sys.excepthook` does."""
-    import traceback  # noqa: PLC0415 - it takes time, and there should be none
+    import traceback  # noqa: PLC0415 - importing it takes time, and it is seldom needed
 
     say_text("".join(traceback.format_exception(kind, error, trace)).rstrip("\n"), err=True)
 
 
 @contextmanager
 def door() -> Iterator[None]:
-    """While the program runs, warnings of libraries go through the door, too."""
+    """Print the warnings of libraries through this module while the program runs."""
     for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # what a terminal cannot show must not stop the program
+        if hasattr(stream, "reconfigure"):  # a character that the terminal cannot show must not stop the program
             stream.reconfigure(errors="backslashreplace")
     with warnings.catch_warnings():
         warnings.showwarning = _show_warning
@@ -106,8 +106,8 @@ def door() -> Iterator[None]:
 
 @contextmanager
 def logs_shown() -> Iterator[None]:
-    """While a command runs, logs of libraries go through the door, too."""
-    import logging  # noqa: PLC0415 - the help goes without libraries, and without the time that this takes
+    """Clean the log messages of libraries while a command runs."""
+    import logging  # noqa: PLC0415 - importing it takes time, which `--help` must not spend
 
     make_record = logging.getLogRecordFactory()
 
@@ -124,13 +124,13 @@ def logs_shown() -> Iterator[None]:
 
 
 def flush() -> None:
-    """Send what was printed on its way."""
+    """Flush stdout."""
     if sys.stdout is not None:
         sys.stdout.flush()
 
 
 def close() -> None:
-    """Print no more: the reader has left (`| head`), and the interpreter's own last flush must not fail either."""
+    """Redirect stdout to nowhere after its reader has left (`| head`), so that the flush at exit does not fail."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
@@ -153,5 +153,5 @@ def _visible_lines(text: str) -> str:
 
 
 def _escaped(match: re.Match[str]) -> str:
-    """A character as JSON escapes it."""
+    """Escape a character as JSON does."""
     return json.dumps(match[0])[1:-1] if match[0] != "\x7f" else "\\u007f"

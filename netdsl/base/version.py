@@ -1,3 +1,3 @@
-"""The version of the package, which models carry as their producer's."""
+"""The version of the package, which is written into models as the version of their producer."""
 
 __version__ = "0.2.0"

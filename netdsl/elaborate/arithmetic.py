@@ -1,4 +1,4 @@
-"""Arithmetic of compile-time numbers, which is exact: `7/2` is three and a half, and `0.1` is a tenth."""
+"""Exact arithmetic of compile-time numbers: `7/2` is three and a half, and `0.1` is a tenth."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ MAX_NUMBER = 2**63
 
 @lru_cache(maxsize=256)
 def exact(value: float) -> Value:
-    """The number that a decimal says: 0.1 is a tenth. As a float it is again the one it was."""
+    """The exact value of a decimal: 0.1 is a tenth. Converted to a float, it is the same float again."""
     return _plain(Fraction(repr(value))) if math.isfinite(value) else value
 
 
 def checked(value: Value, span: Span) -> Value:
-    """The result of an expression in its plainest form.
+    """Return the result of an expression in its simplest type.
 
     Raises:
-        NetdslError: it is beyond `MAX_NUMBER` (E0703).
+        NetdslError: it exceeds `MAX_NUMBER` (E0703).
     """
     if isinstance(value, float) and not math.isfinite(value):
         raise fail("E0703", "the result is too large for a number", span)
@@ -43,7 +43,7 @@ def checked(value: Value, span: Span) -> Value:
 
 
 def _plain(value: Fraction) -> Value:
-    """A fraction that is whole becomes an `int`, and one that takes more than 63 bits the float nearest to it."""
+    """Convert a whole fraction to `int`, and one of more than 63 bits to the nearest float."""
     if value.denominator == 1:
         return value.numerator
     return value if max(abs(value.numerator), value.denominator) <= MAX_NUMBER else float(value)
@@ -65,11 +65,11 @@ def _quotient(left: Any, right: Any) -> Any:
 
 
 def _power(base: Any, exponent: Any) -> Any:
-    """`**`, exact where the exponent is whole and 64 bits hold the result.
+    """Compute `**`, exactly where the exponent is whole and the result fits in 64 bits.
 
     Raises:
-        OverflowError: the result is beyond any float.
-        ValueError: there is no such real number.
+        OverflowError: the result exceeds the range of floats.
+        ValueError: the result is not a real number.
     """
     if isinstance(exponent, int) and not isinstance(base, float):
         fraction = Fraction(base)
@@ -78,7 +78,7 @@ def _power(base: Any, exponent: Any) -> Any:
             return fraction**exponent
     result = float(base) ** float(exponent)
     if isinstance(result, complex):
-        raise ValueError  # noqa: TRY004 - the types are right, the values are not
+        raise ValueError  # noqa: TRY004 - the types are valid, the values are not
     return result
 
 
@@ -94,9 +94,9 @@ _OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
 
 
 def arithmetic(symbol: str, left: Any, right: Any, e: tree.Binary) -> Value:
-    """`+ - * / // % **` on numbers and symbolic sizes."""
+    """Compute `+ - * / // % **` on numbers and symbolic sizes."""
     if not (is_number(left) and is_number(right)):
-        raise fail("E0310", f"`{symbol}` takes numbers, not {describe(left)} and {describe(right)}", e.span)
+        raise fail("E0310", f"`{symbol}` expected numbers, got {describe(left)} and {describe(right)}", e.span)
     if symbol in ("/", "//", "%") and right == 0:
         raise fail("E0308", f"`{show(left)} {symbol} 0` divides by zero", e.right.span)
     if isinstance(left, Symbolic) or isinstance(right, Symbolic):

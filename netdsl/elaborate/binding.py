@@ -1,4 +1,4 @@
-"""From the arguments of a call to the fields of a layer or the parameters of a block."""
+"""Matching of a call's arguments with the fields of a layer or the parameters of a block."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ if TYPE_CHECKING:
 
 
 class Bound(NamedTuple):
-    """A value given to an argument, and where it was given."""
+    """The value of an argument, and its source location."""
 
     value: Value
     span: Span
 
 
 class Formal(NamedTuple):
-    """A parameter that a call may fill. `kind` is None for a block's, which take any value."""
+    """A parameter that a call may fill. `kind` is None for parameters of blocks, which take any value."""
 
     name: str
     kind: Kind | None
 
 
 class Callee(NamedTuple):
-    """What takes arguments: a layer, a word of a recipe, a block or a net, under the name it was called by."""
+    """The callee of a call: a layer, a word of a recipe, a block or a net, under the name used in the call."""
 
     name: str
     formals: tuple[Formal, ...]
@@ -45,26 +45,26 @@ class Callee(NamedTuple):
 
     @staticmethod
     def of_dataclass(name: str, cls: type) -> Callee:
-        """A layer, or a word of a recipe."""
+        """Make the callee for a layer or a word of a recipe."""
         return Callee(name, *_formals(cls))
 
     @staticmethod
     @lru_cache(maxsize=256)
     def of_declaration(name: str, declaration: tree.BlockDeclaration) -> Callee:
-        """A block or a net."""
+        """Make the callee for a block or a net."""
         formals = tuple(Formal(p.name, None) for p in declaration.parameters)
         required = tuple(p.name for p in declaration.parameters if p.default is None)
         return Callee(name, formals, required, declaration.net)
 
     @staticmethod
     def of_target(name: str, target: BlockDefinition | type[Layer]) -> Callee:
-        """Whatever a call names."""
+        """Make the callee for a block or a layer."""
         if isinstance(target, type):
             return Callee.of_dataclass(name, target)
         return Callee.of_declaration(name, target.declaration)
 
     def usage(self) -> str:
-        """The signature in one line; optional arguments in brackets."""
+        """The signature on one line, with optional arguments in brackets."""
         if not self.formals:
             return f"`{self.name}` takes no arguments"
         words = [f.name if f.name in self.required else f"[{f.name}]" for f in self.formals]
@@ -72,7 +72,7 @@ class Callee(NamedTuple):
         return f"it is called as `{call}`"
 
     def formal(self, name: str, span: Span) -> Formal:
-        """The parameter of that name, or the error that there is none (E0301)."""
+        """The parameter of that name; raises an error if there is none (E0301)."""
         for formal in self.formals:
             if formal.name == name:
                 return formal
@@ -81,7 +81,7 @@ class Callee(NamedTuple):
         raise fail("E0301", f"`{self.name}` has no argument `{name}`", span, help=remedy)
 
     def what(self, formal: Formal) -> str:
-        """What messages call one of the parameters."""
+        """The name of a parameter in messages."""
         return f"`{formal.name}` of `{self.name}`" if len(self.formals) > 1 else f"`{self.name}`"
 
 
@@ -95,7 +95,7 @@ def match(callee: Callee, arguments: Sequence[tree.Argument], evaluator: Evaluat
     """Match arguments with parameters and evaluate them.
 
     Raises:
-        NetdslError: every argument that is unknown, given twice, one too many or of the wrong kind, at once.
+        NetdslError: it holds every argument that is unknown, given twice, one too many or of the wrong kind.
     """
     formals = callee.formals
     bound: dict[str, Bound] = {}
@@ -106,7 +106,7 @@ def match(callee: Callee, arguments: Sequence[tree.Argument], evaluator: Evaluat
             if argument.key is None:
                 position += 1
                 if position > len(formals) + 1:
-                    continue  # the first that is too many was told
+                    continue  # the first superfluous argument was reported
                 if position > len(formals):
                     raise _too_many(callee, argument.span)
                 formal = formals[position - 1]
@@ -144,12 +144,12 @@ def _too_many(callee: Callee, span: Span) -> NetdslError:
 
 
 def _value(callee: Callee, formal: Formal, argument: tree.Argument, evaluator: Evaluator) -> Value:
-    """The value of an argument."""
+    """Evaluate an argument."""
     expression, kind = argument.value, formal.kind
     if isinstance(expression, tree.Name):
         words = kind.words if kind is not None else ()
         if evaluator.environment.find(expression.id) is None:
-            if expression.id in words:  # also where a layer has that name: `gelu approx=tanh`
+            if expression.id in words:  # even if a layer has that name: `gelu approx=tanh`
                 return expression.id
             if words and evaluator.find(expression.id) is None:
                 raise _unknown_word(callee.what(formal), expression, words, evaluator)
@@ -159,7 +159,7 @@ def _value(callee: Callee, formal: Formal, argument: tree.Argument, evaluator: E
     if kind is None or isinstance(value, Unknown):
         return value
     if isinstance(value, tuple) and any(isinstance(item, BlockValue | LayerValue) for item in value):
-        raise fail("E0305", f"{callee.what(formal)}: {kind.name} is due, not a list of names", expression.span)
+        raise fail("E0305", f"{callee.what(formal)}: expected {kind.name}, got a list of names", expression.span)
     try:
         return kind.convert(value)
     except ArgumentError as error:
@@ -177,7 +177,7 @@ def _unknown_word(what: str, name: tree.Name, words: tuple[str, ...], evaluator:
 
 
 def make_layer(layer: type[Layer], bound: Mapping[str, Bound], span: Span) -> Layer | Unknown:
-    """The layer with its fields filled; `UNKNOWN` if a value is."""
+    """Make the layer from its arguments; `UNKNOWN` if one of them is."""
     require(Callee.of_dataclass(layer.kind, layer), bound, span)
     values = {name: argument.value for name, argument in bound.items()}
     return UNKNOWN if UNKNOWN in values.values() else layer(**values)

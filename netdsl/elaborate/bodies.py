@@ -1,8 +1,8 @@
 """Elaboration of bodies: statements are carried out one after the other, and layers become nodes.
 
-The current tensor is threaded through; after an error it is `UNKNOWN`, which keeps names and arguments being checked
-and silences everything about shapes. A `Place` is where a statement stands: what names mean there, and the scope that
-new members enter. A `MemberSpot` is where one new member goes.
+Each statement takes the current tensor and returns the next one; after an error it is `UNKNOWN`, with which names and
+arguments are still checked but nothing about shapes is reported. A `Place` is where a statement stands: what names
+mean there, and the scope of new members. A `MemberSpot` is the place of one new member.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class BodyElaborator(Elaboration):
     """Carries out statements."""
 
     def body(self, place: Place, body: tree.Body, current: Tensor) -> Tensor:
-        """Carry out a body at a place made for it; the result is the tensor it leaves."""
+        """Carry out a body at a place made for it, and return its last tensor."""
         if self.observer is not None:
             self.observer.enter(body, place, current)
         for statement in body.statements:
@@ -54,7 +54,7 @@ class BodyElaborator(Elaboration):
         return current
 
     def guarded(self, place: Place, statement: tree.Statement, current: Tensor) -> Tensor:
-        """A statement that is no chain; after an error what it would have named is unknown."""
+        """Carry out a statement other than a chain; after an error, the names that it defines are unknown."""
         if self.observer is not None:
             self.observer.enter(statement, place, current)
         try:
@@ -69,7 +69,7 @@ class BodyElaborator(Elaboration):
         return after
 
     def statement(self, place: Place, statement: tree.Statement, current: Tensor) -> Tensor:
-        """Carry out a statement that is no chain; the result is the current tensor after it."""
+        """Carry out a statement other than a chain, and return the current tensor after it."""
         match statement:
             case tree.Let():
                 value = self.evaluator(place, current).evaluate(statement.value)
@@ -111,13 +111,13 @@ class BodyElaborator(Elaboration):
         span: Span,
         values: Mapping[str, Value] | None = None,
     ) -> Tensor:
-        """Carry out a body in a scope, with further names known to it."""
+        """Carry out a body in a scope, with further names defined in it."""
         return self.body(self.deeper(place.inner(names, values), span), body, current)
 
     # -------------------------------------------------------------------------------------------- chains and elements
 
     def chain(self, place: Place, chain: tree.Chain, current: Tensor) -> Tensor:
-        """Carry out a chain; the result is the tensor it leaves."""
+        """Carry out a chain, and return its last tensor."""
         if self.observer is not None:
             self.observer.enter(chain, place, current)
         for position, link in enumerate(chain.links):
@@ -143,7 +143,7 @@ class BodyElaborator(Elaboration):
         return current
 
     def _element(self, place: Place, element: tree.Element, current: Tensor, *, aside: bool = False) -> Tensor:
-        """Carry out an element; one that stands aside has no number among the members of its scope."""
+        """Carry out an element; one that stands aside takes no number among the members of its scope."""
         item = element.item
         label = self._label(place, element.label, current) if element.label is not None else None
         if label is None and not isinstance(item, tree.Call | tree.Reuse):
@@ -162,12 +162,12 @@ class BodyElaborator(Elaboration):
         return member.output
 
     def _label(self, place: Place, label: tree.Label, current: Tensor) -> str | None:
-        """The label of an element; none where an earlier error hides what it is."""
+        """Evaluate the label of an element; None where an earlier error hides it."""
         name = self.indexed(place, label.name, label.index, current)
         return None if isinstance(name, Unknown) else name
 
     def _unnamed(self, place: Place, item: tree.Item, current: Tensor) -> Tensor:
-        """An item that opens no scope: its members belong to the scope it stands in."""
+        """Carry out an item that opens no scope: its members belong to the scope around it."""
         if self.observer is None:
             return self._carry_out_unnamed(place, item, current)
         self.observer.enter(item, place, current)
@@ -200,12 +200,12 @@ class BodyElaborator(Elaboration):
             case tree.Reference():
                 return self.tensor(place, current, item)
             case tree.Call() | tree.Reuse():
-                raise AssertionError(item)  # these always have names
+                raise AssertionError(item)  # all other items have names
 
     def _named(
         self, place: Place, item: tree.Item, member: Member, spot: MemberSpot, current: Tensor
     ) -> Node | Unknown:
-        """An item as a member of a scope."""
+        """Carry out an item as a member of a scope."""
         if self.observer is None:
             return self._carry_out_named(place, item, member, spot, current)
         self.observer.enter(item, place, current)
@@ -307,5 +307,5 @@ class BodyElaborator(Elaboration):
     def _again(
         self, place: Place, item: tree.Item, weights: str, member: Member, names: Names, name: str, current: Tensor
     ) -> Node | Unknown:
-        """An item once more, as the member that a `reuse` makes, with the parameters it had."""
+        """Carry out an item again for a `reuse`, as a new member with the old parameters."""
         return self._named(place, item, member, MemberSpot(names, name, weights), current)

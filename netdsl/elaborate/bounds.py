@@ -1,4 +1,4 @@
-"""The bounds that a whole net needs on the sizes that its inputs leave open."""
+"""The bounds on symbolic sizes under which a whole net works."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from netdsl.ir.graph import Graph, Node
 
     _Owners: TypeAlias = dict[tuple[Dim, int], tuple[Need, Node]]
-    """The first layer that has a need, by the size and the least that it must be."""
+    """The first layer with a need, by the size and its least value."""
 
 
 def check_bounds(graph: Graph, errors: Errors) -> None:
-    """Report bounds on open sizes under which all layers work, if the net does not state them: all in one error.
+    """Report bounds on symbolic sizes under which all layers work, if the net does not state them: in one error.
 
-    Every layer that is run counts, those of aux outputs too. The place of the error is the first
-    layer that does not work at the largest size that is too small.
+    Every layer that is run counts, including those of aux outputs. The error points to the first layer that does not
+    work at the largest size that is too small.
     """
     if not any(isinstance(dim, Symbolic) for node in graph.inputs for dim in node.type.shape):
         return
@@ -38,7 +38,7 @@ def check_bounds(graph: Graph, errors: Errors) -> None:
     if not owners:
         return
     open_needs = [need for need, _ in owners.values()]
-    bounds, unmet = demanded(reversed(open_needs))  # the last layers ask most, and then the others need no search
+    bounds, unmet = demanded(reversed(open_needs))  # the last layers need most, and decide for the others
     asking = [(bound, *_first(bound, need, owners)) for bound, need in bounds.values()]
     asking.sort(key=lambda item: (item[0].size, item[0].relation == "<="))
     if unmet is not None:
@@ -62,7 +62,7 @@ def _only_where(asking: list[tuple[Constraint, Need, Node]], place: Node) -> Net
 
 
 def _first(bound: Constraint, need: Need, owners: _Owners) -> tuple[Need, Node]:
-    """The need that the first layer has which does not work at the first size past a bound."""
+    """The need of the first layer that does not work at the first size beyond a bound."""
     past, good = _past(bound, need), {bound.size: bound.number}
     for other, node in owners.values():
         alone = past and {symbol.name for symbol in symbol_atoms(other.size)} == past.keys()
@@ -72,14 +72,14 @@ def _first(bound: Constraint, need: Need, owners: _Owners) -> tuple[Need, Node]:
 
 
 def _past(bound: Constraint, need: Need) -> dict[str, int]:
-    """The first size past a bound, by its name; nothing where a need is about several sizes."""
+    """The first size beyond a bound, by its name; empty where a need depends on several sizes."""
     (*others, symbol) = symbol_atoms(need.size)
     step = -symbol.unit if bound.relation == ">=" else symbol.unit
     return {} if others else {bound.size: bound.number + step}
 
 
 def _because(bound: Constraint, need: Need, node: Node) -> str:
-    """What goes wrong at the first size past a bound."""
+    """The explanation of what fails at the first size beyond a bound."""
     wrong = f"{need.what} is {need.size}"
     if past := _past(bound, need):
         wrong = f"at {bound.size} = {past[bound.size]}, {need.what} would be {evaluate(need.size, past)}"
@@ -87,7 +87,7 @@ def _because(bound: Constraint, need: Need, node: Node) -> str:
 
 
 def _cannot(need: Need, node: Node, asking: list[tuple[Constraint, Need, Node]]) -> NetdslError:
-    """The error of a need that no bounds meet, or none beside those that other layers need."""
+    """The error of a need that no bounds meet, or none together with those of other layers."""
     notes = [_because(*item) for item in asking]
     bound = order_bound(need.size, need.least)
     if bound is None:

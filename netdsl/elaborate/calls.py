@@ -1,14 +1,15 @@
-"""Calls: what a name calls, the defaults in force for it, and the place of a block's body."""
+"""Calls: the block or layer that a name stands for, its default arguments, and the place of a block's body."""
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING
 
 from netdsl.base.diagnostics import NetdslError, fail
 from netdsl.elaborate.binding import Callee, match, require
 from netdsl.elaborate.errors import CALL
 from netdsl.elaborate.place import Place, Tensor
-from netdsl.elaborate.suggestions import LAYERS_ELSEWHERE, suggestion
+from netdsl.elaborate.suggestions import suggestion
 from netdsl.elaborate.values import BlockValue, LayerValue, TensorValue, Unknown, Value
 from netdsl.layers.arguments import describe
 from netdsl.layers.base import LAYERS, Layer
@@ -24,16 +25,16 @@ if TYPE_CHECKING:
     from netdsl.elaborate.place import Defaults
 
 MADE_BY_STATEMENTS = ("input", "param")
-"""Layers that no call makes."""
+"""Layers that statements make, and that cannot be called."""
 
 
 def target_of(
     place: Place, name: str, span: Span, remedy: str = "`netdsl layers` lists them"
 ) -> BlockDefinition | type[Layer] | Unknown:
-    """The block or layer that a name calls at a place, also through a parameter; `remedy` is for a name like no other.
+    """The block or layer that a name stands for at a place; `remedy` is for a name that resembles no other.
 
     Raises:
-        NetdslError: there is none (E0201).
+        NetdslError: the name stands for neither (E0201).
     """
     value = place.environment.find(name)
     if isinstance(value, BlockValue):
@@ -55,7 +56,7 @@ def target_of(
             "E0201",
             f"`{name}` is a net, and a net cannot be a part of another",
             span,
-            help="make it a `block`, and call that from a `net`",
+            help="turn it into a `block`, and call that from a `net`",
         )
     raise fail(
         "E0201",
@@ -63,12 +64,18 @@ def target_of(
         span,
         help=f"write `@{name}` for the tensor"
         if name in place.names.labels()
-        else suggestion(name, {*place.module.blocks, *LAYERS, "skip"}, LAYERS_ELSEWHERE) or remedy,
+        else suggestion(name, {*place.module.blocks, *LAYERS, "skip"}, _known_as()) or remedy,
     )
 
 
+@cache
+def _known_as() -> dict[str, str]:
+    """The layers by the names that other frameworks give them."""
+    return {name: kind for kind, layer in LAYERS.items() for name in layer.known_as} | {"residual": "skip"}
+
+
 def kind_of(place: Place, item: tree.Item) -> str:
-    """What an unlabelled call is named after: the layer or block itself, also where a parameter holds it."""
+    """The name from which an unlabelled call gets its own: that of the layer or block, even through a parameter."""
     if isinstance(item, tree.Reuse):
         return f"{item.target.parts[-1].name}_reuse"
     if not isinstance(item, tree.Call):
@@ -80,7 +87,7 @@ def kind_of(place: Place, item: tree.Item) -> str:
 
 
 def set_default(elaboration: Elaboration, place: Place, statement: tree.Default) -> None:
-    """`default conv bias=no`: remember the arguments for what follows here."""
+    """Carry out `default conv bias=no`: the arguments become defaults for what follows."""
     elaboration.errors.spend(place.names.scope, CALL, statement.span)
     target = target_of(place, statement.name, statement.name_span)
     if isinstance(target, Unknown):
@@ -91,7 +98,7 @@ def set_default(elaboration: Elaboration, place: Place, statement: tree.Default)
 
 
 def _file_defaults(elaboration: Elaboration, target: BlockDefinition, names: Names) -> Defaults:
-    """The defaults of a file that are in force where it defines a block: the same for every call."""
+    """The defaults of a file that apply where it defines a block: the same for every call."""
     key = (target.module, target.defaults)
     if key not in elaboration.file_defaults:
         place = Place(target.module, target.module.environment, names, {}, 0)
@@ -115,7 +122,7 @@ def block_place(
 ) -> Place:
     """The place of a block's body: its parameters, and the defaults of the file that defines it.
 
-    Defaults of parameters may speak of `current`, the tensor that reaches the block: `block se(n = in.channels // 16)`.
+    Defaults of parameters may use `current`, the tensor that reaches the block: `block se(n = in.channels // 16)`.
     """
     declaration = target.declaration
     require(Callee.of_declaration(declaration.name, declaration), values, span)

@@ -19,7 +19,7 @@ MAX_TURNS = 100_000
 
 
 def turns(item: tree.Repeat | tree.For, evaluator: Evaluator) -> Iterator[dict[str, Value]]:
-    """The names that each turn of a loop knows; no turn where their number depends on an earlier error."""
+    """Yield the names that each turn of a loop defines; no turn where an earlier error hides their number."""
     if isinstance(item, tree.Repeat):
         count = evaluator.whole(item.count, 0)
         if not isinstance(count, Unknown):
@@ -37,7 +37,7 @@ def turns(item: tree.Repeat | tree.For, evaluator: Evaluator) -> Iterator[dict[s
     if not isinstance(values, tuple):
         raise fail(
             "E0305",
-            f"`for` goes through a list, not {describe(values)}",
+            f"`for` expected a list, got {describe(values)}",
             item.items.span,
             help=f"to count, write `1..{item.items.span.text}`" if isinstance(values, int) else None,
         )
@@ -58,7 +58,7 @@ def chosen(item: tree.If, evaluator: Evaluator) -> tree.Body | Unknown | None:
 
 
 def unpacked(targets: tuple[tree.Name, ...], value: Value, span: Span) -> dict[str, Value]:
-    """The names of a `let` or `for` with their values."""
+    """Match the names of a `let` or `for` with their values."""
     if len(targets) == 1:
         return {targets[0].id: value}
     if isinstance(value, Unknown):
@@ -68,7 +68,7 @@ def unpacked(targets: tuple[tree.Name, ...], value: Value, span: Span) -> dict[s
         unwanted = len(value) - len(targets) if isinstance(value, tuple) else 0
         raise fail(
             "E0309",
-            f"{len(targets)} names need a list of {len(targets)}, not {found}",
+            f"{len(targets)} names need a list of {len(targets)}, got {found}",
             span,
             help=f"add `{', '.join('_' * unwanted)}` to the names for what is not needed" if unwanted > 0 else None,
         )

@@ -1,4 +1,4 @@
-"""What all parts of one elaboration share: its errors, its nodes, and how expressions and labels are read."""
+"""The state shared by all parts of one elaboration: errors, nodes, and the evaluation of expressions and labels."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 class Elaboration(ABC):
-    """The state of an elaboration, and what can be asked at a place without carrying out statements."""
+    """The state of an elaboration, and queries at a place that carry out no statement."""
 
     def __init__(self, budget: Budget, observer: Observer | None) -> None:
         self.errors = Errors(budget)
@@ -42,7 +42,7 @@ class Elaboration(ABC):
         self.outputs: dict[str, Node | Unknown] = {}
         self.aux: dict[str, Node | Unknown] = {}
         self.file_defaults: dict[tuple[Module, int], Defaults] = {}
-        """The first so many defaults of a file."""
+        """The first defaults of a file, by the file and their number."""
 
     @abstractmethod
     def inside(
@@ -54,23 +54,23 @@ class Elaboration(ABC):
         span: Span,
         values: Mapping[str, Value] | None = None,
     ) -> Tensor:
-        """Carry out a body in a scope, with further names known to it."""
+        """Carry out a body in a scope, with further names defined in it."""
 
     @abstractmethod
     def chain(self, place: Place, chain: tree.Chain, current: Tensor) -> Tensor:
-        """Carry out a chain; the result is the tensor it leaves."""
+        """Carry out a chain, and return its last tensor."""
 
     @abstractmethod
     def guarded(self, place: Place, statement: tree.Statement, current: Tensor) -> Tensor:
-        """A statement that is no chain; after an error what it would have named is unknown."""
+        """Carry out a statement other than a chain; after an error, the names that it defines are unknown."""
 
     def evaluator(self, place: Place, current: Tensor) -> Evaluator:
-        """What evaluates expressions here."""
+        """The evaluator of expressions at a place."""
         spend = partial(self.errors.spend, place.names.scope)
         return Evaluator(place.module, place.environment, spend, current, partial(self.tensor, place, current))
 
     def tensor(self, place: Place, current: Tensor, reference: tree.Reference) -> Node | Unknown:
-        """The tensor that `@label` names: a label's output, or what a parameter holds."""
+        """The tensor that `@label` stands for: the output of a labelled element, or the value of a parameter."""
         if len(reference.parts) == 1 and reference.parts[0].index is None:
             value = place.environment.find(reference.parts[0].name)
             if isinstance(value, TensorValue):
@@ -90,14 +90,14 @@ class Elaboration(ABC):
         if member.output is None:
             raise fail(
                 "E0203",
-                f"`{reference.span.text}` is not finished here: it would read itself",
+                f"`{reference.span.text}` is not complete here: it would read itself",
                 reference.span,
                 help="read the tensor that goes into it: `identity`, or a label before it",
             )
         return member.output
 
     def member(self, place: Place, reference: tree.Reference, current: Tensor) -> Member | Unknown:
-        """The member whose label, or dotted path, a reference gives."""
+        """The member that a label or dotted path refers to."""
         steps: list[str] = []
         for part in reference.parts:
             step = self.indexed(place, part.name, part.index, current)
@@ -107,14 +107,14 @@ class Elaboration(ABC):
         return place.names.find(steps, reference.span)
 
     def indexed(self, place: Place, name: str, index: tree.Expression | None, current: Tensor) -> str | Unknown:
-        """`name`, or what `name{index}` computes: a name like any other, and a position where it refers to one."""
+        """The name `name`, or the result of `name{index}`: a name, or in a reference also a position."""
         if index is None:
             return name
         value = self.evaluator(place, current).evaluate(index)
         if isinstance(value, Unknown):
             return value
         if isinstance(value, bool) or not isinstance(value, int | str):
-            message = f"a label is computed from a whole number or a string, not {describe(value)}"
+            message = f"expected a whole number or a string for a label, got {describe(value)}"
             raise fail("E0305", message, index.span)
         return need_step(f"{name}{value}", index.span, words=never_labels())
 
@@ -127,7 +127,7 @@ class Elaboration(ABC):
         bound: Mapping[str, Bound],
         roles: tuple[str, ...] = (),
     ) -> Node:
-        """A node, as `Nodes.make` makes it; its work is counted."""
+        """Make a node, as `Nodes.make` does, and count its work."""
         node = self.nodes.make(spot, layer, inputs, span, bound, roles)
         unknown = sum(dim.atoms for dim in node.type.shape if isinstance(dim, Symbolic))
         steps = LAYER * (1 + 3 * unknown) + PARAM * len(node.params) + len(inputs)
@@ -137,7 +137,7 @@ class Elaboration(ABC):
         return node
 
     def deeper(self, place: Place, span: Span | None) -> Place:
-        """The place itself, unless it is too deep: a block that calls itself without end is found here."""
+        """Return the place unless it is too deep: this finds a block that calls itself without end."""
         self.errors.spend(place.names.scope, 1 + len(place.defaults) // 16, span)
         if place.depth <= MAX_BLOCK_DEPTH:
             return place

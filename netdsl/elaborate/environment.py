@@ -1,4 +1,4 @@
-"""Names and what they mean at one place."""
+"""The names defined at a place, and their values."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass(slots=True)
 class Environment:
-    """Names and their values (`netdsl.elaborate.values.Value`); an inner one hides the outer's."""
+    """Names and their values (`netdsl.elaborate.values.Value`); a name hides the same name of an outer environment."""
 
     values: dict[str, Any]
     outer: Environment | None = None
@@ -23,5 +23,5 @@ class Environment:
         return None
 
     def names(self) -> set[str]:
-        """All names that can be seen."""
+        """All visible names."""
         return set(self.values) | (self.outer.names() if self.outer else set())

@@ -15,26 +15,26 @@ if TYPE_CHECKING:
     from netdsl.ir.graph import Scope
 
 MAX_STEPS = 500_000
-"""The work of one check, in steps: a turn of a loop, a statement and an expression are one each; about a second."""
+"""The limit of the work of one check, in steps: a turn, a statement or an expression is one; about a second."""
 CALL, LAYER, PARAM = 6, 6, 4
 """The steps of a call, of the layer that it makes, and of each of the layer's parameters."""
 MAX_ERRORS = 20
 MAX_ERRORS_MET = 200
-"""How often errors are met, those of a loop in every turn, before the rest of the net is passed over."""
+"""The number of errors, repeated ones included, after which the rest of the net is skipped."""
 MAX_BLOCK_DEPTH = 64
 
 
-class Stop(Exception):  # noqa: N818 - no error of its own: those are in the list already
-    """Elaboration cannot go on; the errors so far are the answer."""
+class Stop(Exception):  # noqa: N818 - not an error itself: the errors are in the list already
+    """Elaboration cannot continue; the result is the errors so far."""
 
 
 @dataclass
 class Budget:
-    """The steps that are left to a check.
+    """The remaining steps of a check.
 
     Attributes:
-        whose: what is too large when there are none left.
-        remedy: what to do then.
+        whose: the subject of the error when no steps are left.
+        remedy: the remedy in that error.
     """
 
     whose: str = "the net is"
@@ -43,29 +43,29 @@ class Budget:
 
 
 class Errors:
-    """Collects errors, each place in the text once however often a loop meets it."""
+    """Collects errors; an error that a loop repeats at one place in the text is kept once."""
 
     def __init__(self, budget: Budget) -> None:
         self.budget = budget
         self.found: list[Diagnostic] = []
         self.origin: tuple[tuple[str, Span], ...] = ()
-        """The variants by which the net itself was reached, innermost first."""
+        """The variants that lead to the net, innermost first."""
         self._places: set[tuple[str, int, int]] = set()
         self._met = 0
         self._reuses: list[tuple[tuple[str, Span], int]] = []
 
     @contextmanager
     def reusing(self, label: str, span: Span, scope: Scope) -> Iterator[None]:
-        """While it lasts, errors say that a `reuse` in `scope` led to them."""
+        """A context in which errors state that a `reuse` in `scope` led to them."""
         self._reuses.append(((f"reuse {label}", span), len(scope.stack())))
         yield
         self._reuses.pop()
 
     def report(self, error: NetdslError, scope: Scope | None = None) -> None:
-        """Keep the diagnostics of an error, with the block calls that lead to `scope`.
+        """Record the diagnostics of an error, with the block calls that lead to `scope`.
 
         Raises:
-            Stop: there are so many that more would not help.
+            Stop: there are too many errors to continue.
         """
         for diagnostic in error.diagnostics:
             span = diagnostic.span
@@ -87,15 +87,15 @@ class Errors:
         return (*stack, *(frame for frame in self.origin if frame[1] != span))
 
     def fatal(self, error: NetdslError, scope: Scope) -> Stop:
-        """Keep an error after which nothing more can be said; the caller raises the result."""
+        """Record an error after which elaboration cannot continue; the caller raises the result."""
         self.report(error, scope)
         return Stop()
 
     def spend(self, scope: Scope, steps: int, span: Span | None) -> None:
-        """Count work, and stop what takes more of it than netdsl does.
+        """Count work, and stop if it exceeds the budget.
 
         Raises:
-            Stop: it does (E0701).
+            Stop: the budget is exceeded (E0701).
         """
         self.budget.left -= steps
         if self.budget.left < 0:

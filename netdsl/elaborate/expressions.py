@@ -30,7 +30,7 @@ IN_ATTRIBUTES = ("channels", "height", "width", "depth", "length", "shape", "ran
 
 
 class Evaluator:
-    """Evaluates expressions at one place: names seen there, and the tensor that reaches it."""
+    """Evaluates expressions at one place, with the names visible there and the current tensor."""
 
     def __init__(
         self,
@@ -44,7 +44,7 @@ class Evaluator:
         self.current, self.find_tensor = current, find_tensor
 
     def evaluate(self, expression: tree.Expression) -> Value:
-        """The value, or `NetdslError` with the place at fault; `UNKNOWN` if it depends on an earlier error."""
+        """Evaluate an expression, or raise a `NetdslError` with its location; `UNKNOWN` after an earlier error."""
         try:
             value = self._dispatch(expression)
         except DimError as error:
@@ -64,7 +64,7 @@ class Evaluator:
         return value
 
     def whole(self, expression: tree.Expression, least: int | None) -> int | Unknown:
-        """A whole number of at least `least`, or any where that is None."""
+        """Evaluate a whole number of at least `least`; any whole number if `least` is None."""
         value = self.evaluate(expression)
         if isinstance(value, Unknown):
             return value
@@ -74,7 +74,7 @@ class Evaluator:
             raise fail(error.code, error.message, expression.span, help=error.help) from None
 
     def number(self, expression: tree.Expression) -> float | Unknown:
-        """Any number that is known."""
+        """Evaluate a known number."""
         value = self.evaluate(expression)
         if isinstance(value, Unknown):
             return value
@@ -84,25 +84,25 @@ class Evaluator:
             raise fail(error.code, error.message, expression.span, help=error.help) from None
 
     def size(self, expression: tree.Expression) -> Dim | Unknown:
-        """A size: a whole number of at least 1, or a symbolic one."""
+        """Evaluate a size: a whole number of at least 1, or a symbolic size."""
         value = self.evaluate(expression)
         return value if isinstance(value, Symbolic) else self.whole(expression, 1)
 
     def truth(self, expression: tree.Expression) -> bool | Unknown:
-        """`yes` or `no`."""
+        """Evaluate a condition, `yes` or `no`."""
         value = self.evaluate(expression)
         if isinstance(value, bool | Unknown):
             return value
         literal = isinstance(expression, tree.Constant)
         raise fail(
             "E0305",
-            f"a condition is `yes` or `no`, not {describe(value)}",
+            f"expected a condition, `yes` or `no`, got {describe(value)}",
             expression.span,
             help=f"compare it, as in `{expression.span.text} > 0`" if is_number(value) and not literal else None,
         )
 
     def find(self, name: str) -> Value | None:
-        """What a name means here, or None."""
+        """The value of a name, or None."""
         value = self.environment.find(name)
         if value is not None:
             return value
@@ -111,7 +111,7 @@ class Evaluator:
         return LayerValue(LAYERS[name]) if name in LAYERS else None
 
     def unknown(self, e: tree.Name, *, callables: bool = False) -> NetdslError:
-        """The error of a name without a meaning; `callables` tells that a block or a layer may be meant."""
+        """The error of an undefined name; with `callables`, a block or a layer was possible as well."""
         known = self.environment.names() | ({*self.module.blocks, *LAYERS} if callables else set())
         remedy = suggestion(e.id, known)
         if e.id in FUNCTIONS:
@@ -227,7 +227,7 @@ class Evaluator:
         items = self.evaluate(e)
         if isinstance(items, tuple | Unknown):
             return items
-        raise fail("E0310", f"lists have elements, and this is {describe(items)}", e.span)
+        raise fail("E0310", f"expected a list, got {describe(items)}", e.span)
 
     def _unary(self, e: tree.Unary) -> Value:
         if e.operator == "not":
@@ -237,7 +237,7 @@ class Evaluator:
         if isinstance(operand, Unknown):
             return operand
         if not is_number(operand):
-            raise fail("E0310", f"`{e.operator}` takes a number, not {describe(operand)}", e.span)
+            raise fail("E0310", f"`{e.operator}` expected a number, got {describe(operand)}", e.span)
         return -operand if e.operator == "-" else operand
 
     def _binary(self, e: tree.Binary) -> Value:
@@ -261,7 +261,7 @@ class Evaluator:
 
     def _order(self, e: tree.Binary, left: Any, right: Any) -> bool:
         if not (is_number(left) and is_number(right)):
-            raise fail("E0310", f"`{e.operator}` compares numbers, not {describe(left)} and {describe(right)}", e.span)
+            raise fail("E0310", f"`{e.operator}` expected numbers, got {describe(left)} and {describe(right)}", e.span)
         if e.operator in (">", ">="):
             left, right = right, left
         strict = e.operator in ("<", ">")

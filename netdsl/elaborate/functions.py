@@ -15,14 +15,14 @@ MAX_LIST_DEPTH = 16
 
 
 class TooLong(Exception):  # noqa: N818 - becomes a located error where it is caught
-    """A list would be longer or deeper than any that a net needs."""
+    """A list exceeds the largest length or depth."""
 
 
 def extent(value: Sequence[Any]) -> int:
-    """How many elements a list has, with those of the lists in it and the atoms of symbolic sizes.
+    """Count the elements of a list, including those of inner lists and the atoms of symbolic sizes.
 
     Raises:
-        TooLong: there are more than `MAX_LIST_LENGTH`, or lists are nested more than `MAX_LIST_DEPTH` deep.
+        TooLong: the count exceeds `MAX_LIST_LENGTH`, or the depth of inner lists `MAX_LIST_DEPTH`.
     """
     count = depth = 0
     lists = [value]
@@ -34,7 +34,7 @@ def extent(value: Sequence[Any]) -> int:
             raise TooLong(f"lists are nested more than {MAX_LIST_DEPTH} deep")
         items = [item for items in lists for item in items]
         count += sum(item.atoms for item in items if isinstance(item, Symbolic))
-        lists = [item for item in items if isinstance(item, tuple | list)]  # from Python, lists may be in themselves
+        lists = [item for item in items if isinstance(item, tuple | list)]  # from Python, a list may contain itself
     _need_short(count)
     return count
 
@@ -51,7 +51,7 @@ def _items(value: Any) -> tuple[Any, ...]:
 
 
 def _chosen(choose: Callable[[Any], Any]) -> Callable[..., Any]:
-    """`min` or `max`, of several numbers or of one list; the order of symbolic sizes is not known."""
+    """Make `min` or `max`, of several numbers or of one list; symbolic sizes have no known order."""
 
     def compute(*arguments: Any) -> Any:
         items = _items(arguments[0]) if len(arguments) == 1 else arguments
@@ -63,7 +63,7 @@ def _chosen(choose: Callable[[Any], Any]) -> Callable[..., Any]:
 
 
 def _rounded(rounding: Callable[[Any], int]) -> Callable[[Any], Any]:
-    """A rounding; a symbolic size is whole as it is."""
+    """Make a rounding function; it returns a symbolic size unchanged."""
     return lambda value: value if isinstance(value, Symbolic) else rounding(value)
 
 
@@ -99,4 +99,4 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], str]] = {
     "enumerate": (lambda items: tuple(enumerate(_items(items))), "`enumerate(list)`"),
     "zip": (_zip, "`zip(list, list, ...)`, of lists of one length"),
 }
-"""Each function by its name, and how it is called."""
+"""Each function by its name, with its usage."""

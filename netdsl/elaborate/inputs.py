@@ -1,4 +1,4 @@
-"""The inputs of a net: their shapes, the sizes that stay open, and what `where` says of those."""
+"""The inputs of a net: their shapes, their symbolic sizes, and the conditions in their `where`."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ def make_input(
     siblings: Sequence[tree.Input],
     known: dict[Constraint, None],
 ) -> Node | Unknown:
-    """`input image: 3xHxW where H % 32 == 0`: the node; its letters become names of sizes.
+    """Make the node of `input image: 3xHxW where H % 32 == 0`; its letters become names of sizes.
 
     Args:
-        elaboration: where the node is made.
+        elaboration: the elaboration that makes the node.
         place: where the statement stands.
         statement: the statement.
-        siblings: the net's own inputs. What their `where` say of a letter holds from its first use on, since one name
-            has one meaning.
-        known: gets the constraints.
+        siblings: the net's own inputs. A condition in their `where` holds from the first use of its letter on, since a
+            name has one meaning.
+        known: receives the constraints.
     """
     if place.names.path:
         raise fail(
@@ -54,7 +54,9 @@ def make_input(
     errors: list[Diagnostic] = []
     own = _constraints(statement, evaluator, errors)
     if new:
-        others = [c for other in siblings for _, c in _constraints(other, evaluator, [])]  # told of where they stand
+        others = [
+            c for other in siblings for _, c in _constraints(other, evaluator, [])
+        ]  # their own `input` reports errors
         stated = [*(constraint for _, constraint in own), *others]
         for letter in new:
             about = [constraint for constraint in stated if constraint.size == letter]
@@ -96,7 +98,7 @@ def _dtype(word: tree.Name) -> DType:
 
 
 def _letters(shape: tree.Shape) -> dict[str, tree.Name]:
-    """The capital letters of a shape, which can stand for unknown sizes, where each stands first."""
+    """The capital letters of a shape, which may stand for symbolic sizes, at their first use."""
     found: dict[str, tree.Name] = {}
     for dim in shape.dims:
         if isinstance(dim, tree.Name) and len(dim.id) == 1 and dim.id.isupper():
@@ -105,18 +107,18 @@ def _letters(shape: tree.Shape) -> dict[str, tree.Name]:
 
 
 def _introduced(letter: tree.Name, about: list[Constraint]) -> Symbolic:
-    """The symbol of a capital letter that is not known yet, with what `where` says of it."""
+    """Make the symbol of a new capital letter, with the conditions in `where`."""
     if letter.id == "N":
         raise fail(
             "E0109",
-            "`N` is the batch, which is always there and never written",
+            "`N` is the batch, which is implicit and never written",
             letter.span,
             help="drop it, or use another letter for a size that is not known",
         )
     allowed = Allowed.by(about)
     if not allowed.nearest(allowed.minimum):
         texts = " and ".join(f"`{text}`" for text in dict.fromkeys(constraint.text for constraint in about))
-        raise fail("E0306", f"there is no size that keeps {texts}", letter.span, help="mend the bounds")
+        raise fail("E0306", f"no size satisfies {texts}", letter.span, help="change the bounds")
     try:
         return symbol(letter.id, allowed.multiple, allowed.minimum, allowed.maximum)
     except DimError as error:
@@ -126,7 +128,7 @@ def _introduced(letter: tree.Name, about: list[Constraint]) -> Symbolic:
 def _constraints(
     statement: tree.Input, evaluator: Evaluator, errors: list[Diagnostic]
 ) -> list[tuple[tree.Expression, Constraint]]:
-    """The constraints of an `input`; what is wrong with the others enters `errors`."""
+    """Evaluate the constraints of an `input`; errors of invalid ones are added to `errors`."""
     found = []
     for expression in statement.constraints:
         try:
@@ -137,7 +139,7 @@ def _constraints(
 
 
 def _constraint(expression: tree.Expression, evaluator: Evaluator) -> Constraint:
-    """The constraint that an expression of a `where` states."""
+    """Evaluate a condition in a `where`."""
     match expression:
         case tree.Binary(
             operator="==",
@@ -149,18 +151,18 @@ def _constraint(expression: tree.Expression, evaluator: Evaluator) -> Constraint
             least = 0
         case _:
             message = "a constraint has one of the forms `H % 32 == 0`, `H >= 33` and `H <= 512`"
-            raise fail("E0310", message, expression.span, help=_mended(expression))
+            raise fail("E0310", message, expression.span, help=_remedy(expression))
     value = evaluator.whole(number, least)
     return Constraint(name, relation, value if isinstance(value, int) else 1)
 
 
-def _mended(constraint: tree.Expression) -> str | None:
-    """How to write a constraint of another form, or what it means."""
+def _remedy(constraint: tree.Expression) -> str | None:
+    """The remedy for a constraint of another form."""
     match constraint:
         case tree.Binary(operator=">", left=tree.Name(id=name), right=tree.Constant(value=int(number))):
             return f"write `{name} >= {number + 1}`"
         case tree.Binary(operator="<", left=tree.Name(id=name), right=tree.Constant(value=int(number))):
             return f"write `{name} <= {number - 1}`"
         case tree.Binary(operator="==", left=tree.Name(id=name), right=tree.Constant(value=int(number))):
-            return f"write {number} in the place of `{name}` in the shape"
+            return f"write {number} instead of `{name}` in the shape"
     return None

@@ -1,4 +1,4 @@
-"""Joins: the branches of a `concat`, an `add` or a `skip`, and the layer that puts them together."""
+"""Joins: the branches of a `concat`, an `add` or a `skip`, and the layer that combines them."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 
 
 def join_layer(place: Place, item: tree.Join | tree.Skip) -> type[Layer] | Unknown:
-    """The layer that puts the branches together.
+    """The layer that combines the branches.
 
     Raises:
-        NetdslError: a call with a body names no layer (E0201), or what takes no body (E0507).
+        NetdslError: a call with a body names no layer (E0201), or a layer or block that takes no body (E0507).
     """
     if isinstance(item, tree.Skip):
         return Add
@@ -51,7 +51,7 @@ def join_layer(place: Place, item: tree.Join | tree.Skip) -> type[Layer] | Unkno
 def branches(
     elaboration: Elaboration, place: Place, names: Names, item: tree.Join | tree.Skip, current: Tensor
 ) -> list[Tensor]:
-    """The results of the branches, each of which starts from the current tensor."""
+    """Carry out the branches, each of which starts from the current tensor."""
     if isinstance(item, tree.Join):
         results = list(_collect(elaboration, elaboration.deeper(place.inner(names), item.span), item.body, current))
         if not results:
@@ -88,7 +88,7 @@ def _shortcut(
 
 
 def _collect(elaboration: Elaboration, place: Place, body: tree.Body, current: Tensor) -> Iterator[Tensor]:
-    """One tensor for each chain of the body; a loop or condition that is a whole line gives its chains."""
+    """Yield one tensor for each chain of the body; a loop or condition on its own line yields its chains."""
     for statement in body.statements:
         elaboration.errors.spend(place.names.scope, 1, statement.span)
         if not isinstance(statement, tree.Chain):
@@ -103,9 +103,9 @@ def _collect(elaboration: Elaboration, place: Place, body: tree.Body, current: T
                 text = first.span.text
                 raise fail(
                     "E0507",
-                    f"`{text}` is no branch",
+                    f"`{text}` is not a branch",
                     first.span,
-                    help=f"put it behind what it marks: `identity -> {text}`",
+                    help=f"put it after the element it belongs to: `identity -> {text}`",
                 )
             spread = first.item if not others and first.label is None else None
             if isinstance(spread, tree.Repeat | tree.For | tree.If):
@@ -120,7 +120,7 @@ def _collect(elaboration: Elaboration, place: Place, body: tree.Body, current: T
 def _spread(
     elaboration: Elaboration, place: Place, item: tree.Repeat | tree.For | tree.If, current: Tensor
 ) -> Iterator[Tensor]:
-    """The branches that a loop or a condition stands for."""
+    """Yield the branches of a loop or a condition."""
     evaluator = elaboration.evaluator(place, current)
     if not isinstance(item, tree.If):
         for values in turns(item, evaluator):
@@ -144,9 +144,9 @@ def join(
     spot: MemberSpot,
     current: Tensor,
 ) -> Node | Unknown:
-    """The node that puts the results of branches together."""
+    """Make the node that combines the results of branches."""
     if isinstance(item, tree.Skip) and len(inputs) == 1:
-        return need(inputs[0], item.span)  # the condition of the skip failed
+        return need(inputs[0], item.span)  # the condition of the skip is false
     name, arguments = (item.name, item.arguments) if isinstance(item, tree.Join) else (layer_type.kind, ())
     given = match(Callee.of_dataclass(name, layer_type), arguments, elaboration.evaluator(place, current))
     bound = {**place.defaults.get(layer_type, {}), **given}
@@ -161,7 +161,7 @@ def join(
 
 
 def _roles(shortcut: tree.Shortcut | None, *, taken: bool) -> tuple[str, str]:
-    """What errors call the two branches of a skip."""
+    """The names of the two branches of a skip in errors."""
     if taken:
         return "the body", "the shortcut"
     return "the body", f"{IDENTITY}, since the shortcut's condition fails," if shortcut is not None else IDENTITY

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BlockDefinition:
-    """A block or a net with a body, the module it stands in, and how many of its defaults are in force there."""
+    """A block or a net with a body, its module, and the number of the module's defaults that apply there."""
 
     declaration: tree.BlockDeclaration
     module: Module
@@ -22,7 +22,7 @@ class BlockDefinition:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class VariantDefinition:
-    """`net a = b(...)` and the module it stands in."""
+    """`net a = b(...)` and its module."""
 
     declaration: tree.Variant
     module: Module
@@ -30,7 +30,7 @@ class VariantDefinition:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LetDefinition:
-    """A name that `let` gives a value outside of all bodies."""
+    """A name defined by `let` outside all bodies."""
 
     target: tree.Name
     value: Any
@@ -41,7 +41,7 @@ NetDefinition: TypeAlias = BlockDefinition | VariantDefinition
 
 @dataclass(slots=True, eq=False)
 class Module:
-    """One file: what it declares and what it sees through `use`."""
+    """One file: its declarations, and those that it sees through `use`."""
 
     file: tree.File
     defaults: list[tree.Default] = field(default_factory=list)
@@ -49,10 +49,10 @@ class Module:
     nets: dict[str, NetDefinition] = field(default_factory=dict)
     lets: dict[str, LetDefinition] = field(default_factory=dict)
     environment: Environment = field(default_factory=lambda: Environment({}))
-    """The values of `lets`, which the bodies in the file see."""
+    """The values of `lets`, visible in all bodies of the file."""
     own_nets: list[str] = field(default_factory=list)
 
 
 def needs_arguments(net: NetDefinition) -> bool:
-    """Whether a net is a pattern for variants: it has a parameter without a default."""
+    """Whether a net is only a pattern for variants: it has a parameter without a default."""
     return isinstance(net, BlockDefinition) and any(p.default is None for p in net.declaration.parameters)

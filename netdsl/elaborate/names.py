@@ -1,4 +1,4 @@
-"""Names: the path of every layer, and labels as they are seen from inside out."""
+"""Names: the path of every layer, and the labels that are visible at a place."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, eq=False)
 class Member:
-    """Something that carries a name in a scope.
+    """A named element of a scope.
 
     Attributes:
-        span: where it was named.
-        output: its result, once there is one.
-        inside: the scope it opened.
-        again: applies it once more, with the same weights, as another member, in a scope under a name, to a tensor.
-        params: the path its parameters carry.
+        span: where it is named.
+        output: its result, once it is computed.
+        inside: the scope that it opens.
+        again: applies it again with the same weights, as another member, in a scope under a name, to a tensor.
+        params: the path of its parameters.
     """
 
     span: Span | None
@@ -36,16 +36,16 @@ class Member:
 
 @dataclass(slots=True, eq=False)
 class Names:
-    """An open scope: what its members are called.
+    """An open scope, with the names of its members.
 
-    `{}` scopes call an unlabelled member by its kind and ordinal, `[]` scopes by its position.
+    A `{}` scope names an unlabelled member by its kind and a number, a `[]` scope by its position.
 
     Attributes:
-        scope: the place in the net.
+        scope: the scope in the graph.
         path: the dotted path of the scope, empty for the net itself.
-        weights: the path under which parameters are found; another one than `path` in a `reuse`.
-        style: the bracket of the body that opened it.
-        outer: the scope whose labels are seen from here; None for a block, which sees what it is given.
+        weights: the path of its parameters; in a `reuse` it differs from `path`.
+        style: the bracket of the body that opens it.
+        outer: the scope whose labels are visible here; None for a block, which sees only its arguments.
     """
 
     scope: Scope
@@ -59,7 +59,7 @@ class Names:
 
     @property
     def reused(self) -> bool:
-        """Whether the weights here belong to an earlier application."""
+        """Whether the weights belong to an earlier application."""
         return self.weights != self.path
 
     def join(self, name: str) -> str:
@@ -77,7 +77,7 @@ class Names:
             label: the label, or None for an automatic name.
             kind: the layer's or block's name.
             span: where the member is written.
-            counted: whether it takes a number in a `[]` scope (layers, blocks and labelled things do).
+            counted: whether it takes a number in a `[]` scope (layers, blocks and labelled elements do).
         """
         position = self.position
         self.position += counted
@@ -109,7 +109,7 @@ class Names:
         arguments: str = "",
         weights: str | None = None,
     ) -> Names:
-        """The scope of a member, which sees the labels of `outer`: of the scope it is written in, None for a block."""
+        """Open the scope of a member; it sees the labels of `outer`: the scope around it, or None for a block."""
         scope = Scope(name, self.scope, block, span, arguments)
         path = self.join(name)
         return Names(
@@ -121,10 +121,10 @@ class Names:
         )
 
     def find(self, steps: list[str], span: Span) -> Member:
-        """The member a dotted path names, seen from here outwards.
+        """The member with a dotted path, searched from the inner scope outwards.
 
         Raises:
-            NetdslError: there is none (E0203).
+            NetdslError: there is no such member (E0203).
         """
         here: Names | None = self
         while here is not None and steps[0] not in here.members:
@@ -151,7 +151,7 @@ class Names:
         return member
 
     def labels(self) -> set[str]:
-        """The names seen from here whose tensors are there."""
+        """The visible names whose tensors are computed."""
         own = {name for name, member in self.members.items() if member.output is not None}
         return own | (self.outer.labels() if self.outer else set())
 

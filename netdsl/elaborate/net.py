@@ -1,4 +1,4 @@
-"""Elaboration of a net: its own statements, and the graph at the end."""
+"""Elaboration of a whole net: the statements that only nets have, and the finished graph."""
 
 from __future__ import annotations
 
@@ -44,24 +44,24 @@ def elaborate(
     budget: Budget | None = None,
     observer: Observer | None = None,
 ) -> Graph:
-    """The graph of a net.
+    """Elaborate a net to its graph.
 
     Args:
         module: the program.
         name: one of `module.nets`.
-        arguments: values for the net's parameters, in place of their defaults.
-        budget: limits the work; None gives a fresh one.
-        observer: is called for everything that is carried out.
+        arguments: values for the net's parameters, instead of their defaults.
+        budget: limits the work; None is a new budget.
+        observer: is notified of everything that is carried out.
 
     Raises:
-        NetdslError: all errors found, each once, with place and stack of block calls.
+        NetdslError: it holds all errors, each once, with their locations and stacks of block calls.
     """
     with without_garbage_collection(), deep_stack():
         return verified(NetElaborator(name, budget or Budget(), observer).run(module, arguments or {}))
 
 
 class NetElaborator(BodyElaborator):
-    """A `BodyElaborator` for a whole net; knows the statements that belong to nets alone."""
+    """A `BodyElaborator` for a whole net, with the statements that only nets have."""
 
     def __init__(self, name: str, budget: Budget, observer: Observer | None) -> None:
         super().__init__(budget, observer)
@@ -74,7 +74,7 @@ class NetElaborator(BodyElaborator):
         self._promises: list[Promise] = []
 
     def run(self, module: Module, arguments: Mapping[str, object]) -> Graph:
-        """Carry out the net's body and check what it promises."""
+        """Carry out the net's body and check its promises."""
         graph = None
         with suppress(Stop):
             try:
@@ -110,11 +110,11 @@ class NetElaborator(BodyElaborator):
     # -------------------------------------------------------------------------------------------- statements of a net
 
     def statement(self, place: Place, statement: tree.Statement, current: Tensor) -> Tensor:
-        """Carry out a statement that is no chain; those of nets alone are known here."""
+        """Carry out a statement other than a chain, including those that only nets have."""
         if not isinstance(statement, tree.Input | tree.Assert | tree.ClassLabels | tree.Train):
             return super().statement(place, statement, current)
         if place.names.scope.stack():
-            return super().statement(place, statement, current)  # inside a block: refused there
+            return super().statement(place, statement, current)  # which refuses it inside a block
         match statement:
             case tree.Input():
                 return make_input(self, place, statement, self._inputs, self.constraints)
@@ -136,9 +136,10 @@ class NetElaborator(BodyElaborator):
     def _of_variants(
         self, variants: Sequence[VariantDefinition], names: Names, result: Tensor, *, promised: bool
     ) -> None:
-        """Carry out the bodies of variants, the outermost first in `variants` and last in effect.
+        """Carry out the bodies of variants; `variants` begins with the outermost, which takes effect last.
 
-        What a variant promises is said of its own arguments, not of others (`promised`) or of variants made of it.
+        A promise of a variant holds for the variant's own arguments: not for arguments given from outside
+        (`promised`), and not for variants of the variant.
         """
         origin = self.errors.origin
         for number, variant in reversed(list(enumerate(variants))):
@@ -153,7 +154,7 @@ class NetElaborator(BodyElaborator):
             for statement in statements:
                 if not isinstance(statement, tree.Assert | tree.Expect | tree.ClassLabels | tree.Train):
                     message = "a variant has the layers of its base; its body holds promises, labels and a recipe only"
-                    way = f"write `assert`, `expect`, `labels` or `train`, or a net of its own for `{declaration.name}`"
+                    way = f"write `assert`, `expect`, `labels` or `train`, or a separate net for `{declaration.name}`"
                     self.errors.report(fail("E0507", message, statement.span, help=way))
                 elif isinstance(statement, tree.ClassLabels | tree.Train) or (promised and number == 0):
                     self.guarded(place, statement, result)
@@ -169,7 +170,7 @@ class NetElaborator(BodyElaborator):
         if isinstance(value, Unknown):
             return
         if not isinstance(value, tuple) or not all(isinstance(item, str) for item in value):
-            raise fail("E0305", f"`labels` takes a list of strings, not {describe(value)}", statement.names.span)
+            raise fail("E0305", f"`labels` expected a list of strings, got {describe(value)}", statement.names.span)
         for item in map(str, value):
             if visible(item) != item:
                 raise fail(

@@ -1,4 +1,4 @@
-"""Making nodes: shapes are inferred, parameters are named, and what does not fit becomes an error with a place."""
+"""Creation of nodes: shapes are inferred, parameters are named, and errors of layers get a source location."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 
 MAX_ELEMENTS = 10**11
 IDENTITY = "the identity"
-"""What errors call the branch of a skip that a shortcut would replace."""
+"""The name in errors of the branch of a skip that a shortcut would replace."""
 MAX_BRANCHES_SHOWN = 8
-"""Of more branches than these, errors show one of each shape."""
+"""The largest number of branches of which an error shows each; of more, it shows one of each shape."""
 TOO_LARGE = "is a size too large, or a `flatten` too early?"
 
 
 class MemberSpot(NamedTuple):
-    """Where a new member goes: its name in a scope, and the path its parameters carry."""
+    """The place of a new member: its name in a scope, and the path of its parameters."""
 
     names: Names
     name: str
@@ -39,7 +39,7 @@ class MemberSpot(NamedTuple):
 
     @staticmethod
     def of(names: Names, name: str) -> MemberSpot:
-        """The spot of a member with parameters of its own."""
+        """The spot of a member with its own parameters."""
         return MemberSpot(names, name, names.weight_path(name))
 
     def open(
@@ -51,20 +51,20 @@ class MemberSpot(NamedTuple):
         block: str | None = None,
         arguments: str = "",
     ) -> Names:
-        """The scope of the member; `outer` is as in `Names.open`."""
+        """Open the scope of the member; `outer` is as in `Names.open`."""
         return self.names.open(
             self.name, style, outer, block=block, span=span, arguments=arguments, weights=self.weights
         )
 
 
 class Nodes:
-    """The nodes and parameters of the graph in the making."""
+    """The nodes and parameters of a graph under construction."""
 
     def __init__(self) -> None:
         self.made: list[Node] = []
         self.params: dict[str, Param] = {}
         self._paths: dict[str, Node] = {}
-        """The layer that each path belongs to: its own, and that of its parameters."""
+        """The layer that each path belongs to: its own path, and that of its parameters."""
 
     def make(
         self,
@@ -75,18 +75,18 @@ class Nodes:
         bound: Mapping[str, Bound],
         roles: tuple[str, ...] = (),
     ) -> Node:
-        """A node with its parameters.
+        """Make a node with its parameters.
 
         Args:
-            spot: where it goes.
-            layer: what it does.
-            inputs: what it reads.
-            span: its text.
-            bound: the arguments that were given, for the places of errors.
-            roles: what errors call the inputs of a join; their numbers unless given.
+            spot: the place of the new member.
+            layer: the layer.
+            inputs: the nodes that it reads.
+            span: its source location.
+            bound: the arguments that were given, for the locations of errors.
+            roles: the names of a join's inputs in errors; numbers by default.
 
         Raises:
-            NetdslError: the layer cannot take these inputs, a size is past the limits, reused weights do not fit, or
+            NetdslError: the layer cannot take these inputs, a size exceeds the limits, reused weights do not fit, or
                 the path belongs to another layer.
         """
         try:
@@ -113,17 +113,17 @@ class Nodes:
         return node
 
     def _own(self, path: str, node: Node) -> None:
-        """Give a path to a layer, unless it is that of another; in a `reuse` it is that of the same layer."""
+        """Assign a path to a layer, unless it belongs to another; in a `reuse` it belongs to the same layer."""
         first = self._paths.setdefault(path, node)
         again = path != node.name
         if first is node or (again and (first.span, first.layer) == (node.span, node.layer)):
             return
         raise fail(
             "E0113",
-            f"`{path}` is the path of another layer, which has weights of its own",
+            f"`{path}` is the path of another layer, which has its own weights",
             node.span,
             notes=(f"that is the `{first.layer.kind}` at {first.span.place}",) if first.span is not None else (),
-            help="give layers that are not the same labels of their own" if again else "choose another label",
+            help="give different layers different labels" if again else "choose another label",
         )
 
     def _param(self, spot: MemberSpot, role: str, spec: ParamSpec, node: Node) -> Param:
@@ -152,7 +152,7 @@ class Nodes:
 def _located(
     error: LayerError, span: Span, bound: Mapping[str, Bound], inputs: tuple[Node, ...], roles: tuple[str, ...]
 ) -> NetdslError:
-    """A layer's error with its place: the argument at fault if one is named and was given, else the whole call."""
+    """Give a layer's error a location: the argument at fault if it was given, else the whole call."""
     place = bound[error.argument].span if error.argument is not None and error.argument in bound else span
     remedy = error.help
     if error.append is not None:
@@ -165,7 +165,7 @@ def _located(
 
 
 def _shapes(inputs: tuple[Node, ...], roles: tuple[str, ...] = ()) -> tuple[str, ...]:
-    """The inputs' shapes, as a diagnostic notes them."""
+    """The shapes of the inputs, as notes of a diagnostic."""
     if len(inputs) == 1:
         return (f"the input here is {inputs[0].type}",)
     called = roles or [f"branch {number}" for number in range(1, len(inputs) + 1)]

@@ -1,4 +1,4 @@
-"""Listening to an elaboration, as the writer of PyTorch source does to learn where each layer comes from."""
+"""Observers of an elaboration, such as the writer of PyTorch source, which learns where each layer comes from."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ if TYPE_CHECKING:
 
 
 class Observer(Protocol):
-    """Is called for everything that an elaboration carries out, in order.
+    """An object that is notified of everything that an elaboration carries out, in order.
 
-    Calls of `enter` and `leave` nest as bodies, statements, chains and items do. A net with errors may leave out calls
-    of `leave`.
+    Calls of `enter` and `leave` nest as bodies, statements, chains and items do. If a net has errors, calls of `leave`
+    may be missing.
     """
 
     def enter(self, written: tree.Tree, place: Place, before: Tensor) -> None:
         """A body, a statement, a chain or an item begins.
 
         Args:
-            written: its part of the tree.
-            place: where it stands: the names known there, and the scope of its layers.
-            before: the tensor that reaches it.
+            written: its syntax tree.
+            place: where it stands: the names defined there, and the scope of its layers.
+            before: the current tensor before it.
         """
 
     def leave(self, after: Tensor) -> None:
-        """What was entered last is carried out, and leaves this tensor."""
+        """The last entered part ends; `after` is the current tensor after it."""
 
     def open_scope(self, names: Names) -> None:
-        """The item that was entered last has opened a scope for its members."""
+        """The last entered item opened a scope for its members."""
 
     def make(self, node: Node) -> None:
-        """What was entered last has made a layer."""
+        """The last entered part made a layer."""

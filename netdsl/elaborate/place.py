@@ -1,4 +1,4 @@
-"""Where a statement stands, and the tensor that reaches it."""
+"""The place of a statement, and the current tensor."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ Tensor: TypeAlias = Node | Unknown | None
 """The current tensor: None before any input, `UNKNOWN` after an error."""
 
 Defaults: TypeAlias = "dict[BlockDefinition | type[Layer], dict[str, Bound]]"
-"""Evaluated `default` arguments by layer or block, also where a parameter holds it."""
+"""Evaluated `default` arguments by layer or block; they apply even if a parameter holds the layer or block."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a statement stands.
+    """The place of a statement.
 
     Attributes:
         module: the file, whose blocks can be called.
         environment: parameters, `let` names and loop variables.
-        names: the scope that new members enter.
-        defaults: the arguments that calls have unless they are given others.
-        depth: how many bodies deep this is.
+        names: the scope of new members.
+        defaults: the default arguments of calls.
+        depth: the number of bodies around it.
     """
 
     module: Module
@@ -45,32 +45,32 @@ class Place:
     depth: int
 
     def inner(self, names: Names, values: Mapping[str, Value] | None = None) -> Place:
-        """A body inside this one: own names on top, the defaults in force so far."""
+        """The place of a body inside this one: with its own names, and the defaults so far."""
         environment = Environment(dict(values or {}), self.environment)
         return Place(self.module, environment, names, dict(self.defaults), self.depth + 1)
 
     def onwards(self) -> Place:
-        """The same place for a `let` or `default` to change; a `reuse` of what stands before sees no change."""
+        """A copy for a `let` or `default` to change, so that a `reuse` of earlier elements does not see the change."""
         environment = Environment(dict(self.environment.values), self.environment.outer)
         return replace(self, environment=environment, defaults=dict(self.defaults))
 
 
 def check_label(place: Place, label: str, span: Span) -> None:
-    """Refuse a label that a tensor was handed in under: `@label` would mean two tensors (E0204)."""
+    """Refuse a label that is the name of a tensor argument: `@label` would mean two tensors (E0204)."""
     if isinstance(place.environment.find(label), TensorValue):
         raise fail(
             "E0204",
-            f"`{label}` is the name of a tensor that was handed in",
+            f"`{label}` is the name of a tensor argument",
             span,
             help=f"choose another label: `@{label}` would mean two tensors",
         )
 
 
 def need(current: Tensor, span: Span) -> Node | Unknown:
-    """The current tensor where a statement cannot do without one.
+    """The current tensor, for a statement that needs one.
 
     Raises:
-        NetdslError: none arrives (E0502).
+        NetdslError: there is none (E0502).
     """
     if current is None:
         raise fail(

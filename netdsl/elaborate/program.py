@@ -24,19 +24,19 @@ if TYPE_CHECKING:
     from netdsl.elaborate.module import NetDefinition
 
 MAX_USES = 100
-"""How many `use` a program may have, in all its files."""
+"""The largest number of `use` in a program, in all its files."""
 
 
 def load_program(source: Source, path: Path | None) -> Module:
-    """Parse a source and everything it uses.
+    """Parse a source and everything that it uses.
 
     Args:
         source: the text.
-        path: its file, against which `use` is resolved; None resolves against the working directory.
+        path: its file, relative to which `use` is resolved; None resolves in the working directory.
 
     Raises:
-        NetdslError: a syntax error in any of the files, a file that is missing, a cycle, a path outside the project,
-            a name declared twice.
+        NetdslError: a file has a syntax error, is missing or lies outside the project, files use each other in a cycle,
+            or a name is declared twice.
     """
     home = (path.parent if path is not None else Path.cwd()).resolve()
     loader = _Loader(_project_root(home))
@@ -44,7 +44,7 @@ def load_program(source: Source, path: Path | None) -> Module:
 
 
 def _project_root(directory: Path) -> Path:
-    """The nearest directory above that is a project (a repository or a Python package), else the directory itself."""
+    """The nearest parent directory that is a project (a repository or a Python package), else the directory itself."""
     for candidate in (directory, *directory.parents):
         if any((candidate / mark).exists() for mark in (".git", "pyproject.toml", "netdsl.toml")):
             return candidate
@@ -159,7 +159,7 @@ class _Loader:
 
 
 def _in_library(use: tree.Use, home: Path) -> Path:
-    """The shipped file of a name."""
+    """The shipped file with a name."""
     files = library()
     if use.path in files:
         return files[use.path].resolve()
@@ -175,13 +175,13 @@ def _in_library(use: tree.Use, home: Path) -> Path:
 
 
 def _shown(path: Path) -> str:
-    """A path as messages show it: relative to the working directory where it lies below."""
+    """A path as messages show it: relative to the working directory where it is inside."""
     here = Path.cwd()
     return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
 
 
 def _declare(module: Module, name: str, definition: NetDefinition | LetDefinition, span: Span) -> None:
-    """Enter a name; the same definition may arrive by two ways, another of the same name may not."""
+    """Declare a name; the same definition may arrive twice, but two definitions of a name may not."""
     if name in LAYERS:
         raise fail("E0205", f"`{name}` is the name of a layer", span, help="choose another name")
     known = module.blocks.get(name) or module.nets.get(name) or module.lets.get(name)

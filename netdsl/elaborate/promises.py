@@ -1,4 +1,4 @@
-"""Promises: what a net's `assert` say of the graph that it became."""
+"""Promises: the `assert` statements of a net, checked against its graph."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Promise:
-    """An `assert`, the names it was written among, and the variants by which it was reached."""
+    """An `assert`, the names visible to it, and the variants that lead to it."""
 
     place: Place
     statement: tree.Assert
@@ -54,7 +54,7 @@ def check_promises(promises: Iterable[Promise], graph: Graph, errors: Errors) ->
 
 
 def _broken(condition: tree.Expression, evaluator: Evaluator, facts: Mapping[str, Value]) -> NetdslError:
-    """What a false assertion says: the values of the part that fails."""
+    """The error of a false assertion, with the values of the part that fails."""
     span = condition.span
     if not isinstance(condition, tree.Binary) or condition.operator == "or":
         return fail("E0601", f"`{span.text}` does not hold", span, notes=_spoken_of(facts, span))
@@ -67,7 +67,7 @@ def _broken(condition: tree.Expression, evaluator: Evaluator, facts: Mapping[str
 
 
 def _not_known(error: NetdslError, facts: Mapping[str, Value], names: set[str]) -> NetdslError:
-    """The errors of a condition; one that sizes of the input decide is no promise."""
+    """The errors of a condition; one that depends on sizes of the input is no promise."""
     found = []
     for d in error.diagnostics:
         if d.code == "E0311" and d.span is not None:
@@ -81,6 +81,6 @@ def _not_known(error: NetdslError, facts: Mapping[str, Value], names: set[str]) 
 
 
 def _spoken_of(facts: Mapping[str, Value], span: Span) -> tuple[str, ...]:
-    """The facts that a condition speaks of."""
+    """The facts that a condition mentions."""
     words = re.findall(r"\w+", span.text)
     return tuple(f"`{name}` is {value}" for name, value in facts.items() if name in words)

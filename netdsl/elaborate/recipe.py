@@ -1,4 +1,4 @@
-"""Checking of `train` blocks against the vocabulary of `netdsl.recipe`."""
+"""Checks of `train` blocks against the vocabulary of `netdsl.recipe`."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 
 def check_recipe(train: tree.Train, evaluator: Evaluator) -> Recipe:
-    """The recipe that a `train` block describes.
+    """Evaluate a `train` block to a recipe.
 
     Raises:
-        NetdslError: every entry or word that is unknown (E0801), and every argument that does not fit, at once.
+        NetdslError: it holds every entry or word that is unknown (E0801), and every argument that does not fit.
     """
     entries: dict[str, tuple[Any, ...]] = {}
     errors: list[Diagnostic] = []
@@ -42,7 +42,7 @@ def check_recipe(train: tree.Train, evaluator: Evaluator) -> Recipe:
 
 
 def loss_of(recipe: Recipe, graph: Graph) -> Any:
-    """The loss that a recipe names, or else the one that suits the end of the net."""
+    """The loss that a recipe names, or else the default for the end of the net."""
     if "loss" in recipe.entries:
         return recipe.entries["loss"][0]
     match ending(graph, next(iter(graph.outputs.values()))):
@@ -54,7 +54,7 @@ def loss_of(recipe: Recipe, graph: Graph) -> Any:
 
 
 def check_loss(recipe: Recipe, graph: Graph) -> None:
-    """Refuse a loss that does not fit what it is computed from: the first output and the auxiliary ones (E0803)."""
+    """Refuse a loss that does not fit the first output or the auxiliary ones (E0803)."""
     losses = recipe.entries.get("loss", ())
     for loss, (name, output) in product(losses, [*list(graph.outputs.items())[:1], *graph.aux.items()]):
         problem = _misfit(loss, output, ending(graph, output))
@@ -65,18 +65,18 @@ def check_loss(recipe: Recipe, graph: Graph) -> None:
 
 
 def check_batch(recipe: Recipe, graph: Graph) -> None:
-    """Refuse a batch of one where a layer takes a deviation over the batch, which may be of one value (E0416)."""
+    """Refuse a batch of one if a layer computes a deviation over the batch, possibly of one value (E0416)."""
     if not any(batch.value == 1 for batch in recipe.entries.get("batch", ())):
         return
     for node in needed(graph, training=True):
         if node.layer.batch_statistics and not Need(dim.product(node.type.shape[1:]), 2, "").met:
-            message = f"`{node.layer.kind}` takes the deviation of the batch, and `batch 1` leaves it one value"
+            message = f"`{node.layer.kind}` computes the deviation of the batch, and `batch 1` leaves it one value"
             remedy = "use a larger `batch`, or a norm of each sample, such as `ln`"
             raise fail("E0416", message, node.span, help=remedy)
 
 
 def _misfit(loss: Any, output: Node, end: Gives | None) -> tuple[str, str] | None:
-    """What a loss takes that an output is not, and what to do."""
+    """What a loss expects that an output is not, and the remedy; None if it fits."""
     last = _last(output).layer.kind
     if not output.type.dtype.is_float:
         return "takes floating-point numbers", "let the net end in a layer that computes them, such as `dense`"
@@ -93,8 +93,8 @@ def _misfit(loss: Any, output: Node, end: Gives | None) -> tuple[str, str] | Non
 
 
 def _last(output: Node) -> Node:
-    """The node whose values an output has, whatever their shape."""
-    while output.layer.kind in ("identity", "flatten", "reshape", "dropout"):
+    """The node that computes an output's values, before any reshape."""
+    while output.layer.keeps_order or output.layer.training_only:
         (output,) = output.inputs
     return output
 
@@ -105,14 +105,14 @@ def _described(output: Node) -> str:
 
 
 def read_entry(entry: tree.TrainEntry, evaluator: Evaluator) -> tuple[Any, ...]:
-    """What one entry says: words with their arguments, or one number.
+    """Evaluate one entry: words with their arguments, or one number.
 
     Raises:
-        NetdslError: it is unknown (E0801), or what it says does not fit.
+        NetdslError: the entry is unknown (E0801), or its content does not fit.
     """
     if entry.key in NUMBERS:
         if len(entry.items) != 1:
-            raise fail("E0802", f"`{entry.key}` takes one number, not {len(entry.items)}", entry.span)
+            raise fail("E0802", f"`{entry.key}` expected one number, got {len(entry.items)}", entry.span)
         return (_make(entry.key, NUMBERS[entry.key], entry.items[0].arguments, entry.items[0], evaluator),)
     if entry.key not in WORDS:
         known = [*WORDS, *NUMBERS]
@@ -123,9 +123,9 @@ def read_entry(entry: tree.TrainEntry, evaluator: Evaluator) -> tuple[Any, ...]:
             help=suggestion(entry.key, known) or f"it has {listed(known)}",
         )
     if not entry.items:
-        raise fail("E0802", f"`{entry.key}` says nothing", entry.span, help=f"it takes {listed(WORDS[entry.key])}")
+        raise fail("E0802", f"`{entry.key}` is empty", entry.span, help=f"it takes {listed(WORDS[entry.key])}")
     if len(entry.items) > 1 and entry.key != "augment":
-        raise fail("E0802", f"`{entry.key}` takes one choice, not {len(entry.items)}", entry.span)
+        raise fail("E0802", f"`{entry.key}` expected one choice, got {len(entry.items)}", entry.span)
     return tuple(_item(entry.key, item, evaluator) for item in entry.items)
 
 

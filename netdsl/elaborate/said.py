@@ -1,4 +1,4 @@
-"""Values and entries of recipes that are written outside of a program: by `--set`, or as strings in Python."""
+"""Values and recipe entries given outside a program: by `--set`, or as strings in Python."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ _WORD = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_]*)\s*")
 
 @dataclass(frozen=True)
 class Said:
-    """`name=text`: the text is read by the grammar of the language.
+    """`name=text`, where the text is parsed by the grammar of the language.
 
     Attributes:
         key: the name, in the text that errors show.
-        start: where the value begins in that text.
+        start: the offset of the value in that text.
     """
 
     key: Span
@@ -39,35 +39,35 @@ class Said:
 
     @classmethod
     def of(cls, source: Source, prefix: str = "") -> Said:
-        """What `name=text` says; errors call it as the source is called.
+        """Parse `name=text`; errors show it under the name of the source.
 
         Args:
             source: the whole text, with an equals sign.
-            prefix: what the name begins with and is not part of it.
+            prefix: a prefix of the name that is not part of it.
         """
         end = source.text.index("=")
         return cls(Span(source, len(prefix), end), end + 1)
 
     @property
     def span(self) -> Span:
-        """Where the value stands."""
+        """The source location of the value."""
         source = self.key.source
         return Span(source, self.start, max(len(source.text), self.start))
 
     @property
     def word(self) -> str | None:
-        """The value if it is one word, whatever it means in the language."""
+        """The value if it is a single word, even a word of the language."""
         found = _WORD.fullmatch(self.span.text)
         word = found[1] if found and len(found[1]) <= MAX_NAME_LENGTH else None
         return None if word in ("yes", "no") else word
 
     def value(self, module: Module | None = None) -> Value:
-        """What the expression gives.
+        """Evaluate the expression.
 
-        A word is a block or a layer, as a program sees them, a `let` of its file, or else stands for itself.
+        A word is a block or a layer visible to the program, a `let` of its file, or else a string.
 
         Raises:
-            NetdslError: it is no expression (E01xx), or has no value here.
+            NetdslError: the text is not an expression (E01xx), or has no value here.
         """
         evaluator = _Outside(module or self._empty(), (module or self._empty()).environment, _spend())
         if (word := self.word) is not None:
@@ -76,10 +76,10 @@ class Said:
         return evaluator.evaluate(parse_part(self.key.source, "expression", self.start))
 
     def entry(self) -> tree.TrainEntry:
-        """The entry of a recipe that it is, with the name as its key.
+        """Parse the text as an entry of a recipe, with the name as its key.
 
         Raises:
-            NetdslError: it is no entry, or more than one (E01xx).
+            NetdslError: the text is not exactly one entry (E01xx).
         """
         self._need_text()
         key = Token("NAME", self.key.source, self.key.start, self.key.end)
@@ -87,19 +87,19 @@ class Said:
         return found
 
     def evaluator(self) -> Evaluator:
-        """What evaluates the arguments of an entry: it sees no program."""
+        """The evaluator of an entry's arguments, which sees no program."""
         return Evaluator(self._empty(), Environment({}), _spend())
 
     def _need_text(self) -> None:
         if not self.span.text.strip():
-            raise fail("E0101", f"`{self.key.text}` is given no value", self.key, help="write one behind the `=`")
+            raise fail("E0101", f"`{self.key.text}` has no value", self.key, help="write one after the `=`")
 
     def _empty(self) -> Module:
         return Module(tree.File(self.key, self.key.source, (), (), 0))
 
 
 class _Outside(Evaluator):
-    """An evaluator to which a word without a meaning is a string."""
+    """An evaluator that treats an undefined word as a string."""
 
     def meaning(self, word: str) -> Value:
         found = self.find(word)

@@ -1,4 +1,4 @@
-"""What names a net on a command line: a file, a file and a net in it, or a shipped net."""
+"""Names of nets on a command line: a file, a file and a net in it, or a shipped net."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def locate(spec: str) -> tuple[Path, str | None]:
-    """The file and the name of the net that a spec means; the name is None where the spec gives none.
+    """Resolve a spec to a file and the name of a net; the name is None where the spec gives none.
 
     Args:
         spec: `file.net`, `file.net:name`, or the name of a shipped net (`resnet50`); `-` is standard input.
@@ -42,7 +42,7 @@ def locate(spec: str) -> tuple[Path, str | None]:
 
 
 def chosen(module: Module, name: str | None) -> str:
-    """The net of a program that is meant: the one called `name`, or the only one.
+    """The net called `name`, or the only net of a program.
 
     Raises:
         NetdslError: it has no such net (E0206), or several and no name is given (E0207).
@@ -71,7 +71,7 @@ def chosen(module: Module, name: str | None) -> str:
 
 
 def net_files(directory: Path) -> list[Path]:
-    """All `.net` files in a directory and those below it, without hidden ones.
+    """All `.net` files in a directory and its subdirectories, except hidden ones.
 
     Raises:
         NetdslError: there are none (E0212).

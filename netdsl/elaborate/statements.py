@@ -1,4 +1,4 @@
-"""Statements that make no layers of their own: promises of a shape, learned tensors, outputs."""
+"""Statements other than layers: checks of a shape, learned tensors, outputs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def expect(elaboration: Elaboration, place: Place, statement: tree.Expect, current: Tensor) -> None:
-    """`expect 512x7x7`: compare the shape of the current tensor."""
+    """Carry out `expect 512x7x7`: check the shape of the current tensor."""
     evaluator = elaboration.evaluator(place, current)
     wanted = [evaluator.size(dim) for dim in statement.shape.dims]
     sizes = tuple(size for size in wanted if not isinstance(size, Unknown))
@@ -31,14 +31,14 @@ def expect(elaboration: Elaboration, place: Place, statement: tree.Expect, curre
         constraint = equality_constraints(zip(here.type.shape, sizes, strict=True)) if same_rank else None
         raise fail(
             "E0407",
-            f"the shape here is {here.type}, not {format_shape(sizes)}",
+            f"expected the shape {format_shape(sizes)}, got {here.type}",
             statement.shape.span,
             help=f"add `where {constraint}` to the `input` if that is meant" if constraint else None,
         )
 
 
 def learned_tensor(elaboration: Elaboration, place: Place, statement: tree.Parameter) -> None:
-    """`param position: 1x768 = 0`: make a tensor that is learned."""
+    """Carry out `param position: 1x768 = 0`: make a learned tensor."""
     evaluator = elaboration.evaluator(place, None)
     check_label(place, statement.name, statement.name_span)
     name, member = place.names.enter(statement.name, "param", statement.name_span, counted=False)
@@ -52,12 +52,12 @@ def learned_tensor(elaboration: Elaboration, place: Place, statement: tree.Param
 
 
 def mark_output(elaboration: Elaboration, link: tree.Output, current: Tensor) -> None:
-    """`output name`: the current tensor is a result of the net."""
+    """Carry out `output name`: the current tensor becomes an output of the net."""
     check_output_name(elaboration, link.name, link.name_span)
     elaboration.outputs[link.name] = need(current, link.span)
 
 
 def check_output_name(elaboration: Elaboration, name: str, span: Span) -> None:
-    """Refuse a name that an output has already (E0506)."""
+    """Refuse a name that another output has (E0506)."""
     if name in elaboration.outputs or name in elaboration.aux:
         raise fail("E0506", f"two outputs are called `{name}`", span, help="choose another name")

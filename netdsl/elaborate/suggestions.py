@@ -1,4 +1,4 @@
-"""What a name that is not known was meant to be."""
+"""Suggestions for unknown names."""
 
 from __future__ import annotations
 
@@ -10,20 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 MAX_NAMES_COMPARED = 2000
-"""Among more names than these none is looked for: comparing takes too long."""
-
-LAYERS_ELSEWHERE = {
-    "linear": "dense", "fc": "dense", "fully_connected": "dense", "inner_product": "dense", "convolution": "conv",
-    "conv_transpose": "deconv", "depthwise_conv": "depthwise", "batch_norm": "bn", "batch_normalization": "bn",
-    "layer_norm": "ln", "layer_normalization": "ln", "layer_norm_2d": "channel_ln", "ln2d": "channel_ln",
-    "group_norm": "gn", "group_normalization": "gn",
-    "local_response_norm": "lrn", "max_pooling": "maxpool", "average_pooling": "avgpool", "average_pool": "avgpool",
-    "global_average_pooling": "global_avgpool", "global_max_pooling": "global_maxpool", "swish": "silu",
-    "concatenate": "concat", "cat": "concat", "multiply": "mul", "residual": "skip", "zero_padding": "pad",
-    "simple_rnn": "rnn", "multihead_attention": "attention", "self_attention": "attention",
-    "positional_embedding": "positions", "position_embedding": "positions",
-}  # fmt: skip
-"""What other frameworks call some layers."""
+"""The largest number of names among which a similar one is searched; comparing more takes too long."""
 
 ARGUMENTS_ELSEWHERE = {
     "kernel_size": "k", "kernel": "k", "pool_size": "k", "stride": "s", "strides": "s", "padding": "p", "pad": "p",
@@ -34,14 +21,14 @@ ARGUMENTS_ELSEWHERE = {
     "hidden_size": "hidden", "num_layers": "layers", "nonlinearity": "act", "num_heads": "heads", "is_causal": "causal",
     "num_embeddings": "count", "embedding_dim": "dim", "embed_dim": "dim",
 }  # fmt: skip
-"""What other frameworks call some arguments of layers."""
+"""Names of arguments of layers in other frameworks."""
 
 CLOSE = 0.66
-"""How alike two names must be, from 0 to 1: a third of the letters may differ."""
+"""The least similarity of two names, from 0 to 1: a third of the letters may differ."""
 
 
 def suggestion(name: str, known: Iterable[str], elsewhere: Mapping[str, str] | None = None) -> str | None:
-    """A help line for a misspelt name, or for one by which other frameworks (`elsewhere`) call a known one."""
+    """A help line for a misspelt name, or for a name from another framework (`elsewhere`)."""
     own_names = list(known)
     if len(own_names) > MAX_NAMES_COMPARED:
         return None
@@ -53,11 +40,11 @@ def suggestion(name: str, known: Iterable[str], elsewhere: Mapping[str, str] | N
 
 
 def listed(names: Iterable[str], most: int = 12) -> str:
-    """Some names in a row, for a help line."""
+    """A list of names, for a help line."""
     known = list(names)
     return ", ".join(f"`{name}`" for name in known[:most]) + (", ..." if len(known) > most else "")
 
 
 def _plain(name: str) -> str:
-    """A name without what frameworks write differently: `BatchNorm2d` and `batch_norm` are `batchnorm`."""
+    """A name without differences of spelling between frameworks: `BatchNorm2d` and `batch_norm` are `batchnorm`."""
     return re.sub(r"[123]d$", "", name.lower()).replace("_", "")

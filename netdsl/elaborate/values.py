@@ -1,4 +1,4 @@
-"""Compile-time values: what an expression of the language can be."""
+"""Compile-time values: the types of the values of expressions."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Unknown:
-    """What an expression or a tensor is after an error was reported: it silences all that follows from it."""
+    """The value of an expression or a tensor after a reported error; it suppresses errors that follow from it."""
 
     def __repr__(self) -> str:
         return "unknown"
@@ -43,7 +43,7 @@ class LayerValue:
 
 @dataclass(frozen=True, slots=True)
 class TensorValue:
-    """A tensor handed on as an argument."""
+    """A tensor passed as an argument."""
 
     node: Node
 

@@ -1,4 +1,4 @@
-"""The arguments of a net: those of its variants, and those given from outside."""
+"""The arguments of a net: from its variants, and from the command line or the API."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def resolve(net: NetDefinition, errors: Errors) -> tuple[BlockDefinition, dict[str, Value], list[VariantDefinition]]:
-    """The net with layers behind a variant, the arguments collected on the way (the outermost win), and the way.
+    """The net with a body behind a variant, the arguments collected on the way (the outermost win), and the way.
 
     Raises:
         NetdslError: a variant of nothing (E0206), of itself (E0211) or too deep (E0702), or arguments that do not fit.
@@ -69,10 +69,10 @@ def resolve(net: NetDefinition, errors: Errors) -> tuple[BlockDefinition, dict[s
 
 
 def given(name: str, base: BlockDefinition, arguments: Mapping[str, object]) -> dict[str, Value]:
-    """The arguments that the command line or the API gives to the net `name`, whose body is `base`.
+    """The arguments that the command line or the API passes to the net `name`, whose body is `base`.
 
     Raises:
-        NetdslError: an argument that the net does not have (E0301), or that is no value of the language (E0305).
+        NetdslError: the net has no such argument (E0301), or its value is no value of the language (E0305).
     """
     callee = Callee.of_declaration(name, base.declaration)
     known = [formal.name for formal in callee.formals]
@@ -88,7 +88,7 @@ def given(name: str, base: BlockDefinition, arguments: Mapping[str, object]) -> 
 
 
 def _value(key: str, value: object, base: BlockDefinition) -> Value:
-    """What a value from outside is here; a string may be the name of a block or a layer."""
+    """Convert a value from outside; a string may be the name of a block or a layer."""
     if isinstance(value, Said):
         return value.value(base.module)
     if isinstance(value, list | tuple):
@@ -105,4 +105,4 @@ def _value(key: str, value: object, base: BlockDefinition) -> Value:
         return exact(value)
     if isinstance(value, int | str):
         return value
-    raise fail("E0305", f"`{key}` takes a number, a truth value, a string or a list, not {type(value).__name__}")
+    raise fail("E0305", f"`{key}` expected a number, a truth value, a string or a list, got {type(value).__name__}")

@@ -1,1 +1,1 @@
-"""The graph: types, values, scopes, parameters. This room knows no layer and no backend."""
+"""The graph: types, symbolic sizes, nodes, scopes and parameters, without knowledge of layers and backends."""

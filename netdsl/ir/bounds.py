@@ -1,4 +1,4 @@
-"""Bounds on symbolic sizes: from which size on, or up to which, a formula is as large as it must be."""
+"""Bounds on symbolic sizes: the smallest or largest size for which a formula is large enough."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ if TYPE_CHECKING:
     from netdsl.ir.dim import Dim, Symbol
 
 MAX_DOUBLINGS = 31
-"""Bounds are looked for up to 2^31 multiples of a symbol's unit; no size is larger."""
+"""Bounds are searched up to 2^31 multiples of a symbol's unit; no size is larger."""
 MAX_SIZES_TRIED = 300
-"""So many sizes are tried where nothing is proved; what holds from the middle of them on is taken to hold."""
+"""The number of sizes tested where nothing is proved; a condition that holds for the upper half is taken to hold."""
 BESIDE = (0, 1, 2, 3, 4, 5, 97, 1009)
-"""Other sizes are tried so many multiples of their units above the least."""
+"""The values tested for the other symbols: these many units above their least value."""
 MAX_SIZES_STEPPED = 10_000
-"""So many sizes are tried one after the other where the bound of a formula is not known exactly."""
+"""The number of sizes tested one by one where the exact bound of a formula is unknown."""
 
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """A size that must be at least so large for a layer to work.
+    """A size that must reach a least value for a layer to work.
 
     Attributes:
         size: the size.
         least: its least value.
-        what: what errors call it: `axis 1 of the result`.
+        what: its name in errors, such as `axis 1 of the result`.
     """
 
     size: Dim
@@ -41,7 +41,7 @@ class Need:
 
     @property
     def met(self) -> bool:
-        """Whether it is met for certain."""
+        """Whether the need is proved to be met for all sizes."""
         low = self.size if isinstance(self.size, int) else lower_bound(self.size)
         return low is not None and low >= self.least
 
@@ -49,9 +49,10 @@ class Need:
 def order_bound(dim: Dim, least: int) -> Constraint | None:
     """The weakest condition such as ``H >= 65`` or ``H <= 64`` under which `dim` is at least `least`.
 
-    It is on one size. Where `dim` has that size alone, the bound is exact: every allowed size from it on will do, and
-    the one before will not; it is the least allowed size if all will do. Of several sizes the one is taken that must
-    be raised least. None where no such condition suffices. What cannot be proved of a formula is tried.
+    The condition is on one symbol. If `dim` contains no other symbol, the bound is exact: every allowed size from it on
+    works, and the one before does not; if all sizes work, it is the least allowed size. Among several symbols, the one
+    is chosen that must be raised least. None where no such condition suffices. What cannot be proved of a formula is
+    tested on many sizes.
     """
     atoms = sorted(symbol_atoms(dim), key=lambda symbol: symbol.name)
     lows = [(bound.number - symbol.unit * symbol.least, bound) for symbol in atoms
@@ -63,21 +64,21 @@ def order_bound(dim: Dim, least: int) -> Constraint | None:
 
 
 def order_constraint(dim: Dim, least: int) -> str | None:
-    """`order_bound` as text; None also where nothing need be asked for."""
+    """`order_bound` as text; None also where no condition is needed."""
     bound = order_bound(dim, least)
     return None if bound is None or _is_idle(bound, symbol_atoms(dim)) else bound.text
 
 
 def demanded(needs: Iterable[Need]) -> tuple[dict[str, tuple[Constraint, Need]], Need | None]:
-    """The weakest bounds under which all of some needs are met.
+    """The weakest bounds under which all needs are met.
 
     Returns:
-        The bounds by the name of the size and the relation, with the need that asks most; and a need that cannot be
-        met beside the others by bounds, if there is one.
+        The bounds by symbol name and relation, each with the strictest need; and one need that no bounds meet together
+        with the others, if there is such a need.
     """
     known: dict[Symbol, Symbol] = {}
     found: dict[str, tuple[Constraint, Need]] = {}
-    # Bounds on several sizes are no more than enough, so they come when the others are known.
+    # Bounds on several symbols are sufficient but not necessary, so they are computed once the others are known.
     for need in sorted(needs, key=lambda need: len(symbol_atoms(need.size)) > 1):
         size = with_symbols(need.size, lambda symbol: known.get(symbol, symbol))
         if Need(size, need.least, need.what).met:
@@ -96,16 +97,16 @@ def demanded(needs: Iterable[Need]) -> tuple[dict[str, tuple[Constraint, Need]],
     return found, None
 
 
-# ------------------------------------------------------------------------------------------------ how it is done
+# ------------------------------------------------------------------------------------------------ implementation
 
 
 def _is_idle(bound: Constraint, atoms: Iterable[Symbol]) -> bool:
-    """Whether the symbols keep a bound already."""
+    """Whether the symbols satisfy a bound already."""
     return any(bound.relation == ">=" and s.name == bound.size and bound.number <= s.unit * s.least for s in atoms)
 
 
 def _from(symbol: Symbol, dim: Dim, least: int, atoms: list[Symbol]) -> Constraint | None:
-    """The least bound `H >= ...` that suffices, with the other symbols as they are."""
+    """The least bound `H >= ...` that suffices, the other symbols unchanged."""
 
     def proved(count: int) -> bool:
         return _suffices(dim, least, symbol, replace(symbol, minimum=symbol.unit * count))
@@ -126,7 +127,7 @@ def _from(symbol: Symbol, dim: Dim, least: int, atoms: list[Symbol]) -> Constrai
         if wrong - first >= (end - first) // 2 or not all(map(holds, far)):
             return None
         count = wrong + 1
-    for _ in range(MAX_SIZES_STEPPED):  # what is proved of a formula may be less than what holds
+    for _ in range(MAX_SIZES_STEPPED):  # the proof may be weaker than the truth
         if count == first or not holds(count - 1):
             break
         count -= 1
@@ -134,7 +135,7 @@ def _from(symbol: Symbol, dim: Dim, least: int, atoms: list[Symbol]) -> Constrai
 
 
 def _up_to(symbol: Symbol, dim: Dim, least: int, atoms: list[Symbol]) -> Constraint | None:
-    """The largest bound `H <= ...` that suffices and leaves two sizes at least; one alone is no advice."""
+    """The largest bound `H <= ...` that suffices and leaves at least two sizes; a single size is no useful advice."""
 
     def proved(count: int) -> bool:
         return _suffices(dim, least, symbol, replace(symbol, maximum=symbol.unit * count))
@@ -152,13 +153,13 @@ def _up_to(symbol: Symbol, dim: Dim, least: int, atoms: list[Symbol]) -> Constra
 
 
 def _suffices(dim: Dim, least: int, symbol: Symbol, more: Symbol) -> bool:
-    """Whether `dim` is at least `least` for certain once more is known of a symbol."""
+    """Whether `dim` is proved to be at least `least` when a symbol is replaced by `more`, of which more is known."""
     low = lower_bound(with_symbols(dim, lambda other: more if other == symbol else other))
     return low is not None and low >= least
 
 
 def _trial(symbol: Symbol, dim: Dim, least: int, atoms: list[Symbol]) -> Callable[[int], bool]:
-    """Tells whether `dim` is at least `least` where a symbol is so many times its unit, beside some of the others."""
+    """Make a test of whether `dim` is at least `least` at a multiple of a symbol's unit, with some other sizes."""
     others = [other for other in atoms if other != symbol]
     counts = [[s.least + more for more in BESIDE if s.most is None or s.least + more <= s.most] for s in others]
     beside = [{s.name: s.unit * n for s, n in zip(others, chosen, strict=True)} for chosen in product(*counts)]

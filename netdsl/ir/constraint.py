@@ -1,4 +1,4 @@
-"""Conditions on symbolic sizes, as `where` states them, a model's metadata carry them and a session checks them."""
+"""Conditions on symbolic sizes: `where` states them, a model's metadata store them, and a session checks them."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ class Constraint:
 
     @property
     def text(self) -> str:
-        """The condition as it is written: `H % 32 == 0`."""
+        """The condition in the syntax of the language: `H % 32 == 0`."""
         return f"{self.size} {self.relation} {self.number}" + (" == 0" if self.relation == "%" else "")
 
     @staticmethod
     def parse(text: str) -> Constraint:
-        """The condition that a text states.
+        """Read a condition from its text.
 
         Raises:
-            ValueError: it states none.
+            ValueError: the text is not a condition.
         """
         found = _TEXT.fullmatch(text)
         if found is None:
@@ -46,7 +46,7 @@ class Constraint:
         return Constraint(size, divides or order, int(divisor or bound))
 
     def holds(self, value: int) -> bool:
-        """Whether the size may have this value."""
+        """Whether a size satisfies the condition."""
         if self.relation == "%":
             return value % self.number == 0
         return value >= self.number if self.relation == ">=" else value <= self.number
@@ -54,7 +54,7 @@ class Constraint:
 
 @dataclass(frozen=True, slots=True)
 class Allowed:
-    """The values that a size may have: the multiples of a number between two bounds."""
+    """The allowed values of a size: the multiples of a number between two bounds."""
 
     multiple: int
     minimum: int
@@ -62,7 +62,7 @@ class Allowed:
 
     @staticmethod
     def by(constraints: Iterable[Constraint]) -> Allowed:
-        """What several conditions on one size leave of the positive numbers."""
+        """The positive numbers that satisfy several conditions on one size."""
         found = [(c.relation, c.number) for c in constraints]
         return Allowed(
             lcm(*(number for relation, number in found if relation == "%")),
@@ -71,7 +71,7 @@ class Allowed:
         )
 
     def nearest(self, value: int) -> list[int]:
-        """The allowed value below one that is not allowed and the one above, where there are such."""
+        """The nearest allowed values below and above a value that is not allowed, where they exist."""
         first = -(-self.minimum // self.multiple) * self.multiple
         below = (value if self.maximum is None else min(value, self.maximum)) // self.multiple * self.multiple
         above = max(-(-value // self.multiple) * self.multiple, first)

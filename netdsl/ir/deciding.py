@@ -1,7 +1,8 @@
-"""What the graph of a net tells of the meaning of its inputs and outputs, and what holds where it tells nothing."""
+"""The meaning of a net's inputs and outputs, derived from its graph, with defaults where the graph decides nothing."""
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -14,11 +15,11 @@ if TYPE_CHECKING:
     from netdsl.ir.graph import Graph, Node
 
 CHANNELS = {1: "grey", 3: "rgb", 4: "rgba"}
-"""What images of so many channels are, unless something else is said."""
+"""The default order of an image's channels, by their number."""
 
 
 def decide(graph: Graph, loss: Any = None) -> Meaning:
-    """What is known of a net's inputs and outputs from its layers, and from the loss that it is to be trained by.
+    """Derive the meaning of a net's inputs and outputs from its layers, and from the loss that trains it.
 
     Args:
         graph: the net.
@@ -34,12 +35,12 @@ def decide(graph: Graph, loss: Any = None) -> Meaning:
 
 
 def taught(graph: Graph, loss: Any, *, classes: bool = False) -> dict[str, Gives]:
-    """What the first output and the auxiliary ones are when they are trained by a loss.
+    """The meaning of the first output and of the auxiliary ones when a loss trains them.
 
     Args:
         graph: the net.
-        loss: the loss; `netdsl.elaborate.recipe.check_loss` holds that it fits the last layers.
-        classes: whether the targets are numbers of classes.
+        loss: the loss; `netdsl.elaborate.recipe.check_loss` has checked that it fits the last layers.
+        classes: whether the targets are class numbers.
     """
     ends = endings(graph)
     found = {}
@@ -51,10 +52,10 @@ def taught(graph: Graph, loss: Any, *, classes: bool = False) -> dict[str, Gives
 
 
 def endings(graph: Graph) -> dict[Node, Gives | None]:
-    """What each output, and each auxiliary one, is by its last layer alone; None where that leaves it open.
+    """The meaning of each output, auxiliary ones included, by its last layer alone; None where that decides nothing.
 
-    `dense` leaves it open, for one. Layers that only put elements elsewhere are passed over, and a mean of
-    probabilities is one of probabilities.
+    `dense`, for one, decides nothing. Layers that only rearrange elements are skipped, and the mean of probabilities is
+    again a probability.
     """
     ends = [*graph.outputs.values(), *graph.aux.values()]
     found: dict[Node, tuple[Gives, int] | None] = {}
@@ -69,26 +70,26 @@ def endings(graph: Graph) -> dict[Node, Gives | None]:
 
 
 def ending(graph: Graph, output: Node) -> Gives | None:
-    """That of one of them."""
+    """The meaning of one output by its last layer alone."""
     return endings(graph)[output]
 
 
 def _other_axis(end: tuple[Gives, int]) -> bool:
-    """Whether the probabilities of classes are not along the first axis, so that they are those of nothing known."""
+    """Whether the classes are not along the first axis, so that the probabilities are of an unknown kind."""
     gives, axis = end
     return axis != 0 and gives in (Gives.PROBABILITIES, Gives.LOG_PROBABILITIES)
 
 
 def _telling(node: Node) -> tuple[Node, ...]:
-    """Those before a node on which it depends what its result is."""
+    """The inputs of a node that decide the meaning of its result."""
     layer = node.layer
     if layer.gives is not None or layer.activation:
         return ()
-    return node.inputs if layer.kind == "mean" or (layer.rearranges and len(node.inputs) == 1) else ()
+    return node.inputs if layer.averages or (layer.rearranges and len(node.inputs) == 1) else ()
 
 
 def _ending(node: Node, found: dict[Node, tuple[Gives, int] | None]) -> tuple[Gives, int] | None:
-    """What a result is, and along which axis the classes are."""
+    """The meaning of a node's result, and the axis of its classes."""
     layer = node.layer
     if layer.gives is not None:
         axis: int = layer.arguments().get("axis", 0)
@@ -97,7 +98,7 @@ def _ending(node: Node, found: dict[Node, tuple[Gives, int] | None]) -> tuple[Gi
         return Gives.VALUES, 0
     if not _telling(node):
         return None
-    if layer.kind == "mean":
+    if layer.averages:
         ends = {found[source] for source in node.inputs}
         return ends.pop() if len(ends) == 1 else None
     (source,) = node.inputs
@@ -105,44 +106,44 @@ def _ending(node: Node, found: dict[Node, tuple[Gives, int] | None]) -> tuple[Gi
     if end is None or end[0] not in (Gives.PROBABILITIES, Gives.LOG_PROBABILITIES):
         return end
     gives, axis = end
-    if layer.kind == "transpose":
-        perm = [place % node.type.rank for place in layer.arguments()["perm"]]
-        return gives, perm.index(axis)
+    place = layer.places(axis, *node.input_types)
+    if isinstance(place, int) and Counter(node.type.shape) == Counter(source.type.shape):
+        return gives, place
     kept = axis < node.type.rank and node.type.shape[: axis + 1] == source.type.shape[: axis + 1]
     return end if kept else (Gives.VALUES, 0)
 
 
 def default_takes(shape: Sequence[Any], dtype: str) -> Takes:
-    """What an input takes of which nothing else is said: images where it has the form of one, or else numbers.
+    """The default meaning of an input: an image where its shape and dtype allow, else numbers.
 
     Args:
-        shape: without the batch; sizes left open are no whole numbers.
-        dtype: the element type by numpy's name.
+        shape: without the batch; a symbolic size is not an `int`.
+        dtype: the element type, by its numpy name.
     """
     if len(shape) == 3 and shape[0] in CHANNELS and ("float" in dtype or dtype == "uint8"):
-        return Pixels(255 if dtype == "uint8" else 1, CHANNELS[shape[0]])  # type: ignore[arg-type] # they are its words
+        return Pixels(255 if dtype == "uint8" else 1, CHANNELS[shape[0]])  # type: ignore[arg-type] # the words of `order`
     return Numbers()
 
 
 def takes_of(graph: Graph, given: Node) -> Takes:
-    """What an input of a net takes."""
+    """The meaning of an input of a net."""
     return graph.meaning.inputs.get(given.name) or default_takes(given.type.shape, given.type.dtype.value)
 
 
 def default_gives(shape: Sequence[Any]) -> Gives:
-    """What an output is of which nothing else is said: logits where it has a number for each of several classes.
+    """The default meaning of an output: logits where it has one number for each of several classes, else values.
 
     Args:
-        shape: without the batch; sizes left open are no whole numbers.
+        shape: without the batch; a symbolic size is not an `int`.
     """
     return Gives.LOGITS if len(shape) == 1 and isinstance(shape[0], int) and shape[0] > 1 else Gives.VALUES
 
 
 def described(graph: Graph) -> Meaning:
-    """What is written of a graph into the files that are made of it: what is decided, and what its inputs take.
+    """The meaning that is stored in files made from a graph: the outputs as decided, and the inputs.
 
-    Mean and deviation are those of the layer `normalize` that reads the one input alone, even where an optimization has
-    put another layer into its place.
+    Mean and standard deviation are those of a `normalize` layer that alone reads the one input, even where an
+    optimization has replaced it by another layer.
     """
     inputs = {node.name: takes_of(graph, node) for node in graph.inputs}
     known = (graph.meaning.mean, graph.meaning.std) if graph.meaning.mean else normalization(graph)
@@ -151,11 +152,11 @@ def described(graph: Graph) -> Meaning:
 
 
 def normalization(graph: Graph) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
-    """Mean and deviation of the layer `normalize` that alone reads a net's one input; None where there is none."""
+    """Mean and standard deviation of the `normalize` layer that alone reads the one input; None if there is none."""
     if len(graph.inputs) != 1:
         return None
     readers = [node for node in graph.nodes if graph.inputs[0] in node.inputs]
-    layers = {node.layer for node in readers if node.layer.kind == "normalize"}
+    layers = {node.layer for node in readers if node.layer.standardizes}
     if len(layers) != 1 or any(node.layer not in layers for node in readers):
         return None
     arguments = layers.pop().arguments()

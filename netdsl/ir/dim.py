@@ -1,10 +1,10 @@
-"""Exact arithmetic over sizes that are not known yet.
+"""Exact arithmetic on symbolic sizes.
 
 A size is a plain `int`, or a `Symbolic`: a polynomial with integer coefficients over atoms, where an atom is a
-symbol (`H`) or a floor division (`floor((H+1)/2)`). The form is canonical, so that equal structure means equal
-value for every admissible assignment; the converse does not always hold, and `equality_constraint` then looks for
-the divisibility under which it does. A symbol known to be a multiple of 32 is stored as 32 times a fresh symbol,
-which makes every later division exact without a solver. Within one net a name stands for one `Symbol`.
+symbol (`H`) or a floor division (`floor((H+1)/2)`). The form is canonical: equal structure means equal values for
+all sizes. The converse does not always hold; `equality_constraint` then finds the divisibility under which two
+formulas are equal. A symbol known to be a multiple of 32 is stored as 32 times a fresh symbol, which makes later
+divisions exact without a solver. Within one net, a name stands for one `Symbol`.
 """
 
 from __future__ import annotations
@@ -25,34 +25,34 @@ if TYPE_CHECKING:
 
 
 MAX_ATOMS = 500
-"""A size written with more atoms than this, those inside of floors included, helps nobody and costs time."""
+"""The largest number of atoms in a formula, atoms inside of floors included; longer ones are slow and unreadable."""
 MAX_FLOOR_DEPTH = 20
-"""So many floors may stand within each other."""
+"""The largest depth of nested floors."""
 MAX_DIVISORS = 16
-"""Conditions are looked for with so many divisors."""
+"""The largest number of divisors tried in the search for a condition."""
 MAX_SIMPLE_ATOMS = 50
-"""And on sizes written with at most so many atoms."""
+"""The largest number of atoms in a formula for which conditions are searched."""
 MAX_FACTORS = 4
-"""Products of more atoms are bounded factor by factor alone."""
+"""The largest number of atoms in a product that is bounded as a whole; longer ones are bounded factor by factor."""
 MAX_COEFFICIENT = 2**63 - 1
-"""No coefficient or divisor is larger: ONNX computes sizes in int64."""
+"""The largest coefficient or divisor: ONNX computes sizes in int64."""
 
 
 class DimError(NetdslError):
-    """A size whose formula grows beyond `MAX_ATOMS`, `MAX_FLOOR_DEPTH` or `MAX_COEFFICIENT` (E0703)."""
+    """The error of a formula that exceeds `MAX_ATOMS`, `MAX_FLOOR_DEPTH` or `MAX_COEFFICIENT` (E0703)."""
 
     def __init__(self) -> None:
         remedy = "fix the sizes in the `input`"
         super().__init__(Diagnostic("E0703", "the formula of a symbolic size has become too long", help=remedy))
 
     def at(self, span: Span) -> NetdslError:
-        """The same, with the place of what was to be computed."""
+        """The same error at a source location."""
         return NetdslError(replace(self.diagnostics[0], span=span))
 
 
 @dataclass(frozen=True, slots=True)
 class Symbol:
-    """An unknown size `name` = `unit` * n, of which this atom stands for n, with bounds that the size keeps."""
+    """An unknown size `name` = `unit` * n with bounds on the size; the symbol as an atom stands for n."""
 
     name: str
     unit: int = 1
@@ -90,11 +90,11 @@ class Symbolic:
 
     terms: dict[Monomial, int]
     atoms: int
-    """How many atoms the formula has when it is written out."""
+    """The number of atoms in the formula when it is written out."""
     depth: int
-    """How many floors stand within each other."""
+    """The depth of nested floors."""
     bounds: dict[bool, int | None]
-    """The upper bound (`True`) and the lower bound, once they have been asked for."""
+    """The cached upper bound (`True`) and lower bound (`False`)."""
 
     def __init__(self, terms: dict[Monomial, int]) -> None:
         self.terms = terms
@@ -120,7 +120,7 @@ class Symbolic:
         return self._hash
 
     def __reduce__(self) -> tuple[type[Symbolic], tuple[dict[Monomial, int]]]:
-        return Symbolic, (self.terms,)  # the hash of a string is another one in another process
+        return Symbolic, (self.terms,)  # the hash of a string differs between processes
 
     def __add__(self, other: Dim) -> Dim:
         return total((self, other))
@@ -170,7 +170,7 @@ Dim: TypeAlias = int | Symbolic
 
 
 def symbol(name: str, multiple: int = 1, minimum: int = 1, maximum: int | None = None) -> Symbolic:
-    """The unknown size `name`, a multiple of `multiple`, not less than `minimum` and not more than `maximum`."""
+    """The unknown size `name`: a multiple of `multiple`, at least `minimum` and at most `maximum`."""
     return Symbolic({(Symbol(name, multiple, minimum, maximum),): multiple})
 
 
@@ -192,14 +192,14 @@ def product(dims: Iterable[Dim]) -> Dim:
 
 
 def exact_quotient(numerator: Dim, divisor: Dim) -> Dim | None:
-    """`numerator / divisor` if it is a whole size for every assignment, else None."""
+    """`numerator / divisor` if it is a whole size for all values of the symbols, else None."""
     if isinstance(divisor, int):
         if divisor <= 0 or numerator % divisor != 0:
             return None
         return numerator // divisor
     lead = min(divisor.terms, key=_monomial_order)
     quotient: Dim = 0
-    while numerator != 0:  # long division: each step takes the leading term away
+    while numerator != 0:  # long division: each step cancels the leading term
         terms = _terms(numerator)
         top = min(terms, key=_monomial_order)
         rest = _without(top, lead)
@@ -211,7 +211,7 @@ def exact_quotient(numerator: Dim, divisor: Dim) -> Dim | None:
 
 
 def lower_bound(dim: Dim) -> int | None:
-    """A value that `dim` never goes below; None where none is known."""
+    """A value that `dim` is never below; None where none is known."""
     return _bound(dim, upper=False)
 
 
@@ -239,7 +239,7 @@ def evaluate(dim: Dim, sizes: Mapping[str, int]) -> int:
 
 
 def compute(dim: Dim, atom: Callable[[Symbol], Any]) -> Any:
-    """The value of `dim`, with `atom` giving what stands for a symbol's atom: anything that has `+`, `*` and `//`."""
+    """Evaluate `dim` with objects that have `+`, `*` and `//`; `atom` gives the object for each symbol's atom."""
     if isinstance(dim, int):
         return dim
     terms = []
@@ -255,7 +255,7 @@ def symbols(dim: Dim) -> set[str]:
 
 
 def symbol_atoms(dim: Dim) -> set[Symbol]:
-    """The symbols in `dim`, those inside of floors included."""
+    """The symbols in `dim`, including those inside of floors."""
     found: set[Symbol] = set()
     for monomial in _terms(dim):
         for atom in monomial:
@@ -264,11 +264,11 @@ def symbol_atoms(dim: Dim) -> set[Symbol]:
 
 
 def with_symbols(dim: Dim, known: Callable[[Symbol], Symbol]) -> Dim:
-    """`dim` rebuilt with more known of its symbols, each of which is a multiple of what it was a multiple of.
+    """`dim` rebuilt with symbols of which more is known; each must stay a multiple of its old unit.
 
     Args:
         dim: the size.
-        known: gives what is known of a symbol now.
+        known: gives the new symbol for an old one.
     """
     pieces: list[Dim] = []
     for monomial, coefficient in _terms(dim).items():
@@ -284,11 +284,11 @@ def with_symbols(dim: Dim, known: Callable[[Symbol], Symbol]) -> Dim:
 
 
 def equality_constraint(left: Dim, right: Dim) -> str | None:
-    """A condition such as ``H % 2 == 0`` under which two different sizes are equal for certain.
+    """A condition such as ``H % 2 == 0`` under which two different sizes are proved to be equal.
 
-    Looks for the least divisor found in the sizes (or their least common multiple) that suffices if every symbol is a
-    multiple of it, and then asks of each symbol as little as possible. None where no such divisor suffices, and for
-    long formulas.
+    It finds the least divisor in the formulas (or their least common multiple) that suffices if every symbol is a
+    multiple of it, and then weakens the condition on each symbol. None where no such divisor suffices, and for long
+    formulas.
     """
     if not (_is_simple(left) and _is_simple(right)):
         return None
@@ -314,18 +314,18 @@ def equality_constraints(pairs: Iterable[tuple[Dim, Dim]]) -> str | None:
     return ", ".join({condition: None for text in found if text for condition in text.split(", ")})
 
 
-# ------------------------------------------------------------------------------------------------ how it is done
+# ------------------------------------------------------------------------------------------------ implementation
 
 
 def _atom_order(atom: Atom) -> tuple[bool, str, int]:
-    """The place of an atom in a product: symbols by name, then floors."""
+    """The sort key of an atom in a product: symbols by name, then floors."""
     if isinstance(atom, Symbol):
         return False, atom.name, atom.unit
     return True, str(atom.numerator), atom.divisor
 
 
 def _monomial_order(monomial: Monomial) -> tuple[int, list[tuple[bool, str, int]]]:
-    """Largest first: by degree, then by atoms. The order survives multiplication, as long division needs."""
+    """A sort key with the largest first: by degree, then by atoms. Multiplication keeps it, as long division needs."""
     return -len(monomial), [_atom_order(atom) for atom in monomial]
 
 
@@ -359,7 +359,7 @@ def _canonical(terms: dict[Monomial, int]) -> Dim:
 
 
 def _floor(dim: Dim, divisor: int) -> Dim:
-    """Whole multiples of the divisor leave the floor, common factors cancel, and nested floors are merged."""
+    """Divide: multiples of the divisor leave the floor, common factors cancel, and nested floors are merged."""
     if divisor <= 0:
         raise ValueError(f"a size is divided by {divisor}")
     if isinstance(dim, int):
@@ -376,7 +376,7 @@ def _floor(dim: Dim, divisor: int) -> Dim:
 
 
 def _floor_of_rest(rest: Dim, divisor: int) -> Dim:
-    """The floor of a quotient that cannot be simplified, unless it is a floor of a floor."""
+    """The floor of a quotient that cannot be simplified further, unless it is a floor of a floor."""
     if isinstance(rest, int):
         return rest // divisor
     nested = _single_floor(rest)
@@ -389,7 +389,7 @@ def _floor_of_rest(rest: Dim, divisor: int) -> Dim:
 
 
 def _single_floor(dim: Symbolic) -> tuple[Floor, int] | None:
-    """The parts of `floor(a/m) + c`, if `dim` is that."""
+    """The floor and the constant c of `floor(a/m) + c`, if `dim` has that form."""
     found: Floor | None = None
     for monomial, coefficient in dim.terms.items():
         if not monomial:
@@ -401,7 +401,7 @@ def _single_floor(dim: Symbolic) -> tuple[Floor, int] | None:
 
 
 def _bound(dim: Dim, *, upper: bool) -> int | None:
-    """The best of some bounds: each floor on its own, each between its quotient and a little less, products shifted."""
+    """The best of several bounds: of each floor as an atom, of each floor as a quotient, and of shifted products."""
     if isinstance(dim, int):
         return dim
     if upper not in dim.bounds:
@@ -414,27 +414,27 @@ def _bound(dim: Dim, *, upper: bool) -> int | None:
 
 
 def _is_contrary(terms: Mapping[Monomial, int | Fraction]) -> bool:
-    """Whether there are products, and terms of both signs; otherwise `_bound_of_sum` is as near as can be."""
+    """Whether there are products, and terms of both signs; otherwise `_bound_of_sum` is as tight as possible."""
     signs = {coefficient > 0 for monomial, coefficient in terms.items() if monomial}
     return len(signs) > 1 and max(map(len, terms)) > 1
 
 
 def _bound_of_sum(terms: Mapping[Monomial, int | Fraction], *, upper: bool) -> int | Fraction | None:
-    """A bound of a sum from the bounds of its atoms."""
+    """A bound on a sum from the bounds on its atoms."""
     bound: int | Fraction = 0
     for monomial, coefficient in terms.items():
         lows = [_atom_bound(atom, upper=False) for atom in monomial]
         bounds = lows if upper != (coefficient > 0) else [_atom_bound(atom, upper=True) for atom in monomial]
         if None in bounds or (len(monomial) > 1 and any(low is None or low < 0 for low in lows)):
-            return None  # a product of bounds bounds the product where no factor is negative
+            return None  # the product of bounds is a bound only where no factor is negative
         bound += coefficient * prod(b for b in bounds if b is not None)
     return bound
 
 
 def _bound_of_shifted(terms: Mapping[Monomial, int | Fraction], *, upper: bool) -> int | Fraction | None:
-    """A bound of a sum of products in terms of how far each atom lies above its own lower bound.
+    """A bound on a sum of products in terms of each atom's distance from its own lower bound.
 
-    For a*b - a - b + 1 with a, b >= 2 the signs hide that it grows with both; as a'*b' + a' + b' + 1 it shows.
+    For a*b - a - b + 1 with a, b >= 2, the signs hide that it grows with both; as a'*b' + a' + b' + 1 it is visible.
     """
     shifted: dict[Monomial, int | Fraction] = {}
     for monomial, coefficient in terms.items():
@@ -455,7 +455,7 @@ def _bound_of_shifted(terms: Mapping[Monomial, int | Fraction], *, upper: bool) 
     bound = shifted.pop((), 0)
     for monomial, coefficient in shifted.items():
         if upper != (coefficient > 0):
-            continue  # 0, where its atoms are least
+            continue  # the term is 0 where its atoms are at their lower bounds
         spans = [_span(atom) for atom in monomial] if coefficient else [0]
         if None in spans:
             return None
@@ -464,13 +464,13 @@ def _bound_of_shifted(terms: Mapping[Monomial, int | Fraction], *, upper: bool) 
 
 
 def _span(atom: Atom) -> int | None:
-    """How far apart the bounds of an atom are."""
+    """The distance between the bounds of an atom."""
     low, most = _atom_bound(atom, upper=False), _atom_bound(atom, upper=True)
     return None if low is None or most is None else most - low
 
 
 def _without_floors(dim: Dim, *, upper: bool) -> dict[Monomial, int | Fraction]:
-    """A sum that bounds `dim`, from (a - d + 1)/d <= floor(a/d) <= a/d."""
+    """A sum without floors that bounds `dim`, from (a - d + 1)/d <= floor(a/d) <= a/d."""
     terms: dict[Monomial, int | Fraction] = {}
 
     def add(monomial: Monomial, value: int | Fraction) -> None:
@@ -497,9 +497,9 @@ def _atom_bound(atom: Atom, *, upper: bool) -> int | None:
 
 
 def _divisors(dim: Dim) -> set[int]:
-    """The divisors in `dim`, and for a floor within floors the products of theirs, in terms of the symbols' sizes.
+    """The divisors in `dim`, in terms of the symbols' sizes; for a floor within a floor also their product.
 
-    The least of them, where there are many.
+    At most `MAX_DIVISORS` are returned, the smallest first.
     """
     found: set[int] = set()
     for monomial in _terms(dim):
@@ -511,7 +511,7 @@ def _divisors(dim: Dim) -> set[int]:
 
 
 def _denominator(dim: Symbolic) -> int:
-    """The number that `dim` must be multiplied by to have whole coefficients when it is written with symbols' names."""
+    """The number by which `dim` must be multiplied to have whole coefficients when it is written with symbol names."""
     return lcm(*(prod(atom.unit for atom in monomial if isinstance(atom, Symbol)) for monomial in dim.terms))
 
 
@@ -523,12 +523,12 @@ def _equal_under(multiples: Mapping[str, int], left: Dim, right: Dim) -> bool:
 
 
 def _with_units(dim: Dim, multiples: Mapping[str, int]) -> Dim:
-    """`dim` rebuilt with some symbols known to be multiples of something more."""
+    """`dim` rebuilt with some symbols known to be multiples of further numbers."""
     return with_symbols(dim, lambda symbol: replace(symbol, unit=lcm(symbol.unit, multiples.get(symbol.name, 1))))
 
 
 def _format(monomial: Monomial, coefficient: int) -> str:
-    """A signed term, units resolved: 16 times the atom H/32 is written H/2."""
+    """A signed term with units resolved: 16 times the atom H/32 is written H/2."""
     if not monomial:
         return f"{coefficient:+d}"
     units = prod(atom.unit for atom in monomial if isinstance(atom, Symbol))

@@ -1,7 +1,7 @@
-"""The graph: nodes in the order they were written, each of which defines one typed value.
+"""The graph: nodes in the order of the source, each of which computes one typed tensor.
 
-A node is its value: where other representations have a node with outputs, here every layer has exactly one result,
-so a node's inputs are nodes and its type is the type of its result.
+A node stands for its result: every layer has exactly one, so the inputs of a node are nodes, and the type of a node
+is the type of its result.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scope:
-    """A named place in the net: a labelled group, a block call, one turn of a labelled repeat; the root is the net.
+    """A named place in the net: a labelled group, a block call, or one turn of a labelled repeat; the root is the net.
 
     Attributes:
         name: the last step of the path; empty for the root.
-        block: the block that was called, or None for a group.
-        span: where it was called.
-        arguments: the call's arguments as text, for reports.
+        block: the name of the called block; None for a group.
+        span: the source location of the call.
+        arguments: the arguments of the call as text, for reports.
     """
 
     name: str
@@ -57,13 +57,13 @@ class Scope:
 
 @dataclass(slots=True, eq=False)
 class Node:
-    """One application of a layer; it defines one value, whose type is inferred when the node is made.
+    """One application of a layer; it computes one tensor, whose type is inferred when the node is made.
 
     Attributes:
         name: the full path, unique in the graph.
-        params: the layer's parameters by role. A second application with the same weights holds the same objects.
+        params: the parameters by role. A second application with the same weights holds the same objects.
         type: the type of the result.
-        specs: what the layer asks of its parameters, by role.
+        specs: the shape and initial values of each parameter, by role, as the layer specifies them.
     """
 
     name: str
@@ -93,13 +93,13 @@ class Graph:
 
     Attributes:
         name: the net's name.
-        nodes: all nodes, inputs included, each after what it reads.
+        nodes: all nodes, inputs included; each stands after its inputs.
         outputs: the outputs by name.
-        aux: outputs of the training graph only, by name.
-        labels: names of the classes.
+        aux: the auxiliary outputs, which only the training graph has, by name.
+        labels: the names of the classes.
         recipe: the checked `train` block.
-        constraints: conditions on symbolic sizes that running the net requires.
-        meaning: what is decided of the inputs and outputs; the labels stand above.
+        constraints: the conditions on symbolic sizes under which the net runs.
+        meaning: the meaning of the inputs and outputs, as far as it is decided; without the labels, which stand above.
     """
 
     name: str
@@ -113,17 +113,17 @@ class Graph:
 
     @property
     def inputs(self) -> tuple[Node, ...]:
-        """The nodes that stand for the net's inputs."""
+        """The input nodes."""
         return tuple(node for node in self.nodes if node.layer.kind == "input")
 
     @property
     def params(self) -> dict[str, Param]:
-        """Every parameter once, by name, in order of first use."""
+        """Each parameter once, by name, in order of first use."""
         return {param.name: param for node in self.nodes for param in node.params.values()}
 
 
 def needed(graph: Graph, *, training: bool = False) -> tuple[Node, ...]:
-    """The inputs and all nodes that the outputs depend on, in order; `training` counts the aux outputs too."""
+    """The inputs and all nodes that the outputs depend on, in order; with `training`, also for the aux outputs."""
     live = {*graph.inputs, *graph.outputs.values(), *(graph.aux.values() if training else ())}
     for node in reversed(graph.nodes):
         if node in live:

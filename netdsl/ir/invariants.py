@@ -1,4 +1,4 @@
-"""What is true of every graph, as a program; tests call it after elaboration and after every pass."""
+"""The invariants of every graph, as a check; tests run it after elaboration and after every pass."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ if TYPE_CHECKING:
 
 
 always = False
-"""Whether `verified` looks at every graph; tests have it so."""
+"""Whether `verified` checks every graph; tests set it."""
 
 
 class GraphError(AssertionError):
-    """A graph that some pass or the elaborator should never have made; the message lists what is wrong."""
+    """A graph that breaks invariants through a bug in elaboration or a pass; the message lists what is wrong."""
 
 
 def verify(graph: Graph) -> None:
-    """Hold a graph to its invariants.
+    """Check the invariants of a graph.
 
     Raises:
-        GraphError: some do not hold.
+        GraphError: some of them do not hold.
     """
     problems = list(chain.from_iterable(rule(graph) for rule in _RULES))
     if problems:
@@ -38,14 +38,14 @@ def verify(graph: Graph) -> None:
 
 
 def verified(graph: Graph) -> Graph:
-    """The graph itself, held to its invariants where NETDSL_DEBUG is set, and in all tests."""
+    """Return the graph, checked against its invariants where NETDSL_DEBUG is set, and in all tests."""
     if always or os.environ.get("NETDSL_DEBUG"):
         verify(graph)
     return graph
 
 
 def _names(graph: Graph) -> Iterator[str]:
-    """All names have the grammar of names."""
+    """All names follow the rules for names."""
     try:
         need_names(graph)
     except NetdslError as error:
@@ -53,7 +53,7 @@ def _names(graph: Graph) -> Iterator[str]:
 
 
 def _order(graph: Graph) -> Iterator[str]:
-    """Names are unique, and what a node reads stands before it."""
+    """Names are unique, and each node stands after its inputs."""
     for name, count in Counter(node.name for node in graph.nodes).items():
         if count > 1:
             yield f"{count} nodes are called {name}"
@@ -66,7 +66,7 @@ def _order(graph: Graph) -> Iterator[str]:
 
 
 def _nodes(graph: Graph) -> Iterator[str]:
-    """A node's type and parameters are those that its layer gives for its inputs."""
+    """The type and parameters of a node are those that its layer infers from its inputs."""
     for node in graph.nodes:
         least, most = node.layer.arity
         if len(node.inputs) < least or (most is not None and len(node.inputs) > most):
@@ -86,7 +86,7 @@ def _nodes(graph: Graph) -> Iterator[str]:
 
 
 def _params(graph: Graph) -> Iterator[str]:
-    """One name means one parameter."""
+    """Parameters with the same name are the same object."""
     known: dict[str, Param] = {}
     for node in graph.nodes:
         for param in node.params.values():
@@ -95,7 +95,7 @@ def _params(graph: Graph) -> Iterator[str]:
 
 
 def _paths(graph: Graph) -> Iterator[str]:
-    """A path belongs to one layer, and to one scope; a layer that is applied again is the same layer."""
+    """A path belongs to one layer and to one scope; a layer that is applied again is the same layer."""
     owners: dict[str, Node] = {}
     scopes: dict[str, Scope] = {}
     for node in graph.nodes:
@@ -110,7 +110,7 @@ def _paths(graph: Graph) -> Iterator[str]:
 
 
 def _ends(graph: Graph) -> Iterator[str]:
-    """There are inputs and outputs; outputs are nodes, and no two values of the model have one name."""
+    """There are inputs and outputs; outputs are nodes, and no two tensors of the model have the same name."""
     if not graph.inputs:
         yield "there is no input"
     if not graph.outputs:
@@ -125,7 +125,7 @@ def _ends(graph: Graph) -> Iterator[str]:
 
 
 def _scopes(graph: Graph) -> Iterator[str]:
-    """All scopes lead to one root without a name, and a node's path begins with its scope's."""
+    """All scopes have the same root, without a name, and a node's path begins with the path of its scope."""
     roots: set[Scope] = set()
     for node in graph.nodes:
         root, *rest = node.scope.chain()

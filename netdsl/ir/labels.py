@@ -1,4 +1,4 @@
-"""What classes are called."""
+"""Names of classes in one spelling."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
 
 def class_name(text: str, span: Span | None = None) -> str:
-    """The name of a class in the one form in which names are kept and compared: Unicode's composed form (NFC).
+    """Normalize the name of a class to Unicode's composed form (NFC), in which names are stored and compared.
 
     Some systems write `é` as one character and others as `e` and an accent, so that one name has two spellings.
     Source: Unicode Standard Annex #15, "Unicode Normalization Forms".
 
     Raises:
-        NetdslError: it has halves of characters, as names of folders have that are no UTF-8, so that no file can keep
-            it (E0112).
+        NetdslError: it contains surrogates, as names of folders do that are not valid UTF-8, and no file can store them
+            (E0112).
     """
     if re.search("[\ud800-\udfff]", text):
         raise fail("E0112", f"expected the name of a class, got `{text}`, which is no Unicode text", span,

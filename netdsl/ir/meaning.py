@@ -1,7 +1,7 @@
-"""What the values that enter and leave a model mean.
+"""The meaning of the tensors that enter and leave a model.
 
-It is decided when a net is elaborated (`netdsl.ir.deciding`) and when it is trained, and travels as text in the
-metadata of ONNX models, of files of weights and of checkpoints.
+Elaboration (`netdsl.ir.deciding`) and training decide it; it is stored as text in the metadata of ONNX models, weight
+files and checkpoints.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 MEANING, LABELS, FOLDED = "netdsl.meaning", "netdsl.labels", "netdsl.folded"
 """The keys of the metadata."""
 ORDERS = {"grey": 1, "rgb": 3, "bgr": 3, "rgba": 4}
-"""The orders of channels, and how many they are."""
+"""The orders of channels, and the number of channels of each."""
 REACHES = ("cover", "stretch")
 INTERPOLATIONS = ("bilinear", "nearest", "bicubic")
 
@@ -28,11 +28,11 @@ class Pixels:
     """An input that takes images, channels x height x width.
 
     Attributes:
-        most: what the brightest pixel is; the darkest is 0.
-        order: what the channels are.
-        reach: how an image gets the input's size: it is scaled until it covers that, and cropped to its middle, or it
-            is stretched.
-        interpolation: by what it is scaled; antialiased, except for `nearest`.
+        most: the value of the brightest pixel; the darkest is 0.
+        order: the order of the channels.
+        reach: how an image is brought to the input's size: it is scaled to cover it and cropped to its centre, or it is
+            stretched.
+        interpolation: the interpolation method; antialiased, except for `nearest`.
     """
 
     most: Literal[1, 255] = 1
@@ -46,7 +46,7 @@ class Pixels:
 
 @dataclass(frozen=True)
 class Numbers:
-    """An input that takes numbers as they are."""
+    """An input that takes numbers without a further meaning."""
 
     def __str__(self) -> str:
         return "numbers"
@@ -54,12 +54,12 @@ class Numbers:
 
 @dataclass(frozen=True)
 class Tokens:
-    """An input that takes whole numbers for which a net has vectors.
+    """An input that takes tokens: whole numbers that index the net's embedding tables.
 
     Attributes:
-        count: the numbers from 0 to one less are taken at all positions.
-        axis: an axis along which positions have tables of their own, without the batch.
-        counts: what stands for `count` at each position along it; empty where that holds for all.
+        count: numbers from 0 to `count` - 1 are valid at all positions.
+        axis: the axis, the batch not counted, along which positions have their own tables.
+        counts: the count at each position along `axis`; empty where `count` holds for all.
     """
 
     count: int
@@ -71,7 +71,7 @@ class Tokens:
         return f"tokens from 0 to {self.count - 1}" + f", or to {most} at some positions" * bool(self.counts)
 
     def misfit(self, values: Any) -> str | None:
-        """What an array of tokens, N x any shape, should hold and does not; None where all of it has vectors."""
+        """Describe what an array of tokens, N x any shape, should hold but does not; None if every token is valid."""
         parts = [(values.take(at, self.axis + 1), count, f" at position {at} of axis {self.axis}")
                  for at, count in enumerate(self.counts)] or [(values, self.count, "")]  # fmt: skip
         for part, count, where in parts:
@@ -84,10 +84,10 @@ Takes: TypeAlias = Pixels | Numbers | Tokens
 
 
 class Gives(Enum):
-    """What an output is; classes are along its first axis, positions along the others.
+    """The meaning of an output; its classes are along the first axis, positions along the others.
 
-    The scores of a net that was taught the numbers of classes by `quadratic` are no logits and no probabilities: the
-    largest is that of the likeliest class. Of distances it is the least.
+    The scores of a net trained on class numbers by `quadratic` are neither logits nor probabilities: the class with the
+    largest score is the likeliest. For distances it is the class with the least.
     """
 
     LOGITS = "logits"
@@ -101,28 +101,28 @@ class Gives(Enum):
 
     @property
     def yes_or_no(self) -> bool:
-        """Whether each number answers a question of its own."""
+        """Whether each number answers its own yes-or-no question."""
         return self in (Gives.YES_LOGITS, Gives.YES_PROBABILITIES)
 
     @property
     def normalized(self) -> bool:
-        """Whether a last layer has made probabilities of scores."""
+        """Whether a last layer has turned scores into probabilities."""
         return self in (Gives.PROBABILITIES, Gives.LOG_PROBABILITIES, Gives.YES_PROBABILITIES)
 
 
 @dataclass(frozen=True)
 class Meaning:
-    """What a model takes and gives, as far as that is decided.
+    """The meaning of a model's inputs and outputs, as far as it is decided.
 
     Attributes:
-        inputs: by name.
-        outputs: by name.
-        mean: what is subtracted from each channel of the one input by the model's first layer, or from all; empty where
-            no layer does so.
-        std: what divides them after that.
+        inputs: the meaning of each input, by name.
+        outputs: the meaning of each output, by name.
+        mean: the number that the first layer subtracts from each channel of the one input, or from all channels; empty
+            if it subtracts none.
+        std: the number by which it divides them then.
         labels: the names of the classes of the first output.
-        folded: the parameters in a file into which an optimization has folded other layers, so that they are not those
-            of the net as it was written.
+        folded: the parameters in a file into which an optimization has folded other layers, so that they differ from
+            those of the net as written.
     """
 
     inputs: Mapping[str, Takes] = field(default_factory=dict)
@@ -133,7 +133,7 @@ class Meaning:
     folded: tuple[str, ...] = ()
 
     def as_metadata(self) -> dict[str, str]:
-        """Texts by the keys `MEANING`, `LABELS` and `FOLDED`; `from_metadata` reads them."""
+        """The meaning as texts, by the keys `MEANING`, `LABELS` and `FOLDED`; `from_metadata` reads them."""
         said = {
             "inputs": {name: {"kind": _KINDS[type(takes)]} | asdict(takes) for name, takes in self.inputs.items()},
             "outputs": {name: gives.value for name, gives in self.outputs.items()},
@@ -148,10 +148,10 @@ _KINDS: dict[type, str] = {Pixels: "pixels", Numbers: "numbers", Tokens: "tokens
 
 
 def from_metadata(metadata: Mapping[str, str]) -> Meaning | None:
-    """What metadata say, whatever else is in them; None where they say nothing.
+    """Read the meaning from metadata, which may hold other entries too; None where they hold no meaning.
 
     Raises:
-        ValueError: they are not what `Meaning.as_metadata` writes.
+        ValueError: an entry is not of the form that `Meaning.as_metadata` writes.
     """
     labels, folded = (_names(key, metadata) for key in (LABELS, FOLDED))
     if MEANING not in metadata:
@@ -179,11 +179,11 @@ def from_metadata(metadata: Mapping[str, str]) -> Meaning | None:
 
 
 def with_labels(meaning: Meaning, labels: Sequence[str]) -> Meaning:
-    """The same with other names of classes."""
+    """The same meaning with other names of classes."""
     return replace(meaning, labels=tuple(labels))
 
 
-# ------------------------------------------------------------------------------------------------ how it is done
+# ------------------------------------------------------------------------------------------------ implementation
 
 
 def _json(key: str, text: str) -> Any:
@@ -208,9 +208,9 @@ def _takes(name: str, entry: Any) -> Takes:
     cls = kinds[entry["kind"]]
     fields = {key: value for key, value in entry.items() if key != "kind"}
     if cls is Pixels:
-        due = {"most": (1, 255), "order": ORDERS, "reach": REACHES, "interpolation": INTERPOLATIONS}
-        _need(fields.keys() == due.keys(), name, f"the entries {', '.join(due)}", sorted(fields))
-        for key, choices in due.items():
+        entries = {"most": (1, 255), "order": ORDERS, "reach": REACHES, "interpolation": INTERPOLATIONS}
+        _need(fields.keys() == entries.keys(), name, f"the entries {', '.join(entries)}", sorted(fields))
+        for key, choices in entries.items():
             value = fields[key]
             known = isinstance(value, int | str) and not isinstance(value, bool) and value in choices
             _need(known, f"{key}` of `{name}", f"one of {', '.join(map(str, choices))}", value)

@@ -1,4 +1,4 @@
-"""The names of a graph, held to their grammar before a backend writes them."""
+"""A check of all names in a graph before a backend writes them."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
 
 def need_names(graph: Graph) -> None:
-    """Refuse a graph with a name that is none; one that was made by hand has been checked by nobody else.
+    """Refuse a graph with an invalid name; nothing else checks the names of a graph made by hand.
 
     Raises:
-        NetdslError: a name is too long (E0111), or is none (E0112).
+        NetdslError: a name is too long (E0111), or is not a name (E0112).
     """
     need_name(graph.name, None)
     for name, node in (*graph.outputs.items(), *graph.aux.items()):

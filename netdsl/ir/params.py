@@ -1,4 +1,4 @@
-"""Parameters: their shapes, how their initial values are made, and how passes derive one from others."""
+"""Parameters: their shapes and initial values, and parameters that passes compute from others."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from netdsl.ir.types import DType
 
 @dataclass(frozen=True, slots=True)
 class Init:
-    """How the initial values of a parameter are made.
+    """The initial values of a parameter.
 
     Attributes:
         kind: `weight` and `bias` are drawn by the scheme the user chose (PyTorch's default, He, Xavier, normal);
             `constant` is `value` everywhere; `normal` is drawn with mean 0 and standard deviation `value`;
             `table` are the numbers in `table`, row by row.
-        fan_in: inputs that one output element sees.
-        fan_out: outputs that one input element reaches.
+        fan_in: the number of inputs that one output element reads.
+        fan_out: the number of outputs that one input element reaches.
         value: for `weight` and `bias`, the bound within which PyTorch draws them, where that is not 1/sqrt(fan_in).
     """
 
@@ -35,7 +35,7 @@ class Init:
 
 @dataclass(frozen=True, slots=True)
 class ParamSpec:
-    """What a layer asks for: the shape of a parameter and its initial values.
+    """The specification of a parameter by its layer: its shape and its initial values.
 
     `trainable` is false for running statistics and fixed tables (buffers, in PyTorch's words).
     """
@@ -58,8 +58,8 @@ class ParamSpec:
 class Param:
     """A parameter of the graph; `name` is its key in a `state_dict`: the owner's path and its role.
 
-    `derived` is set by passes that compute a parameter from others when weights are read (batch norm folded into a
-    convolution): a callable object from arrays to an array, and the parameters it takes.
+    Passes set `derived` for a parameter that is computed from others when weights are read (batch norm folded into a
+    convolution).
     """
 
     name: str
@@ -69,7 +69,7 @@ class Param:
 
 @dataclass(frozen=True, slots=True)
 class Derived:
-    """A parameter computed from others: `compute(*arrays)` gives the array."""
+    """A parameter computed from `sources`: `compute(*arrays)` returns its array."""
 
     compute: Any
     sources: tuple[Param, ...]

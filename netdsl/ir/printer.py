@@ -1,4 +1,4 @@
-"""A graph as text, one line for each node: `%c1 = conv(%image) out=6 k=5 : 6x24x24  [weight 6x1x5x5, bias 6]`."""
+"""Printing of a graph, one line for each node: `%c1 = conv(%image) out=6 k=5 : 6x24x24  [weight 6x1x5x5, bias 6]`."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 def print_graph(graph: Graph) -> str:
-    """The nodes in order, each with its inputs, the arguments that are not defaults, its type and its parameters.
+    """Print the nodes in order, each with its inputs, its arguments other than defaults, its type and its parameters.
 
-    A parameter that is not called by its node's path and role is shown with its name, and a derived one with the names
-    of those it is computed from.
+    A parameter whose name is not the node's path and role is printed with its name, and a derived one with the names of
+    its sources.
     """
     lines = [f"net {graph.name}"]
     lines += map(_line, graph.nodes)
@@ -36,7 +36,7 @@ def _line(node: Node) -> str:
 
 
 def _arguments(node: Node) -> list[str]:
-    """The arguments that differ from their defaults; those of an input are its type."""
+    """The arguments that differ from their defaults; for an input they are its type."""
     if node.layer.kind == "input":
         return []
     given = {f.name: getattr(node.layer, f.name) for f in fields(node.layer)}

@@ -1,4 +1,4 @@
-"""Which tokens an input takes: those for which the tables that read it have vectors."""
+"""The tokens that an input takes: those that index every embedding table it is looked up in."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ if TYPE_CHECKING:
     from netdsl.ir.graph import Graph, Node
 
 MAX_TOKEN_POSITIONS = 4096
-"""Along so many positions at most, tables of their own are told apart."""
+"""The largest size of an axis along which positions may have their own tables."""
 
 
 @dataclass(frozen=True)
 class _Part:
-    """What of the input is in a tensor, at most.
+    """The part of an input that a tensor may contain.
 
     Attributes:
-        axis: the axis of the input of which there are some positions; None where all may be there.
-        positions: those positions; where `aligned` in their order.
+        axis: the axis of the input along which only some positions are contained; None where all may be.
+        positions: those positions; in their order if `aligned`.
         aligned: whether the axes are still those of the input.
     """
 
@@ -30,9 +30,9 @@ class _Part:
 
 
 def tokens_of(graph: Graph, given: Node) -> Tokens | None:
-    """The tokens that an input takes; None where no table reads it.
+    """The tokens that an input takes; None where no embedding table reads it.
 
-    Where parts of it that were cut out along one axis have tables of their own, each position has a bound of its own.
+    Where parts of the input, sliced along one axis, have their own tables, each position has its own bound.
     """
     if given.type.dtype.is_float:
         return None
@@ -40,8 +40,8 @@ def tokens_of(graph: Graph, given: Node) -> Tokens | None:
     tables: list[tuple[_Part, int]] = []
     for node in graph.nodes:
         read = {part for source in node.inputs for part in parts.get(source, ())}
-        if read and node.layer.kind == "embedding":
-            tables += [(part, node.layer.arguments()["count"]) for part in read]
+        if read and (count := node.layer.token_count) is not None:
+            tables += [(part, count) for part in read]
         elif read and node.layer.rearranges:
             parts[node] = {_taken(part, node) for part in read}
     if not tables:
@@ -51,7 +51,7 @@ def tokens_of(graph: Graph, given: Node) -> Tokens | None:
     if axis is None:
         return Tokens(least)
     most, size = max(count for _, count in tables), given.type.shape[axis]
-    assert isinstance(size, int)  # noqa: S101 - no parts are told apart along others
+    assert isinstance(size, int)  # noqa: S101 - parts are only made along axes of known size
     counts = tuple(
         min((count for part, count in tables if part.axis != axis or position in part.positions), default=most)
         for position in range(size)
@@ -60,9 +60,9 @@ def tokens_of(graph: Graph, given: Node) -> Tokens | None:
 
 
 def held(node: Node) -> bool:
-    """Whether all that a node reads are elements of the net's inputs, so that tokens among them are held to a bound.
+    """Whether a node reads only elements of the net's inputs, so that the tokens it reads were checked against a bound.
 
-    The sum of two inputs, for one, has no bound that could be asked of either.
+    The sum of two inputs, for example, has no bound that could be checked on either.
     """
     seen: set[Node] = set()
     ahead = [*node.inputs]
@@ -78,7 +78,7 @@ def held(node: Node) -> bool:
 
 
 def _taken(part: _Part, node: Node) -> _Part:
-    """What of a part is in the result of a layer that puts elements elsewhere."""
+    """The part that is contained in the result of a layer that rearranges elements."""
     if not part.aligned:
         return part
     (source, *others), layer, types = node.inputs, node.layer, node.input_types
@@ -88,10 +88,10 @@ def _taken(part: _Part, node: Node) -> _Part:
     for axis in axes:
         size, kept, reads = source.type.shape[axis], node.type.shape[axis], layer.reads(axis, *types)
         if part.axis not in (None, axis):
-            continue  # of a second axis all may be there
+            continue  # along a second axis, all positions may be contained
         if reads is None or isinstance(reads, str):
             return replace(part, aligned=False)
-        if (reads.spans, reads.shift) == (((0, 0),), 1) and size == kept:  # every position itself
+        if (reads.spans, reads.shift) == (((0, 0),), 1) and size == kept:  # every position reads itself
             continue
         if not isinstance(size, int) or not isinstance(kept, int) or size > MAX_TOKEN_POSITIONS or not reads.single:
             return replace(part, aligned=False)

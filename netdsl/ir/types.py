@@ -1,4 +1,4 @@
-"""Types of values: an element type and a shape. The batch dimension is implicit and never part of a shape."""
+"""Types of tensors: an element type and a shape. The batch dimension is implicit and never part of a shape."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class DType(Enum):
-    """Element types; the value is the name the language and numpy use."""
+    """Element types; the value is the name in the language and in numpy."""
 
     FLOAT32 = "float32"
     FLOAT16 = "float16"
@@ -26,25 +26,25 @@ class DType(Enum):
 
     @property
     def is_float(self) -> bool:
-        """Whether arithmetic on it is floating-point."""
+        """Whether it is a floating-point type."""
         return "float" in self.value
 
     @property
     def bytes(self) -> int:
-        """Size of one element in bytes."""
+        """The size of one element in bytes."""
         return {"float64": 8, "int64": 8, "float32": 4, "int32": 4, "float16": 2, "bfloat16": 2}.get(self.value, 1)
 
 
 @dataclass(frozen=True, slots=True)
 class TensorType:
-    """A tensor of `dtype`; `shape` leaves out the batch dimension, so an image is `(channels, height, width)`."""
+    """A tensor type; `shape` omits the batch dimension, so an image is `(channels, height, width)`."""
 
     shape: tuple[Dim, ...]
     dtype: DType = DType.FLOAT32
 
     @property
     def rank(self) -> int:
-        """The number of dimensions, the batch not counted."""
+        """The number of dimensions, without the batch."""
         return len(self.shape)
 
     @property
@@ -62,7 +62,7 @@ class TensorType:
 
 
 def format_shape(shape: Iterable[Dim]) -> str:
-    """A shape as the language writes it: ``3x224x224``, ``3xHxW``, ``[64, H/2, W/2]``, ``[]`` for a scalar."""
+    """A shape in the syntax of the language: ``3x224x224``, ``3xHxW``, ``[64, H/2, W/2]``, ``[]`` for a scalar."""
     dims = list(shape)
     if dims and all(isinstance(dim, int) or (len(str(dim)) == 1) for dim in dims):
         return "x".join(map(str, dims))

@@ -1,4 +1,4 @@
-"""The layers of the language, one family per file; importing this package fills `netdsl.layers.base.LAYERS`."""
+"""The layers of the language, one family in each file; importing this package fills `netdsl.layers.base.LAYERS`."""
 
 from netdsl.layers import (
     activation,

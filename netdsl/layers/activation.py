@@ -1,4 +1,4 @@
-"""Non-linearities: functions of each element, and functions of all elements along an axis."""
+"""Activation functions, computed for each element or along an axis."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,11 +25,11 @@ from netdsl.layers.spans import EACH, Reads, Spans
 
 
 class _Elementwise(Layer):
-    """A function of each element by itself; input and output have any shape."""
+    """A function applied to each element; input and output have any shape."""
 
     activation = True
     bfloat16: ClassVar[bool] = True
-    """Whether its operators take bfloat16 in every opset that netdsl writes, by ONNX and by onnxruntime."""
+    """Whether ONNX and onnxruntime support bfloat16 for its operators in every opset that netdsl writes."""
 
     def infer(self, *inputs: TensorType) -> TensorType:
         need_float(self, inputs[0], bfloat16=self.bfloat16)
@@ -133,7 +133,7 @@ class Elu(_Elementwise):
 @register("selu")
 @dataclass(frozen=True)
 class Selu(_Elementwise):
-    """Self-normalizing unit: y = 1.0507 * (x if x > 0 else 1.6733 * (exp(x) - 1)), both numbers in full precision.
+    """Self-normalizing unit: y = 1.0507 * (x if x > 0 else 1.6733 * (exp(x) - 1)); both constants in full precision.
 
     Source: Klambauer et al., "Self-normalizing neural networks" (2017); torch.nn.SELU; ONNX operator Selu.
     """
@@ -152,8 +152,8 @@ class Selu(_Elementwise):
 class Celu(_Elementwise):
     """Continuously differentiable unit: y = max(x, 0) + min(0, alpha * (exp(x / alpha) - 1)), alpha > 0.
 
-    Source: Barron, "Continuously differentiable exponential linear units" (2017); torch.nn.CELU; ONNX operator Celu,
-    for float64 Elu; in float16 computed in float32, since a small alpha is 0 there.
+    Source: Barron, "Continuously differentiable exponential linear units" (2017); torch.nn.CELU; ONNX operator Celu, or
+    Elu for float64. For float16 it is computed in float32, because float16 rounds a small alpha to 0.
     """
 
     bfloat16 = False
@@ -176,7 +176,7 @@ class Gelu(_Elementwise):
     """Gaussian error linear unit: y = x * Phi(x) = x/2 * (1 + erf(x / sqrt(2))).
 
     With `approx=tanh`: y = x/2 * (1 + tanh(sqrt(2/pi) * (x + 0.044715 x^3))). Source: Hendrycks and Gimpel, "Gaussian
-    error linear units" (2016); torch.nn.GELU; ONNX operator Gelu, before opset 20 its formula.
+    error linear units" (2016); torch.nn.GELU; ONNX operator Gelu, or its formula before opset 20.
     """
 
     opset = 20
@@ -203,6 +203,8 @@ class Gelu(_Elementwise):
 class Silu(_Elementwise):
     """Sigmoid linear unit, or swish: y = x * sigmoid(x). Source: torch.nn.SiLU; ONNX operators Sigmoid, Mul."""
 
+    known_as = ("swish",)
+
     def to_onnx(self, o: Lowering, *inputs: str) -> str:
         return o.op("Mul", inputs[0], o.op("Sigmoid", inputs[0]))
 
@@ -213,7 +215,7 @@ class Silu(_Elementwise):
 @register("mish")
 @dataclass(frozen=True)
 class Mish(_Elementwise):
-    """Mish: y = x * tanh(log(1 + exp(x))). Source: torch.nn.Mish; ONNX operator Mish, before opset 18 its formula."""
+    """Mish: y = x * tanh(log(1 + exp(x))). Source: torch.nn.Mish; ONNX operator Mish, its formula before 18."""
 
     opset = 18
     bfloat16 = False
@@ -232,8 +234,8 @@ class Mish(_Elementwise):
 class HardSwish(_Elementwise):
     """Piecewise approximation of swish: y = x * hardsigmoid(x).
 
-    Source: Howard et al., "Searching for MobileNetV3" (2019); torch.nn.Hardswish; ONNX operator HardSwish, before
-    opset 14 its formula.
+    Source: Howard et al., "Searching for MobileNetV3" (2019); torch.nn.Hardswish; ONNX operator HardSwish, or its
+    formula before opset 14.
     """
 
     opset = 14
@@ -279,14 +281,14 @@ class Softplus(_Elementwise):
     threshold: Real = 20.0
 
     def to_onnx(self, o: Lowering, *inputs: str) -> str:
-        x, dtype = widen(o, inputs[0]), computing_type(o.output.dtype)  # exp(12) is too much for float16
+        x, dtype = widen(o, inputs[0]), computing_type(o.output.dtype)  # exp(12) overflows float16
         if self.beta == 1:
             scaled, y = x, o.op("Softplus", x)
         else:
             beta = o.const(self.beta, dtype.value)
             scaled = o.op("Mul", x, beta)
             y = o.op("Div", o.op("Softplus", scaled), beta)
-        if self.threshold < 20 or dtype is DType.FLOAT64:  # from there on, float32 has the same number for both
+        if self.threshold < 20 or dtype is DType.FLOAT64:  # above 20, both formulas round to the same float32
             y = o.op("Where", o.op("Greater", scaled, o.const(self.threshold, dtype.value)), x, y)
         return narrow(o, y)
 
@@ -297,7 +299,7 @@ class Softplus(_Elementwise):
 @register("softsign")
 @dataclass(frozen=True)
 class Softsign(_Elementwise):
-    """Sigmoid of polynomial tails: y = x / (1 + |x|). Source: torch.nn.Softsign; ONNX operator Softsign."""
+    """Sigmoid with polynomial tails: y = x / (1 + |x|). Source: torch.nn.Softsign; ONNX operator Softsign."""
 
     bfloat16 = False
 
@@ -354,7 +356,7 @@ class ScaledTanh(_Elementwise):
 
 
 class _AlongAxis(Layer):
-    """A function of all elements along one axis, which keeps the shape."""
+    """A function of all elements along one axis; the output has the shape of the input."""
 
     axis: Integer
 
@@ -375,7 +377,7 @@ class Softmax(_AlongAxis):
     """Softmax: y = exp(x) / sum of exp(x) along `axis`, counted without the batch.
 
     The default is the channel axis: the classes of a vector, the channels of an image at each position (`dim=1` in
-    PyTorch). A sequence of vectors wants `axis=-1`. Source: torch.nn.Softmax; ONNX operator Softmax.
+    PyTorch). For a sequence of vectors, use `axis=-1`. Source: torch.nn.Softmax; ONNX operator Softmax.
     """
 
     gives = Gives.PROBABILITIES

@@ -1,4 +1,4 @@
-"""Pools to a given size: global ones to a single position, adaptive ones to any number of bins."""
+"""Pooling to a given output size: global pooling to one position, adaptive pooling to any number of bins."""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -12,7 +12,7 @@ from netdsl.layers.windows import need_image
 
 
 class _Global(Layer):
-    """A pool over all positions of a channel."""
+    """A pooling layer over all positions of each channel."""
 
     def reads(self, axis: int, *inputs: TensorType) -> Reads:
         return "all" if axis else EACH
@@ -32,6 +32,8 @@ class GlobalAvgPool(_Global):
     operator GlobalAveragePool.
     """
 
+    known_as = ("global_average_pooling",)
+
     def to_onnx(self, o: Lowering, *inputs: str) -> str:
         return o.op("GlobalAveragePool", inputs[0])
 
@@ -48,6 +50,8 @@ class GlobalMaxPool(_Global):
     operator GlobalMaxPool.
     """
 
+    known_as = ("global_max_pooling",)
+
     def to_onnx(self, o: Lowering, *inputs: str) -> str:
         return o.op("GlobalMaxPool", inputs[0])
 
@@ -56,14 +60,14 @@ class GlobalMaxPool(_Global):
 
 
 class _Adaptive(Layer):
-    """A pool whose windows are `out` bins along each dimension: bin i is [floor(i*n/out), ceil((i+1)*n/out)).
+    """A pooling layer whose windows are `out` bins along each dimension: bin i is [floor(i*n/out), ceil((i+1)*n/out)).
 
-    Bins of one size are a plain pool. Bins of two sizes, which overlap, are gathered first. Where the size of the
-    bins is symbolic (a multiple of `out` all the same), the input is reshaped to bins.
+    If all bins have one size, it is an ordinary pooling layer. Otherwise bins overlap, and their elements are gathered
+    first. If the size of the bins is symbolic (the input size is a multiple of `out`), the input is reshaped to bins.
     """
 
     pool: ClassVar[str]
-    """What PyTorch calls it."""
+    """The name of the pooling layer in PyTorch."""
     operator: ClassVar[str]
     reduction: ClassVar[str]
 
@@ -115,7 +119,7 @@ class _Adaptive(Layer):
         return t.module(f"nn.Adaptive{self.pool}{t.output.rank - 1}d", single(self._bins(t.inputs[0])))(*inputs)
 
     def _gathered(self, o: Lowering, x: str, axis: int, size: int) -> str:
-        """`x` with its dimension `axis` of `size` reduced to bins."""
+        """Reduce the dimension `axis` of `x`, of size `size`, to its bins."""
         bins = self._bins(o.inputs[0])[axis - 2]
         spans = [range(i * size // bins, -(-(i + 1) * size // bins)) for i in range(bins)]
         longest = max(map(len, spans))
@@ -123,7 +127,7 @@ class _Adaptive(Layer):
         if self.reduction == "ReduceMax":
             return _reduce(o, "ReduceMax", x, [axis + 1])
         weights = [[1 / len(span) if i < len(span) else 0.0 for i in range(longest)] for span in spans]
-        rest = [1] * (o.inputs[0].rank - axis)  # the dimensions behind
+        rest = [1] * (o.inputs[0].rank - axis)  # the dimensions after it
         shares = o.op("Reshape", o.const(weights), o.const([bins, longest, *rest]))
         return o.op("ReduceSum", o.op("Mul", x, shares), o.const([axis + 1]), keepdims=0)
 
@@ -166,7 +170,7 @@ class AdaptiveMaxPool(_Adaptive):
 
 
 def _reduce(o: Lowering, op_type: str, x: str, axes: list[int]) -> str:
-    """A reduction that drops `axes`, which became an input with opset 18."""
+    """Reduce over `axes` and drop them; the operators take `axes` as an input from opset 18 on."""
     if o.opset >= 18:
         return o.op(op_type, x, o.const(axes), keepdims=0)
     return o.op(op_type, x, axes=axes, keepdims=0)

@@ -1,4 +1,4 @@
-"""Maps y = a*x + b with one a and one b for each channel."""
+"""Affine layers y = a*x + b with one a and one b for each channel."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
 
 
 class ChannelAffine(Layer):
-    """A layer that at inference is y = a*x + b for each channel, so that a pass can fold it into its neighbours."""
+    """A layer that computes y = a*x + b for each channel at inference, so that a pass can fold it into a neighbour."""
 
     def coefficients(self, params: Mapping[str, "Array"]) -> "tuple[npt.ArrayLike, npt.ArrayLike]":
-        """The scale a and the shift b from the parameters by role: one number for each channel, or one for all."""
+        """Compute scale a and shift b from the parameters by role: one number for each channel, or one for all."""
         raise NotImplementedError
 
     def scale_shift(self, **arrays: "Array") -> "tuple[Array, Array]":
-        """The scale and the shift from the values of the parameters by role, as vectors of C or 1 elements.
+        """Compute scale and shift from the arrays of the parameters by role, as vectors of C elements or 1.
 
         They are computed in float64 and returned in float32, or in float64 if a parameter is float64.
         """
-        import numpy as np  # noqa: PLC0415 - to check a net needs no numpy
+        import numpy as np  # noqa: PLC0415 - checking a net needs no numpy
 
         dtype: np.dtype[Any] = np.result_type(np.float32, *arrays.values())
         scale, shift = self.coefficients({role: array.astype(np.float64) for role, array in arrays.items()})
@@ -39,9 +39,9 @@ class ChannelAffine(Layer):
 @register("affine")
 @dataclass(frozen=True)
 class Affine(ChannelAffine):
-    """Trained scale and shift of each channel: y[c] = weight[c] * x[c] + bias[c].
+    """Learned scale and shift of each channel: y[c] = weight[c] * x[c] + bias[c].
 
-    Input and output C x anything. Parameters: weight C, at first 1, unless `scale=no`; bias C, at first 0, unless
+    Input and output C x anything. Parameters: weight C, initially 1, unless `scale=no`; bias C, initially 0, unless
     `bias=no`. Source: the trained coefficients of LeNet-5's subsampling layers, and of batch norm without its
     statistics; ONNX operators Mul and Add.
     """
@@ -104,6 +104,8 @@ class Normalize(ChannelAffine):
     Source: torchvision.transforms.Normalize; ONNX operators Sub and Div.
     """
 
+    standardizes = True
+
     mean: Reals
     std: Divisors
 
@@ -131,12 +133,12 @@ class Normalize(ChannelAffine):
 
 
 def channels(x: TensorType) -> int:
-    """The number of channels, where it must be known."""
+    """The number of channels, which must be known."""
     return need_int(x.shape[0], "the number of channels")
 
 
 def scale_and_shift(shape: tuple[int, ...], dtype: DType, *, weight: bool, bias: bool) -> dict[str, ParamSpec]:
-    """The parameters of a trained scale `weight` and shift `bias`, as far as they are there."""
+    """The parameters of a learned scale `weight` and shift `bias`, those that the layer has."""
     initial = {"weight": 1.0} if weight else {}
     if bias:
         initial["bias"] = 0.0
@@ -144,7 +146,7 @@ def scale_and_shift(shape: tuple[int, ...], dtype: DType, *, weight: bool, bias:
 
 
 def apply_scale_and_shift(o: Lowering, x: str, *, weight: bool, bias: bool) -> str:
-    """Lower weight*x + bias for each channel, as far as they are there."""
+    """Lower weight*x + bias for each channel, with those of the two that the layer has."""
     if weight:
         x = o.op("Mul", x, along_channels(o, o.param("weight")))
     if bias:
@@ -153,13 +155,13 @@ def apply_scale_and_shift(o: Lowering, x: str, *, weight: bool, bias: bool) -> s
 
 
 def along_channels(o: Lowering, vector: str) -> str:
-    """A vector of one number for each channel, shaped so that it is broadcast along axis 1 of the output."""
+    """Reshape a vector of one number for each channel so that it is broadcast along axis 1 of the output."""
     axes = list(range(1, o.output.rank))
     return o.op("Unsqueeze", vector, o.const(axes)) if axes else vector
 
 
 def _constant(o: Lowering, numbers: Sequence[float]) -> str:
-    """Constants, one for each channel or one for all, shaped as `along_channels` shapes a vector."""
+    """Constants, one for each channel or one for all, in the shape that `along_channels` gives a vector."""
     nested: list[Any] = list(numbers)
     for _ in o.output.shape[1:]:
         nested = [[item] for item in nested]

@@ -1,6 +1,6 @@
-"""Kinds of arguments: how a compile-time value of the language becomes a field of a layer.
+"""Kinds of arguments: the check and conversion of a compile-time value to a field of a layer.
 
-A layer's field is annotated with one of the aliases at the end of this file; the alias carries the `Kind` that
+The field of a layer is annotated with one of the aliases at the end of this file; the alias holds the `Kind` that
 checks and converts. Compile-time values are `int`, `float`, `Fraction`, `bool`, `str`, `tuple`, and `Symbolic`.
 """
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 MAX_INTEGER = 2**31 - 1
-"""No size, stride or count that a person means is larger."""
+"""The largest size, stride or count; larger ones are mistakes."""
 MIN_POSITIVE = 2.0**-126
-"""The least positive number that float32 has in full precision; what backends compute with becomes 0 below it."""
+"""The smallest positive number with full precision in float32; backends round smaller ones to 0."""
 
 
 class ArgumentError(Exception):
-    """A value that an argument cannot take; `code` is its diagnostic code."""
+    """The error of a value that an argument cannot take; `code` is its diagnostic code."""
 
     def __init__(self, code: str, message: str, help: str | None = None) -> None:  # noqa: A002 - as in Diagnostic
         super().__init__(message)
@@ -35,8 +35,8 @@ class Kind:
     """A kind of argument.
 
     Attributes:
-        name: what the reference and the errors call it.
-        convert: turns a compile-time value into the field's value, or raises `ArgumentError`.
+        name: its name in the reference and in errors.
+        convert: converts a compile-time value to the field's value, or raises `ArgumentError`.
         words: bare words that are values of this kind (`same`).
     """
 
@@ -46,11 +46,11 @@ class Kind:
 
 
 def integer(value: object, least: int | None = None) -> int:
-    """A whole number not less than `least`."""
+    """Convert a whole number that is at least `least`."""
     if not isinstance(value, int) or isinstance(value, bool):
         raise _no_integer(value)
     if least is not None and value < least:
-        raise ArgumentError("E0306", f"a number of at least {least} is due, not {value}")
+        raise ArgumentError("E0306", f"expected a number of at least {least}, got {value}")
     if abs(value) > MAX_INTEGER:
         raise ArgumentError("E0703", f"{value} is larger than any size can be ({MAX_INTEGER})")
     return value
@@ -59,55 +59,55 @@ def integer(value: object, least: int | None = None) -> int:
 def _no_integer(value: object) -> ArgumentError:
     if isinstance(value, Fraction):
         text = show(value)
-        message = f"a whole number is due, not {text}" + (f" = {float(value):g}" if "/" in text else "")
+        message = f"expected a whole number, got {text}" + (f" = {float(value):g}" if "/" in text else "")
         return ArgumentError(
-            "E0307", message, "round it: `round(...)`, `floor(...)`, `ceil(...)`, or `//` in the place of `/`"
+            "E0307", message, "round it: `round(...)`, `floor(...)`, `ceil(...)`, or `//` instead of `/`"
         )
     if isinstance(value, float):
-        message = f"a whole number is due, not {value!r}, which is not exact"
+        message = f"expected a whole number, got {value!r}, which is not exact"
         return ArgumentError("E0307", message, "round it: `round(...)`, `floor(...)` or `ceil(...)`")
     if isinstance(value, Symbolic):
-        return ArgumentError("E0412", f"a known number is due, not `{value}`", "fix the size in the `input`")
+        return ArgumentError("E0412", f"expected a known number, got `{value}`", "fix the size in the `input`")
     remedy = f"write `{value}`, without quotes" if isinstance(value, str) and value.isdecimal() else None
-    return ArgumentError("E0305", f"a whole number is due, not {describe(value)}", remedy)
+    return ArgumentError("E0305", f"expected a whole number, got {describe(value)}", remedy)
 
 
 def real(value: object, least: float | None = None, most: float | None = None) -> float:
-    """A number within bounds."""
+    """Convert a number within bounds to `float`."""
     if isinstance(value, bool) or not isinstance(value, int | float | Fraction):
-        raise ArgumentError("E0305", f"a number is due, not {describe(value)}")
+        raise ArgumentError("E0305", f"expected a number, got {describe(value)}")
     try:
         number = float(value)
     except OverflowError:
         raise ArgumentError("E0306", "the number is too large") from None
     if (least is not None and number < least) or (most is not None and number > most):
         bounds = f"from {least:g} to {most:g}" if least is not None and most is not None else f"of at least {least:g}"
-        raise ArgumentError("E0306", f"a number {bounds} is due, not {number:g}")
+        raise ArgumentError("E0306", f"expected a number {bounds}, got {number:g}")
     return number
 
 
 def above_zero(value: object) -> float:
-    """A positive number, which is none any more where float32 has only 0 for it."""
+    """Convert a positive number; one that float32 rounds to 0 is refused."""
     number = real(value)
     if number < MIN_POSITIVE:
         remedy = f"float32 has nothing between 0 and {MIN_POSITIVE:.3g}" if number > 0 else None
-        raise ArgumentError("E0306", f"a positive number is due, not {number:g}", remedy)
+        raise ArgumentError("E0306", f"expected a positive number, got {number:g}", remedy)
     return number
 
 
 def divisor(value: object) -> float:
-    """A number to divide by."""
+    """Convert a number other than 0."""
     number = real(value)
     if abs(number) < MIN_POSITIVE:
-        raise ArgumentError("E0306", f"a number other than 0 is due, since it is divided by, not {number:g}")
+        raise ArgumentError("E0306", f"expected a number other than 0 to divide by, got {number:g}")
     return number
 
 
 def truth(value: object) -> bool:
-    """`yes` or `no`."""
+    """Convert `yes` or `no`."""
     if not isinstance(value, bool):
         remedy = {"0": "write `no`", "1": "write `yes`"}.get(str(value))
-        raise ArgumentError("E0305", f"`yes` or `no` is due, not {describe(value)}", remedy)
+        raise ArgumentError("E0305", f"expected `yes` or `no`, got {describe(value)}", remedy)
     return value
 
 
@@ -125,7 +125,7 @@ def _size(least: int) -> Callable[[Any], int | tuple[int, ...]]:
         if isinstance(value, tuple):
             if not 1 <= len(value) <= 3:
                 raise ArgumentError(
-                    "E0305", f"one number, or one for each of up to 3 dimensions, is due, not {show(value)}"
+                    "E0305", f"expected one number, or one for each of up to 3 dimensions, got {show(value)}"
                 )
             return tuple(integer(item, least) for item in value)
         return integer(value, least)
@@ -137,13 +137,13 @@ def _padding(value: object) -> int | tuple[int, ...] | str:
     if value == "same":
         return "same"
     if isinstance(value, str):
-        raise ArgumentError("E0305", f"a padding is a number, a list of numbers or `same`, not {show(value)}")
+        raise ArgumentError("E0305", f"expected a number, a list of numbers or `same`, got {show(value)}")
     if isinstance(value, tuple):
         if len(value) not in (1, 2, 3, 4, 6):
             raise ArgumentError(
                 "E0305",
-                "a padding has one number for all sides, one for each dimension, or one for each "
-                f"side (top, left, bottom, right), not {len(value)} numbers",
+                "expected one number for all sides, one for each dimension, or one for each "
+                f"side (top, left, bottom, right), got {len(value)} numbers",
             )
         return tuple(integer(item, 0) for item in value)
     return integer(value, 0)
@@ -151,7 +151,7 @@ def _padding(value: object) -> int | tuple[int, ...] | str:
 
 def _margins(value: object) -> int | tuple[int, ...] | str:
     if isinstance(value, str):
-        raise ArgumentError("E0305", f"a number or a list of numbers is due, not {show(value)}")
+        raise ArgumentError("E0305", f"expected a number or a list of numbers, got {show(value)}")
     return _padding(value)
 
 
@@ -168,20 +168,20 @@ def _divisors(value: object) -> tuple[float, ...]:
 
 
 def _shape(value: object) -> tuple[Any, ...]:
-    """Sizes of at least 1, symbolic ones among them, and at most one -1 (inferred)."""
+    """Convert a shape: sizes of at least 1, known or symbolic, and at most one -1 (inferred)."""
     items = value if isinstance(value, tuple) else (value,)
     sizes = tuple(item if isinstance(item, Symbolic) else integer(item, -1) for item in items)
     if 0 in sizes or sizes.count(-1) > 1:
-        raise ArgumentError("E0306", f"a shape has sizes of at least 1 and at most one -1, not {show(sizes)}")
+        raise ArgumentError("E0306", f"expected sizes of at least 1 and at most one -1, got {show(sizes)}")
     return sizes
 
 
 def choice(*words: str) -> Kind:
-    """One of some words, written bare."""
+    """The kind of an argument that is one of some bare words."""
 
     def convert(value: object) -> str:
         if value not in words:
-            raise ArgumentError("E0305", f"one of {', '.join(f'`{w}`' for w in words)} is due, not {describe(value)}")
+            raise ArgumentError("E0305", f"expected one of {', '.join(f'`{w}`' for w in words)}, got {describe(value)}")
         return str(value)
 
     return Kind(" | ".join(words), convert, words)

@@ -1,4 +1,4 @@
-"""Attention: every position of a sequence reads from all others, or from those before it."""
+"""Attention: every position of a sequence reads all others, or those before it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,13 +20,15 @@ from netdsl.layers.spans import Reads
 class Attention(Layer):
     """Multi-head self-attention: each of `heads` heads gives softmax(q k^T / sqrt(C / heads)) v.
 
-    q, k and v are three projections of the input, of which each head gets C / heads columns; the heads' results lie
-    side by side and are projected once more. With `causal=yes` a position reads from itself and those before it. In
+    q, k and v are three projections of the input, of which each head takes C / heads columns; the results of the heads
+    are concatenated and projected once more. With `causal=yes`, a position reads itself and those before it. In
     training, `dropout` drops weights of the softmax. Input and output T x C, C divisible by `heads`. Parameters:
-    in_proj_weight 3C x C (those of q, k and v), in_proj_bias 3C, out_proj.weight C x C, out_proj.bias C. MACs are
-    those of the projections and of both products, 4 T C^2 + 2 T^2 C, also where half of them are masked. Source:
-    Vaswani et al., "Attention is all you need" (2017); torch.nn.MultiheadAttention; ONNX operators MatMul and Softmax.
+    in_proj_weight 3C x C (for q, k and v), in_proj_bias 3C, out_proj.weight C x C, out_proj.bias C. MACs are those of
+    the projections and of both products, 4 T C^2 + 2 T^2 C, even where half of them are masked. Source: Vaswani et al.,
+    "Attention is all you need" (2017); torch.nn.MultiheadAttention; ONNX operators MatMul and Softmax.
     """
+
+    known_as = ("multihead_attention", "self_attention")
 
     heads: Count
     causal: Flag = False
@@ -39,7 +41,7 @@ class Attention(Layer):
         return x
 
     def reads(self, axis: int, *inputs: TensorType) -> Reads:
-        return "all"  # of the last step, as of every step where none is hidden
+        return "all"  # the last position reads all, as every position does without a mask
 
     def params(self, *inputs: TensorType) -> Mapping[str, ParamSpec]:
         (x,) = inputs
@@ -99,9 +101,9 @@ def _linear(o: Lowering, x: str, weight: str, bias: str | None) -> str:
 
 
 def _mask(o: Lowering) -> str:
-    """T x T: 0 where the position of the row may read that of the column, -inf where that lies behind it.
+    """The T x T mask: 0 where the position of the row may read that of the column, -inf where that comes later.
 
-    All layers write the same nodes, of which onnxruntime keeps one set.
+    All attention layers write the same nodes, which onnxruntime merges.
     """
     steps = o.output.shape[0]
     count = o.const(steps) if isinstance(steps, int) else o.op("Gather", o.sizes((steps,)), o.const(1), axis=0)

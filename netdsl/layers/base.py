@@ -1,7 +1,7 @@
-"""What a layer is: a frozen dataclass whose fields are its signature, and a few short methods.
+"""The base of all layers: a frozen dataclass whose fields are the layer's signature, and a few short methods.
 
-A layer knows the graph's types and, inside `to_onnx` and `to_torch`, the vocabularies of ONNX and of PyTorch; it knows
-nothing of sources, spans or names. An error it raises names the argument at fault, and the elaborator finds the place.
+A layer knows the graph's types and, inside `to_onnx` and `to_torch`, the vocabularies of ONNX and of PyTorch; it
+knows no source, no spans and no names. Its errors name the argument at fault, and elaboration finds the place.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ if TYPE_CHECKING:
     from netdsl.layers.spans import Reads
 
 LAYERS: dict[str, type[Layer]] = {}
-"""Every layer of the language by its name; filled by `register` when `netdsl.layers` is imported."""
+"""Every layer of the language by its name; `register` fills it when `netdsl.layers` is imported."""
 
 
 class LayerError(Exception):
-    """What a layer cannot do with its arguments or inputs.
+    """The error of a layer that cannot take its arguments or inputs.
 
     Attributes:
         code: a code of `netdsl.reference.codes.CODES`.
         message: the invariant and the values received.
         argument: the field at fault, or None where the input is.
         help: the remedy.
-        append: a remedy for one input of several: its number from 0, and the layers to put at the end of its branch.
+        append: a remedy for one of several inputs: its number from 0, and the layers to append to its branch.
     """
 
     def __init__(
@@ -55,35 +55,35 @@ class LayerError(Exception):
 
 
 class Lowering(Protocol):
-    """One node's way into ONNX, handed to `Layer.to_onnx`.
+    """The interface through which `Layer.to_onnx` writes one node as ONNX.
 
     Names of values are strings, as in ONNX. Values carry the batch as dimension 0, so that axis `a` of a layer is
     axis `a + 1` of an operator.
     """
 
     opset: int
-    """The opset of the model; a layer falls back on a decomposition where an operator is not in it yet."""
+    """The opset of the model; a layer uses a decomposition where the opset lacks an operator."""
     training: bool
     """Whether the training graph is being written."""
     inputs: tuple[TensorType, ...]
     output: TensorType
     held: bool
-    """Whether the node reads nothing but elements of the inputs, whose tokens are held to a bound on the way in."""
+    """Whether the node reads only elements of the inputs, whose tokens are checked against a bound at the input."""
 
     def op(self, op_type: str, *inputs: str | None, **attributes: Any) -> str:
-        """Add a node with one output and return the output's name; None is an input left out.
+        """Add a node with one output and return the output's name; None stands for an omitted input.
 
-        Attributes that are None are left out. The last node that `to_onnx` adds and returns takes the layer's path.
+        Attributes that are None are omitted. The last node that `to_onnx` adds and returns takes the layer's path.
         """
 
     def ops(self, count: int, op_type: str, *inputs: str | None, **attributes: Any) -> tuple[str, ...]:
         """Add a node with `count` outputs and return their names."""
 
     def param(self, role: str) -> str:
-        """The initializer that holds a parameter of the node, or what an earlier use of it has updated it to."""
+        """The initializer that holds a parameter of the node, or the value that an earlier use has updated it to."""
 
     def update(self, role: str, value: str) -> None:
-        """Give out `value` as what a parameter holds after a training step: an output called `name/next`."""
+        """Return `value` as a parameter's value after a training step: an output called `name/next`."""
 
     def const(self, value: Any, dtype: str | None = None) -> str:
         """A constant: a number, a list or an array; `dtype` is a numpy name.
@@ -95,11 +95,11 @@ class Lowering(Protocol):
         """The number of samples, as an int64 tensor of shape [1]."""
 
     def sizes(self, shape: tuple[Dim, ...]) -> str:
-        """`shape` with the batch before it, as an int64 tensor; constant if it can be, else computed at run time."""
+        """`shape` with the batch in front, as an int64 tensor; constant if possible, else computed at run time."""
 
 
 class TorchLowering(Protocol):
-    """One node's way into PyTorch, handed to `Layer.to_torch`.
+    """The interface through which `Layer.to_torch` writes one node in PyTorch.
 
     Values are opaque to layers: nodes of a torch.fx graph, or pieces of source text. They carry the batch as dimension
     0, so that axis `a` of a layer is dimension `a + 1` of a tensor. Names of PyTorch are given as text, so that layers
@@ -110,11 +110,11 @@ class TorchLowering(Protocol):
     output: TensorType
 
     def module(self, name: str, *args: Any, **kwargs: Any) -> Callable[..., Any]:
-        """The layer's one submodule, to be called with values; it stands at the layer's path.
+        """The layer's one submodule, to be called with values; its path is the layer's path.
 
         `name` is a class of torch.nn (`nn.Conv2d`) or of `netdsl.backends.torch.modules` (`DropPath`); the arguments
-        are those of the class, as plain Python values, and may be given even where they are the class's defaults. Its
-        parameters and buffers are called as the layer's roles.
+        are those of the class, as plain Python values; arguments equal to its defaults may be given. Its parameters
+        and buffers have the names of the layer's roles.
         """
 
     def call(self, function: str, *args: Any, **kwargs: Any) -> Any:
@@ -127,17 +127,17 @@ class TorchLowering(Protocol):
         """A parameter of a layer that has no submodule."""
 
     def sizes(self, shape: tuple[Dim, ...]) -> tuple[Any, ...]:
-        """`shape` with the batch before it; whole numbers where they are known, else values."""
+        """`shape` with the batch in front; whole numbers where they are known, else values."""
 
 
 @dataclass(frozen=True)
 class Layer:
-    """Base of all layers; see `netdsl.layers` for the families."""
+    """The base of all layers; see `netdsl.layers` for the families."""
 
     kind: ClassVar[str]
     """The layer's name in the language."""
     batch_statistics: ClassVar[bool] = False
-    """Whether it needs, in training, two values of each channel in a batch at least, whose statistics it takes."""
+    """Whether training needs at least two values of each channel in a batch, for their statistics."""
     arity: ClassVar[tuple[int, int | None]] = (1, 1)
     """The least and the largest number of inputs. None is any number: calls of such a layer have a body of branches."""
     training_only: ClassVar[bool] = False
@@ -145,19 +145,34 @@ class Layer:
     activation: ClassVar[bool] = False
     """Whether it is an elementwise non-linearity."""
     gives: ClassVar[Gives | None] = None
-    """What its result is at the end of a net, where the layer alone decides that (`netdsl.ir.meaning`)."""
+    """The meaning of its result at the end of a net, where the layer alone decides it (`netdsl.ir.meaning`)."""
     rearranges: ClassVar[bool] = False
-    """Whether the elements of its result are elements of its input, at inference."""
+    """Whether, at inference, the elements of its result are elements of its input."""
+    keeps_order: ClassVar[bool] = False
+    """Whether it keeps the order of the elements, so that it changes nothing where it keeps the shape."""
+    averages: ClassVar[bool] = False
+    """Whether its result is the mean of its inputs."""
+    standardizes: ClassVar[bool] = False
+    """Whether it subtracts the argument `mean` from the input and divides by the argument `std`."""
+    weight_axis: ClassVar[int | None] = None
+    """The axis of its weight that stands for the output channels; None where it does not multiply by one weight."""
+    known_as: ClassVar[tuple[str, ...]] = ()
+    """Its names in PyTorch, Keras and others, for suggestions in errors; without digits for dimensions."""
     opset: ClassVar[int] = 13
-    """The opset in which its best lowering is available; a smaller one may still be possible."""
+    """The smallest opset of its best lowering; another lowering may support a smaller one."""
+
+    @property
+    def token_count(self) -> int | None:
+        """The number of tokens for which it has vectors; None where it takes no tokens."""
+        return None
 
     @classmethod
     def joins(cls) -> bool:
-        """Whether it puts any number of branches together, which stand in the body of its call."""
+        """Whether it combines any number of branches, which are the body of its call."""
         return cls.arity[1] is None
 
     def infer(self, *inputs: TensorType) -> TensorType:
-        """The type of the result, or `LayerError`. The default keeps the input's type."""
+        """Infer the type of the result, or raise `LayerError`. By default it is the input's type."""
         return inputs[0]
 
     def params(self, *inputs: TensorType) -> Mapping[str, ParamSpec]:
@@ -165,14 +180,14 @@ class Layer:
         return {}
 
     def needs(self, *inputs: TensorType) -> tuple[Need, ...]:
-        """Sizes that must be large enough for the layer to work; that the result has elements need not be said."""
+        """The sizes that must be large enough for the layer to work, besides those of the result."""
         return ()
 
     def inferred(self, *inputs: TensorType) -> tuple[TensorType, Mapping[str, ParamSpec]]:
-        """What `infer` and `params` give; computed once for all equal layers, since nets repeat themselves.
+        """The results of `infer` and `params`, cached for equal layers, since nets repeat themselves.
 
         Raises:
-            LayerError: the layer cannot take the inputs, or needs more of a size than it can be (E0416).
+            LayerError: the layer cannot take the inputs, or one of its needs cannot be met (E0416).
         """
         return _inferred(self, *inputs)
 
@@ -181,31 +196,31 @@ class Layer:
         return 0
 
     def connections(self, output: TensorType, *inputs: TensorType) -> Dim:
-        """Connections in LeCun's sense: what each unit reads, its bias included (LeNet-5's C1 has 122,304)."""
+        """Connections in LeCun's sense: the inputs of each unit, its bias included (LeNet-5's C1 has 122,304)."""
         biases = output.elements if "bias" in self.params(*inputs) else 0
         return self.macs(output, *inputs) + biases
 
     def reads(self, axis: int, *inputs: TensorType) -> Reads:
-        """What each position of the result reads along an axis of the inputs, for the receptive field."""
+        """The positions along an axis of the inputs that each position of the result reads, for the receptive field."""
         return EACH
 
     def places(self, axis: int, *inputs: TensorType) -> int | frozenset[int]:
-        """The axis of the result that an axis of the input becomes; the axes among which its positions are dealt out.
+        """The axis of the result that an axis of the input becomes, or the axes that its positions are spread over.
 
-        There are none where all of the axis is read at once and nothing of it is left.
+        The set is empty where the whole axis is read at once and does not remain.
         """
         return axis
 
     def side_by_side(self, *inputs: TensorType) -> int | None:
-        """The axis along which a join sets its branches one after the other; None where it meets them by position."""
+        """The axis along which a join concatenates its branches; None where it combines them position by position."""
         return None
 
     def to_onnx(self, o: Lowering, *inputs: str) -> str:
-        """Add the layer's ONNX nodes and return the name of the result. One of `inputs` may be returned as it is."""
+        """Add the layer's ONNX nodes and return the name of the result, which may be one of `inputs`."""
         raise NotImplementedError
 
     def to_torch(self, t: TorchLowering, *inputs: Any) -> Any:
-        """Compute the result with PyTorch's own layer where it has one, as a submodule, else with functions."""
+        """Compute the result with PyTorch's own layer if it has one, as a submodule, else with functions."""
         raise NotImplementedError
 
     def arguments(self) -> dict[str, Any]:
@@ -224,7 +239,7 @@ def _inferred(layer: Layer, *inputs: TensorType) -> tuple[TensorType, Mapping[st
 
 
 def all_needs(layer: Layer, output: TensorType, *inputs: TensorType) -> tuple[Need, ...]:
-    """What a layer needs of sizes to work: its own needs, and a result of at least one element."""
+    """All needs of a layer: its own, and a result of at least one element."""
     kept = {*inputs[0].shape} if inputs else {}
     made = (Need(dim, 1, f"axis {axis} of the result") for axis, dim in enumerate(output.shape) if dim not in kept)
     return *layer.needs(*inputs), *made
@@ -234,7 +249,7 @@ L = TypeVar("L", bound=type[Layer])
 
 
 def register(name: str) -> Callable[[L], L]:
-    """Class decorator: give the layer its name in the language."""
+    """A class decorator that gives a layer its name in the language."""
 
     def add(cls: L) -> L:
         if name in LAYERS:
@@ -256,7 +271,7 @@ class Field:
 
     @property
     def required(self) -> bool:
-        """Whether an argument must be given."""
+        """Whether the argument is required."""
         return self.default is MISSING
 
 
@@ -267,7 +282,7 @@ def signature(cls: type) -> tuple[Field, ...]:
     return tuple(Field(f.name, kind.__metadata__[0], f.default) for f, kind in zip(fields(cls), kinds, strict=True))
 
 
-# ------------------------------------------------------------------------------------------------ helpers of families
+# ------------------------------------------------------------------------------------------------ helpers of layers
 
 
 def need_rank(layer: Layer, x: TensorType, least: int, most: int | None = None, what: str = "") -> None:
@@ -277,25 +292,25 @@ def need_rank(layer: Layer, x: TensorType, least: int, most: int | None = None, 
         noun = "dimension" if least == 1 and most in (1, None) else "dimensions"
         raise LayerError(
             "E0401",
-            f"`{layer.kind}` takes {wanted} {noun}{what and f' ({what})'}, not {x.rank}",
+            f"`{layer.kind}` expected {wanted} {noun}{what and f' ({what})'}, got {x.rank}",
             help="is there a `flatten` too early?" if x.rank == 1 else None,
         )
 
 
 def need_float(layer: Layer, x: TensorType, *, bfloat16: bool = True) -> None:
-    """Refuse what is no floating-point number, and bfloat16 where ONNX has no form of the layer for it."""
+    """Refuse an input that is not floating-point, and bfloat16 where ONNX cannot express the layer for it."""
     if x.dtype.is_float and (bfloat16 or x.dtype is not DType.BFLOAT16):
         return
     kinds = "float32, float16, bfloat16 or float64" if bfloat16 else "float32, float16 or float64"
     raise LayerError(
         "E0409",
-        f"`{layer.kind}` takes {kinds}, not {x.dtype.value}",
+        f"`{layer.kind}` expected {kinds}, got {x.dtype.value}",
         help="use float16" if x.dtype.is_float else "give the `input` the element type float32",
     )
 
 
 def need_divisible(dim: Dim, divisor: int, argument: str) -> Dim:
-    """The channels `dim` divided by `divisor`, the value of `argument`, if that leaves no rest for any size."""
+    """The channels `dim` divided by `divisor`, the value of `argument`, if it divides them for all sizes."""
     quotient = exact_quotient(dim, divisor)
     if quotient is not None:
         return quotient
@@ -308,7 +323,7 @@ def need_divisible(dim: Dim, divisor: int, argument: str) -> Dim:
 
 
 def divisibility(dim: Dim, divisor: int) -> str:
-    """What to do about a size that is not divisible: other divisors, or the promise that it is."""
+    """The remedy for a size that is not divisible: other divisors, or a `where` that promises it."""
     if not isinstance(dim, int):
         constraint = equality_constraint(dim % divisor, 0)
         return f"add `where {constraint}` to the `input`" if constraint else "fix the size in the `input`"
@@ -319,14 +334,14 @@ def divisibility(dim: Dim, divisor: int) -> str:
 
 
 def need_int(dim: Dim, what: str) -> int:
-    """A size that weights depend on, and so cannot be symbolic."""
+    """Return a size that weights depend on; refuse a symbolic one."""
     if isinstance(dim, int):
         return dim
     raise LayerError("E0412", f"{what} must be known, and `{dim}` is not", help="fix the size in the `input`")
 
 
 def per_dimension(value: int | tuple[int, ...], rank: int, argument: str) -> tuple[int, ...]:
-    """One number for each of `rank` spatial dimensions."""
+    """Expand a number, or a list of numbers, to one for each of `rank` spatial dimensions."""
     if isinstance(value, int):
         return (value,) * rank
     if len(value) != rank:
@@ -340,18 +355,18 @@ def per_dimension(value: int | tuple[int, ...], rank: int, argument: str) -> tup
 
 
 def single(numbers: Iterable[int]) -> int | tuple[int, ...]:
-    """Numbers for each dimension as people write them: one where they are the same."""
+    """Collapse numbers for each dimension to a single one where they are equal."""
     given = tuple(numbers)
     return given[0] if len({*given}) == 1 else given
 
 
 def spatial(rank: int) -> str:
-    """So many spatial dimensions, in words."""
+    """A number of spatial dimensions in words."""
     return "1 spatial dimension" if rank == 1 else f"{rank} spatial dimensions"
 
 
 def normalized_axis(axis: int, rank: int, argument: str = "axis") -> int:
-    """An axis counted from the front; negative ones count from the end, as in numpy."""
+    """An axis counted from the front; a negative one counts from the end, as in numpy."""
     if not -rank <= axis < rank:
         raise LayerError(
             "E0411",
@@ -365,7 +380,7 @@ def normalized_axis(axis: int, rank: int, argument: str = "axis") -> int:
 def weight_and_bias(
     shape: tuple[int, ...], out: int, fans: tuple[int, int], dtype: DType, *, bias: bool
 ) -> dict[str, ParamSpec]:
-    """A weight of `shape` and, if there is a bias, one of `out` elements; `fans` are the fan-in and the fan-out."""
+    """A weight of `shape` and, if `bias`, one of `out` elements; `fans` are the fan-in and the fan-out."""
     specs = {"weight": ParamSpec(shape, Init("weight", *fans), dtype=dtype)}
     if bias:
         specs["bias"] = ParamSpec((out,), Init("bias", *fans), dtype=dtype)

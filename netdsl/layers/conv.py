@@ -1,4 +1,4 @@
-"""Convolutions in 1, 2 and 3 dimensions, whichever the input has."""
+"""Convolutions in 1, 2 or 3 dimensions, depending on the input."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ from netdsl.layers.windows import Slide, Windowed, need_image, per_side, torch_m
 
 
 class _Convolution(Windowed):
-    """What `conv` and `depthwise` share; they differ in how `out` and `g` are come by."""
+    """The common part of `conv` and `depthwise`, which differ in how they determine `out` and `g`."""
 
     k: Size
     s: Size
@@ -128,10 +128,13 @@ class Conv(_Convolution):
     """Convolution (cross-correlation): y[o] = bias[o] + sum over c, i of weight[o, c, i] * x[c, s*y + d*i - p].
 
     Input C x spatial, output `out` x spatial, each side floor((n + p_before + p_after - d*(k-1) - 1) / s) + 1.
-    Parameters: weight out x C/g x k, bias out. `p=same` keeps the sides (stride 1 only; the odd column goes to the
-    end). Sides given one by one come in the order (top, left, bottom, right). Source: torch.nn.Conv2d; ONNX
-    operator Conv.
+    Parameters: weight out x C/g x k, bias out. `p=same` keeps the sides (stride 1 only; an odd column is padded at the
+    end). Padding for each side is given in the order (top, left, bottom, right). Source: torch.nn.Conv2d; ONNX operator
+    Conv.
     """
+
+    known_as = ("convolution",)
+    weight_axis = 0
 
     out: Count
     k: Size
@@ -148,11 +151,14 @@ class Conv(_Convolution):
 @register("depthwise")
 @dataclass(frozen=True)
 class Depthwise(_Convolution):
-    """Convolution of every channel by itself with `mult` kernels: `conv C*mult g=C`.
+    """Convolution of each channel separately, with `mult` kernels: `conv C*mult g=C`.
 
     Input C x spatial, output C*mult x spatial, sides as for `conv`. Parameters: weight C*mult x 1 x k, bias C*mult.
     Source: torch.nn.Conv2d with groups=in_channels; ONNX operator Conv.
     """
+
+    known_as = ("depthwise_conv",)
+    weight_axis = 0
 
     k: Size
     s: Size = 1
@@ -168,12 +174,15 @@ class Depthwise(_Convolution):
 @register("deconv")
 @dataclass(frozen=True)
 class Deconv(Layer):
-    """Transposed convolution: each input position adds its value times the kernel to the output, `s` apart.
+    """Transposed convolution: each input position adds its value times the kernel to the output, at distances of `s`.
 
     Input C x spatial, output `out` x spatial, each side (n-1)*s - 2p + d*(k-1) + out_pad + 1; `out_pad` adds to the
     end and is less than the stride (PyTorch allows more with dilation, onnxruntime does not). Parameters: weight
     C x out/g x k, bias out. Source: torch.nn.ConvTranspose2d; ONNX operator ConvTranspose.
     """
+
+    known_as = ("conv_transpose",)
+    weight_axis = 1
 
     out: Count
     k: Size
@@ -215,7 +224,7 @@ class Deconv(Layer):
     def params(self, *inputs: TensorType) -> Mapping[str, ParamSpec]:
         (x,) = inputs
         kernel = per_dimension(self.k, x.rank - 1, "k")
-        fan = self.out // self.g * prod(kernel)  # PyTorch takes the outputs of one input for the fan-in
+        fan = self.out // self.g * prod(kernel)  # PyTorch computes the fan-in from the outputs of one input
         shape = (_channels(x), self.out // self.g, *kernel)
         return weight_and_bias(shape, self.out, (fan, fan), x.dtype, bias=self.bias)
 
@@ -261,9 +270,9 @@ class Deconv(Layer):
 
 
 def _reached(position: int, kernel: int, stride: int, spread: int) -> Span:
-    """The first and the last input position of a transposed convolution that reach an output position.
+    """The first and the last input position of a transposed convolution that contribute to an output position.
 
-    Input position i reaches i * stride + t * spread with the elements t of the kernel.
+    Input position i contributes to i * stride + t * spread for each element t of the kernel.
     """
     first = next((t for t in range(min(kernel, stride)) if (position - t * spread) % stride == 0), None)
     if first is None:

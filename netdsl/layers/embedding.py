@@ -1,4 +1,4 @@
-"""Tables of vectors: for the tokens of a text, and for the positions of a sequence."""
+"""Embedding tables for tokens and for the positions of a sequence."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,18 +17,22 @@ from netdsl.layers.spans import EACH, Reads
 @register("embedding")
 @dataclass(frozen=True)
 class Embedding(Layer):
-    """A table of `count` vectors. Of tokens, from 0 to count - 1, it gives the vectors: y = weight[x].
+    """Embedding table of `count` vectors; a token from 0 to count - 1 selects one of them: y = weight[x].
 
-    Tokens are int64 or int32 of any shape, the output has that shape and one more axis of size `dim`. Applied to
+    Tokens are int64 or int32 of any shape; the output has that shape and a further axis of size `dim`. Applied to
     vectors, ... x `dim`, it compares each with the whole table: y = x weight^T, ... x `count`. So `reuse` of an
     embedding at the end of a language model is an output layer that shares (ties) its weights. Parameter: weight
-    count x dim, drawn at first with mean 0 and deviation `std`. Source: torch.nn.Embedding; Press and Wolf, "Using
+    count x dim, drawn with mean 0 and standard deviation `std`. Source: torch.nn.Embedding; Press and Wolf, "Using
     the output embedding to improve language models" (2017); ONNX operators Gather, and MatMul or Gemm.
     """
 
     count: Count
     dim: Count
     std: Positive = 1.0
+
+    @property
+    def token_count(self) -> int:
+        return self.count
 
     def infer(self, *inputs: TensorType) -> TensorType:
         (x,) = inputs
@@ -38,7 +42,7 @@ class Embedding(Layer):
             return x.with_shape((*x.shape[:-1], self.count))
         raise LayerError(
             "E0409",
-            f"`embedding` takes int64 or int32 tokens, or float32 vectors of {self.dim}, not {x}",
+            f"`embedding` expected int64 or int32 tokens, or float32 vectors of {self.dim}, got {x}",
             help="give the `input` the element type int64: `input tokens: [T] int64`",
         )
 
@@ -63,7 +67,7 @@ class Embedding(Layer):
         return o.op("MatMul", x, o.op("Transpose", weight, perm=[1, 0]))
 
     def _refusing(self, o: Lowering, x: str) -> str:
-        """Tokens of which onnxruntime refuses those below 0, too; Gather counts them from the end."""
+        """Make onnxruntime refuse tokens below 0 as well; Gather counts them from the end."""
         dtype = o.inputs[0].dtype.value
         return o.op("Where", o.op("Less", x, o.const(0, dtype)), o.const(self.count, dtype), x)
 
@@ -78,11 +82,13 @@ class Embedding(Layer):
 class Positions(Layer):
     """Adds a learned vector to each position: y[t] = x[t] + weight[t].
 
-    Input and output T x C, with T of at most `most`; a symbolic T must be bounded, as in `input tokens: [T] int64 where
-    T <= 1024`. Parameter: weight most x C, drawn at first with mean 0 and deviation 0.02. Source: Gehring et al.,
+    Input and output T x C, with T of at most `most`; a symbolic T needs a bound, as in `input tokens: [T] int64 where
+    T <= 1024`. Parameter: weight most x C, drawn with mean 0 and standard deviation 0.02. Source: Gehring et al.,
     "Convolutional sequence to sequence learning" (2017); torch.nn.Embedding applied to torch.arange(T); ONNX operators
     Slice and Add.
     """
+
+    known_as = ("positional_embedding", "position_embedding")
 
     most: Count
 
@@ -98,7 +104,7 @@ class Positions(Layer):
         return x
 
     def needs(self, *inputs: TensorType) -> tuple[Need, ...]:
-        return (Need(self.most - inputs[0].shape[0], 0, "what is left of its positions"),)
+        return (Need(self.most - inputs[0].shape[0], 0, "the number of unused positions"),)
 
     def params(self, *inputs: TensorType) -> Mapping[str, ParamSpec]:
         (x,) = inputs

@@ -1,4 +1,4 @@
-"""Where a net's tensors come from: its inputs, and learned tensors that no input leads to."""
+"""The sources of a net's tensors: its inputs, and learned tensors."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,10 +11,10 @@ from netdsl.layers.base import Layer, LayerError, Lowering, TorchLowering, need_
 
 
 def _dtype(value: object) -> DType:
-    """The element type called by a bare word."""
+    """Convert the bare word of an element type."""
     if isinstance(value, str) and value in DTYPES:
         return DType(value)
-    raise ArgumentError("E0305", f"one of {', '.join(f'`{name}`' for name in DTYPES)} is due, not {describe(value)}")
+    raise ArgumentError("E0305", f"expected one of {', '.join(f'`{name}`' for name in DTYPES)}, got {describe(value)}")
 
 
 DTYPES = tuple(dtype.value for dtype in DType)
@@ -25,7 +25,7 @@ DTYPES = tuple(dtype.value for dtype in DType)
 class InputLayer(Layer):
     """An input of the net: a batch of tensors of `shape`, which may have symbolic sizes, and element type `dtype`.
 
-    Written as a statement (`input image: 3x224x224`), not as a layer of a chain. Source: the graph's inputs in ONNX.
+    It is a statement (`input image: 3x224x224`), not a layer in a chain. Source: the graph's inputs in ONNX.
     """
 
     arity = (0, 0)
@@ -43,9 +43,9 @@ class InputLayer(Layer):
 class ParamLayer(Layer):
     """A learned tensor of `shape`, the same for every sample.
 
-    Written as a statement (`param cls: 1x768`, `param gate: 96x1x1 = 1e-6`) and read as `@cls`. At first it is `value`
-    everywhere, or, without one, drawn with mean 0 and deviation 0.02. Its one parameter has the empty role, so that
-    its key in a `state_dict` is the path alone, as for a torch.nn.Parameter. Source: ONNX operator Expand.
+    It is a statement (`param cls: 1x768`, `param gate: 96x1x1 = 1e-6`), and is read as `@cls`. Initially it is `value`
+    everywhere or, without one, drawn with mean 0 and standard deviation 0.02. Its one parameter has the empty role, so
+    that its key in a `state_dict` is the path alone, as for a torch.nn.Parameter. Source: ONNX operator Expand.
     """
 
     arity = (0, 0)
@@ -74,5 +74,5 @@ class ParamLayer(Layer):
 def _need_all_sizes(layer: InputLayer | ParamLayer) -> None:
     if -1 in layer.shape:
         raise LayerError(
-            "E0306", f"the shape of `{layer.kind}` must be given in full; -1 stands in `reshape` only", argument="shape"
+            "E0306", f"the shape of `{layer.kind}` must be given in full; only `reshape` takes -1", argument="shape"
         )

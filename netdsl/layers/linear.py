@@ -1,4 +1,4 @@
-"""Layers that see the whole of a vector: dense, and LeNet-5's radial basis functions."""
+"""Layers that read a whole vector: dense layers, and the radial basis functions of LeNet-5."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,11 +23,11 @@ from netdsl.layers.base import (
 from netdsl.layers.spans import EACH, Reads
 
 MAX_CENTRES = 2**20
-"""Elements that the table of fixed centres may have."""
+"""The largest number of elements in a table of fixed centres."""
 
 
 class _OnVectors(Layer):
-    """A layer of `out` units along the last axis, each of which sees all of that axis."""
+    """A layer of `out` units along the last axis, each of which reads the whole axis."""
 
     out: Count
 
@@ -51,8 +51,11 @@ class Dense(_OnVectors):
     """Affine map of the last axis: y = x weight^T + bias.
 
     Input ... x n, output ... x `out`. Parameters: weight out x n, bias out. Source: torch.nn.Linear; ONNX operators
-    Gemm, or MatMul and Add where there are further axes.
+    Gemm, or MatMul and Add if there are further axes.
     """
+
+    known_as = ("linear", "fc", "fully_connected", "inner_product")
+    weight_axis = 0
 
     out: Count
     bias: Flag = True
@@ -78,10 +81,10 @@ class Dense(_OnVectors):
 class Rbf(_OnVectors):
     """Squared distances from fixed centres of +1 and -1: y[i] = sum over j of (x[j] - centres[i, j])^2.
 
-    Input ... x n, output ... x `out`. Buffer: centres out x n, which no training changes; at first they are the
-    words of a Walsh code, of which each two differ in about half of their places. Source: the output layer of
-    LeCun et al., "Gradient-based learning applied to document recognition" (1998), which draws its centres by hand
-    and proposes codes for other classes than characters; ONNX operators Sub, Mul and ReduceSum.
+    Input ... x n, output ... x `out`. Buffer: centres out x n, which training does not change; initially they are the
+    words of a Walsh code, of which any two differ in about half of their places. Source: the output layer of LeCun et
+    al., "Gradient-based learning applied to document recognition" (1998), which draws its centres by hand and proposes
+    codes for classes other than characters; ONNX operators Sub, Mul and ReduceSum.
     """
 
     gives = Gives.DISTANCES
@@ -123,13 +126,13 @@ class Rbf(_OnVectors):
 
 @cache
 def _walsh(words: int, size: int) -> Init:
-    """Word i of the code has at place j the parity of the bits that i + 1 and j share, as +1 or -1."""
+    """The Walsh code: place j of word i is the parity of the bits that i + 1 and j share, as +1 or -1."""
     table = tuple(1.0 - 2.0 * (((i + 1) & j).bit_count() % 2) for i in range(words) for j in range(size))
     return Init("table", table=table)
 
 
 def _size(layer: Layer, x: TensorType) -> int:
-    """The size of the last axis, which the weights need to know."""
+    """The size of the last axis, which the shape of the weights depends on."""
     size = x.shape[-1]
     if isinstance(size, int):
         return size

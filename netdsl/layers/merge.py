@@ -14,10 +14,10 @@ from netdsl.layers.base import Layer, LayerError, Lowering, TorchLowering, norma
 FLOATS = (DType.FLOAT32, DType.FLOAT16, DType.FLOAT64)
 Way: TypeAlias = tuple[int, tuple[Dim, ...], tuple[Dim, ...]]
 """The number of a branch, its shape, and the shape it should have."""
-Mend: TypeAlias = Callable[[tuple[Dim, ...], tuple[Dim, ...]], str | None]
-"""Finds the layers that make one shape of another."""
+Conversion: TypeAlias = Callable[[tuple[Dim, ...], tuple[Dim, ...]], str | None]
+"""Finds the layers that convert one shape to another."""
 MAX_SHORTCUT_STRIDE = 4
-"""A shortcut with a larger one is not what anybody means."""
+"""The largest stride that an error suggests for a shortcut."""
 
 
 class _Join(Layer):
@@ -32,24 +32,25 @@ class _Join(Layer):
         if other is not None:
             raise LayerError(
                 "E0409",
-                f"all branches must have one element type, not {first.dtype.value} and {other.value}",
+                f"expected branches of one element type, got {first.dtype.value} and {other.value}",
                 help="give the `input`s one element type",
             )
         if first.dtype not in self.dtypes:
             *most, last = (dtype.value for dtype in self.dtypes)
-            message = f"`{self.kind}` takes {', '.join(most)} or {last}, not {first.dtype.value}"
+            message = f"`{self.kind}` expected {', '.join(most)} or {last}, got {first.dtype.value}"
             raise LayerError("E0409", message, help="give the `input` another element type")
 
 
 @register("concat")
 @dataclass(frozen=True)
 class Concat(_Join):
-    """Concatenation: the branches one after the other along `axis`; all other sizes must agree.
+    """Concatenation of the branches along `axis`; all other sizes must be equal.
 
     Branches n1 x rest, n2 x rest, ..., output (n1 + n2 + ...) x rest for axis 0, the channels. The batch is not
     counted, and a negative axis counts from the end. Source: torch.cat; ONNX operator Concat.
     """
 
+    known_as = ("concatenate", "cat")
     rearranges = True
 
     axis: Integer = 0
@@ -59,7 +60,7 @@ class Concat(_Join):
         axis = normalized_axis(self.axis, first.rank)
         self.need_one_type(inputs)
         for number, other in enumerate(others, start=1):
-            message = f"all branches must agree except along axis {axis}, and {first} and {other} do not"
+            message = f"all branches must have equal sizes except along axis {axis}, and {first} and {other} do not"
             if other.rank != first.rank:
                 raise LayerError("E0404", message)
             wanted = (*first.shape[:axis], other.shape[axis], *first.shape[axis + 1 :])
@@ -67,7 +68,7 @@ class Concat(_Join):
                 _refuse_if_unproved(list(zip(other.shape, wanted, strict=True)))
                 had = (*other.shape[:axis], first.shape[axis], *other.shape[axis + 1 :])
                 ways = [(number, other.shape, wanted), (0, first.shape, had)]
-                raise LayerError("E0404", message, append=_mended(ways, (_enlarged, _projected), first.dtype))
+                raise LayerError("E0404", message, append=_converted(ways, (_enlarged, _projected), first.dtype))
         size = total(x.shape[axis] for x in inputs)
         return first.with_shape((*first.shape[:axis], size, *first.shape[axis + 1 :]))
 
@@ -86,7 +87,7 @@ class Concat(_Join):
 
 
 class _Elementwise(_Join):
-    """A join position by position; the element types are those that onnxruntime computes with in every opset."""
+    """A join position by position, for the element types that onnxruntime supports in every opset."""
 
     dtypes: ClassVar[tuple[DType, ...]] = (*FLOATS, DType.INT64, DType.INT32)
 
@@ -98,10 +99,10 @@ class _Elementwise(_Join):
                 if x.rank == first.rank:
                     _refuse_if_unproved(list(zip(x.shape, first.shape, strict=True)))
                 ways = [(number, x.shape, first.shape)]
-                if len(others) == 1:  # the second branch of a skip is what its shortcut may replace
+                if len(others) == 1:  # a `shortcut` may replace the second branch of a skip
                     ways.append((0, first.shape, x.shape))
-                mends = (_projected, _enlarged)
-                raise LayerError("E0403", _different(first, x), append=_mended(ways, mends, first.dtype))
+                conversions = (_projected, _enlarged)
+                raise LayerError("E0403", _different(first, x), append=_converted(ways, conversions, first.dtype))
         return first
 
 
@@ -110,7 +111,7 @@ class _Elementwise(_Join):
 class Add(_Elementwise):
     """Sum of branches, all of one shape: y = x1 + x2 + ...
 
-    `skip` is `add` of its body and what reached it. No branch is stretched: a size of 1 does not fit another size.
+    `skip` is the `add` of its body and its input. No branch is broadcast: a size of 1 does not fit another size.
     Source: He et al., "Deep residual learning for image recognition" (2015); ONNX operators Add and Sum.
     """
 
@@ -124,11 +125,13 @@ class Add(_Elementwise):
 @register("mul")
 @dataclass(frozen=True)
 class Mul(_Elementwise):
-    """Product of branches: y = x1 * x2 * ..., all of one shape but for sizes of exactly 1, which are stretched.
+    """Product of branches: y = x1 * x2 * ..., all of one shape apart from sizes of exactly 1, which are broadcast.
 
-    So a gate C x 1 x 1 scales the maps of C x H x W (squeeze-and-excitation), and 1 x H x W its positions. It is the
-    only join that stretches. Source: Hu et al., "Squeeze-and-excitation networks" (2017); ONNX operator Mul.
+    A gate C x 1 x 1 thus scales the channels of C x H x W (squeeze-and-excitation), and 1 x H x W its positions. No
+    other join broadcasts. Source: Hu et al., "Squeeze-and-excitation networks" (2017); ONNX operator Mul.
     """
+
+    known_as = ("multiply",)
 
     def infer(self, *inputs: TensorType) -> TensorType:
         self.need_one_type(inputs)
@@ -140,7 +143,7 @@ class Mul(_Elementwise):
                 layers = f"reshape {show((x.shape[0], *(1 for _ in first.shape[1:])))}"
                 raise LayerError(
                     "E0403",
-                    _different(first, x, "one shape, sizes of 1 aside"),
+                    _different(first, x, "one shape, apart from sizes of 1"),
                     append=(number, layers) if gate else None,
                 )
             pairs = [(a, b) for a, b in zip(x.shape, shape, strict=True) if 1 not in (a, b)]
@@ -150,8 +153,8 @@ class Mul(_Elementwise):
                 ways = [(number, x.shape, wanted)]
                 raise LayerError(
                     "E0403",
-                    _different(first, x, "one shape, sizes of 1 aside"),
-                    append=_mended(ways, (_projected,), x.dtype),
+                    _different(first, x, "one shape, apart from sizes of 1"),
+                    append=_converted(ways, (_projected,), x.dtype),
                 )
             shape = tuple(b if a == 1 else a for a, b in zip(x.shape, shape, strict=True))
         return first.with_shape(shape)
@@ -166,7 +169,7 @@ class Mul(_Elementwise):
 @register("max")
 @dataclass(frozen=True)
 class Max(_Elementwise):
-    """The largest of the branches, all of one shape, position by position: a maxout unit, if they are affine.
+    """Elementwise maximum of the branches, all of one shape; a maxout unit, if the branches are affine.
 
     Source: Goodfellow et al., "Maxout networks" (2013); torch.maximum; ONNX operator Max.
     """
@@ -181,11 +184,12 @@ class Max(_Elementwise):
 @register("mean")
 @dataclass(frozen=True)
 class Mean(_Elementwise):
-    """Mean of n branches, all of one shape: y = (x1 + ... + xn) / n.
+    """Elementwise mean of n branches, all of one shape: y = (x1 + ... + xn) / n.
 
     Source: torch.mean over stacked branches; ONNX operators Sum and Div.
     """
 
+    averages = True
     dtypes = FLOATS
 
     def to_onnx(self, o: Lowering, *inputs: str) -> str:
@@ -195,22 +199,22 @@ class Mean(_Elementwise):
         return inputs[0] if len(inputs) == 1 else t.call("torch.mean", t.call("torch.stack", list(inputs)), 0)
 
 
-# ------------------------------------------------------------------------------------------------ how it is done
+# ------------------------------------------------------------------------------------------------ implementation
 
 
 def _sum(o: Lowering, inputs: tuple[str, ...]) -> str:
-    """The operator Sum takes any number of terms, but no whole numbers."""
+    """Add any number of tensors; the operator Sum takes no whole numbers."""
     if len(inputs) > 2 and o.output.dtype.is_float:
         return o.op("Sum", *inputs)
     return reduce(lambda a, b: o.op("Add", a, b), inputs)
 
 
 def _different(first: TensorType, other: TensorType, what: str = "one shape") -> str:
-    return f"all branches must have {what}, not {first} and {other}"
+    return f"expected branches of {what}, got {first} and {other}"
 
 
 def _refuse_if_unproved(pairs: list[tuple[Dim, Dim]]) -> None:
-    """Refuse sizes that may be equal but are not for certain; return if some differ for (nearly) all symbols."""
+    """Refuse sizes that may be equal but are not proved to be; return if some differ for (nearly) all symbols."""
     unequal = [(a, b) for a, b in pairs if a != b]
     if any(equality_constraint(a, b) is None and _differ(a, b) for a, b in unequal):
         return
@@ -220,42 +224,42 @@ def _refuse_if_unproved(pairs: list[tuple[Dim, Dim]]) -> None:
         f"the branches fit only where {' and '.join(f'{a} = {b}' for a, b in unequal)}",
         help=f"add `where {constraint}` to the `input`"
         if constraint
-        else "fix the sizes in the `input`, or call equal sizes by the same letter",
+        else "fix the sizes in the `input`, or give equal sizes the same letter",
     )
 
 
 def _differ(a: Dim, b: Dim) -> bool:
-    """Whether two sizes never meet, or do so by chance: formulas of the same symbols that no divisibility unites."""
+    """Whether two sizes are never equal, or only by chance: formulas of shared symbols that no divisibility unites."""
     least, most = lower_bound(a - b), upper_bound(a - b)
     return (least is not None and least > 0) or (most is not None and most < 0) or not symbols(a).isdisjoint(symbols(b))
 
 
-def _mended(ways: list[Way], mends: tuple[Mend, ...], dtype: DType) -> tuple[int, str] | None:
-    """Which of some branches can be mended, and by which layers."""
-    for mend in mends:
+def _converted(ways: list[Way], conversions: tuple[Conversion, ...], dtype: DType) -> tuple[int, str] | None:
+    """The branch that can be converted to the other's shape, and the layers that do it."""
+    for convert in conversions:
         for number, shape, wanted in ways:
-            layers = mend(shape, wanted) if dtype.is_float and len(shape) == len(wanted) else None
+            layers = convert(shape, wanted) if dtype.is_float and len(shape) == len(wanted) else None
             if layers is not None:
                 return number, layers
     return None
 
 
 def _projected(source: tuple[Dim, ...], target: tuple[Dim, ...]) -> str | None:
-    """The 1-wide convolution or dense layer that turns one shape into the other, as the language writes it."""
+    """The convolution of kernel 1, or the dense layer, that converts one shape to the other, as source text."""
     if len(target) <= 2 and source[:-1] == target[:-1] and isinstance(target[-1], int):
         return f"dense {target[-1]}"
-    found = [
+    strides = [
         next((stride for stride in range(1, MAX_SHORTCUT_STRIDE + 1) if (n - 1) // stride + 1 == wanted), None)
         for n, wanted in zip(source[1:], target[1:], strict=True)
     ]
-    if None in found or not 2 <= len(target) <= 4 or not isinstance(source[0], int) or not isinstance(target[0], int):
+    if None in strides or not 2 <= len(target) <= 4 or not isinstance(source[0], int) or not isinstance(target[0], int):
         return None
-    stride = "x".join(map(str, found if len(set(found)) > 1 else found[:1]))
+    stride = "x".join(map(str, strides if len(set(strides)) > 1 else strides[:1]))
     return f"conv {target[0]} k1" + ("" if stride == "1" else f" s{stride}")
 
 
 def _enlarged(source: tuple[Dim, ...], target: tuple[Dim, ...]) -> str | None:
-    """The layer that makes an image larger, by a factor or by padding, on both sides where that comes out even."""
+    """The layer that enlarges an image, by a factor or by padding, on both sides where the padding is even."""
     if source[0] != target[0] or not 2 <= len(target) <= 4:
         return None
     sides = [(a, b) for a, b in zip(source[1:], target[1:], strict=True) if isinstance(a, int) and isinstance(b, int)]

@@ -1,4 +1,4 @@
-"""Normalizations: by the statistics of training, of a sample, of groups of channels, of neighbouring channels."""
+"""Normalization by the statistics of a batch, of a sample, of groups of channels, or of neighbouring channels."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -36,11 +36,12 @@ class BatchNorm(ChannelAffine):
     """Batch normalization: y[c] = weight[c] * (x[c] - running_mean[c]) / sqrt(running_var[c] + eps) + bias[c].
 
     Input and output C x anything. Parameters: weight C and bias C, unless `affine=no`; buffers: running_mean C,
-    running_var C. In the training graph the statistics are those of the batch, and the running ones move towards
-    them by the fraction `momentum`. Source: Ioffe and Szegedy, "Batch normalization" (2015); torch.nn.BatchNorm2d;
-    ONNX operator BatchNormalization, whose running variance is not corrected for the size of the batch as PyTorch's.
+    running_var C. The training graph uses the statistics of the batch, and moves the running ones towards them by the
+    fraction `momentum`. Source: Ioffe and Szegedy, "Batch normalization" (2015); torch.nn.BatchNorm2d; ONNX operator
+    BatchNormalization, whose running variance, unlike PyTorch's, is not corrected for the size of the batch.
     """
 
+    known_as = ("batch_norm", "batch_normalization")
     batch_statistics = True
 
     eps: AboveZero = 1e-5
@@ -73,15 +74,15 @@ class BatchNorm(ChannelAffine):
         operands = [inputs[0], weight, bias, o.param("running_mean"), o.param("running_var")]
         if not o.training:
             eps = self.eps
-            if o.output.dtype is DType.FLOAT64:  # an attribute is kept in float32
+            if o.output.dtype is DType.FLOAT64:  # ONNX stores an attribute in float32
                 operands[-1], eps = o.op("Add", operands[-1], o.const(eps)), 0.0
             return o.op("BatchNormalization", *operands, epsilon=eps)
         y, mean, var, *_ = o.ops(
-            3 if o.opset >= 14 else 5,  # before opset 14 it is the number of outputs that asks for training
+            3 if o.opset >= 14 else 5,  # before opset 14, the number of outputs selects training
             "BatchNormalization", *operands, epsilon=self.eps, momentum=1 - self.momentum,
             training_mode=1 if o.opset >= 14 else None,
         )  # fmt: skip
-        # Once its statistics are not read, onnxruntime silently takes the node for one of inference.
+        # Unless its statistics are read, onnxruntime silently treats the node as one of inference.
         o.update("running_mean", mean)
         o.update("running_var", var)
         return y
@@ -94,7 +95,7 @@ class BatchNorm(ChannelAffine):
 
 
 class _OverLastAxes(Layer):
-    """A layer that normalizes over the last `dims` axes and scales each position of them."""
+    """A layer that normalizes over the last `dims` axes and scales each of their positions."""
 
     dims: Count
 
@@ -102,7 +103,7 @@ class _OverLastAxes(Layer):
         (x,) = inputs
         need_float(self, x)
         if self.dims > x.rank:
-            raise LayerError("E0411", f"`dims={self.dims}` is more than {x} has dimensions", argument="dims",
+            raise LayerError("E0411", f"`dims={self.dims}` exceeds the {x.rank} dimensions of {x}", argument="dims",
                              help=f"use at most {x.rank}; the batch is not counted")  # fmt: skip
         self.normalized(x)
         return x
@@ -111,7 +112,7 @@ class _OverLastAxes(Layer):
         return "all" if axis >= inputs[0].rank - self.dims else EACH
 
     def normalized(self, x: TensorType) -> tuple[int, ...]:
-        """The sizes of the axes, which are those of the weights."""
+        """The sizes of the normalized axes, which are those of the weights."""
         return tuple(need_int(dim, f"a size that `{self.kind}` has weights for") for dim in x.shape[-self.dims :])
 
     def weights(self, x: TensorType, *, bias: bool) -> dict[str, ParamSpec]:
@@ -119,7 +120,7 @@ class _OverLastAxes(Layer):
         return scale_and_shift(self.normalized(x), x.dtype, weight=True, bias=bias)
 
     def over_deviation(self, o: Lowering, x: str, eps: float, *, centre: bool) -> str:
-        """Lower x / sqrt(mean(x^2) + eps), where x has been centred if `centre`."""
+        """Lower x / sqrt(mean(x^2) + eps); with `centre`, subtract the mean from x first."""
         x = widen(o, x)
         if centre:
             x = o.op("Sub", x, self._mean(o, x))
@@ -139,9 +140,10 @@ class LayerNorm(_OverLastAxes):
 
     Input and output of any shape with at least `dims` axes. Parameters: weight and, unless `bias=no`, bias, of the
     shape of those axes. Source: Ba et al., "Layer normalization" (2016); torch.nn.LayerNorm; ONNX operator
-    LayerNormalization, before opset 17 its formula; in float64, too, since the operator keeps `eps` in float32.
+    LayerNormalization, or its formula before opset 17 and in float64, since the operator stores `eps` in float32.
     """
 
+    known_as = ("layer_norm", "layer_normalization")
     opset = 17
 
     dims: Count = 1
@@ -165,14 +167,14 @@ class LayerNorm(_OverLastAxes):
 @register("channel_ln")
 @dataclass(frozen=True)
 class ChannelNorm(Layer):
-    """Layer normalization of the channels at each position, by a mean and a deviation of its own.
+    """Layer normalization of the channels at each position separately.
 
     y[c] = weight[c] * (x[c] - mean) / sqrt(var + eps) + bias[c]. Input and output C x anything. Parameters: weight C
-    and, unless `bias=no`, bias C. It is `ln` with the channels made the last axis, and moved back. Source: Liu et al.,
-    "A ConvNet for the 2020s" (2022); torchvision.models.convnext.LayerNorm2d; ONNX operators Transpose and those of
-    `ln`.
+    and, unless `bias=no`, bias C. It is `ln` with the channels moved to the last axis, and back. Source: Liu et al., "A
+    ConvNet for the 2020s" (2022); torchvision.models.convnext.LayerNorm2d; ONNX operators Transpose and those of `ln`.
     """
 
+    known_as = ("layer_norm_2d", "ln2d")
     opset = LayerNorm.opset
 
     eps: AboveZero = 1e-5
@@ -207,8 +209,8 @@ class ChannelNorm(Layer):
 class RmsNorm(_OverLastAxes):
     """Root-mean-square normalization: y = weight * x / sqrt(mean(x^2) + eps), over the last `dims` axes.
 
-    Input and output of any shape with at least `dims` axes. Parameter: weight, of the shape of those axes. Without
-    `eps` it is the distance from 1 to the next number of the type computed in: 2^-23, or 2^-52 for float64. Source:
+    Input and output of any shape with at least `dims` axes. Parameter: weight, of the shape of those axes. By default,
+    `eps` is the distance from 1 to the next number of the type computed in: 2^-23, or 2^-52 for float64. Source:
     Zhang and Sennrich, "Root mean square layer normalization" (2019); torch.nn.RMSNorm; ONNX operators Mul,
     ReduceMean, Sqrt and Div.
     """
@@ -231,13 +233,15 @@ class RmsNorm(_OverLastAxes):
 @register("gn")
 @dataclass(frozen=True)
 class GroupNorm(Layer):
-    """Group normalization: each of `groups` groups of consecutive channels is brought to mean 0 and variance 1.
+    """Group normalization: each of `groups` groups of consecutive channels is scaled to mean 0 and variance 1.
 
     y = weight[c] * (x - mean) / sqrt(var + eps) + bias[c]. Input and output C x anything. Parameters: weight C and
     bias C, unless `affine=no`. Source: Wu and He, "Group normalization" (2018); torch.nn.GroupNorm; ONNX operators
-    Reshape, InstanceNormalization, Mul and Add, which are there in every opset, unlike GroupNormalization. A group of a
-    single value has no deviation, and PyTorch refuses it.
+    Reshape, InstanceNormalization, Mul and Add, which every opset has, unlike GroupNormalization. A group of a single
+    value has no deviation, and is refused, as in PyTorch.
     """
+
+    known_as = ("group_norm", "group_normalization")
 
     groups: Count
     eps: AboveZero = 1e-5
@@ -271,7 +275,7 @@ class GroupNorm(Layer):
         return apply_scale_and_shift(o, restored, weight=self.affine, bias=self.affine)
 
     def to_torch(self, t: TorchLowering, *inputs: Any) -> Any:
-        if not isinstance(t.output.shape[0], int):  # the module asks for the number, which counts for weights only
+        if not isinstance(t.output.shape[0], int):  # the module needs the number, but only for its weights
             return t.call("F.group_norm", inputs[0], self.groups, eps=self.eps)
         return t.module("nn.GroupNorm", self.groups, channels(t.output), eps=self.eps, affine=self.affine)(*inputs)
 
@@ -279,12 +283,12 @@ class GroupNorm(Layer):
 @register("instance_norm")
 @dataclass(frozen=True)
 class InstanceNorm(Layer):
-    """Instance normalization: each channel of each sample is brought to mean 0 and variance 1.
+    """Instance normalization: each channel of each sample is scaled to mean 0 and variance 1.
 
     y = weight[c] * (x - mean) / sqrt(var + eps) + bias[c]. Input and output C x at least one spatial dimension.
     Parameters with `affine=yes`: weight C, bias C. Source: Ulyanov et al., "Instance normalization" (2016);
-    torch.nn.InstanceNorm2d; ONNX operator InstanceNormalization. A single value has no deviation, and PyTorch refuses
-    it.
+    torch.nn.InstanceNorm2d; ONNX operator InstanceNormalization. A single value has no deviation, and is refused, as in
+    PyTorch.
     """
 
     eps: AboveZero = 1e-5
@@ -327,9 +331,11 @@ class LocalResponseNorm(Layer):
     The channels are c - size//2 to c + (size-1)//2, as far as they exist. Input and output C x at least one spatial
     dimension. Source: Krizhevsky et al., "ImageNet classification with deep convolutional neural networks" (2012),
     where alpha is not divided by `size`; torch.nn.LocalResponseNorm. ONNX operator LRN for images and odd sizes (for
-    even ones its channels are the mirrored ones, and onnxruntime takes neither them nor other ranks); otherwise
+    even sizes its window is mirrored, and onnxruntime supports neither even sizes nor other ranks); otherwise
     AveragePool along the channels.
     """
+
+    known_as = ("local_response_norm",)
 
     size: Count
     alpha: AboveZero = 1e-4
@@ -360,12 +366,12 @@ class LocalResponseNorm(Layer):
 
     def to_torch(self, t: TorchLowering, *inputs: Any) -> Any:
         (x,) = inputs
-        if t.output.rank > 3:  # F.local_response_norm takes views of such, and a transposed tensor has none
+        if t.output.rank > 3:  # F.local_response_norm takes a view, which a transposed tensor does not allow
             x = t.method(x, "contiguous")
         return t.module("nn.LocalResponseNorm", self.size, alpha=self.alpha, beta=self.beta, k=self.k)(x)
 
 
 def _shape(o: Lowering, x: str) -> str:
-    """The shape of the output, which is that of `x`, as the second input of a Reshape."""
+    """The shape of the output, equal to that of `x`, as the second input of a Reshape."""
     known = all(isinstance(size, int) for size in o.output.shape)
     return o.const([0, *o.output.shape]) if known else o.op("Shape", x)  # 0 copies the batch

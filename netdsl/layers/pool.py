@@ -1,4 +1,4 @@
-"""Pools in 1, 2 and 3 dimensions, whichever the input has."""
+"""Pooling in 1, 2 or 3 dimensions, depending on the input."""
 
 from dataclasses import dataclass, replace
 from math import inf, prod
@@ -13,11 +13,11 @@ from netdsl.layers.windows import SIDES, ZERO, Slide, Windowed, need_image
 
 
 class _Pool(Windowed):
-    """A pool with a kernel, whose stride is the kernel unless given, and whose last window may stand out.
+    """A pooling layer with a kernel; the stride is the kernel by default, and the last window may reach past the end.
 
-    With `ceil=yes` a last window that is not whole is taken too, if it starts before the end of the input. At any
-    size, known or not, that is what up to s - 1 more of end padding give with rounding down; hence no lowering needs
-    ONNX's `ceil_mode`, whose meaning has changed from opset to opset.
+    With `ceil=yes`, an incomplete last window counts too, if it starts before the end of the input. For every size,
+    known or symbolic, that equals up to s - 1 more padding at the end and rounding down; so no lowering needs ONNX's
+    `ceil_mode`, whose meaning differs between opsets.
     """
 
     k: Size
@@ -51,10 +51,10 @@ class _Pool(Windowed):
 
 
 def _rounded_up(slide: Slide) -> Slide:
-    """The window with the overhang that makes room for all windows which start before the end of the input."""
+    """The window with the overhang that makes room for all windows that start before the end of the input."""
     spare = slide.size + slide.before + slide.after - slide.extent
     if spare % slide.stride == 0 and (isinstance(spare, Symbolic) or spare >= 0):
-        return slide  # the windows fit
+        return slide  # the windows fit exactly
     return replace(slide, overhang=min(slide.stride - 1, slide.extent - 1 - slide.after))
 
 
@@ -63,10 +63,12 @@ def _rounded_up(slide: Slide) -> Slide:
 class MaxPool(_Pool):
     """Largest value of each window.
 
-    Input C x spatial, output C x spatial, each side floor((n + 2p - d*(k-1) - 1) / s) + 1, rounded up with
-    `ceil=yes`. Padding is below every number; a dilated window that misses an input smaller than `d` is undefined.
-    Source: torch.nn.MaxPool2d; ONNX operator MaxPool.
+    Input C x spatial, output C x spatial, each side floor((n + 2p - d*(k-1) - 1) / s) + 1, rounded up with `ceil=yes`.
+    Padding counts as -infinity; a dilated window that misses an input smaller than `d` is undefined. Source:
+    torch.nn.MaxPool2d; ONNX operator MaxPool.
     """
+
+    known_as = ("max_pooling",)
 
     k: Size
     s: OptionalSize = None
@@ -109,9 +111,11 @@ class MaxPool(_Pool):
 class AvgPool(_Pool):
     """Mean of each window; the zeros of the padding count unless `count_pad=no`.
 
-    Input C x spatial, output C x spatial, each side floor((n + 2p - k) / s) + 1, rounded up with `ceil=yes`. What
-    stands out past the padding never counts. Source: torch.nn.AvgPool2d; ONNX operator AveragePool.
+    Input C x spatial, output C x spatial, each side floor((n + 2p - k) / s) + 1, rounded up with `ceil=yes`. Positions
+    past the padding never count. Source: torch.nn.AvgPool2d; ONNX operator AveragePool.
     """
+
+    known_as = ("average_pooling", "average_pool")
 
     k: Size
     s: OptionalSize = None
@@ -136,7 +140,7 @@ class AvgPool(_Pool):
                 count_include_pad=self.count_pad,
             )
             return pool(x)
-        # nn.AvgPool3d wants each side to hold the kernel without its padding, so the padding is made part of the input.
+        # nn.AvgPool3d requires each side to hold the kernel without padding, so the input is padded first.
         pool = t.module("nn.AvgPool3d", kernel, stride=stride)
         around = [slide.before for slide in slides[::-1] for _ in range(2)]
         beyond = [side for slide in slides[::-1] for side in (0, slide.overhang)]
@@ -150,10 +154,10 @@ class AvgPool(_Pool):
 class LpPool(_Pool):
     """Norm of each window: y = (sum of x^norm)^(1/norm).
 
-    The sum is over the numbers as they are, not over absolute values: with an odd `norm` it may be negative, and the
+    The sum is over the numbers themselves, not over absolute values: with an odd `norm` it may be negative, and the
     result is then NaN, as in PyTorch. Input C x spatial, output C x spatial, each side floor((n - k) / s) + 1, rounded
-    up with `ceil=yes`; the sum of a window that is not whole is scaled up to a whole one. Source: torch.nn.LPPool2d;
-    ONNX operators Pow and AveragePool (LpPool takes absolute values).
+    up with `ceil=yes`; the sum of an incomplete window is scaled up to a complete one. Source: torch.nn.LPPool2d; ONNX
+    operators Pow and AveragePool (LpPool takes absolute values).
     """
 
     k: Size
@@ -162,7 +166,7 @@ class LpPool(_Pool):
     ceil: Flag = False
 
     def needs(self, *inputs: TensorType) -> tuple[Need, ...]:
-        """PyTorch wants three dimensions to hold the kernel, also where windows that are not whole are taken."""
+        """In three dimensions, PyTorch needs room for the kernel, even where incomplete windows count."""
         slides = self.slides(inputs[0])
         if len(slides) < 3:
             return ()
@@ -187,7 +191,7 @@ class LpPool(_Pool):
 
 
 def _average(o: Lowering, x: str, slides: tuple[Slide, ...], *, count_pad: bool) -> str:
-    """Mean over windows. Padding that counts beside an overhang that does not is made part of the input."""
+    """The mean over windows. If padding counts but an overhang does not, the input is padded first."""
     before, after = [slide.before for slide in slides], [slide.after for slide in slides]
     overhang = [slide.overhang for slide in slides]
     if count_pad and any(before) and any(overhang):

@@ -1,4 +1,4 @@
-"""Recurrent layers: a sequence is read step by step, and a state keeps what was read."""
+"""Recurrent layers, which read a sequence step by step and keep a state."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -15,17 +15,17 @@ from netdsl.layers.sequences import features, known_or_copied, need_sequence
 from netdsl.layers.spans import Reads
 
 FLOATS = (DType.FLOAT32, DType.FLOAT16)
-"""Those for which onnxruntime has the operators."""
+"""The element types for which onnxruntime has the operators."""
 MAX_STACKED_LAYERS = 100
-"""More layers of one stack are a slip of the pen."""
+"""The largest number of layers in one stack; more are a mistake."""
 
 
 @dataclass(frozen=True)
 class _Recurrent(Layer):
-    """A stack of recurrent layers, each of which reads all that the one below gives out."""
+    """A stack of recurrent layers, each of which reads the outputs of the one below."""
 
     order: ClassVar[tuple[int, ...]]
-    """Where among PyTorch's gates those of ONNX are."""
+    """The positions of ONNX's gates among PyTorch's."""
 
     hidden: Count
     layers: Count = 1
@@ -36,12 +36,12 @@ class _Recurrent(Layer):
 
     @property
     def width(self) -> int:
-        """How many numbers all directions give out at each step."""
+        """The number of outputs at each step, of all directions together."""
         return self.hidden * len(self.directions)
 
     @property
     def directions(self) -> tuple[str, ...]:
-        """What PyTorch ends the names of parameters with."""
+        """The suffixes of PyTorch's parameter names, one for each direction."""
         return ("", "_reverse") if self.bidirectional else ("",)
 
     def infer(self, *inputs: TensorType) -> TensorType:
@@ -54,14 +54,14 @@ class _Recurrent(Layer):
         if self.dropout and self.layers == 1:
             raise LayerError(
                 "E0306",
-                f"`dropout` acts between the layers of `{self.kind}`, and there is one",
+                f"`dropout` acts between the layers of `{self.kind}`, and there is only one",
                 argument="dropout",
                 help=f"put the layer `dropout {self.dropout:g}` after it, or give it `layers=2`",
             )
         return x.with_shape((self.width,) if self.last else (x.shape[0], self.width))
 
     def reads(self, axis: int, *inputs: TensorType) -> Reads:
-        return "all"  # of the last step, as of every step where both directions are read
+        return "all"  # the last step reads all, as every step does if it is bidirectional
 
     def places(self, axis: int, *inputs: TensorType) -> int | frozenset[int]:
         return frozenset()
@@ -90,7 +90,7 @@ class _Recurrent(Layer):
 
     def to_onnx(self, o: Lowering, *inputs: str) -> str:
         steps = known_or_copied(o.inputs[0])
-        x = o.op("Transpose", inputs[0], perm=[1, 0, 2])  # onnxruntime takes the steps before the batch alone
+        x = o.op("Transpose", inputs[0], perm=[1, 0, 2])  # onnxruntime supports only steps first, then the batch
         for number in range(self.layers):
             if number and self.dropout and o.training:
                 x = Dropout(self.dropout).to_onnx(o, x)
@@ -112,7 +112,7 @@ class _Recurrent(Layer):
         return o.op("Reshape", o.op("Transpose", every, perm=[2, 0, 1, 3]), o.const([0, steps, self.width]))
 
     def onnx_attributes(self) -> dict[str, Any]:
-        """What the operator of this layer takes beyond the size and the direction."""
+        """The attributes of this layer's operator, besides the size and the direction."""
         return {}
 
     def to_torch(self, t: TorchLowering, *inputs: Any) -> Any:
@@ -136,26 +136,26 @@ class _Recurrent(Layer):
         return t.call("torch.cat", [t.call("operator.getitem", final, i) for i in (-2, -1)], 1)
 
     def torch_arguments(self) -> dict[str, Any]:
-        """What PyTorch's module takes that others do not."""
+        """The arguments of PyTorch's module that only this layer has."""
         return {}
 
     def torch_state(self, t: TorchLowering, state: Any) -> Any:
-        """The last outputs of all layers and directions in the state that PyTorch's module returns."""
+        """The last outputs of all layers and directions, from the state that PyTorch's module returns."""
         return state
 
     def _units(self) -> int:
         return len(self.order) * self.hidden
 
     def _cells(self, x: TensorType) -> Iterator[tuple[str, int]]:
-        """The end of the parameters' names and the number of inputs, for each layer and direction."""
+        """The suffix of the parameters' names and the number of inputs, for each layer and direction."""
         for number in range(self.layers):
             for direction in self.directions:
                 yield f"l{number}{direction}", self.width if number else features(self, x)
 
     def _both(self, o: Lowering, name: str, number: int) -> str:
-        """A parameter of one layer in both directions, its gates in ONNX's order, with an axis for the direction.
+        """A parameter of one layer for both directions, with ONNX's order of gates and an axis for the direction.
 
-        onnxruntime computes this once, when it loads the model.
+        onnxruntime computes it once, when it loads the model.
         """
         parts = []
         for direction in self.directions:
@@ -177,13 +177,14 @@ class Rnn(_Recurrent):
     """Elman's recurrent layer: h[t] = act(weight_ih x[t] + bias_ih + weight_hh h[t-1] + bias_hh), h[-1] = 0.
 
     Input T x C, output T x `hidden`, or the last state, `hidden`, with `last=yes`. `layers` are stacked, in training
-    with `dropout` between them. With `bidirectional=yes` a second layer reads from the end to the start, and the
-    outputs of both lie side by side; the last state of the second is that after the first step. All samples of a
+    with `dropout` between them. With `bidirectional=yes`, a second layer reads from the end to the start, and the
+    outputs of both are concatenated; the last state of the second is that after the first step. All samples of a
     batch have T steps. Parameters of layer k, and again with `_reverse`: weight_ih_lk hidden x C (above the first
     layer, the width of the one below), weight_hh_lk hidden x hidden, bias_ih_lk and bias_hh_lk. `act` is `tanh` or
     `relu`. Source: Elman, "Finding structure in time" (1990); torch.nn.RNN with batch_first; ONNX operator RNN.
     """
 
+    known_as = ("simple_rnn",)
     order = (0,)
 
     act: Annotated[str, choice("tanh", "relu")] = "tanh"
@@ -200,8 +201,8 @@ class Rnn(_Recurrent):
 class Lstm(_Recurrent):
     """Long short-term memory: c[t] = f * c[t-1] + i * g and h[t] = o * tanh(c[t]), with gates i, f, g and o.
 
-    i, f and o are the sigmoid, g the tanh of weight_ih x[t] + bias_ih + weight_hh h[t-1] + bias_hh; the gates lie one
-    after the other in the parameters, which have 4 * hidden rows. Shapes, arguments and names are those of `rnn`.
+    i, f and o are the sigmoid, g the tanh of weight_ih x[t] + bias_ih + weight_hh h[t-1] + bias_hh; the parameters
+    concatenate the gates in this order and have 4 * hidden rows. Shapes, arguments and names are those of `rnn`.
     Source: Hochreiter and Schmidhuber, "Long short-term memory" (1997), with the forget gate of Gers et al. (2000);
     torch.nn.LSTM with batch_first; ONNX operator LSTM, whose gates have another order.
     """
@@ -217,10 +218,10 @@ class Lstm(_Recurrent):
 class Gru(_Recurrent):
     """Gated recurrent unit: h[t] = (1 - z) * n + z * h[t-1], with the gates r and z and the candidate n.
 
-    r and z are sigmoids as in `lstm`, n = tanh(weight_in x[t] + bias_in + r * (weight_hn h[t-1] + bias_hn)); r, z and
-    n lie one after the other in the parameters, which have 3 * hidden rows. Shapes, arguments and names are those of
-    `rnn`. Source: Cho et al., "Learning phrase representations using RNN encoder-decoder" (2014), where r is applied
-    to h[t-1] itself; torch.nn.GRU with batch_first; ONNX operator GRU, whose gates have another order.
+    r and z are sigmoids as in `lstm`, n = tanh(weight_in x[t] + bias_in + r * (weight_hn h[t-1] + bias_hn)); the
+    parameters concatenate r, z and n and have 3 * hidden rows. Shapes, arguments and names are those of `rnn`. Source:
+    Cho et al., "Learning phrase representations using RNN encoder-decoder" (2014), where r is applied to h[t-1] itself;
+    torch.nn.GRU with batch_first; ONNX operator GRU, whose gates have another order.
     """
 
     order = (1, 0, 2)

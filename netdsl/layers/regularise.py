@@ -1,4 +1,4 @@
-"""Layers that drop values at random in training, and are the identity at inference."""
+"""Layers that drop values at random in training and are the identity at inference."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -14,9 +14,9 @@ from netdsl.layers.base import Layer, Lowering, TorchLowering, need_float, need_
 class Dropout(Layer):
     """In training, sets each element to 0 with probability `p` and divides the others by 1 - p.
 
-    Input and output of any shape. At inference it is written as the identity that it is. Source: Srivastava et al.,
-    "Dropout: a simple way to prevent neural networks from overfitting" (2014); torch.nn.Dropout; ONNX operator
-    Dropout, which takes no `p` of 1: there the lowering is x * 0, and nothing at inference.
+    Input and output of any shape. At inference it is the identity. Source: Srivastava et al., "Dropout: a simple way to
+    prevent neural networks from overfitting" (2014); torch.nn.Dropout; ONNX operator Dropout, which does not allow
+    `p` = 1: in training, the lowering is then x * 0.
     """
 
     rearranges = True
@@ -47,7 +47,7 @@ class _DropWhole(Layer):
     p: Probability
 
     def drawn(self, x: TensorType) -> tuple[Dim, ...]:
-        """The shape of what is drawn for each sample; it is broadcast over `x`."""
+        """The shape of the random numbers drawn for each sample, which is broadcast over `x`."""
         raise NotImplementedError
 
     def to_onnx(self, o: Lowering, *inputs: str) -> str:
@@ -55,7 +55,7 @@ class _DropWhole(Layer):
             return inputs[0]
         if self.p == 1:
             return o.op("Mul", inputs[0], o.const(0.0))
-        # A Dropout of ones would do, but onnxruntime folds that to a constant where the batch size is fixed.
+        # A Dropout of ones would do as well, but onnxruntime folds it to a constant where the batch size is fixed.
         blank = o.op("Expand", o.const(0.0, "float32"), o.sizes(self.drawn(o.output)))
         kept = o.op("Less", o.op("RandomUniformLike", blank), o.const(1 - self.p, "float32"))
         return o.op("Mul", inputs[0], o.op("Where", kept, o.const(1 / (1 - self.p)), o.const(0.0)))
@@ -91,8 +91,8 @@ class Dropout2d(_DropWhole):
 class DropPath(_DropWhole):
     """Stochastic depth: in training, sets a whole sample to 0 with probability `p` and divides the others by 1 - p.
 
-    Input and output of any shape; it stands at the end of a branch whose result is added to something. Source: Huang
-    et al., "Deep networks with stochastic depth" (2016); torchvision.ops.StochasticDepth(mode="row"); ONNX operators
+    Input and output of any shape; use it at the end of a branch that is added to another. Source: Huang et al., "Deep
+    networks with stochastic depth" (2016); torchvision.ops.StochasticDepth(mode="row"); ONNX operators
     RandomUniformLike, Less, Where and Mul.
     """
 

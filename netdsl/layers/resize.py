@@ -1,4 +1,4 @@
-"""Larger and smaller images: padding, cropping, upsampling."""
+"""Layers that change the size of an image: padding, cropping, upsampling."""
 
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -13,17 +13,19 @@ from netdsl.layers.spans import EACH, MAX_SPAN_POSITIONS, Reads, Span, Spans, cu
 from netdsl.layers.windows import SIDES, ZERO, need_image, per_side, torch_margins
 
 SPATIAL = {"linear": 1, "bilinear": 2, "trilinear": 3, "bicubic": 2}
-"""How many spatial dimensions a way to interpolate is for."""
+"""The number of spatial dimensions of each interpolation method."""
 
 
 @register("pad")
 @dataclass(frozen=True)
 class Pad(Layer):
-    """Margins around an image, of one `value`, or by `reflect` its mirror image, or by `replicate` its border repeated.
+    """Padding of an image with one `value`, the mirrored image (`reflect`) or the repeated border (`replicate`).
 
     Input C x spatial, output each side n + before + after. `p` is one margin for all sides, one for each dimension, or
     one for each side in the order (top, left, bottom, right). Source: torch.nn.functional.pad; ONNX operator Pad.
     """
+
+    known_as = ("zero_padding",)
 
     p: Margins
     mode: Annotated[str, choice("constant", "reflect", "replicate")] = "constant"
@@ -40,7 +42,7 @@ class Pad(Layer):
             if self.mode == "reflect" and most is not None and max(a, b) >= most:
                 raise LayerError(
                     "E0306",
-                    f"`mode=reflect` mirrors all {side} but the outermost, at most {most - 1}, and {max(a, b)} are due",
+                    f"`mode=reflect` mirrors at most {most - 1} {side}, all but the outermost, got {max(a, b)}",
                     argument="p",
                     help="use smaller margins, or `mode=replicate`",
                 )
@@ -85,7 +87,7 @@ class Pad(Layer):
 @register("crop")
 @dataclass(frozen=True)
 class Crop(Layer):
-    """An image without its margins `p`, which are given as for `pad`: `crop` undoes it.
+    """Cropping of an image by margins `p`, which are given as for `pad`; it undoes `pad`.
 
     Input C x spatial, output each side n - before - after. Source: torch.nn.functional.pad with negative margins; ONNX
     operator Slice.
@@ -104,7 +106,7 @@ class Crop(Layer):
             if most is not None and most <= a + b:
                 raise LayerError(
                     "E0415",
-                    f"nothing is left of {size} {side} without {a} + {b}",
+                    f"cropping {a} + {b} of {size} {side} leaves none",
                     argument="p",
                     help=f"crop at most {most - 1} {side} in all",
                 )
@@ -131,11 +133,11 @@ class Crop(Layer):
 @register("upsample")
 @dataclass(frozen=True)
 class Upsample(Layer):
-    """An image enlarged `scale` times, a whole number for all dimensions or one for each.
+    """Enlargement of an image by the factor `scale`, a whole number for all dimensions or one for each.
 
     Input C x spatial, output each side n*scale. `nearest` repeats positions; `linear`, `bilinear`, `trilinear` and
-    `bicubic` (for 1, 2, 3 and 2 spatial dimensions) interpolate, which keeps the image's borders in place, or with
-    `align_corners` the centres of its outermost positions. Source: torch.nn.functional.interpolate; ONNX operator
+    `bicubic` (for 1, 2, 3 and 2 spatial dimensions) interpolate and keep the borders of the image in place or, with
+    `align_corners`, the centres of its outermost positions. Source: torch.nn.functional.interpolate; ONNX operator
     Resize, with cubic_coeff_a = -0.75.
     """
 
@@ -147,7 +149,7 @@ class Upsample(Layer):
         (x,) = inputs
         need_image(self, x)
         if x.dtype is DType.FLOAT64:
-            raise LayerError("E0409", "`upsample` takes float32 or float16, not float64")
+            raise LayerError("E0409", "`upsample` expected float32 or float16, got float64")
         spatial = x.rank - 1
         if SPATIAL.get(self.mode, spatial) != spatial:
             words = ["`nearest`", *(f"`{mode}`" for mode, rank in SPATIAL.items() if rank == spatial)]
@@ -160,7 +162,7 @@ class Upsample(Layer):
         if self.align_corners and self.mode == "nearest":
             raise LayerError(
                 "E0306",
-                "`mode=nearest` aligns no corners",
+                "`mode=nearest` has no `align_corners`",
                 argument="align_corners",
                 help="drop it, or choose a `mode` that interpolates",
             )
@@ -206,13 +208,13 @@ class Upsample(Layer):
 
 
 def _between(position: int, steps: int, beside: int) -> Span:
-    """What is read to interpolate at `position` / `steps`: the nearest, with `beside` more; one position by itself."""
+    """The positions read to interpolate at `position` / `steps`: the nearest, and `beside` more; one if it is exact."""
     first, last = position // steps, -(-position // steps)
     return (first - beside, last + beside) if first < last else (first, last)
 
 
 def _inside(position: int, size: int, *, mirrored: bool) -> int:
-    """The position that one beyond the borders repeats, or mirrors."""
+    """The position inside the borders that a position outside repeats, or mirrors."""
     if mirrored:
         return size - 1 - abs(size - 1 - abs(position))
     return min(max(position, 0), size - 1)

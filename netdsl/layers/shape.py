@@ -25,11 +25,12 @@ from netdsl.layers.spans import EACH, MAX_SPAN_POSITIONS, Reads, Spans, grouped
 @register("identity")
 @dataclass(frozen=True)
 class Identity(Layer):
-    """What reaches it: y = x. As a branch of a join, it is the untouched tensor.
+    """The identity y = x; as a branch of a join, the unchanged tensor.
 
-    Source: torch.nn.Identity; it leaves no trace in ONNX.
+    Source: torch.nn.Identity; it adds nothing to an ONNX model.
     """
 
+    keeps_order = True
     rearranges = True
 
     def to_onnx(self, o: Lowering, *inputs: str) -> str:
@@ -42,12 +43,13 @@ class Identity(Layer):
 @register("flatten")
 @dataclass(frozen=True)
 class Flatten(Layer):
-    """All axes from `start` on become one, row by row: C x H x W to C*H*W.
+    """Flattening of all axes from `start` on into one, row by row: C x H x W to C*H*W.
 
     The batch is not counted, so `start=0` flattens whole samples. Source: torch.nn.Flatten, whose start_dim is one
     more; ONNX operators Flatten and Reshape.
     """
 
+    keeps_order = True
     rearranges = True
 
     start: Integer = 0
@@ -75,11 +77,12 @@ class Flatten(Layer):
 @register("reshape")
 @dataclass(frozen=True)
 class Reshape(Layer):
-    """The same elements, row by row, in another `shape`, in which one size may be -1 and is then inferred.
+    """The same elements, row by row, in another `shape`; one size may be -1 and is then inferred.
 
     The batch is not counted. Source: torch.reshape; ONNX operator Reshape.
     """
 
+    keeps_order = True
     rearranges = True
 
     shape: ShapeArgument
@@ -105,7 +108,7 @@ class Reshape(Layer):
         return t.call("torch.reshape", inputs[0], t.sizes(shape))
 
     def _misfit(self, x: TensorType, known: Dim) -> LayerError:
-        """The error of a shape that has not the elements of `x`, with the size that would make it fit."""
+        """The error of a shape with another number of elements than `x`, with the size that would fit."""
         given = f"`reshape` keeps the number of elements: {x} has {x.elements}, and {show(self.shape)} has "
         message = given + (f"a multiple of {known}" if -1 in self.shape else f"{known}")
         whole = x.elements // known * known if isinstance(known, int) and -1 in self.shape else known
@@ -128,7 +131,7 @@ class Reshape(Layer):
 @register("transpose")
 @dataclass(frozen=True)
 class Transpose(Layer):
-    """The axes in another order: axis i of the output is axis perm[i] of the input.
+    """Permutation of the axes: axis i of the output is axis perm[i] of the input.
 
     The batch stays first and is not counted, so `transpose (1, 0)` turns T x C to C x T. Source: torch.permute; ONNX
     operator Transpose.
@@ -166,7 +169,7 @@ class Transpose(Layer):
 @register("channel_shuffle")
 @dataclass(frozen=True)
 class ChannelShuffle(Layer):
-    """Channels dealt out over groups: output channel j*g + i is input channel i*C/g + j, for g = `groups`.
+    """Channels interleaved over groups: output channel j*g + i is input channel i*C/g + j, for g = `groups`.
 
     Input and output C x spatial, C divisible by g. Source: Zhang et al., "ShuffleNet" (2017); torch.nn.ChannelShuffle;
     ONNX operators Reshape and Transpose.
@@ -205,7 +208,7 @@ class ChannelShuffle(Layer):
 @register("pixel_shuffle")
 @dataclass(frozen=True)
 class PixelShuffle(Layer):
-    """Channels become pixels: y[c, r*h + i, r*w + j] = x[c*r*r + r*i + j, h, w].
+    """Rearrangement of channels to pixels: y[c, r*h + i, r*w + j] = x[c*r*r + r*i + j, h, w].
 
     Input C*r*r x H x W, output C x r*H x r*W. Source: Shi et al., "Real-time single image and video super-resolution
     using an efficient sub-pixel convolutional neural network" (2016); torch.nn.PixelShuffle; ONNX operator
@@ -228,7 +231,7 @@ class PixelShuffle(Layer):
                 remedy = f"give it {-(-channels // self.r**2) * self.r**2} channels"
             raise LayerError(
                 "E0405",
-                f"`pixel_shuffle {self.r}` takes a multiple of {self.r**2} channels, not {channels}",
+                f"`pixel_shuffle {self.r}` expected a multiple of {self.r**2} channels, got {channels}",
                 argument="r",
                 help=remedy,
             )
@@ -245,12 +248,12 @@ class PixelShuffle(Layer):
 
 
 def _dealt_out(axis: int, old: tuple[Dim, ...], new: tuple[Dim, ...]) -> int | frozenset[int]:
-    """Where the positions of an axis are in another shape: an axis, or several, or one where other positions are too.
+    """The axis or axes of a new shape over which the positions along an axis of the old shape are spread.
 
-    Axes belong together from one place where as many elements lie before it in both shapes to the next such place.
+    Axes are grouped: a group ends where the same number of elements precedes in both shapes.
     """
     olds, news = ([i for i, dim in enumerate(shape) if dim != 1] for shape in (old, new))
-    if axis not in olds:  # its one position goes where those of the axis beside it do
+    if axis not in olds:  # its one position moves with those of the neighbouring axis
         beside = min(olds, key=lambda i: abs(i - axis), default=None)
         if beside is None:
             return frozenset(range(len(new)))
@@ -266,7 +269,7 @@ def _dealt_out(axis: int, old: tuple[Dim, ...], new: tuple[Dim, ...]) -> int | f
 
 
 def _reshaped(o: Lowering, value: str, old: tuple[Dim, ...], new: tuple[Dim, ...]) -> str:
-    """Reshape, the sizes computed at run time only if 0 (as in the input) and one -1 (the rest) cannot say them."""
+    """Reshape; sizes are computed at run time only if 0 (copied) and one -1 (inferred) cannot express them."""
     target = [0]
     for axis, dim in enumerate(new):
         kept = axis < len(old) and old[axis] == dim

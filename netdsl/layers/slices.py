@@ -1,4 +1,4 @@
-"""Parts of a tensor: some positions along one axis."""
+"""Selections of positions along one axis of a tensor."""
 
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -19,7 +19,7 @@ from netdsl.layers.base import (
 from netdsl.layers.spans import EACH, MAX_SPAN_POSITIONS, Reads, Spans, cut
 
 END = 2**63 - 1
-"""What ONNX takes for the end of an axis."""
+"""The number that stands for the end of an axis in ONNX."""
 
 
 def _position(value: Any) -> Dim:
@@ -33,9 +33,9 @@ OptionalPosition = Annotated[Dim | None, Position.__metadata__[0]]
 @register("select")
 @dataclass(frozen=True)
 class Select(Layer):
-    """Some positions along `axis`, in the order given; `select [0, 2, 5]` picks three of the channels.
+    """Selection of positions along `axis`, in the order given; `select [0, 2, 5]` selects three channels.
 
-    Negative positions count from the end, the batch is not counted. Source: torch.index_select; ONNX operator Gather.
+    Negative positions count from the end; the batch is not counted. Source: torch.index_select; ONNX operator Gather.
     """
 
     rearranges = True
@@ -87,9 +87,9 @@ class Select(Layer):
 class SliceLayer(Layer):
     """The positions start, start + step, ... before `stop` along `axis`, as x[start:stop:step] in Python.
 
-    Negative positions count from the end, without `stop` the slice goes to the end; the batch is not counted. The size
-    is (stop - start) / step, rounded up; what lies outside is cut off, but nothing at all is an error. Of a symbolic
-    size it must be certain: a position that may lie inside has to. Source: ONNX operator Slice.
+    Negative positions count from the end; without `stop`, the slice goes to the end; the batch is not counted. The size
+    is (stop - start) / step, rounded up; positions outside are cut off, but an empty result is an error. For a symbolic
+    size, a position that may be inside must be inside for all sizes. Source: ONNX operator Slice.
     """
 
     rearranges = True
@@ -119,11 +119,11 @@ class SliceLayer(Layer):
         size = x.shape[normalized_axis(self.axis, x.rank)]
         needs = []
         for name, end in zip(("start", "stop"), self._ends(size), strict=True):
-            needs += [Need(end, 0, f"its `{name}`"), Need(size - end, 0, f"what lies behind its `{name}`")]
+            needs += [Need(end, 0, f"its `{name}`"), Need(size - end, 0, f"the number of positions after its `{name}`")]
         return tuple(needs)
 
     def _ends(self, size: Dim) -> tuple[Dim, Dim]:
-        """Where it starts and stops, counted from the front."""
+        """Its start and its stop, counted from the front."""
         return _inside(self.start, size), size if self.stop is None else _inside(self.stop, size)
 
     def reads(self, axis: int, *inputs: TensorType) -> Reads:
@@ -193,11 +193,11 @@ class Split(Layer):
         return t.call("operator.getitem", parts, self.index)
 
 
-# ------------------------------------------------------------------------------------------------ how it is done
+# ------------------------------------------------------------------------------------------------ implementation
 
 
 def _from(start: Dim, step: int, made: Dim) -> Reads:
-    """What a slice of `made` positions reads; where it begins must be known."""
+    """The positions that a slice of `made` positions reads; its start must be known."""
     return cut(start, step, made if isinstance(made, int) else None) if isinstance(start, int) else None
 
 
@@ -206,7 +206,7 @@ def _with_size(x: TensorType, axis: int, size: Dim) -> TensorType:
 
 
 def _inside(position: Dim, size: Dim) -> Dim:
-    """A position counted from the front, and brought to 0 ... `size` where it lies outside for certain."""
+    """A position counted from the front, and clipped to 0 ... `size` where it is known to lie outside."""
     most = upper_bound(position)
     front = size + position if most is not None and most < 0 else position
     if (most := upper_bound(front)) is not None and most <= 0:
@@ -217,7 +217,7 @@ def _inside(position: Dim, size: Dim) -> Dim:
 
 
 def _cut(o: Lowering, x: str, start: Dim, stop: Dim, axis: int, step: int = 1) -> str:
-    """A slice whose ends may be sizes known at run time only."""
+    """A slice whose ends may be sizes that are only known at run time."""
 
     def at(position: Dim) -> str:
         if isinstance(position, int):

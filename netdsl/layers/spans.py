@@ -1,8 +1,8 @@
-"""Which positions along one axis each position of a result reads: from a first to a last one, position by position.
+"""The positions along one axis that each position of a result reads: a first and a last one.
 
-A window reads `extent` positions and moves by its stride, and so does every position of an endless axis. An upsampling
-by 4 reads one position four times, then the next: what is read repeats itself after a `period`, `shift` further on. A
-slice has an end, and nothing is read beyond it.
+A window reads `extent` positions and moves by its stride, for every position of an endless axis. An upsampling by 4
+reads one position four times, then the next: the pattern repeats after `period` positions, moved by `shift`. A slice
+has an end, beyond which nothing is read.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ Span: TypeAlias = "tuple[float, float]"
 NOTHING: Final[Span] = (inf, -inf)
 
 MAX_SPAN_POSITIONS = 4096
-"""So many positions are told apart. What repeats itself only after more is not followed."""
+"""The largest number of positions kept separately; patterns with a longer period are not followed."""
 
 
 @dataclass(frozen=True)
 class Spans:
-    """What each position along an axis reads.
+    """The positions that each position along an axis reads.
 
     Attributes:
         spans: the first and the last position that positions 0, 1, ... read; `NOTHING` where one reads none.
-        shift: how much further on the positions behind them read; None where there are none, and nothing is read.
-        start: the position that `spans` begins with, where `shift` is None.
-        step: how far apart those are that one position reads, as a dilated window does.
+        shift: the distance by which the pattern moves for the positions after them; None if there are no further ones.
+        start: the position of the first of `spans`, where `shift` is None.
+        step: the distance between the positions that one position reads, as in a dilated window.
     """
 
     spans: tuple[Span, ...]
@@ -39,7 +39,7 @@ class Spans:
     start: int = 0
     step: int = 1
     ordered: bool = field(init=False, repr=False, compare=False)
-    """Whether a later position reads nothing before the first, and all up to the last, of an earlier one."""
+    """Whether the first and the last position that are read never decrease from one position to the next."""
 
     def __post_init__(self) -> None:
         row = self.spans if self.shift is None else (*self.spans, _moved(self.spans[0], self.shift))
@@ -48,17 +48,17 @@ class Spans:
 
     @classmethod
     def window(cls, extent: int, stride: int = 1, before: int = 0, step: int = 1) -> Spans:
-        """A window of `extent` positions, of which it reads every `step`-th; it begins `before` the first position."""
+        """A window of `extent` positions that reads every `step`-th; it begins `before` positions before the first."""
         return cls(((-before, extent - 1 - before),), stride, step=step)
 
     @classmethod
     def repeated(cls, times: int) -> Spans | None:
-        """Every position `times` times; None where these are too many."""
+        """Every position repeated `times` times; None where these are too many."""
         return cls(((0, 0),) * times, 1) if times <= MAX_SPAN_POSITIONS else None
 
     @classmethod
     def table(cls, spans: Iterable[Span], start: int = 0) -> Spans:
-        """Given spans and nothing before and behind them."""
+        """The given spans, with nothing before and after them."""
         row = list(spans)
         while row and row[-1] == NOTHING:
             row.pop()
@@ -67,16 +67,16 @@ class Spans:
 
     @property
     def period(self) -> int:
-        """After how many positions what is read repeats itself."""
+        """The number of positions after which the pattern repeats."""
         return len(self.spans)
 
     @property
     def single(self) -> bool:
-        """Whether no position reads more than one."""
+        """Whether every position reads at most one position."""
         return all(first >= last for first, last in self.spans)
 
     def at(self, position: int) -> Span:
-        """What one position reads."""
+        """The span that one position reads."""
         if self.shift is None:
             inside = 0 <= position - self.start < len(self.spans)
             return self.spans[position - self.start] if inside else NOTHING
@@ -84,7 +84,7 @@ class Spans:
         return _moved(self.spans[phase], turns * self.shift)
 
     def hull(self, first: float, last: float, step: int = 1) -> Span:
-        """What some positions read, `step` apart from a first to a last one: from the first of it to the last."""
+        """The span that covers what the positions from `first` to `last`, `step` apart, read."""
         if first > last:
             return NOTHING
         a, b = int(first), int(last)
@@ -95,21 +95,21 @@ class Spans:
                 return NOTHING
         if self.ordered:
             return self.at(a)[0], self.at(b)[1]
-        turn = (len(self.spans) - 1) * step  # from one turn to the next, nothing goes back
+        turn = (len(self.spans) - 1) * step  # from one repetition to the next, spans never move back
         return (
             min(self.at(i)[0] for i in range(a, min(b, a + turn) + 1, step)),
             max(self.at(i)[1] for i in range(b, max(a, b - turn) - 1, -step)),
         )
 
     def of(self, read: Spans, size: int | None) -> Spans | None:
-        """What is seen through a layer: each of `size` positions reads some of these.
+        """The positions seen through another layer, each of whose positions reads some positions of this one.
 
         Args:
-            read: what each position of the layer's result reads.
-            size: how many positions the result has; None where that is not known.
+            read: the positions of this one that each position of the layer's result reads.
+            size: the number of positions of the result; None where it is unknown.
 
         Returns:
-            None where more than `MAX_SPAN_POSITIONS` positions would have to be told apart.
+            None where more than `MAX_SPAN_POSITIONS` positions would have to be kept separately.
         """
         if read.shift is None:
             return Spans.table((self.hull(*span, read.step) for span in read.spans), read.start)
@@ -125,19 +125,19 @@ class Spans:
         return Spans(row, 0 if self.shift is None else read.shift * turns // len(self.spans) * self.shift)
 
     def _row(self, read: Spans, first: int, last: int) -> Spans | None:
-        """The same as a table of positions."""
+        """The same, as a table of positions."""
         if last - first >= MAX_SPAN_POSITIONS:
             return None
         return Spans.table((self.hull(*read.at(i), read.step) for i in range(first, last + 1)), first)
 
     def within(self, size: int, offset: int = 0) -> Spans | None:
-        """The first `size` positions, the others cut off, moved `offset` further on; None where these are too many."""
+        """The first `size` positions, moved by `offset`, the others cut off; None where these are too many."""
         if size > MAX_SPAN_POSITIONS:
             return None
         return Spans.table((self.at(i) for i in range(size)), offset)
 
     def joined(self, other: Spans) -> Spans | None:
-        """What positions read that read both; None where the two do not move on equally fast."""
+        """The spans of positions that read both this and `other`; None where the two move at different speeds."""
         if self.shift is None or other.shift is None or self.shift * other.period != other.shift * self.period:
             return None
         period = lcm(self.period, other.period)
@@ -159,31 +159,31 @@ EACH: Final = Spans(((0, 0),), 1)
 """Every position reads itself."""
 
 Reads: TypeAlias = Spans | Literal["all"] | None
-"""What positions read along an axis; `all` where each reads the whole axis, None where sizes decide that are open."""
+"""The positions read along an axis; `all` if each reads the whole axis, None if symbolic sizes decide."""
 
 
 def grouped(read: int, made: int) -> Spans | None:
-    """Every `made` positions read their own `read` ones."""
+    """Groups: each group of `made` positions reads its own group of `read` positions."""
     return Spans(((0, read - 1),) * made, read) if made <= MAX_SPAN_POSITIONS else None
 
 
 def cut(start: int, step: int, size: int | None) -> Spans:
-    """Positions from `start` on, `step` apart: `size` ones, or without an end where that is not known or large."""
+    """Positions from `start` on, `step` apart: `size` of them, or without an end if `size` is unknown or large."""
     endless = Spans.window(1, step, -start)
     return (endless if size is None else endless.within(size)) or endless
 
 
 def largest(rows: tuple[Spans, ...], size: int | None, end: int | None) -> int | None:
-    """How many positions one position reads at most, from the first to the last, if it reads what all rows say.
+    """The largest number of positions, from first to last, that one position reads if it reads what all rows state.
 
     Args:
-        rows: what positions read.
-        size: how many positions there are; None where that is not known.
-        end: how many positions there are to be read, likewise; it counts where several rows are not equally fast, so
-            that those far apart are at a border.
+        rows: the positions read.
+        size: the number of positions; None where it is unknown.
+        end: the number of positions that can be read, likewise; it matters where rows move at different speeds, so that
+            the widest span is at a border.
 
     Returns:
-        None where it grows with the size, and that is not known.
+        None where it grows with a size that is unknown.
     """
     if len(rows) == 1:
         (row,) = rows
@@ -198,7 +198,7 @@ def largest(rows: tuple[Spans, ...], size: int | None, end: int | None) -> int |
 
 
 def hull(rows: Iterable[Spans], position: int) -> Span:
-    """What one position reads in all rows, from the first to the last."""
+    """The span that covers what one position reads in all rows."""
     found = NOTHING
     for row in rows:
         found = _both(found, row.at(position))
@@ -206,7 +206,7 @@ def hull(rows: Iterable[Spans], position: int) -> Span:
 
 
 def total(rows: Iterable[Spans], size: int) -> Span:
-    """What positions 0 to `size` - 1 read in all rows, from the first to the last."""
+    """The span that covers what positions 0 to `size` - 1 read in all rows."""
     found = NOTHING
     for row in rows:
         found = _both(found, row.hull(0, size - 1))

@@ -1,4 +1,4 @@
-"""What convolutions and pools share: a window that slides along every spatial dimension."""
+"""Sliding windows along every spatial dimension, for convolutions and pooling."""
 
 from bisect import bisect_left
 from dataclasses import dataclass
@@ -9,21 +9,21 @@ from netdsl.layers.base import Layer, LayerError, need_float, need_rank, per_dim
 from netdsl.layers.spans import EACH, Reads, Spans
 
 SIDES = {1: ("columns",), 2: ("rows", "columns"), 3: ("planes", "rows", "columns")}
-"""What the positions along each dimension are called, by the number of spatial dimensions."""
+"""Names of the positions along each dimension, by the number of spatial dimensions."""
 
 ZERO = -0.0
-"""What a Pad of zeros pads with: onnxruntime moves one of +0.0 into a pool after it, which pads with something else."""
+"""The zero with which a Pad pads: onnxruntime merges a Pad of +0.0 into a pool after it, which pads otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
 class Slide:
-    """A window of `kernel` positions, `dilation` apart, that moves by steps of `stride` along one dimension.
+    """A window of `kernel` positions, `dilation` apart, that moves in steps of `stride` along one dimension.
 
     Attributes:
         size: the input's size.
         before: padding before the first position.
         after: padding after the last position.
-        overhang: how far the last window may reach past the padding (pools that round up).
+        overhang: how far the last window may reach past the padding (pooling that rounds up).
     """
 
     size: Dim
@@ -36,26 +36,26 @@ class Slide:
 
     @property
     def extent(self) -> int:
-        """Positions from the first to the last of a window."""
+        """The number of positions from the first to the last of a window."""
         return self.dilation * (self.kernel - 1) + 1
 
     @property
     def outputs(self) -> Dim:
-        """How many windows there are."""
+        """The number of windows."""
         return (self.size + self.before + self.after + self.overhang - self.extent) // self.stride + 1
 
     @property
     def missing(self) -> int:
-        """How many positions the padded input has too few for one window, if that is certain; else 0."""
+        """The number of positions that the padded input lacks for one window, if that is certain; else 0."""
         most = upper_bound(self.size)
         return 0 if most is None else max(0, self.extent - self.overhang - most - self.before - self.after)
 
     @property
     def unseen(self) -> int:
-        """Input positions at the end that no window reaches, since a further window would stand out.
+        """The number of input positions at the end that no window reaches, because a further window would not fit.
 
-        The gaps that a stride larger than its window leaves between windows are meant and do not count. 0 where a
-        symbolic size leaves it open.
+        Gaps between windows whose stride exceeds their extent are intended and do not count. 0 where a symbolic
+        size leaves it open.
         """
         seen = (self.outputs - 1) * self.stride + self.extent - self.before
         rest = self.size - seen - max(0, self.stride - self.extent)
@@ -63,7 +63,7 @@ class Slide:
 
 
 class Windowed(Layer):
-    """A layer whose outputs see a window of the input each."""
+    """A layer whose outputs each read a window of the input."""
 
     def slides(self, x: TensorType) -> tuple[Slide, ...]:
         """The sliding window along each spatial dimension of `x`."""
@@ -80,7 +80,7 @@ class Windowed(Layer):
         return Spans.window(slide.extent, slide.stride, slide.before, slide.dilation)
 
     def slid(self, x: TensorType, channels: Dim) -> TensorType:
-        """The type of `channels` maps with one position for each window, of which there must be one at least."""
+        """The type of `channels` maps with one position for each window; at least one window must fit."""
         slides = self.slides(x)
         for slide, side in zip(slides, SIDES[len(slides)], strict=True):
             if slide.missing:
@@ -101,7 +101,7 @@ class Windowed(Layer):
         )
 
     def _remedies(self, x: TensorType) -> str:
-        """The least padding and the largest kernel with which there is a window."""
+        """The least padding and the largest kernel for which a window fits."""
         slides = self.slides(x)
         larger = range(2, max(slide.kernel for slide in slides) + 1)
         kernel = 1 + bisect_left(larger, True, key=lambda k: not self._fits(x, k=k))
@@ -111,7 +111,7 @@ class Windowed(Layer):
         return f"{padding}a kernel of at most {kernel}"
 
     def _fits(self, x: TensorType, **arguments: int) -> bool:
-        """Whether the layer would have a window if it had other arguments."""
+        """Whether a window would fit if the layer had other arguments."""
         try:
             return not any(slide.missing for slide in type(self)(**{**self.arguments(), **arguments}).slides(x))
         except LayerError:
@@ -119,7 +119,7 @@ class Windowed(Layer):
 
 
 def need_image(layer: Layer, x: TensorType) -> None:
-    """Refuse what is not channels and 1 to 3 spatial dimensions of an element type that ONNX has windows for."""
+    """Refuse an input without channels and 1 to 3 spatial dimensions, or of a type that ONNX has no windows for."""
     need_rank(layer, x, 2, 4, "channels and 1 to 3 spatial dimensions")
     need_float(layer, x, bfloat16=False)
 

@@ -1,4 +1,4 @@
-"""Layers and the words of recipes as the language writes them."""
+"""Layers and the words of recipes in the syntax of the language."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Optimizations for inference: each pass is a function from graph to graph.
 
-A pass takes time in proportion to the number of nodes and leaves a graph that `netdsl.ir.invariants` finds whole. What
-it computes for the weights is done when weights are read (`netdsl.weights.initial.materialize`).
+A pass takes time proportional to the number of nodes and keeps the invariants of `netdsl.ir.invariants`. The weights
+of the new graph are computed when weights are read (`netdsl.weights.initial.materialize`).
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ PASSES: dict[str, Callable[[Graph], Graph]] = {
 
 
 def optimize(graph: Graph, level: int, last: str | None = None) -> Graph:
-    """Make a graph ready for inference.
+    """Optimize a graph for inference.
 
     Args:
         graph: a checked graph.
-        level: 0 leaves it as it is; 1 runs the passes, after which the graph cannot be trained any more.
-        last: the name of the pass after which to stop; None runs all.
+        level: 0 leaves it unchanged; 1 runs the passes, after which the graph cannot be trained any more.
+        last: the name of the last pass to run; None runs all.
 
     Raises:
         KeyError: there is no such pass.
@@ -43,7 +43,7 @@ def optimize(graph: Graph, level: int, last: str | None = None) -> Graph:
         raise KeyError(last)
     if not level:
         return graph
-    graph = replace(graph, meaning=described(graph))  # its `normalize` may be folded away, but the metadata keep it
+    graph = replace(graph, meaning=described(graph))  # a pass may fold `normalize` away, but the metadata keep it
     for name, function in PASSES.items():
         graph = verified(function(graph))
         if name == last:

@@ -1,11 +1,13 @@
-"""Folding affine layers into the layer after them, where that is exact: no padding may stand between."""
+"""The pass that folds affine layers into the layer after them, where that is exact: without padding in between."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from netdsl.ir.params import Derived
-from netdsl.layers.windows import Windowed
+from netdsl.layers.conv import Conv, Depthwise
+from netdsl.layers.linear import Dense
+from netdsl.layers.shape import Flatten
 from netdsl.passes.rewrite import count_owners, count_reads, rewrite, with_inputs
 from netdsl.passes.scaling import BiasAfter, ScaledWeight, absorbing, scaling_of
 
@@ -15,10 +17,9 @@ if TYPE_CHECKING:
 
 
 def fold_ahead(graph: Graph) -> Graph:
-    """The graph without the affine layers before convolutions without padding, and before dense layers on vectors.
+    """Fold affine layers into the convolutions without padding, or dense layers on vectors, that follow them.
 
-    A flatten may stand before a dense layer. What lies between must be read once, and the weights be their owner's
-    alone.
+    A flatten may stand before a dense layer. The nodes in between must have one reader, and the weights one owner.
     """
     reads, owners = count_reads(graph), count_owners(graph)
 
@@ -39,16 +40,16 @@ def fold_ahead(graph: Graph) -> Graph:
 
 
 def _absorbs(node: Node) -> bool:
-    """Whether every output sees all of its window, so that a shift of the input adds the same to each of them."""
-    if node.layer.kind == "dense":
+    """Whether every output reads a whole window, so that a shift of the input adds the same number to each of them."""
+    if isinstance(node.layer, Dense):
         return node.type.rank == 1
-    if node.layer.kind not in ("conv", "depthwise") or not isinstance(node.layer, Windowed):
+    if not isinstance(node.layer, Conv | Depthwise):
         return False
     return all(slide.before == slide.after == 0 for slide in node.layer.slides(node.inputs[0].type))
 
 
 def _flattens(node: Node) -> bool:
-    return node.layer.kind == "flatten" and node.type.rank == 1
+    return isinstance(node.layer, Flatten) and node.type.rank == 1
 
 
 def _folded(host: Node, before: Node, scaling: Scaling, source: Node) -> Node:

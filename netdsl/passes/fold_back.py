@@ -1,10 +1,11 @@
-"""Folding affine layers into the layer before them: a batch norm costs nothing after a convolution."""
+"""The pass that folds affine layers into the layer before them: batch norm after a convolution costs nothing."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from netdsl.ir.params import Derived
+from netdsl.layers.linear import Dense
 from netdsl.passes.rewrite import count_owners, count_reads, rewrite, with_inputs
 from netdsl.passes.scaling import BiasBefore, ScaledWeight, absorbing, scaling_of
 
@@ -12,14 +13,11 @@ if TYPE_CHECKING:
     from netdsl.ir.graph import Graph, Node
     from netdsl.passes.scaling import Scaling
 
-_OUTPUT_AXIS = {"conv": 0, "depthwise": 0, "dense": 0, "deconv": 1}
-"""The axis of the weights that counts the channels of the output."""
-
 
 def fold_back(graph: Graph) -> Graph:
-    """The graph without the affine layers that follow a convolution or a dense layer on vectors.
+    """Fold affine layers into the convolutions, or dense layers on vectors, that precede them.
 
-    The layer before must be read by the affine layer alone, and its weights must be its own.
+    The affine layer must be the only reader of the layer before it, whose weights must have no other owner.
     """
     reads, owners = count_reads(graph), count_owners(graph)
 
@@ -35,16 +33,18 @@ def fold_back(graph: Graph) -> Graph:
 
 
 def _absorbs(host: Node) -> bool:
-    """Whether the first axis of the result, which an affine layer scales, is the one that the weights make."""
-    return host.layer.kind in _OUTPUT_AXIS and (host.layer.kind != "dense" or host.type.rank == 1)
+    """Whether the first axis of the result, which an affine layer scales, comes from the weights."""
+    return host.layer.weight_axis is not None and (not isinstance(host.layer, Dense) or host.type.rank == 1)
 
 
 def _folded(host: Node, node: Node, scaling: Scaling) -> Node:
     sources = tuple(node.params.values())
     weight, *bias = host.params.values()
+    axis = host.layer.weight_axis
+    assert axis is not None  # noqa: S101 - `_absorbs` holds of it
     return absorbing(
         host,
-        Derived(ScaledWeight(scaling, _OUTPUT_AXIS[host.layer.kind]), (weight, *sources)),
+        Derived(ScaledWeight(scaling, axis), (weight, *sources)),
         Derived(BiasBefore(scaling), (*bias, *sources)),
         host.inputs[0],
     )

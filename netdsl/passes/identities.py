@@ -1,4 +1,4 @@
-"""Dropping layers that change nothing at inference."""
+"""The pass that drops layers which change nothing at inference."""
 
 from __future__ import annotations
 
@@ -9,14 +9,9 @@ from netdsl.passes.rewrite import rewrite, with_inputs
 if TYPE_CHECKING:
     from netdsl.ir.graph import Graph, Node
 
-_SAME_ORDER = {"flatten", "reshape"}
-"""Layers that leave the elements in their order, and so change nothing if they leave the shape."""
-_JOINS = {"concat", "add", "mul", "max", "mean"}
-"""Layers that give back a single branch."""
-
 
 def drop_identities(graph: Graph) -> Graph:
-    """The graph without dropout and its like, `identity`, reshapes to the same shape, and joins of one branch."""
+    """Drop dropout and similar layers, `identity`, reshapes to the same shape, and joins of one branch."""
 
     def change(node: Node, inputs: tuple[Node, ...]) -> Node:
         return inputs[0] if _changes_nothing(node) else with_inputs(node, inputs)
@@ -25,9 +20,6 @@ def drop_identities(graph: Graph) -> Graph:
 
 
 def _changes_nothing(node: Node) -> bool:
-    kind = node.layer.kind
-    if node.layer.training_only or kind == "identity":
-        return True
-    if kind in _JOINS:
+    if node.layer.joins():
         return len(node.inputs) == 1
-    return kind in _SAME_ORDER and node.type == node.inputs[0].type
+    return node.layer.training_only or (node.layer.keeps_order and node.type == node.inputs[0].type)

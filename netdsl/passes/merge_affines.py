@@ -1,4 +1,4 @@
-"""Making one affine layer of several in a row."""
+"""The pass that merges consecutive affine layers into one."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def merge_affines(graph: Graph) -> Graph:
-    """The graph with one `affine` in the place of each run of affine layers that are read by each other alone."""
+    """Replace each run of affine layers, each the only reader of the one before, by one `affine`."""
     reads, owners = count_reads(graph), count_owners(graph)
     scalings = {
         node: scaling
@@ -39,7 +39,7 @@ def merge_affines(graph: Graph) -> Graph:
 
 
 def _composed(run: list[Node], scalings: tuple[Scaling, ...], source: Node) -> Node:
-    """An `affine` of `source`, in the place of the last of the run."""
+    """Make the `affine` on `source` that replaces the last layer of a run."""
     sources = tuple(param for node in run for param in node.params.values())
     specs, name = Affine().params(source.type), run[-1].name
     params = {

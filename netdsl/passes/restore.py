@@ -1,4 +1,4 @@
-"""Giving a net what its trained weights were trained with: the statistics of the data, and what all of it means."""
+"""Restoring what a file of weights records about its net: the statistics of the data, and the meaning of the values."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
     from netdsl.ir.meaning import Meaning, Takes
 
 CLOSE = 1e-6
-"""Statistics that differ by less, beside the deviation, are the same: they were written and read as text."""
+"""The relative difference below which statistics are equal: they were written and read as text."""
 
 
 def restored(graph: Graph, meaning: Meaning, file: str, *, partial: bool = False) -> Graph:
-    """The graph that normalizes its input as the net did whose weights it gets, and takes and gives what that did.
+    """Give a graph the normalization and the meaning of the net that its weights come from.
 
     Args:
         graph: the net as it was written.
-        meaning: what the file of the weights says.
-        file: what errors call it.
-        partial: whether the net may have another input, whose layers begin anew.
+        meaning: the meaning that the file of weights records.
+        file: the file's name in errors.
+        partial: whether the net may have another input, whose layers start untrained.
 
     Raises:
         NetdslError: the net normalizes its input in another way (E0912).
@@ -35,21 +35,21 @@ def restored(graph: Graph, meaning: Meaning, file: str, *, partial: bool = False
     inputs: dict[str, Takes] = dict(graph.meaning.inputs)
     for node in graph.inputs:
         takes = meaning.inputs.get(node.name)
-        due = default_takes(node.type.shape, node.type.dtype.value)
-        if takes is not None and not isinstance(takes, Tokens) and isinstance(due, Pixels):
+        default = default_takes(node.type.shape, node.type.dtype.value)
+        if takes is not None and not isinstance(takes, Tokens) and isinstance(default, Pixels):
             inputs[node.name] = takes
     ends = endings(graph)
     outputs = dict(graph.meaning.outputs)
     for name, node in graph.outputs.items():
         end = ends[node]
-        if name in meaning.outputs and not (end is not None and end.normalized):  # what makes probabilities decides
+        if name in meaning.outputs and not (end is not None and end.normalized):  # a softmax of its own decides
             given = meaning.outputs[name]
             outputs[name] = _of_scores(given) if given.normalized else given
     return replace(graph, meaning=replace(graph.meaning, inputs=inputs, outputs=outputs))
 
 
 def named(graph: Graph, labels: tuple[str, ...]) -> Graph:
-    """The graph with names for its classes, where it has none and they are as many."""
+    """Name the classes of a graph, if it has no names yet and as many classes as there are labels."""
     shape = next(iter(graph.outputs.values())).type.shape
     fit = shape[:1] == (len(labels),) or (shape[:1] == (1,) and len(labels) == 2)
     return replace(graph, labels=labels) if labels and fit and not graph.labels else graph
@@ -59,12 +59,14 @@ def need_labels(graph: Graph, labels: tuple[str, ...], file: str) -> None:
     """Refuse weights whose classes have other names than those of the net (E0912)."""
     if graph.labels and labels and graph.labels != labels:
         pairs = enumerate(zip(labels, graph.labels, strict=False))
-        told = next(
+        difference = next(
             (f"class {number} is called `{theirs}` in `{file}` and `{ours}` in the net"
              for number, (theirs, ours) in pairs if theirs != ours),
             f"`{file}` has {len(labels)} names of classes and the net {len(graph.labels)}",
         )  # fmt: skip
-        raise fail("E0912", told, help="give the net the `labels` of the weights, or none; `--partial` keeps its own")
+        raise fail(
+            "E0912", difference, help="give the net the `labels` of the weights, or none; `--partial` keeps its own"
+        )
 
 
 def _normalized(graph: Graph, meaning: Meaning, file: str) -> Graph:
@@ -88,7 +90,7 @@ def _normalized(graph: Graph, meaning: Meaning, file: str) -> Graph:
             source.span,
             notes=tuple(f"{who}: mean {_numbers(mean)}, deviation {_numbers(std)}"
                         for who, (mean, std) in (("the net", own), ("the file", (meaning.mean, meaning.std)))),
-            help="take the `normalize` out of the net, and that of the file is put in",
+            help="remove `normalize` from the net; that of the file takes its place",
         )  # fmt: skip
     return graph
 
@@ -111,7 +113,7 @@ def _alike(first: tuple[tuple[float, ...], ...], second: tuple[tuple[float, ...]
 
 
 def _of_scores(gives: Gives) -> Gives:
-    """What the scores are that a last layer made such probabilities of, in a net without that layer."""
+    """The meaning of the scores from which a last layer makes such probabilities, for a net without that layer."""
     return Gives.YES_LOGITS if gives.yes_or_no else Gives.LOGITS
 
 

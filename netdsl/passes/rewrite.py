@@ -1,4 +1,4 @@
-"""Making a changed copy of a graph, whose nodes refer to each other and so cannot be exchanged one by one."""
+"""Copying of a graph with changes; nodes refer to each other, so a node cannot be replaced in place."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 
 def rewrite(graph: Graph, change: Callable[[Node, tuple[Node, ...]], Node]) -> Graph:
-    """The graph with `change(node, inputs)` in the place of each node, without what is no longer needed.
+    """Copy a graph with `change(node, inputs)` in place of each node, without nodes that are no longer needed.
 
     Args:
-        graph: the graph; its aux outputs stay as long as they are there.
+        graph: the graph; aux outputs that it has stay.
         change: takes a node and its inputs in the new graph, and returns a new node, whose inputs may be new as well,
-            one of the inputs, or what `with_inputs` makes of it.
+            one of the inputs, or the result of `with_inputs`.
     """
     new: dict[Node, Node] = {}
     order: dict[Node, None] = {}
@@ -38,16 +38,16 @@ def rewrite(graph: Graph, change: Callable[[Node, tuple[Node, ...]], Node]) -> G
 
 
 def with_inputs(node: Node, inputs: tuple[Node, ...]) -> Node:
-    """The same layer with the same parameters, applied to `inputs`, which have the types of the old ones."""
+    """The same layer with the same parameters, applied to `inputs` of the same types as before."""
     if inputs == node.inputs:
         return node
-    changed = copy(node)  # without inferring the type anew
+    changed = copy(node)  # does not infer the type again
     changed.inputs = inputs
     return changed
 
 
 def count_reads(graph: Graph) -> Counter[Node]:
-    """How often each value is read; being an output counts as well."""
+    """Count how often each node is read; being an output counts as well."""
     reads = Counter(source for node in graph.nodes for source in node.inputs)
     reads.update(graph.outputs.values())
     reads.update(graph.aux.values())
@@ -55,5 +55,5 @@ def count_reads(graph: Graph) -> Counter[Node]:
 
 
 def count_owners(graph: Graph) -> Counter[str]:
-    """How many nodes hold each parameter, by its name; more than one where weights are used again."""
+    """Count the nodes that hold each parameter, by its name; more than one where weights are reused."""
     return Counter(param.name for node in graph.nodes for param in node.params.values())

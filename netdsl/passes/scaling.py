@@ -1,8 +1,8 @@
-"""Folding a scale and a shift of each channel into weights: new parameters, computed in float64 when they are read.
+"""Folding of a per-channel scale and shift into weights: derived parameters, computed in float64 on reading.
 
-With y = a*x + b for each channel, what follows a layer `w x + v` makes its weights a*w and its bias a*v + b, and what
-precedes it makes them w*a and v + w b. The objects here are the `compute` of derived parameters; their arrays are
-those of the layer, as far as they are needed, and then those of the affine layer.
+Let the affine layer be y = a*x + b for each channel. Folded into the layer `w x + v` before it, the weights become
+a*w and the bias a*v + b; folded into the layer after it, they become w*a and v + w b. The classes here are the
+`compute` of derived parameters; they take the arrays of the layer that they need, then those of the affine layer.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Scaling:
 
     Attributes:
         layer: the layer.
-        roles: the roles of its parameters, in the order in which their arrays are given.
+        roles: the roles of its parameters, in the order of their arrays.
         channels: the number of channels.
     """
 
@@ -45,7 +45,7 @@ class Scaling:
 
 
 def scaling_of(node: Node) -> Scaling | None:
-    """The scale and shift that a node is, if it is one, of a known number of channels."""
+    """The scale and shift of a node, if it has an affine layer with a known number of channels."""
     channels = node.type.shape[0] if node.type.rank else None
     if not isinstance(node.layer, ChannelAffine) or not isinstance(channels, int):
         return None
@@ -53,8 +53,8 @@ def scaling_of(node: Node) -> Scaling | None:
 
 
 def absorbing(host: Node, weight: Derived, bias: Derived, source: Node) -> Node:
-    """`host` applied to `source`, with a bias and with derived parameters that keep the names of the old ones."""
-    layer = replace(host.layer, bias=True)  # type: ignore[call-arg]  # the layers that absorb have this field
+    """Apply `host` to `source`, with a bias, and with derived parameters under the names of the old ones."""
+    layer = replace(host.layer, bias=True)  # type: ignore[call-arg]  # all layers that can absorb have this field
     specs = layer.params(source.type)
     name = host.params["weight"].name
     params = {
@@ -66,13 +66,13 @@ def absorbing(host: Node, weight: Derived, bias: Derived, source: Node) -> Node:
 
 @dataclass(frozen=True)
 class ScaledWeight:
-    """The weights with the scale in them: along axis 0 or, within each group of channels, along axis 1."""
+    """Weights multiplied by the scale: along axis 0 or, within each group of channels, along axis 1."""
 
     scaling: Scaling
     axis: int
 
     def __call__(self, weight: Array, *arrays: Array) -> Array:
-        """The new weights from the old ones."""
+        """Compute the new weights from the old ones."""
         scale, _ = self.scaling.scale_shift(arrays)
         result = weight.copy()
         blocks = _blocks(result, scale.size, self.axis)
@@ -82,12 +82,12 @@ class ScaledWeight:
 
 @dataclass(frozen=True)
 class BiasBefore:
-    """The bias of a layer that takes in what follows it."""
+    """The bias of a layer that absorbs the affine layer after it."""
 
     scaling: Scaling
 
     def __call__(self, *arrays: Array) -> Array:
-        """The new bias from the old one, if there was any."""
+        """Compute the new bias from the old one, if there is one."""
         old, rest = _split(arrays, self.scaling)
         scale, shift = self.scaling.scale_shift(rest)
         return scale * old[0] + shift if old else shift
@@ -95,12 +95,12 @@ class BiasBefore:
 
 @dataclass(frozen=True)
 class BiasAfter:
-    """The bias of a layer that takes in what precedes it."""
+    """The bias of a layer that absorbs the affine layer before it."""
 
     scaling: Scaling
 
     def __call__(self, weight: Array, *arrays: Array) -> Array:
-        """The new bias from the old weights and the old bias, if there was any."""
+        """Compute the new bias from the old weights and the old bias, if there is one."""
         old, rest = _split(arrays, self.scaling)
         _, shift = self.scaling.scale_shift(rest)
         sums = _blocks(weight, shift.size, 1).sum(axis=3, dtype="float64")
@@ -110,13 +110,13 @@ class BiasAfter:
 
 @dataclass(frozen=True)
 class Composed:
-    """The scale or the shift of several scalings, one after the other."""
+    """The scale or the shift of several affine layers applied one after the other."""
 
     scalings: tuple[Scaling, ...]
     part: Literal["scale", "shift"]
 
     def __call__(self, *arrays: Array) -> Array:
-        """The scale or the shift from the arrays of all scalings."""
+        """Compute the scale or the shift from the arrays of all affine layers."""
         rest = iter(arrays)
         pairs = [scaling.scale_shift(tuple(islice(rest, len(scaling.roles)))) for scaling in self.scalings]
         scale, shift = pairs[0]
@@ -126,15 +126,15 @@ class Composed:
 
 
 def _split(arrays: tuple[Array, ...], scaling: Scaling) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
-    """The arrays before those of the affine layer, and these."""
+    """Split the arrays into those of the host and those of the affine layer."""
     first = len(arrays) - len(scaling.roles)
     return arrays[:first], arrays[first:]
 
 
 def _blocks(weight: Array, size: int, axis: int) -> Array:
-    """The weights as groups x others x channels x rest, for `size` channels along axis 0 or, in groups, along axis 1.
+    """View weights as groups x others x channels x rest, for `size` channels along axis 0 or, in groups, along axis 1.
 
-    A dense layer after a flatten has more columns than channels; the columns of one channel lie side by side.
+    A dense layer after a flatten has more columns than channels; the columns of one channel are consecutive.
     """
     if axis == 0:
         return weight.reshape(1, 1, size, -1)

@@ -1,4 +1,4 @@
-"""Taking the statistics of the training data into the net, so that its model takes the data as they are."""
+"""Building the statistics of the training data into a net, so that its model takes the data unscaled."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
 
 
 def standardize(graph: Graph, mean: Sequence[float], std: Sequence[float]) -> Graph:
-    """The graph with a `normalize` layer after its one input; as it is if `normalize` alone reads the input already.
+    """Add a `normalize` layer after a graph's one input, unless `normalize` alone reads the input already.
 
     Args:
         graph: a net with one input of floating-point numbers.
         mean: one number for each channel of the input, or one for all.
-        std: likewise.
+        std: one number for each channel of the input, or one for all.
     """
     (source,) = graph.inputs
     readers = [node for node in graph.nodes if source in node.inputs]
-    if readers and all(node.layer.kind == "normalize" for node in readers):
+    if readers and all(isinstance(node.layer, Normalize) for node in readers):
         return graph
     layer = Normalize(tuple(mean), tuple(std))
 
@@ -38,7 +38,7 @@ def standardize(graph: Graph, mean: Sequence[float], std: Sequence[float]) -> Gr
 
 
 def _free_name(graph: Graph) -> str:
-    """`normalize0`, which stands before the `normalize1` of the file, unless a label is called so."""
+    """`normalize0`, which cannot clash with the `normalize1` of the file, unless a label has that name."""
     names = (*(node.name for node in graph.nodes), *graph.params, *graph.outputs, *graph.aux)
     taken = {name.partition(".")[0] for name in names}
     return next(name for number in count() if (name := f"normalize{number}") not in taken)

@@ -1,4 +1,4 @@
-"""Dropping what inference does not need: auxiliary heads, and values that no output depends on."""
+"""The pass that drops what inference does not need: auxiliary heads, and nodes that no output depends on."""
 
 from __future__ import annotations
 
@@ -12,5 +12,5 @@ if TYPE_CHECKING:
 
 
 def drop_unused(graph: Graph) -> Graph:
-    """The graph without its aux outputs and without nodes that the outputs do not depend on; inputs stay."""
+    """Drop the aux outputs and the nodes that no output depends on; inputs stay."""
     return replace(graph, nodes=needed(graph), aux={})

@@ -1,1 +1,1 @@
-"""The words of `train` blocks, and the settings that they make."""
+"""The vocabulary of `train` blocks, and the settings of a training run."""

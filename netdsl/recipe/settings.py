@@ -1,4 +1,4 @@
-"""What a training run does: the entries of a recipe, and what holds where it says nothing."""
+"""The settings of a training run: the entries of a recipe, with defaults."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ if TYPE_CHECKING:
 class Settings:
     """The entries of a recipe with their defaults.
 
-    `recipe.PURPOSES` and `recipe.NUMBERS` say what each is.
+    `recipe.PURPOSES` and `recipe.NUMBERS` describe each of them.
 
     Attributes:
         loss: one of `recipe.WORDS["loss"]`.
-        optimizer: likewise.
-        schedule: likewise.
+        optimizer: one of `recipe.WORDS["optimizer"]`.
+        schedule: one of `recipe.WORDS["schedule"]`.
         augment: any number of `recipe.WORDS["augment"]`.
         init: one of `recipe.WORDS["init"]`.
-        clip: None leaves gradients as they are.
-        early_stop: None goes on to the last epoch.
+        clip: the largest norm of the gradients; None does not clip them.
+        early_stop: None trains to the last epoch.
     """
 
     loss: Any = field(default_factory=recipe.CrossEntropy)
@@ -42,12 +42,12 @@ class Settings:
 
     @property
     def choosing(self) -> bool:
-        """Whether the validation samples decide what becomes of the training: its end, or its rate."""
+        """Whether the validation samples affect training: when it ends, or its learning rate."""
         return self.early_stop is not None or isinstance(self.schedule, recipe.Plateau)
 
     @staticmethod
     def of(written: Recipe | None) -> Settings:
-        """The settings that a recipe asks for; all defaults where a net has none."""
+        """The settings of a recipe; all defaults where a net has none."""
         given: dict[str, Any] = {}
         for key, items in (written.entries if written else {}).items():
             if key in recipe.NUMBERS:

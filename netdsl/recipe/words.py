@@ -1,6 +1,6 @@
 """The vocabulary of `train` blocks: every word is a frozen dataclass whose fields are its arguments.
 
-Defaults are those of the PyTorch class that a word stands for; a rate without a default must be given.
+Defaults are those of the PyTorch class that a word stands for; a learning rate without a default must be given.
 """
 
 from dataclasses import dataclass, field
@@ -45,7 +45,7 @@ class NegativeLogLikelihood:
 
 @dataclass(frozen=True)
 class Sgd:
-    """Stochastic gradient descent: v = momentum * v + gradient, and a weight falls by lr * v (torch.optim.SGD)."""
+    """Stochastic gradient descent: v = momentum * v + gradient, and a step is lr * v (torch.optim.SGD)."""
 
     lr: Positive
     momentum: Probability = 0.0
@@ -96,7 +96,7 @@ class Adam:
 
 @dataclass(frozen=True)
 class AdamW:
-    """Adam with weight decay apart from the gradients (torch.optim.AdamW)."""
+    """Adam with decoupled weight decay (torch.optim.AdamW)."""
 
     lr: Positive = 1e-3
     beta1: Probability = 0.9
@@ -107,12 +107,12 @@ class AdamW:
 
 @dataclass(frozen=True)
 class ConstantRate:
-    """The rate stays as it is."""
+    """The learning rate stays constant."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """The rate is multiplied by `factor` every `every` epochs (StepLR)."""
+    """The learning rate is multiplied by `factor` every `every` epochs (StepLR)."""
 
     every: Count
     factor: Positive = 0.1
@@ -120,7 +120,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Milestones:
-    """The rate is multiplied by `factor` after each of the epochs `at` (MultiStepLR)."""
+    """The learning rate is multiplied by `factor` after each of the epochs `at` (MultiStepLR)."""
 
     at: Integers
     factor: Positive = 0.1
@@ -128,7 +128,7 @@ class Milestones:
 
 @dataclass(frozen=True)
 class Plateau:
-    """The rate is multiplied by `factor` after `patience` epochs without progress (ReduceLROnPlateau)."""
+    """The learning rate is multiplied by `factor` after `patience` epochs without progress (ReduceLROnPlateau)."""
 
     factor: Positive = 0.1
     patience: Natural = 10
@@ -136,40 +136,40 @@ class Plateau:
 
 @dataclass(frozen=True)
 class TimeDecay:
-    """The rate is divided by 1 + `decay` * epoch."""
+    """The learning rate is divided by 1 + `decay` * epoch."""
 
     decay: Positive
 
 
 @dataclass(frozen=True)
 class Exponential:
-    """The rate is multiplied by `factor` every epoch (ExponentialLR)."""
+    """The learning rate is multiplied by `factor` every epoch (ExponentialLR)."""
 
     factor: Positive
 
 
 @dataclass(frozen=True)
 class Linear:
-    """The rate falls in a straight line to zero over the epochs of the recipe (LinearLR)."""
+    """The learning rate falls linearly to zero over the epochs of the recipe (LinearLR)."""
 
 
 @dataclass(frozen=True)
 class Cosine:
-    """The rate follows half a cosine down to `least` over the epochs of the recipe (CosineAnnealingLR)."""
+    """The learning rate follows half a cosine down to `least` over the epochs of the recipe (CosineAnnealingLR)."""
 
     least: Positive = 0.0
 
 
 @dataclass(frozen=True)
 class Flip:
-    """Mirror left and right with probability `p`."""
+    """Flip left and right with probability `p`."""
 
     p: Probability = 0.5
 
 
 @dataclass(frozen=True)
 class RandomCrop:
-    """Cut a random `size` out of the image, padded with `pad` zeros on every side first."""
+    """Crop a random `size` from the image, after padding every side with `pad` zeros."""
 
     size: Size
     pad: Natural = 0
@@ -177,14 +177,14 @@ class RandomCrop:
 
 @dataclass(frozen=True)
 class Rotate:
-    """Turn by up to `degrees` either way."""
+    """Rotate by up to `degrees` in either direction."""
 
     degrees: Positive
 
 
 @dataclass(frozen=True)
 class Shift:
-    """Move by up to `fraction` of the side in either direction."""
+    """Shift by up to `fraction` of the side in either direction."""
 
     fraction: Probability
 
@@ -198,7 +198,7 @@ class Rescale:
 
 @dataclass(frozen=True)
 class Shear:
-    """Shear by up to `degrees` either way."""
+    """Shear by up to `degrees` in either direction."""
 
     degrees: Positive
 
@@ -241,56 +241,56 @@ class Xavier:
 
 @dataclass(frozen=True)
 class Normal:
-    """Normal with a fixed deviation."""
+    """Normal with a fixed standard deviation."""
 
     std: Positive = 0.01
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Samples of a step, in each process."""
+    """The number of samples in a batch, in each process."""
 
     value: Count
 
 
 @dataclass(frozen=True)
 class Epochs:
-    """Times that all training samples are seen."""
+    """The number of passes over all training samples."""
 
     value: Count
 
 
 @dataclass(frozen=True)
 class EarlyStop:
-    """Epochs without a lower validation loss after which training ends; without it, it goes on to the last."""
+    """The number of epochs without a lower validation loss after which training ends; by default, no limit."""
 
     value: Count
 
 
 @dataclass(frozen=True)
 class Accumulate:
-    """Batches whose gradients are added up before a step."""
+    """The number of batches whose gradients are summed before a step."""
 
     value: Count
 
 
 @dataclass(frozen=True)
 class Clip:
-    """The largest norm of all gradients together (clip_grad_norm_); without it, they stay as they are."""
+    """The largest norm of all gradients together (clip_grad_norm_); by default, they are not clipped."""
 
     value: Positive
 
 
 @dataclass(frozen=True)
 class AuxWeight:
-    """What the losses of auxiliary outputs are multiplied with (Szegedy et al. 2014)."""
+    """The factor of the losses of auxiliary outputs (Szegedy et al. 2014)."""
 
     value: Positive
 
 
 @dataclass(frozen=True)
 class Seed:
-    """Another seed draws other weights, another order of samples, and drops other units."""
+    """The seed of the random numbers: of initial weights, of the order of samples, and of dropped units."""
 
     value: Integer
 
@@ -333,19 +333,19 @@ WORDS: dict[str, dict[str, type]] = {
     },
     "init": {"pytorch": PytorchInit, "he": He, "xavier": Xavier, "normal": Normal},
 }
-"""Entries whose items begin with a word."""
+"""The entries whose items begin with a word."""
 
 WORD_OF: dict[type, str] = {cls: word for words in WORDS.values() for word, cls in words.items()}
 """The word that each of their items begins with."""
 
 PURPOSES = {
-    "loss": "what training makes small: the mean over a batch",
+    "loss": "the quantity that training minimizes: the mean over a batch",
     "optimizer": "how a step changes the parameters",
-    "schedule": "what becomes of the rate from epoch to epoch",
-    "augment": "what happens to the images of a training batch, each time anew and in the order written",
-    "init": "what the weights are before the first step",
+    "schedule": "how the learning rate changes from epoch to epoch",
+    "augment": "random changes of the images of a training batch, each time anew and in the order written",
+    "init": "the initial values of the weights",
 }
-"""What each of these entries is about."""
+"""The purpose of each of these entries."""
 
 NUMBERS: dict[str, type] = {
     "batch": Batch,
@@ -356,7 +356,7 @@ NUMBERS: dict[str, type] = {
     "aux_weight": AuxWeight,
     "seed": Seed,
 }
-"""Entries that are one number."""
+"""The entries that are one number."""
 
 
 @dataclass(frozen=True)
@@ -365,7 +365,7 @@ class Recipe:
 
     Attributes:
         entries: the items of each entry, in the order written.
-        spans: where the entries stand in the file.
+        spans: the source locations of the entries.
     """
 
     entries: dict[str, tuple[Any, ...]] = field(default_factory=dict)

@@ -1,1 +1,1 @@
-"""From text to a tree, and nothing more: this room knows no graph."""
+"""From text to a syntax tree, without knowledge of the graph."""

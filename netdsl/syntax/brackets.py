@@ -1,4 +1,4 @@
-"""Whether brackets pair up, and nest so little that no later step can run out of stack: checked on tokens alone."""
+"""A check on the tokens: brackets match, and nesting stays below the depth that later steps can handle."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from netdsl.syntax.scanner import Token
 
 MAX_BRACKET_DEPTH = 100
-"""How many brackets may be open at once."""
+"""The largest number of open brackets."""
 MAX_EXPRESSION_DEPTH = 200
-"""How many levels the tree of an expression, or of a row of `else if`, may have."""
+"""The largest height of the tree of an expression, or of a row of `else if`."""
 
 _PAIRS = {"(": ")", "[": "]", "{": "}"}
 _OPERATORS = frozenset({"SIGN", "OPERATOR", "AND", "OR", "NOT", "IF", "ELSE"})
@@ -29,9 +29,10 @@ _DECLARATIONS = frozenset({"NET", "BLOCK", "USE"})
 
 @dataclass(slots=True)
 class _Level:
-    """What is known of the text inside one open bracket, or outside all of them.
+    """The content of one open bracket, or of the text outside all brackets.
 
-    An expression's tree is at most as high as its operators and its highest operand in brackets together.
+    The height of an expression's tree is at most its number of operators plus the height of its highest operand in
+    brackets.
     """
 
     opener: Token | None
@@ -40,13 +41,13 @@ class _Level:
     highest: int = 0
 
     def separate(self) -> None:
-        """Begin with the next item."""
+        """Begin the next item."""
         self.highest = max(self.highest, self.operators + self.operand)
         self.operators = self.operand = 0
 
 
 def check_brackets(tokens: Sequence[Token]) -> Diagnostic | None:
-    """The first bracket without a partner, or the place where nesting exceeds its limits; None if all is well."""
+    """The first unmatched bracket, or the place where nesting exceeds its limits; None if there is no mistake."""
     levels = [_Level(None)]
     for token in tokens:
         level = levels[-1]
@@ -57,7 +58,7 @@ def check_brackets(tokens: Sequence[Token]) -> Diagnostic | None:
                     "E0107",
                     f"brackets are nested more than {MAX_BRACKET_DEPTH} deep",
                     token.span,
-                    help="move an inner part into a `block` of its own",
+                    help="move an inner part into a separate `block`",
                 )
             levels.append(_Level(token))
         elif kind in CLOSERS:
@@ -73,7 +74,7 @@ def check_brackets(tokens: Sequence[Token]) -> Diagnostic | None:
             level.separate()
             levels.pop()
             levels[-1].operand = max(levels[-1].operand, level.highest + 1)
-            levels[-1].operators += level.opener.type == "OPEN_INDEX"  # it stands above what it is an index of
+            levels[-1].operators += level.opener.type == "OPEN_INDEX"  # an index is a node above the indexed value
         elif kind in _OPERATORS:
             level.operators += 1
         elif kind in _SEPARATORS:
@@ -89,7 +90,7 @@ def check_brackets(tokens: Sequence[Token]) -> Diagnostic | None:
 
 
 def _mismatched(opener: Token, closer: Token, levels: Sequence[_Level]) -> Diagnostic:
-    """The error of two brackets of different kinds: the closing one belongs to one further out, or to none."""
+    """The error of two brackets of different kinds: the closing one matches an outer bracket, or none."""
     if any(level.opener and _PAIRS[level.opener.text[-1]] == closer.text for level in levels):
         return _unclosed(opener, f"`{closer.text}` in line {_line(closer)} closes another kind of bracket")
     bracket = opener.text[-1]
@@ -102,10 +103,10 @@ def _mismatched(opener: Token, closer: Token, levels: Sequence[_Level]) -> Diagn
 
 
 def _unclosed_at_end(tokens: Sequence[Token]) -> Diagnostic:
-    """The bracket that most likely lacks its partner, where the text ends inside brackets.
+    """The bracket that most likely is not closed, where the text ends inside brackets.
 
-    Layout tells: a partner that is indented less than its bracket was meant for another one, and a declaration stands
-    outside all brackets.
+    The layout shows it: a closing bracket that is indented less than its opening one was meant for another, and a
+    declaration stands outside all brackets.
     """
     opened: list[Token] = []
     suspect: Token | None = None
@@ -140,7 +141,7 @@ def _line(token: Token) -> int:
 
 
 def _indentation(token: Token) -> int:
-    """How far the line of a token is indented; a tab counts as one character."""
+    """The indentation of the line of a token; a tab counts as one character."""
     start = token.source.line_starts[_line(token) - 1]
     blanks = _BLANKS.match(token.source.text, start)
     return blanks.end() - start if blanks else 0

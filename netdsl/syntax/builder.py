@@ -1,5 +1,5 @@
-"""From the grammar's rules to the nodes of the tree: one method for each rule, called as the parser reduces it."""
-# ruff: noqa: D102 - a method is described by the rule of the same name in the grammar
+"""Construction of the syntax tree: one method for each rule of the grammar, called when the parser reduces it."""
+# ruff: noqa: D102 - the rule of the same name in the grammar describes a method
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _TRUTH = {"true": "yes", "True": "yes", "false": "no", "False": "no"}
 
 
 def _nodes(children: list[Any]) -> tuple[Any, ...]:
-    """The children that are nodes, without punctuation and what was left out."""
+    """The children that are nodes, without punctuation and omitted parts."""
     return tuple(child for child in children if isinstance(child, tree.Tree))
 
 
 def _whole(children: list[Any]) -> Span:
-    """From the first child to the last one that is there."""
+    """The span from the first child to the last one that is present."""
     if len(children) == 1:
         return cast("Span", children[0].span)
     last = children[-1]
@@ -37,14 +37,14 @@ def _whole(children: list[Any]) -> Span:
 
 
 def _free(token: Token) -> Token:
-    """A token that is to be a name."""
+    """Return a token that may be a name; refuse a reserved one."""
     if token.reserved:
         raise NetdslError(reserved_name(token.span))
     return token
 
 
 class Builder:
-    """Makes the nodes; the names of the methods are those of the grammar's rules."""
+    """Builds the nodes; the names of the methods are those of the grammar's rules."""
 
     # ---------------------------------------------------------------------------------------------- declarations
 
@@ -299,7 +299,7 @@ setattr(Builder, "if", Builder.if_)
 
 def _integer(span: Span, digits: str) -> tree.Constant:
     if len(digits) > _MAX_DIGITS:
-        raise fail("E0110", f"a number has at most {_MAX_DIGITS} digits, not {len(digits)}", span)
+        raise fail("E0110", f"expected a number of at most {_MAX_DIGITS} digits, got {len(digits)}", span)
     return tree.Constant(span, int(digits))
 
 
@@ -324,7 +324,7 @@ def _targets(children: list[Any]) -> tuple[tree.Name, ...]:
 
 
 def _dims(sizes: Span) -> tuple[Any, ...]:
-    """The sizes of `3xHxW`."""
+    """The sizes in `3xHxW`."""
     dims: list[Any] = []
     start = sizes.start
     for size in sizes.text.split("x"):

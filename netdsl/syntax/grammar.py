@@ -18,14 +18,14 @@ from netdsl.base.resources import MAX_RESOURCE_BYTES, directory
 from netdsl.syntax.builder import Builder
 
 STARTS = ("file", "expression", "entry")
-"""What can be parsed by itself."""
+"""The rules that can be parsed separately."""
 TABLE = "netdsl.table.json"
 """The file beside the grammar that holds the parser's table."""
 
 
 @cache
 def grammar() -> Lark:
-    """The parser, whose rules build the tree as they are recognised.
+    """The parser; it builds the tree while it recognizes the rules.
 
     Its table is read from the file `TABLE`, which is written when a wheel is built or a checkout is installed. If it is
     absent, or was made from another grammar or by another version of Lark, Lark makes the table, which takes a tenth of
@@ -39,7 +39,7 @@ def table() -> str:
     """The table of the current grammar, as the text of the file `TABLE`."""
     text = _text()
     data, memo = _made(text).memo_serialize([TerminalDef, Rule])
-    del data["options"]["transformer"]  # a Builder, which is given anew when the table is read
+    del data["options"]["transformer"]  # a new Builder is passed when the table is read
     return json.dumps({"made_from": _made_from(text), "data": data, "memo": memo}, separators=(",", ":"))
 
 
@@ -70,5 +70,5 @@ def _read(text: str) -> Lark | None:
 
 
 def _with_numbers(table: dict[str, Any]) -> dict[int, Any]:
-    """A dictionary with the whole numbers as keys that JSON made strings of."""
+    """Convert the keys of a dictionary from strings, which JSON requires, back to whole numbers."""
     return {int(key): value for key, value in table.items()}

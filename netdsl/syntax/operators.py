@@ -1,4 +1,4 @@
-"""Precedence: how a flat row of operands and operators becomes a tree."""
+"""Operator precedence: grouping of a flat row of operands and operators into a tree."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _LEVELS = (
     ("+", "-"),
     ("*", "/", "//", "%"),
 )
-"""Operators from the loosest to the tightest. A sign is tighter than they, and `**` tighter than a sign before it."""
+"""Binary operators from the loosest to the tightest. A sign binds tighter than these, and `**` tighter than a sign."""
 
 _PRECEDENCE = {operator: level for level, operators in enumerate(_LEVELS) for operator in operators}
 _NOT, _COMPARISON, _SIGN = _PRECEDENCE["not"], _PRECEDENCE["=="], len(_LEVELS)
@@ -27,24 +27,24 @@ _POWER = _PRECEDENCE["**"] = _SIGN + 1
 
 
 def group_operators(row: Sequence[Any]) -> tree.Expression:
-    """The tree of a row such as `not`, a, `==`, b, `+`, c, whose operators are tokens.
+    """Group a row such as `not`, a, `==`, b, `+`, c, whose operators are tokens, into a tree.
 
-    Each groups to the left, and `**` to the right.
+    Operators group to the left, and `**` to the right.
 
     Raises:
-        NetdslError: a comparison of a comparison, which would not mean what it seems to say.
+        NetdslError: a comparison of a comparison, which does not mean what it seems to.
     """
     return cast("tree.Expression", _Row(row).operation(0))
 
 
 class _Row:
-    """A row that is read from left to right."""
+    """A row of operands and operators that is read from left to right."""
 
     def __init__(self, items: Sequence[Any]) -> None:
         self.items, self.at = items, 0
 
     def operation(self, least: int) -> Any:
-        """What stands from here to the first operator looser than `least`."""
+        """Parse from here to the first operator that is looser than `least`."""
         left = self.operand()
         compared = False
         while self.at < len(self.items) and (level := _PRECEDENCE[self.items[self.at].text]) >= least:
@@ -59,7 +59,7 @@ class _Row:
         return left
 
     def operand(self) -> Any:
-        """An operand with the prefixes before it."""
+        """Parse an operand with its prefix operators."""
         first = self.items[self.at]
         self.at += 1
         if not isinstance(first, Token):

@@ -1,4 +1,4 @@
-"""From a file to its text, and from a text to its tree."""
+"""Reading of a source file, and parsing of its text to a syntax tree."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ if TYPE_CHECKING:
     from netdsl.base.diagnostics import Diagnostic
 
 MAX_FILE_BYTES = 2_000_000
-"""The size of the largest file that is read, in bytes; a text may have as many characters."""
+"""The largest number of bytes of a source file, and of characters of a text."""
 MAX_TOKENS = 150_000
-"""How many words and marks a program may have, in all its files: some 20,000 lines have them."""
+"""The largest number of tokens of a program, in all its files; some 20,000 lines have that many."""
 MAX_SYNTAX_ERRORS = 20
-"""After so many errors the rest of a file is not looked at."""
+"""The number of errors after which the rest of a file is skipped."""
 
 _RESTARTS = ("statement", "entry", "declaration")
-"""Rules after which the parser can go on when one of them is wrong."""
+"""The rules after which the parser can continue when one of them contains an error."""
 
 
 def read_source(path: Path, name: str | None = None) -> Source:
-    """The text of a file, shown under `name` in errors (its path unless said otherwise).
+    """Read a file; errors show its text under `name` (by default, its path).
 
     Raises:
         NetdslError: the file cannot be read (E0901), is larger than `MAX_FILE_BYTES` (E0106) or is not UTF-8 (E0105).
@@ -61,10 +61,10 @@ def read_source(path: Path, name: str | None = None) -> Source:
 
 
 def parse(source: Source, others: int = 0) -> tree.File:
-    """The tree of a text, which belongs to a program with `others` words and marks in other files.
+    """Parse a text that belongs to a program with `others` tokens in other files.
 
     Raises:
-        NetdslError: the text is no program; all its errors of syntax (E01xx) that can be told apart.
+        NetdslError: the text is not a program; it holds all separate syntax errors (E01xx).
     """
     if len(source.text) > MAX_FILE_BYTES:
         raise _too_large(f"`{source.name}` is larger than {MAX_FILE_BYTES / 1e6:g} MB")
@@ -94,21 +94,21 @@ def _parse(source: Source, others: int) -> tree.File:
 
 
 def never_labels() -> frozenset[str]:
-    """The words of the language that no label can be."""
+    """The words of the language that cannot be labels."""
     return _scanner().never_labels
 
 
 def parse_part(source: Source, rule: str, start: int, *before: Token) -> Any:
-    """The tree of one part of the language by itself.
+    """Parse a text by one rule of the language.
 
     Args:
         source: the text.
         rule: one of `netdsl.syntax.grammar.STARTS`.
-        start: where the part begins in the text; it goes to the end.
+        start: the offset where the part begins; it extends to the end of the text.
         before: tokens to put before those of the text.
 
     Raises:
-        NetdslError: the text is no such part; its first error of syntax (E01xx).
+        NetdslError: the text does not match the rule; its first syntax error (E01xx).
     """
     scanner = _scanner()
     scanned, _ = scanner.scan(source, MAX_TOKENS, start)
@@ -138,7 +138,7 @@ def _too_large(message: str, span: Span | None = None) -> NetdslError:
 
 
 def _cut(text: str) -> str:
-    """A text for a message, however long the names in it are."""
+    """Shorten a text for a message."""
     return text if len(text) <= 300 else f"{text[:297]}..."
 
 
@@ -151,10 +151,10 @@ class _Parse:
         self.state = self.parser.parser_state
         self.errors: list[Diagnostic] = []
         self.seen = 0
-        self.line: int | None = None  # of the last error
+        self.line: int | None = None  # the line of the last error
 
     def run(self) -> tuple[tree.Declaration, ...]:
-        """The declarations; all errors are raised together."""
+        """Parse the declarations; all errors are raised together."""
         at = 0
         result: Any = None
         while at < len(self.tokens) and self.seen < MAX_SYNTAX_ERRORS:
@@ -163,7 +163,7 @@ class _Parse:
                 result = self.parser.feed_token(self.tokens[at])
                 at += 1
             except (UnexpectedToken, NetdslError) as error:
-                # Some rules may have been reduced before the error showed; from here on it is as if none had.
+                # Rules may have been reduced before the error appeared; from here on, those reductions do not count.
                 self.state.state_stack[:], self.state.value_stack[:] = states, values
                 if isinstance(error, NetdslError):
                     self.report(error.diagnostics[0])
@@ -175,7 +175,7 @@ class _Parse:
         return cast("tuple[tree.Declaration, ...]", result)
 
     def report(self, error: Diagnostic) -> None:
-        """Keep an error, unless one in the same line comes before it: it is likely to be a consequence."""
+        """Record an error, unless another one precedes it in the same line: it is likely to be a consequence."""
         self.seen += 1
         line = error.span.source.position(error.span.start)[0] if error.span else None
         if line != self.line:
@@ -183,7 +183,7 @@ class _Parse:
             self.line = line
 
     def recover(self, at: int) -> int:
-        """Take the statement around the token `at` as read; the index of the token that follows it."""
+        """Skip the statement around the token `at`; the index of the token that follows it."""
         table = self.state.parse_conf.parse_table.states
         states, values = self.state.state_stack, self.state.value_stack
         inside = 0  # brackets opened since the statement began

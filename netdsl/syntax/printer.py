@@ -1,4 +1,4 @@
-"""A tree as text: what `netdsl compile --emit tree` prints."""
+"""Printing of a syntax tree: the output of `netdsl compile --emit tree`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from netdsl.syntax.tree import Tree
 
 
 def print_tree(tree: Tree) -> str:
-    """A tree, one node or value on each line, its parts indented; comments and absent parts are left out."""
+    """Print a tree, one node or value on each line, its parts indented; comments and absent parts are omitted."""
     return "\n".join(_lines(tree, "", ""))
 
 

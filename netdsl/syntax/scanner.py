@@ -1,4 +1,4 @@
-"""From text to tokens: the grammar's terminals, then the rules of layout."""
+"""From text to tokens: the terminals of the grammar, then the rules of layout."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ BRACES = frozenset({"LBRACE", "OPEN_LABEL"})
 OPENERS = ROUND | BRACES | {"LSQB", "OPEN_INDEX", "OPEN_REFERENCE", "OPEN_TAIL"}
 CLOSERS = frozenset({"RPAR", "RSQB", "RBRACE"})
 _DECLARES = frozenset({"BLOCK", "NET", "USE"})
-"""Words that begin declarations only, so that they can be labels, before `:` and after `reuse`."""
+"""Words that begin declarations only, so that they may be labels before `:` and after `reuse`."""
 _TOUCHING = {
     "LSQB": ("OPEN_INDEX", frozenset({"NAME", "IN_ATTRIBUTE", "RPAR", "RSQB"})),
     "LPAR": ("OPEN_CALL", frozenset({"NAME"})),
@@ -40,15 +40,15 @@ _MALFORMED = (
     r'|[\u201c-\u201e][^\u201c-\u201e"\r\n]*[\u201c-\u201e"]?'
     r"|[0-9][A-Za-z0-9_]*|.)"
 )
-"""What no terminal matches, in pieces that a person would see as one."""
+"""Text that no terminal matches, in pieces that a reader sees as one."""
 
 
 @dataclass(slots=True)
 class Token:
-    """A terminal of the grammar (`type`) and the text it stands for.
+    """A terminal of the grammar (`type`) and its text.
 
-    Two types are not the grammar's: `MALFORMED`, which the parser meets as an error, and `$END`, the end of the text.
-    A `reserved` token is of the type NAME because `=` follows it, and good as the key of an argument only.
+    Two types are not in the grammar: `MALFORMED`, which is an error for the parser, and `$END`, the end of the text.
+    A `reserved` token has the type NAME because `=` follows it; it can only be the key of an argument.
     """
 
     type: str
@@ -64,16 +64,16 @@ class Token:
 
     @property
     def span(self) -> Span:
-        """Where the token stands."""
+        """The source location of the token."""
         return Span(self.source, self.start, self.end)
 
 
 class Scanner:
-    """Splits texts by the terminals of a grammar.
+    """Splits a text into the terminals of a grammar.
 
     Attributes:
         words: the reserved words, each with the name of its terminal.
-        never_labels: those of them that cannot be labels.
+        never_labels: the reserved words that cannot be labels.
     """
 
     def __init__(self, terminals: Iterable[TerminalDef]) -> None:
@@ -86,15 +86,15 @@ class Scanner:
         self._not_names = frozenset({*self.words.values(), "SHORT"})
 
     def scan(self, source: Source, most: int, start: int = 0) -> tuple[list[Token], tuple[Comment, ...]]:
-        """The tokens that the parser is to see, and the comments, from `start` on.
+        """The tokens for the parser, and the comments, from the offset `start` on.
 
         The last token is `$END`, unless the text has more than `most` tokens, comments and lines: the rest is left out.
         """
         tokens: list[Token] = []
         comments: list[Comment] = []
-        end: Token | None = None  # what ended the last statement, until the next token shows whether it counts
+        end: Token | None = None  # the end of the last statement, until the next token shows whether it counts
         round_brackets = 0
-        previous = "_ARROW"  # so that no `_END` comes first
+        previous = "_ARROW"  # so that `_END` never comes first
         for token in islice(self._split(source, start), most):
             kind = token.type
             if kind == "COMMENT":
@@ -129,7 +129,7 @@ class Scanner:
         return tokens, tuple(comments)
 
     def _split(self, source: Source, start: int) -> Iterator[Token]:
-        """All tokens, comments and ends of lines among them; only blanks are left out."""
+        """All tokens, including comments and ends of lines; only spaces are left out."""
         for match in self._pattern.finditer(source.text, start):
             kind = str(match.lastgroup)
             if kind in ("NAME", "SHORT"):
@@ -141,6 +141,6 @@ class Scanner:
 
 
 def _touching(bracket: Token, before: Token) -> str:
-    """The type of an opening bracket: another one where it touches what stands before it."""
+    """The type of an opening bracket, which differs where it touches the token before it."""
     touching, values = _TOUCHING[bracket.type]
     return touching if before.end == bracket.start and before.type in values else bracket.type

@@ -1,6 +1,6 @@
-"""The syntax tree: frozen dataclasses, each with the span of the text it came from.
+"""The syntax tree: frozen dataclasses, each with the span of its text.
 
-The tree says what was written, in the order it was written; nothing is resolved here.
+The tree holds what was written, in the order of the text; nothing is resolved here.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tree:
-    """Base of all nodes of the tree."""
+    """The base of all nodes of the tree."""
 
     span: Span
 
@@ -31,14 +31,14 @@ class Constant(Tree):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Name(Tree):
-    """A parameter, a `let` name, a block, or a word an argument knows (`same`)."""
+    """The name of a parameter, of a `let`, of a block, or a word that an argument takes (`same`)."""
 
     id: str
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class InAttribute(Tree):
-    """`in.channels` and its like: `attribute` is the word after the dot."""
+    """`in.channels` and similar: `attribute` is the word after the dot."""
 
     attribute: str
 
@@ -60,7 +60,7 @@ class Index(Tree):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Slice(Tree):
-    """`list[first:end]`: the elements from `first` on and before `end`; either may be left out."""
+    """`list[first:end]`: the elements from `first` up to, but not including, `end`; both are optional."""
 
     items: Expression
     first: Expression | None
@@ -111,7 +111,7 @@ class ReferencePart(Tree):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Reference(Tree):
-    """`@enc3`, `@layer1.0.conv1`, `@cell{i-1}`: the output of what carries that label."""
+    """`@enc3`, `@layer1.0.conv1`, `@cell{i-1}`: the output of the element with that label."""
 
     parts: tuple[ReferencePart, ...]
 
@@ -123,7 +123,7 @@ Expression: TypeAlias = (
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Argument(Tree):
-    """`64`, `k3` or `k=3`: `key` is None for a positional one; `value.span` is the value alone."""
+    """`64`, `k3` or `k=3`: `key` is None for a positional argument; `value.span` is the value alone."""
 
     key: str | None
     value: Expression
@@ -131,7 +131,7 @@ class Argument(Tree):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Shape(Tree):
-    """`3x224x224`, `3xHxW`, `784` or `[c, size, size]`, the batch not counted; a capital letter is a `Name`."""
+    """`3x224x224`, `3xHxW`, `784` or `[c, size, size]`, without the batch; a capital letter is a `Name`."""
 
     dims: tuple[Expression, ...]
 
@@ -166,7 +166,7 @@ class Call(Tree):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Group(Tree):
-    """A body that stands where a layer could."""
+    """A body in the place of a layer."""
 
     body: Body
 
@@ -183,7 +183,7 @@ class Join(Tree):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Shortcut(Tree):
-    """`shortcut [if condition] body`: what stands in for the identity of a skip."""
+    """`shortcut [if condition] body`: the branch that replaces the identity of a skip."""
 
     condition: Expression | None
     body: Body
@@ -191,7 +191,7 @@ class Shortcut(Tree):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Skip(Tree):
-    """`skip [if condition] body [shortcut ...]`: the body's result is added to what reached it."""
+    """`skip [if condition] body [shortcut ...]`: the result of the body is added to the input of the skip."""
 
     condition: Expression | None
     body: Body
@@ -200,7 +200,7 @@ class Skip(Tree):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Repeat(Tree):
-    """`repeat n body`: the body n times in a row, with fresh weights each time."""
+    """`repeat n body`: the body n times in a row, each time with new weights."""
 
     count: Expression
     body: Body
@@ -208,7 +208,7 @@ class Repeat(Tree):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CountingRange(Tree):
-    """`first..last` of a `for`, both included."""
+    """`first..last` of a `for`, including both ends."""
 
     first: Expression
     last: Expression
@@ -255,7 +255,7 @@ class Element(Tree):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Output(Tree):
-    """`output name`: the current tensor is an output of the net, and the chain goes on from it."""
+    """`output name`: the current tensor is an output of the net, and the chain continues from it."""
 
     name: str
     name_span: Span
@@ -278,7 +278,7 @@ class Let(Tree):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Default(Tree):
-    """`default conv bias=no`: arguments' defaults for what follows in the same file or body."""
+    """`default conv bias=no`: default arguments for the rest of the same file or body."""
 
     name: str
     name_span: Span
@@ -287,7 +287,7 @@ class Default(Tree):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Input(Tree):
-    """`input image: 3xHxW float32 where H % 32 == 0, W % 32 == 0`; `dtype` is None where unsaid."""
+    """`input image: 3xHxW float32 where H % 32 == 0, W % 32 == 0`; `dtype` is None where it is omitted."""
 
     name: str
     name_span: Span
@@ -298,7 +298,7 @@ class Input(Tree):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Parameter(Tree):
-    """`param name: 1x768 = 0.5`: a learned tensor and what it is at first, seen afterwards as `@name`."""
+    """`param name: 1x768 = 0.5`: a learned tensor with its initial value; it is read as `@name`."""
 
     name: str
     name_span: Span
@@ -308,21 +308,21 @@ class Parameter(Tree):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Aux(Tree):
-    """`aux label: item`: a side branch, which is an output of the training graph only; the element has a label."""
+    """`aux label: item`: a side branch that is an output of the training graph only; the element has a label."""
 
     element: Element
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Expect(Tree):
-    """`expect 512x7x7`: the current shape must be this."""
+    """`expect 512x7x7`: a check of the current shape."""
 
     shape: Shape
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Assert(Tree):
-    """`assert params == 61706`; `params`, `macs` and `layers` are known to it."""
+    """`assert params == 61706`; its expression may use `params`, `macs` and `layers`."""
 
     condition: Expression
 
@@ -365,7 +365,7 @@ Statement: TypeAlias = Chain | Let | Default | Input | Parameter | Aux | Expect 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FormalParameter(Tree):
-    """A parameter of a block or net; `default` is None where an argument must be given."""
+    """A parameter of a block or net; `default` is None where an argument is required."""
 
     name: str
     default: Expression | None
@@ -373,7 +373,7 @@ class FormalParameter(Tree):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Use(Tree):
-    """`use "other.net"`, or `use residual` where `path` is the name of a file of the library."""
+    """`use "other.net"`, or `use residual`, where `path` is the name of a shipped file."""
 
     path: str
     path_span: Span
@@ -408,12 +408,12 @@ Declaration: TypeAlias = Use | BlockDeclaration | Variant | Default | Let
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Comment(Tree):
-    """`# ...` to the end of its line; the text is the span's."""
+    """`# ...` to the end of its line; the span holds the text."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class File(Tree):
-    """A whole file: its declarations in order, its comments in order, and how many words and marks it has."""
+    """A whole file: its declarations in order, its comments in order, and its number of tokens."""
 
     source: Source
     declarations: tuple[Declaration, ...]

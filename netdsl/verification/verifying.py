@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from netdsl.base.packages import need
 from netdsl.ir.types import DType
+from netdsl.layers.norm import BatchNorm
 from netdsl.runtime import Device
 from netdsl.runtime.feeds import batches as read_batches
 from netdsl.runtime.preparation import Preparation
@@ -136,7 +137,7 @@ class _Noise:
 def _drawn(graph: Graph, torch_run: type[TorchRun], sizes: Mapping[str, Sequence[int]]) -> Weights:
     """Return random weights, with statistics of batch norms scaled to their inputs."""
     weights = TrainedLike()
-    if not any(node.layer.kind == "bn" for node in graph.nodes):
+    if not any(isinstance(node.layer, BatchNorm) for node in graph.nodes):
         return weights
     case = next(random_cases(graph, (4,), sizes))
     scaled = torch_run(graph, weights, Device("cpu"), "float32").scale_statistics(case.feeds)

@@ -135,7 +135,7 @@ def compare(checkpoint: Checkpoint, graph: Graph, *, training: bool = False) -> 
         NetdslError: two tensors get the same name after the names that wrappers add are removed (E0912).
     """
     params = graph.params
-    transposed = {param.name for node in graph.nodes if node.layer.kind == "deconv" for param in node.params.values()}
+    transposed = {param.name for node in graph.nodes if node.layer.weight_axis == 1 for param in node.params.values()}
     names = plain_names(checkpoint, params)
     tensors = {name: checkpoint.tensors[raw] for name, raw in names.items()}
     tensors, made = computed(tensors, params, transposed)

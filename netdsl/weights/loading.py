@@ -80,7 +80,9 @@ class CheckpointWeights:
         self.fit, self._initial = fit, initial
         self._kept = {param.name for param in fit.missing} | {param.name for param, _ in fit.wrong}
         self._not_finite: list[str] = []
-        self._pool = ThreadPoolExecutor(1)  # numpy and file I/O release the lock, so that checks and writing overlap
+        # numpy and file I/O release the lock, so that checks and writing overlap. Small arrays are checked at once: a
+        # thread that still reads a mapped file when the file is replaced crashes the process.
+        self._pool = ThreadPoolExecutor(1)
         self._checking: tuple[str, Future[bool]] | None = None
 
     def __call__(self, param: Param) -> Array:
@@ -91,16 +93,23 @@ class CheckpointWeights:
         with np.errstate(over="ignore", invalid="ignore"):  # infinite values are reported below
             array = self.fit.fitting[param.name].read().astype(dtype, copy=False)
         self._finish_check()
-        self._checking = param.name, self._pool.submit(_finite, array)
+        if array.size > VALUES_AT_ONCE:
+            self._checking = param.name, self._pool.submit(_finite, array)
+        elif not _finite(array):
+            self._report(param.name)
         return array
 
     def _finish_check(self) -> None:
         """Wait for the check of the last array, so that at most one array is kept for checking."""
         if self._checking is not None:
             name, finite = self._checking
-            if not finite.result() and name not in self._not_finite:
-                self._not_finite.append(name)
+            if not finite.result():
+                self._report(name)
             self._checking = None
+
+    def _report(self, name: str) -> None:
+        if name not in self._not_finite:
+            self._not_finite.append(name)
 
     @property
     def warnings(self) -> tuple[Diagnostic, ...]:

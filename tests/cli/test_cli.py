@@ -543,8 +543,8 @@ def test_recipe():
     out, _ = run("recipe")
     assert "\n`optimizer`: how a step changes the parameters; `sgd 0.01 momentum=0.9` unless given\n" in out
     assert re.search(r"^  adam +Adam", out, re.MULTILINE)
-    assert re.search(r"^  batch +Samples of a step.* 64 unless given.$", out, re.MULTILINE)
-    assert re.search(r"^  clip .*, they stay as they are.$", out, re.MULTILINE)
+    assert re.search(r"^  batch +The number of samples in a batch.* 64 unless given.$", out, re.MULTILINE)
+    assert re.search(r"^  clip .*by default, they are not clipped.$", out, re.MULTILINE)
     out, _ = run("recipe", "sgd")
     assert out.startswith("sgd lr momentum=0.0 nesterov=no weight_decay=0.0\n")
     assert re.search(r"^  lr +non-negative number; required$", out, re.MULTILINE)

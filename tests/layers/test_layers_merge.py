@@ -58,7 +58,7 @@ def test_elementwise_joins(
     layer: Layer, reference: Callable[..., torch.Tensor], branches: int, dtype: str, opset: int
 ) -> None:
     if dtype.startswith("int") and layer == Mean():
-        refused(layer, TensorType((4,), DType(dtype)), match="`mean` takes float32, float16 or float64, not int")
+        refused(layer, TensorType((4,), DType(dtype)), match="`mean` expected float32, float16 or float64, got int")
         return
     inputs = data(*[(4, 3, 2)] * branches, dtype=dtype)
     tolerance = 1e-2 if dtype == "float16" else 1e-6
@@ -167,15 +167,15 @@ REFUSED = [
     (Concat(), [(2, 2 * (H // 2)), (2, H)], "E0408", "fit only where H = 2\\*floor\\(H/2\\)",
      "add `where H % 2 == 0` to the `input`"),
     (Concat(), [(2, H), (2, W)], "E0408", "W = H", "the same letter"),
-    (Add(), [(256, 28, 28), (64, 56, 56)], "E0403", "not 256x28x28 and 64x56x56", (1, "conv 256 k1 s2")),
-    (Add(), [(64, 56, 56), (256, 28, 28)], "E0403", "not 64x56x56 and 256x28x28", (0, "conv 256 k1 s2")),
+    (Add(), [(256, 28, 28), (64, 56, 56)], "E0403", "got 256x28x28 and 64x56x56", (1, "conv 256 k1 s2")),
+    (Add(), [(64, 56, 56), (256, 28, 28)], "E0403", "got 64x56x56 and 256x28x28", (0, "conv 256 k1 s2")),
     (Add(), [(64, 56, 56), (32, 56, 56)], "E0403", "64x56x56 and 32x56x56", (1, "conv 64 k1")),
     (Add(), [(64, 7, 4), (32, 14, 13)], "E0403", "64x7x4 and 32x14x13", (1, "conv 64 k1 s2x4")),
     (Add(), [(64, 30, 30), (64, 32, 32)], "E0403", "64x30x30 and 64x32x32", (0, "pad 1")),
     (Add(), [(64, 20, 20), (64, 20, 20), (64, 20, 10)], "E0403", "64x20x20 and 64x20x10", (2, "pad (0, 5)")),
     (Add(), [(64, 20, 10), (64, 20, 10), (64, 20, 20)], "E0403", "64x20x10 and 64x20x20", (2, "conv 64 k1 s1x2")),
     (Add(), [(8, 5, 7), (8, 7, 5)], "E0403", "8x5x7 and 8x7x5", None),
-    (Add(), [(10,), (20,)], "E0403", "not 10 and 20", (1, "dense 10")),
+    (Add(), [(10,), (20,)], "E0403", "got 10 and 20", (1, "dense 10")),
     (Add(), [(6, 1, 1), (6, 4, 5)], "E0403", "6x1x1 and 6x4x5", (0, "pad (0, 0, 3, 4)")),
     (Add(), [(6, 4), (6, 4, 5)], "E0403", "6x4 and 6x4x5", None),
     (Add(), [(64, 2 * (H // 2), W // 4 * 4), (64, H, W)], "E0408",
@@ -185,7 +185,7 @@ REFUSED = [
     (Add(), [(64, (H + 1) // 2, W), (32, H, W)], "E0403", "and 32xHxW", (1, "conv 64 k1 s2x1")),
     (Add(), [(64, (H + 1) // 2, (W + 1) // 2), (64, H, W)], "E0403", "and 64xHxW", (1, "conv 64 k1 s2")),
     (Mean(), [(64, H), (64, 8)], "E0408", "8 = H", "fix the sizes"),
-    (Mul(), [(6, 2, 1), (6, 4, 5)], "E0403", "one shape, sizes of 1 aside, not 6x2x1 and 6x4x5", None),
+    (Mul(), [(6, 2, 1), (6, 4, 5)], "E0403", "one shape, apart from sizes of 1, got 6x2x1 and 6x4x5", None),
     (Mul(), [(6, 4, 5), (3, 1, 1)], "E0403", "6x4x5 and 3x1x1", (1, "conv 6 k1")),
     (Mul(), [(6, 4, 5), (6,)], "E0403", "6x4x5 and 6", (1, "reshape (6, 1, 1)")),
     (Mul(), [(6,), (6, 4, 5)], "E0403", "6 and 6x4x5", None),
@@ -220,10 +220,10 @@ def test_what_is_to_be_appended_mends(layer: Layer, shapes: list[tuple[Dim, ...]
 @pytest.mark.parametrize("layer", [Concat(), Add(), Mul(), Max(), Mean()])
 def test_element_types_must_agree(layer: Layer) -> None:
     types = TensorType((2,)), TensorType((2,)), TensorType((2,), DType.INT64)
-    assert refused(layer, *types, match="one element type, not float32 and int64").code == "E0409"
+    assert refused(layer, *types, match="one element type, got float32 and int64").code == "E0409"
 
 
 @pytest.mark.parametrize("layer", [Add(), Mul(), Max()])
 def test_truth_values_are_not_added(layer: Layer) -> None:
-    words = "takes float32, float16, float64, int64 or int32, not bool"
+    words = "expected float32, float16, float64, int64 or int32, got bool"
     assert refused(layer, TensorType((2,), DType.BOOL), match=words).code == "E0409"

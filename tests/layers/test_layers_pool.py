@@ -350,7 +350,7 @@ ERRORS = [
     (MaxPool(2, s=(1, 2, 3)), (6, 9, 9), ("E0401", "s",
      "`s` has 3 numbers, and the input has 2 spatial dimensions", "give one number, or 2")),
     (GlobalAvgPool(), (6,), ("E0401", None,
-     "`global_avgpool` takes 2 to 4 dimensions (channels and 1 to 3 spatial dimensions), not 1",
+     "`global_avgpool` expected 2 to 4 dimensions (channels and 1 to 3 spatial dimensions), got 1",
      "is there a `flatten` too early?")),
     (AdaptiveAvgPool(6), (3, H, 12), ("E0412", "out",
      "a size that is pooled to 6 must be known or a multiple of 6, and `H` is neither",

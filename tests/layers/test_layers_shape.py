@@ -188,7 +188,7 @@ UPSAMPLED = [("nearest", (3, 5)), ("nearest", (3, 4, 5)), ("nearest", (2, 3, 2, 
 def test_upsample(mode: str, shape: tuple[int, ...], scale: int, align: bool, opset: int) -> None:
     layer = Upsample(scale, mode, align)
     if mode == "nearest" and align:
-        refused(layer, TensorType(shape), match="aligns no corners")
+        refused(layer, TensorType(shape), match="has no `align_corners`")
         return
     corners = None if mode == "nearest" else align
     model = conform(
@@ -301,9 +301,9 @@ REFUSED: list[tuple[Layer, tuple[Dim, ...], str, str, str | None]] = [
     (ChannelShuffle(4), (6, 4, 5), "E0405", "6 by 4 is not", "6 is divisible by 1, 2, 3, 6"),
     (ChannelShuffle(2), (C, 4), "E0405", "C by 2", "`where C % 2 == 0`"),
     (ChannelShuffle(2), (6,), "E0401", "at least 2 dimensions", "`flatten` too early"),
-    (PixelShuffle(3), (64, 4, 5), "E0405", "a multiple of 9 channels, not 64", "give it 72 channels"),
-    (PixelShuffle(2), (C, 4, 5), "E0405", "a multiple of 4 channels, not C", "`where C % 4 == 0`"),
-    (PixelShuffle(2), (4, 5), "E0401", "takes 3 dimensions .*, not 2", None),
+    (PixelShuffle(3), (64, 4, 5), "E0405", "a multiple of 9 channels, got 64", "give it 72 channels"),
+    (PixelShuffle(2), (C, 4, 5), "E0405", "a multiple of 4 channels, got C", "`where C % 4 == 0`"),
+    (PixelShuffle(2), (4, 5), "E0401", "expected 3 dimensions .*, got 2", None),
     (Select(()), (4,), "E0306", "at least one position", None),
     (Select((0, 4)), (4, 5), "E0414", "position 4 is outside axis 0 of 4x5", "from 0 to 3"),
     (Select((-5,)), (4, 5), "E0414", "position -5", "from 0 to 3"),
@@ -316,9 +316,9 @@ REFUSED: list[tuple[Layer, tuple[Dim, ...], str, str, str | None]] = [
     (Pad(1), (6,), "E0401", "2 to 4 dimensions", "`flatten` too early"),
     (Pad((1, 2, 3)), (6, 4, 5), "E0401", "`p` has 3 numbers, and the input has 2", "2 (one for each dimension) or 4"),
     (Pad(1, "reflect", 2.0), (6, 4, 5), "E0306", "takes no `value`", "drop one"),
-    (Pad(4, "reflect"), (6, 4, 5), "E0306", "all rows but the outermost, at most 3, and 4 are due", "smaller margins"),
-    (Crop(2), (6, 4, 5), "E0415", "nothing is left of 4 rows without 2 \\+ 2", "at most 3 rows"),
-    (Crop((0, 9)), (6, H, 18), "E0415", "18 columns without 9", "at most 17 columns"),
+    (Pad(4, "reflect"), (6, 4, 5), "E0306", "at most 3 rows, all but the outermost, got 4", "smaller margins"),
+    (Crop(2), (6, 4, 5), "E0415", "cropping 2 \\+ 2 of 4 rows leaves none", "at most 3 rows"),
+    (Crop((0, 9)), (6, H, 18), "E0415", "cropping 9 \\+ 9 of 18 columns leaves none", "at most 17 columns"),
     (Upsample(2, "bilinear"), (6, 4), "E0401", "for 2 spatial dimensions, and 6x4 has 1", "or `linear`"),
     (Upsample(2, "bicubic"), (6, 4, 4, 4), "E0401", "for 2 spatial dimensions, .* has 3", "`nearest` or `trilinear`"),
     (Upsample((2, 2)), (6, 4), "E0401", "`scale` has 2 numbers", "one number"),
@@ -341,7 +341,7 @@ def test_what_is_refused(layer: Layer, shape: tuple[Dim, ...], code: str, messag
 @pytest.mark.parametrize("layer", [Pad(1), Crop(1), Upsample(), PixelShuffle(1)])
 @pytest.mark.parametrize("dtype", [DType.INT64, DType.BFLOAT16])
 def test_images_are_floating_point(layer: Layer, dtype: DType) -> None:
-    words = f"takes float32, float16 or float64, not {dtype.value}"
+    words = f"expected float32, float16 or float64, got {dtype.value}"
     assert refused(layer, TensorType((3, 4, 4), dtype), match=words).code == "E0409"
 
 

@@ -1,7 +1,7 @@
-"""Syntax errors as a table of common mistakes: each entry knows one mistake, and what to write in its stead.
+"""Explanations of syntax errors, as a table of common mistakes: each entry recognizes one and suggests a remedy.
 
-The first entry that recognises the place speaks; where none does, the error says what was found and what was expected.
-The programs in `tests/diagnostics/errors` named `syntax_*` show the entries at work.
+The first entry that recognizes the place is used; if none does, the error lists what was expected and what was found.
+The programs `syntax_*` in `tests/diagnostics/errors` show the entries in use.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _MISTAKES: tuple[Callable[[Spot], Diagnostic | None], ...] = (
     declarations.variant_without_brackets,
     expressions.arrow,
     expressions.comment,
-    declarations.declaration_due,
+    declarations.declaration_expected,
     control.equals_in_condition,
     control.for_with_equals,
     arguments.train_entry,
@@ -51,11 +51,11 @@ _MISTAKES: tuple[Callable[[Spot], Diagnostic | None], ...] = (
 
 
 def explain(spot: Spot) -> Diagnostic:
-    """What is wrong at a place where the parser cannot go on."""
+    """Explain the error at a token where the parser cannot continue."""
     if spot.token.type == "MALFORMED":
         return explain_malformed(spot.token)
     for mistake in _MISTAKES:
         found = mistake(spot)
         if found is not None:
             return found
-    return spot.error(f"expected {spot.expected}, found {spot.found}")
+    return spot.error(f"expected {spot.expected}, got {spot.found}")

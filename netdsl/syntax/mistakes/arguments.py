@@ -1,4 +1,4 @@
-"""Mistakes around arguments, shapes among them."""
+"""Mistakes in arguments and shapes."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def comma(spot: Spot) -> Diagnostic | None:
     if spot.statement and spot.statement[0].type == "LABELS":
         return spot.error("the labels are one list", 'write `labels ["a", "b"]`')
     if "_ARROW" in spot.accepts:
-        return spot.error("arguments are separated by blanks", "remove the comma; between layers write `->`")
+        return spot.error("arguments are separated by spaces", "remove the comma; between layers write `->`")
     return None
 
 
@@ -51,7 +51,7 @@ def value_missing(spot: Spot) -> Diagnostic | None:
     keyword = spot.near(-1)
     if spot.wants_value and keyword.type in _VALUED:
         return spot.error(
-            f"`{keyword.text}` needs a value, found {spot.found}", f"it looks like `{_VALUED[keyword.type]}`"
+            f"`{keyword.text}` needs a value, got {spot.found}", f"it looks like `{_VALUED[keyword.type]}`"
         )
     if spot.types(-1, "EQUAL") and spot.wants_value and not spot.types(0, "EQUAL|OPERATOR"):
         return spot.error(
@@ -80,7 +80,7 @@ def train_entry(spot: Spot) -> Diagnostic | None:
     """`train { batch = 128 }`, `train loss cross_entropy`."""
     if spot.types(-1, "TRAIN"):
         return spot.error(
-            f"`train` needs its entries in `{{ }}`, found {spot.found}",
+            f"`train` needs its entries in `{{ }}`, got {spot.found}",
             "it looks like `train { loss cross_entropy; batch 128 }`",
         )
     opener = spot.opener
@@ -104,8 +104,8 @@ def shape(spot: Spot) -> Diagnostic | None:
         "SHAPE" in spot.accepts or not spot.accepts & {"COLON", "OPERATOR"}
     ):
         return spot.error(
-            f"expected {spot.expected}, found {spot.found}",
-            "a shape is written without blanks, the batch left out: `3x224x224` or `[c, size, size]`",
+            f"expected {spot.expected}, got {spot.found}",
+            "a shape is written without spaces, the batch left out: `3x224x224` or `[c, size, size]`",
         )
     return None
 
@@ -116,19 +116,19 @@ def shape_as_value(spot: Spot) -> Diagnostic | None:
         text = shorten(spot.token.text)
         windowed = any("conv" in token.text or "pool" in token.text for token in spot.statement if token.type == "NAME")
         return spot.error(
-            f"`{text}` is a shape, and a value is due",
+            f"expected a value, got the shape `{text}`",
             f"a kernel is written `k{text}`" if windowed else f"write `[{', '.join(text.split('x'))}]`",
         )
     return None
 
 
 def parenthesised_arguments(name: Span, opener: Span) -> Diagnostic:
-    """The error of a call written as in other languages, with the call as it should be."""
+    """The error of a call with parentheses, as other languages write it, with the corrected call."""
     inner = re.match(r"\(([^()\n]*)\)", opener.source.text[opener.start : opener.start + 200])
     rewritten = re.sub(r"\s*=\s*", "=", inner[1].replace(",", " ")).split() if inner else ["..."]
     return Diagnostic(
         "E0101",
         f"the arguments of `{name.text}` stand in parentheses",
         opener,
-        help=f"arguments follow the name, with blanks between: `{' '.join([name.text, *rewritten])}`",
+        help=f"arguments follow the name, with spaces between: `{' '.join([name.text, *rewritten])}`",
     )

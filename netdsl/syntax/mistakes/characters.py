@@ -1,4 +1,4 @@
-"""Characters that begin no token: what the writer may have meant."""
+"""Characters that begin no token, with what the writer may have meant."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _REMEDIES = {
 
 
 def explain_malformed(token: Token) -> Diagnostic:
-    """What is wrong with a token of type `MALFORMED`."""
+    """Explain a token of type `MALFORMED`."""
     text = token.text
     first = text[0]
     if first == '"':
@@ -43,7 +43,9 @@ def explain_malformed(token: Token) -> Diagnostic:
             "E0104", "strings stand between straight double quotes", token.span, help=f'write `"{inner}"`'
         )
     if first.isascii() and (first.isalpha() or first == "_"):
-        return Diagnostic("E0111", f"a name has at most {MAX_NAME_LENGTH} characters, not {len(text):,}", token.span)
+        return Diagnostic(
+            "E0111", f"expected a name of at most {MAX_NAME_LENGTH} characters, got {len(text):,}", token.span
+        )
     if first.isdigit():
         return _number(token)
     if first in _ARROWS:
@@ -67,7 +69,7 @@ def explain_malformed(token: Token) -> Diagnostic:
         "E0104",
         f"the character U+{ord(first):04X} ({name}) has no meaning here",
         token.span,
-        help="put a plain blank in its place" if first.isspace() else "remove it; it is invisible",
+        help="put a plain space in its place" if first.isspace() else "remove it; it is invisible",
     )
 
 

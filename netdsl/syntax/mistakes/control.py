@@ -1,4 +1,4 @@
-"""Mistakes around conditions, loops and bodies."""
+"""Mistakes in conditions, loops and bodies."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ELSE_IF = ("elif", "elseif", "elsif")
 
 
 def else_alone(spot: Spot) -> Diagnostic | None:
-    """`else { ... }` after something else than the body of an `if`, or a second time."""
+    """`else { ... }` after something other than the body of an `if`, or a second time."""
     if spot.types(0, "ELSE") and not spot.types(-1, "IF") and not spot.wants_body:
         remedy = "write `if condition { ... } else { ... }`, or `a if condition else b` for a value"
         return spot.error("this `else` belongs to no `if`", remedy)
@@ -61,14 +61,14 @@ def body_missing(spot: Spot) -> Diagnostic | None:
     keyword = next((token for token in reversed(spot.statement) if token.type in _WITH_BODY), None)
     if keyword is None:
         return None
-    message = f"`{keyword.text}` needs a body in `{{ }}` or `[ ]`, found {spot.found}"
+    message = f"`{keyword.text}` needs a body in `{{ }}` or `[ ]`, got {spot.found}"
     if spot.types(0, "_END", "LBRACE|LSQB"):
         return spot.error(message, f"put the `{spot.near(1).text}` at the end of this line")
     if spot.types(0, "COLON"):
         return spot.error(message, "write `{` instead of `:`, and `}` at the end of the body")
     remedy = "put what belongs to it between `{` and `}`"
     if spot.types(-1, "RSQB") and any(token.type == "OPEN_INDEX" for token in spot.statement):
-        remedy += "; before the `[` of a body stands a blank"
+        remedy += "; before the `[` of a body stands a space"
     return spot.error(message, remedy)
 
 

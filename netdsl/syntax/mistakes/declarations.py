@@ -1,4 +1,4 @@
-"""Mistakes around declarations."""
+"""Mistakes in declarations."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _OTHER_LANGUAGES = {
 }
 
 
-def declaration_due(spot: Spot) -> Diagnostic | None:
+def declaration_expected(spot: Spot) -> Diagnostic | None:
     """`import "x.net"`; `conv 3` outside of all nets."""
     if "NET" not in spot.accepts:
         return None
@@ -37,7 +37,7 @@ def declaration_due(spot: Spot) -> Diagnostic | None:
             f"`{text}` stands outside of every `net` and `block`", "write `net name { ... }` around the layers"
         )
     return spot.error(
-        f"expected {spot.expected}, found {spot.found}",
+        f"expected {spot.expected}, got {spot.found}",
         "a file is a list of declarations; layers stand inside a `net`",
     )
 
@@ -72,4 +72,4 @@ def goes_on(spot: Spot) -> Diagnostic | None:
     if "_END" not in spot.accepts or not (spot.types(0, "NAME") or spot.is_word(spot.token)):
         return None
     arrow = f"write `->` before `{spot.token.text}`, or " if "_ARROW" in spot.accepts else ""
-    return spot.error(f"expected {spot.expected}, found {spot.found}", f"{arrow}begin a new line")
+    return spot.error(f"expected {spot.expected}, got {spot.found}", f"{arrow}begin a new line")

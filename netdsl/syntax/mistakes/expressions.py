@@ -1,4 +1,4 @@
-"""Mistakes in expressions, and marks of other languages."""
+"""Mistakes in expressions, and symbols of other languages."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def arrow(spot: Spot) -> Diagnostic | None:
-    """`conv 3 >> relu`, `conv 3 => relu`, an arrow that leads from or to nothing."""
+    """`conv 3 >> relu`, `conv 3 => relu`, an arrow without a layer before or after it."""
     for first in (-1, 0):
         one, two = spot.near(first), spot.near(first + 1)
         if one.end == two.start and one.text + two.text in ("=>", ">>", "-->", "->>", "~>"):
@@ -21,7 +21,7 @@ def arrow(spot: Spot) -> Diagnostic | None:
         return spot.error("there is no layer before `->`", "remove the arrow, or write a layer before it")
     if spot.types(-1, "_ARROW") and not (spot.is_word(spot.token) or spot.types(0, "INT|STRING|SHORT")):
         return spot.error(
-            "there is no layer after `->`", "remove the arrow, or write a layer behind it", spot.near(-1).span
+            "there is no layer after `->`", "remove the arrow, or write a layer after it", spot.near(-1).span
         )
     return None
 
@@ -43,9 +43,9 @@ def index(spot: Spot) -> Diagnostic | None:
     text = spot.tokens[here - 1].text
     if here == spot.at:
         message = f"`{text}[` begins an index, and none can stand here"
-        return spot.error(message, "put a blank before the `[` of a body or a list", bracket)
-    message = f"`{text}[` begins an index: expected {spot.expected}, found {spot.found}"
-    return spot.error(message, "it looks like `xs[2]` or `xs[1:3]`; before the `[` of a body or a list stands a blank")
+        return spot.error(message, "put a space before the `[` of a body or a list", bracket)
+    message = f"`{text}[` begins an index: expected {spot.expected}, got {spot.found}"
+    return spot.error(message, "it looks like `xs[2]` or `xs[1:3]`; before the `[` of a body or a list stands a space")
 
 
 def function(spot: Spot) -> Diagnostic | None:

@@ -1,4 +1,4 @@
-"""Mistakes around names and labels."""
+"""Mistakes in names and labels."""
 
 from __future__ import annotations
 
@@ -47,11 +47,11 @@ def name_missing(spot: Spot) -> Diagnostic | None:
         return spot.error(
             f"`{keyword.text}` takes a label without `@`", f"write `{keyword.text} {spot.token.text[1:]}`"
         )
-    return spot.error(f"`{keyword.text}` needs a name, found {spot.found}", f"it looks like `{_NAMED[keyword.type]}`")
+    return spot.error(f"`{keyword.text}` needs a name, got {spot.found}", f"it looks like `{_NAMED[keyword.type]}`")
 
 
 def aux_without_colon(spot: Spot) -> Diagnostic | None:
-    """`aux side { dense 10 }`, whose bracket is read as that of a computed label."""
+    """`aux side { dense 10 }`, whose bracket is parsed as that of a computed label."""
     outside = spot.opener or 0
     computed = spot.tokens[outside - 1].end == spot.tokens[outside].start
     head = [*spot.tokens[max(outside - 2, 0) : outside]] if not computed else []
@@ -74,7 +74,7 @@ def assignment(spot: Spot) -> Diagnostic | None:
             example = _NAMED.get(spot.words.get(name, ""))
             if example is None:
                 return reserved_name(spot.near(-1).span)
-            return spot.error(f"`{name}` needs a name, found {spot.found}", f"it looks like `{example}`")
+            return spot.error(f"`{name}` needs a name, got {spot.found}", f"it looks like `{example}`")
         if value.type == "NAME" or spot.is_word(value):
             return spot.error(
                 "a layer is labelled with `:`, not with `=`",
@@ -85,7 +85,7 @@ def assignment(spot: Spot) -> Diagnostic | None:
 
 
 def reserved_name(name: Span) -> Diagnostic:
-    """The error of a name that the language reads as something else."""
+    """The error of a name that is a reserved word or a short form."""
     text = name.text
     if re.fullmatch(r"[kspdg][0-9]+(x[0-9]+)*", text):
         return Diagnostic(

@@ -1,4 +1,4 @@
-"""Where a text stops being a program: what was found, and what could have stood there, in the reader's words."""
+"""The place of a syntax error: the token at fault, and the tokens that would have been accepted, in plain words."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _SELDOM = {"LBRACE": "`{`", "RBRACE": "`}`", "RSQB": "`]`", "STRING": "a string"}
 
 BEGINS = frozenset({"_END", "_ARROW", "COLON", "LSQB"}) | BRACES
-"""What stands before the first token of an element."""
+"""The tokens that may stand before the first token of an element."""
 
 _PUNCTUATION = {
     "COLON": ":",
@@ -34,12 +34,12 @@ _PUNCTUATION = {
 
 @dataclass(frozen=True)
 class Spot:
-    """The first token that cannot go on from those before it.
+    """The first token at which the parser cannot continue.
 
     Attributes:
         tokens: all tokens of the text.
         at: the index of the token at fault.
-        accepts: the types of the tokens that could have stood there.
+        accepts: the types of the tokens that would have been accepted.
         words: the reserved words with their types.
     """
 
@@ -54,11 +54,11 @@ class Spot:
         return self.tokens[self.at]
 
     def near(self, distance: int) -> Token:
-        """The token `distance` places further on, or back; the first or last one where there is none."""
+        """The token `distance` places after this one, or before it if negative; at the ends, the first or last."""
         return self.tokens[min(max(self.at + distance, 0), len(self.tokens) - 1)]
 
     def types(self, first: int, *wanted: str) -> bool:
-        """Whether the tokens from `first` places further on have these types; several alternatives stand with `|`."""
+        """Whether the tokens from `first` places on have these types; `|` separates alternatives."""
         if self.at + first < 0:
             return False
         return all(self.near(first + i).type in types.split("|") for i, types in enumerate(wanted))
@@ -69,7 +69,7 @@ class Spot:
 
     @cached_property
     def opener(self) -> int | None:
-        """The index of the bracket around the token, or None outside all brackets."""
+        """The index of the bracket around the token; None outside all brackets."""
         depth = 0
         for index in range(self.at - 1, -1, -1):
             kind = self.tokens[index].type
@@ -83,7 +83,7 @@ class Spot:
 
     @cached_property
     def statement(self) -> Sequence[Token]:
-        """The tokens of the statement up to the token at fault, brackets around it included from their statement on."""
+        """The tokens of the statement up to the token at fault; an open `(` or `[` around it begins no new one."""
         depth = 0
         start = self.at
         while start > 0:
@@ -101,27 +101,27 @@ class Spot:
 
     @property
     def wants_body(self) -> bool:
-        """Whether a body is due."""
+        """Whether a body is expected."""
         return {"LBRACE", "LSQB"} <= self.accepts and not self.accepts & {"INT", "SKIP"}
 
     @property
     def wants_value(self) -> bool:
-        """Whether an expression or an argument is due or possible."""
+        """Whether an expression or an argument is possible."""
         return {"INT", "STRING"} <= self.accepts
 
     @property
     def wants_layer(self) -> bool:
-        """Whether an element of a chain may begin."""
+        """Whether an element of a chain may begin here."""
         return "SKIP" in self.accepts
 
     @property
     def wants_name(self) -> bool:
-        """Whether nothing but a name, or what may follow it, can stand here."""
+        """Whether only a name, or what may follow one, is possible here."""
         return "NAME" in self.accepts and not (self.wants_value or self.wants_layer or "NET" in self.accepts)
 
     @property
     def ends_line(self) -> bool:
-        """Whether what is missing is missing at the end of a line."""
+        """Whether the missing part belongs at the end of a line."""
         if self.token.type == "_END":
             return self.token.text != ";"
         between = self.token.source.text[self.near(-1).end : self.token.start]
@@ -129,7 +129,7 @@ class Spot:
 
     @property
     def found(self) -> str:
-        """The token at fault as a sentence shows it."""
+        """The token at fault, in words."""
         if self.token.type == "$END":
             return "the end of the file"
         if self.ends_line:
@@ -137,14 +137,14 @@ class Spot:
         return f"`{shorten(self.token.text)}`"
 
     def error(self, message: str, help: str | None = None, span: Span | None = None) -> Diagnostic:  # noqa: A002 - as in Diagnostic
-        """An error at the token, or at `span`; what is missing at the end of a line is shown there."""
+        """An error at the token, or at `span`; where something is missing at the end of a line, it is shown there."""
         if span is None and self.at and (self.ends_line or self.token.type == "$END"):
             span = Span(self.token.source, self.near(-1).end, self.near(-1).end)
         return Diagnostic("E0101", message, span or self.token.span, help=help)
 
     @property
     def expected(self) -> str:
-        """All that could have stood here, the most telling first."""
+        """What would have been accepted here, in words, the most helpful first."""
         accepts = self.accepts
         names: list[str] = []
         if "NET" in accepts:
@@ -173,7 +173,7 @@ class Spot:
         return _either(names or ["the end of the file"])
 
     def _implied(self, kind: str) -> bool:
-        """Whether a mark is left out, since it could stand in a place where it would help nobody."""
+        """Whether a token is left out of the list, because it is possible here but helps nobody."""
         if kind == "LPAR":
             return self.wants_value
         if kind == "COLON":
@@ -182,7 +182,7 @@ class Spot:
 
 
 def shorten(text: str) -> str:
-    """A text of any length as part of a message."""
+    """Shorten a text for a message."""
     return text if len(text) <= 40 else f"{text[:37]}..."
 
 
