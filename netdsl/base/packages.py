@@ -180,7 +180,7 @@ def fault(error: BaseException, module: str = "") -> Broken:
         error: the exception.
         module: the module that was to be imported; may be empty.
     """
-    asked = module.partition(".")[0]
+    requested = module.partition(".")[0]
     places: dict[str, tuple[str, Mapping[str, Any]]] = {}
     for frame, _ in walk_tb(error.__traceback__):
         top = str(frame.f_globals.get("__name__", "")).partition(".")[0]
@@ -197,7 +197,7 @@ def fault(error: BaseException, module: str = "") -> Broken:
         if top:
             return Broken(top, _version(top, error.filename, {}), _folder(top, error.filename), reason)
     lacking = "" if others else _lacking(error)
-    package = others[-1] if others else lacking or asked
+    package = others[-1] if others else lacking or requested
     if not package:
         return Broken("", "", "", reason)
     if lacking:

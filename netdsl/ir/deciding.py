@@ -59,13 +59,13 @@ def endings(graph: Graph) -> dict[Node, Gives | None]:
     """
     ends = [*graph.outputs.values(), *graph.aux.values()]
     found: dict[Node, tuple[Gives, int] | None] = {}
-    asked = [*ends]
-    while asked:
-        node = asked[-1]
-        if due := [source for source in _telling(node) if source not in found]:
-            asked += due
+    stack = [*ends]
+    while stack:
+        node = stack[-1]
+        if missing := [source for source in _deciding_inputs(node) if source not in found]:
+            stack += missing
         else:
-            found[asked.pop()] = _ending(node, found)
+            found[stack.pop()] = _ending(node, found)
     return {node: end and (Gives.VALUES if _other_axis(end) else end[0]) for node in ends for end in (found[node],)}
 
 
@@ -80,7 +80,7 @@ def _other_axis(end: tuple[Gives, int]) -> bool:
     return axis != 0 and gives in (Gives.PROBABILITIES, Gives.LOG_PROBABILITIES)
 
 
-def _telling(node: Node) -> tuple[Node, ...]:
+def _deciding_inputs(node: Node) -> tuple[Node, ...]:
     """The inputs of a node that decide the meaning of its result."""
     layer = node.layer
     if layer.gives is not None or layer.activation:
@@ -96,7 +96,7 @@ def _ending(node: Node, found: dict[Node, tuple[Gives, int] | None]) -> tuple[Gi
         return layer.gives, axis % max(1, node.type.rank)
     if layer.activation:
         return Gives.VALUES, 0
-    if not _telling(node):
+    if not _deciding_inputs(node):
         return None
     if layer.averages:
         ends = {found[source] for source in node.inputs}

@@ -380,7 +380,7 @@ def test_names_of_files_that_are_no_text():
     assert "error[E0902]" in run("compile", "a.net", "-o", f"{odd}.onnx", "--external-data", code=1)
     assert not Path(f"{odd}.onnx").exists()
     run("compile", "a.net", "-o", f"{odd}.onnx")
-    assert "no Unicode text" in run("run", f"{odd}.onnx", "x.npy", code=1)
+    assert "whose names are Unicode text" in run("run", f"{odd}.onnx", "x.npy", code=1)
     assert "softmax" in run("run", "-", "x.npy", given=Path(f"{odd}.onnx").read_bytes())
 
 
