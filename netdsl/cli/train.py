@@ -112,18 +112,21 @@ def train(
         raise click.UsageError("--strategy fsdp shares memory of GPUs: it goes with --device cuda")
     if device == "cpu" and precision == "16-mixed":  # Lightning would take bf16 instead
         raise click.UsageError("--precision 16-mixed goes with --device cuda; a CPU computes in bf16-mixed")
-    from netdsl.training import need_packages
-
-    need_packages(tensorboard=tensorboard)
     from netdsl.compiler import check
+    from netdsl.training import need_packages
+    from netdsl.training.record import need_description
+
+    changes = {name.removeprefix("train."): arguments.pop(name) for name in [*arguments] if name.startswith("train.")}
+    checked = check(net, arguments)
+    folder = output if output is not None else Path("runs") / checked.graph.name
+    if resume:
+        need_description(folder)
+    need_packages(tensorboard=tensorboard)
     from netdsl.runtime import Device
     from netdsl.training.claim import LAST
     from netdsl.training.machine import Machine
     from netdsl.training.start import train_by_recipe
 
-    changes = {name.removeprefix("train."): arguments.pop(name) for name in [*arguments] if name.startswith("train.")}
-    checked = check(net, arguments)
-    folder = output if output is not None else Path("runs") / checked.graph.name
     each, nodes, external = _processes(processes, machines)
     machine = Machine.on(
         Device.parse(device), each, num_nodes=nodes, strategy=strategy, precision=precision, compile=compiled,

@@ -16,7 +16,7 @@ from netdsl.base.version import __version__
 from netdsl.ir.printer import print_graph
 from netdsl.recipe import words as recipe
 from netdsl.training.claim import LAST
-from netdsl.training.record import DESCRIPTION, FORMAT, read_description
+from netdsl.training.record import DESCRIPTION, FORMAT, START_AGAIN, read_description
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -40,7 +40,6 @@ _NAMES = {
     "weights": "the initial weights",
 }
 _SHOWN = ("precision", "processes")
-_START_AGAIN = "start again in another folder with `-o`"
 
 
 def describe(
@@ -82,16 +81,16 @@ def need_same(folder: Path, description: Mapping[str, Any]) -> None:
     Raises:
         NetdslError: something differs, or a file is damaged (E1102); a weight of the checkpoint is not finite (E1105).
     """
-    known = read_description(folder, "E1102", _START_AGAIN)
+    known = read_description(folder, "E1102", START_AGAIN)
     now: dict[str, Any] = json.loads(json.dumps(description))
-    with replaceable(), reading(folder / DESCRIPTION, "E1102", "the description of a run", _START_AGAIN):
+    with replaceable(), reading(folder / DESCRIPTION, "E1102", "the description of a run", START_AGAIN):
         different = dict(_differences(known, now))
     if different:
         notes = [f"it was {was}, and is now {new}" for was, new in different.values() if was]
         raise fail("E1102", f"the run in `{folder}` differs in {', '.join(different)}", notes=tuple(notes),
-                          help=f"resume it with the original settings, or {_START_AGAIN}")  # fmt: skip
+                          help=f"resume it with the original settings, or {START_AGAIN}")  # fmt: skip
     path = folder / LAST
-    with replaceable(), reading(path, "E1102", "a whole checkpoint", _START_AGAIN):
+    with replaceable(), reading(path, "E1102", "a whole checkpoint", START_AGAIN):
         checkpoint = torch.load(path, weights_only=True, mmap=True)
         state, _ = checkpoint["state_dict"], (checkpoint["history"], checkpoint["optimizer_states"])
         name = not_finite(state)

@@ -16,6 +16,7 @@ DESCRIPTION = "run.json"
 """The file with the description of the run."""
 FORMAT = 2
 """The version of the format of descriptions; other versions are refused."""
+START_AGAIN = "start again in another folder with `-o`"
 _MAX_RUN_DESCRIPTION_BYTES = 2**26
 
 
@@ -38,3 +39,13 @@ def read_description(folder: Path, code: str, remedy: str) -> dict[str, Any]:
         raise fail(code, f"`{path}` is of another version of netdsl: expected format {FORMAT}, got {form or 1}",
                    help=f"use that version of netdsl, or {remedy}")  # fmt: skip
     return {**known, "recipe": entries}
+
+
+def need_description(folder: Path) -> None:
+    """Check the description of a run that is to be resumed, before packages are imported that take seconds.
+
+    Raises:
+        NetdslError: it cannot be read (E0901), is damaged or of another version of netdsl (E1102).
+    """
+    if (folder / DESCRIPTION).exists():
+        read_description(folder, "E1102", START_AGAIN)
