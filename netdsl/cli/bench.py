@@ -85,11 +85,12 @@ def _is_model(model: str) -> bool:
 
 def _of_net(net: str, arguments: dict[str, object], device: str, plan: Plan) -> Timing:
     """Compile a net to a temporary file, and measure it."""
-    from netdsl.api import load
+    from netdsl.api import Network
+    from netdsl.compiler import check
     from netdsl.ir.dim import evaluate, symbols
     from netdsl.runtime.bench import bench as measure
 
-    network = load(net, **arguments)
+    network = Network(check(net, arguments))
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / f"{network.name}.onnx"
         network.to_onnx(path, batch=plan.batch)

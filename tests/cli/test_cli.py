@@ -465,6 +465,11 @@ def test_bench_of_a_net_and_of_its_model(model):
     assert re.search(r"p50 \d+\.\d+ ms, p90 .*throughput .*arithmetic .*FLOP/s.*nodes", out, re.DOTALL)
 
 
+def test_bench_of_a_net_whose_parameters_have_any_name():
+    Path("n.net").write_text("net n(spec = 3, net = 2) { input x: 4; dense spec*net }")
+    assert "throughput" in run("bench", "n.net", "--runs", "1", "--set", "spec=5", "--set", "net=1")[0]
+
+
 def test_bench_of_open_sizes():
     Path("a.net").write_text("net a { input image: 1xHxW; conv 2 k1 }")
     assert "--size H=224 --size W=224" in run("bench", "a.net", "--runs", "1", code=1)[1]
