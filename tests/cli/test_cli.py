@@ -466,8 +466,8 @@ def test_bench_of_a_net_and_of_its_model(model):
 
 
 def test_bench_of_a_net_whose_parameters_have_any_name():
-    Path("n.net").write_text("net n(spec = 3, net = 2) { input x: 4; dense spec*net }")
-    assert "throughput" in run("bench", "n.net", "--runs", "1", "--set", "spec=5", "--set", "net=1")[0]
+    Path("n.net").write_text("net n(spec = 3, path = 2) { input x: 4; dense spec*path }")
+    assert "throughput" in run("bench", "n.net", "--runs", "1", "--set", "spec=5", "--set", "path=1")[0]
 
 
 def test_bench_of_open_sizes():
