@@ -435,7 +435,7 @@ BROKEN = {
     "cut CIFAR": ("E1002", "3x32x32", 2, lambda f: (cifar(f), cut("data_batch_3.bin", 4000)(f), f)[2], "3,073 bytes"),
     "missing batch": ("E1001", "3x32x32", 2, lambda f: (cifar(f), (f / "data_batch_3.bin").unlink(), f)[2], "_3.bin"),
     "class without a name": ("E1004", "3x32x32", 1,
-                             lambda f: (cifar(f), (f / "batches.meta.txt").write_text("cat"), f)[2], "number 1"),
+                             lambda f: (cifar(f), (f / "batches.meta.txt").write_text("cat"), f)[2], "from 0 to 0, got 1 in"),
     "an empty class": ("E1006", "3x8x8", 3, folders(lambda f: (f / "bird").mkdir()), "`bird`"),
     "other classes": ("E1003", "3x8x8", 2, lambda f: (pictures(f / "train"), pictures(f / "val", classes=("cat",)),
                                                       f)[2], "`dog`"),
@@ -450,8 +450,8 @@ BROKEN = {
     "objects": ("E1002", "4", 2, npz(x=np.array([1, "a"] * 4, object), y=Y), "not a whole archive"),
     "no archive": ("E1002", "4", 2, lambda f: ((f / "a.npz").write_bytes(b"PK"), f / "a.npz")[1], "not a whole"),
     "not finite": ("E1002", "4", 2, npz(x=X * np.where(np.arange(8) == 3, np.nan, 1)[:, None], y=Y), "sample"),
-    "negative class": ("E1004", "4", 2, npz(x=X, y=Y - 1), "has -1"),
-    "half a class": ("E1004", "4", 2, npz(x=X, y=Y / 2), "has 0.5"),
+    "negative class": ("E1004", "4", 2, npz(x=X, y=Y - 1), "got -1 in sample 0"),
+    "half a class": ("E1004", "4", 2, npz(x=X, y=Y / 2), "got 0.5 in sample 1"),
     "truth of 2": ("E1004", "4", 2, npz(x=X, y=np.stack([Y, Y * 2], 1)), "from 0 to 1"),
     "no samples": ("E1006", "4", 2, npz(x=X[:0], y=Y[:0]), "no samples"),
     "one sample": ("E1006", "4", 1, npz(x=X[:1], y=Y[:1]), "leaves none on one side"),
@@ -490,7 +490,7 @@ def test_what_is_wrong_is_said(tmp_path, case):
 def test_a_batch_must_not_be_larger_than_the_data(tmp_path):
     mnist(tmp_path)
     text = problem("E1006", lambda: open_data(tmp_path, net(GREY, 3), replace(SMALL, batch=13)))
-    assert "13 samples, and `" in text
+    assert "expected at least 13 training samples, which are a batch, got 12 in `" in text
 
 
 def test_augmentations_are_refused_before_data_are_read(tmp_path):
@@ -552,7 +552,9 @@ def test_colours_change_only_values_from_0_to_1(tmp_path, word):
         open_data(tmp_path / "a.npz", graph, settings)
     for bad in (values * 255, values - 0.5):
         np.savez(tmp_path / "a.npz", x=bad, y=np.arange(10) % 2)
-        assert "expects values from 0 to 1" in problem("E1009", lambda: open_data(tmp_path / "a.npz", graph, settings))
+        assert "expected values from 0 to 1 for" in problem(
+            "E1009", lambda: open_data(tmp_path / "a.npz", graph, settings)
+        )
 
 
 def test_a_net_of_two_inputs_has_no_data(tmp_path):

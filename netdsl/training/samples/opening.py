@@ -135,7 +135,8 @@ def open_data(  # noqa: PLR0913 - each of them is a choice of its own
     if settings.batch > len(found.train):
         raise fail(
             "E1006",
-            f"expected a batch, {settings.batch:,} training samples, got {len(found.train):,} in `{found.name}`",
+            f"expected at least {settings.batch:,} training samples, which are a batch, got {len(found.train):,} in "
+            f"`{found.name}`",
             help=f"`--set train.batch={len(found.train)}`, or a smaller `batch` in the recipe",
         )
     if any(map(belong_to_positions, targets.values())):
