@@ -435,7 +435,7 @@ BROKEN = {
     "cut CIFAR": ("E1002", "3x32x32", 2, lambda f: (cifar(f), cut("data_batch_3.bin", 4000)(f), f)[2], "3,073 bytes"),
     "missing batch": ("E1001", "3x32x32", 2, lambda f: (cifar(f), (f / "data_batch_3.bin").unlink(), f)[2], "_3.bin"),
     "class without a name": ("E1004", "3x32x32", 1,
-                             lambda f: (cifar(f), (f / "batches.meta.txt").write_text("cat"), f)[2], "from 0 to 0, got 1 in"),
+                             lambda f: (cifar(f), (f / "batches.meta.txt").write_text("cat"), f)[2], "to 0, got 1 in"),
     "an empty class": ("E1006", "3x8x8", 3, folders(lambda f: (f / "bird").mkdir()), "`bird`"),
     "other classes": ("E1003", "3x8x8", 2, lambda f: (pictures(f / "train"), pictures(f / "val", classes=("cat",)),
                                                       f)[2], "`dog`"),
