@@ -67,8 +67,10 @@ class Lowering(Protocol):
     """Whether the training graph is being written."""
     inputs: tuple[TensorType, ...]
     output: TensorType
-    held: bool
-    """Whether the node reads only elements of the inputs, whose tokens are checked against a bound at the input."""
+
+    @property
+    def held(self) -> bool:
+        """Whether the node reads only elements of the inputs, whose tokens are checked against a bound at the input."""
 
     def op(self, op_type: str, *inputs: str | None, **attributes: Any) -> str:
         """Add a node with one output and return the output's name; None stands for an omitted input.

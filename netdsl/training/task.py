@@ -223,8 +223,7 @@ def need_progress(progress: Any, fresh: Mapping[str, Any], epochs: int) -> None:
     Raises:
         ValueError: it is not the progress after these epochs.
     """
-    inner = {key: value for key, value in fresh.items() if key != "epoch_loop.state_dict"}
-    if _shape(progress, inner) != _shape(inner, inner):
+    if _shape(progress, fresh) != _shape(fresh, fresh):
         raise ValueError("the state of its loop has other entries")
     now, batches = progress["epoch_progress"]["current"], progress["epoch_loop.batch_progress"]
     if {now["ready"], now["started"], now["processed"]} != {epochs} or batches["is_last_batch"] != (epochs > 0):
@@ -232,7 +231,10 @@ def need_progress(progress: Any, fresh: Mapping[str, Any], epochs: int) -> None:
 
 
 def _shape(state: Any, like: Any) -> Any:
-    """Return the keys of nested dictionaries down to the depth of `like`, and the types of the values there."""
+    """Return the keys of nested dictionaries down to the depth of `like`, and the types of the values there.
+
+    The state `epoch_loop.state_dict` is left out: it has no entries before the first epoch.
+    """
     if isinstance(like, dict) and isinstance(state, dict):
         return {key: _shape(value, like.get(key)) for key, value in state.items() if key != "epoch_loop.state_dict"}
     return type(state)

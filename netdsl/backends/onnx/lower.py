@@ -218,9 +218,12 @@ class _NodeLowering:
         self.builder, self.node = builder, node
         self.opset, self.training = builder.opset, builder.training
         self.inputs, self.output = node.input_types, node.type
-        self.held = held(node)
         self._path, self._place = builder.path(node), _place(node)
         self._last: onnx.NodeProto | None = None
+
+    @property
+    def held(self) -> bool:
+        return held(self.node)
 
     def op(self, op_type: str, *inputs: str | None, **attributes: Any) -> str:
         return self.ops(1, op_type, *inputs, **attributes)[0]
