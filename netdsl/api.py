@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from functools import cached_property
 from html import escape
 from pathlib import Path
@@ -14,10 +16,12 @@ from netdsl.analysis.counts import count_macs, count_params
 from netdsl.analysis.summarize import summarize
 from netdsl.analysis.summary import headline
 from netdsl.base.diagnostics import fail, render
-from netdsl.base.outputs import inputs_kept
+from netdsl.base.files import whole_file
+from netdsl.base.outputs import claim, inputs_kept
 from netdsl.base.packages import need
 from netdsl.base.table import exact, short
 from netdsl.compiler import Options, build, check, check_text
+from netdsl.ir.dim import evaluate, symbols
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -32,6 +36,7 @@ if TYPE_CHECKING:
     from netdsl.ir.dim import Dim
     from netdsl.ir.graph import Graph
     from netdsl.ir.params import Param
+    from netdsl.runtime.bench import Plan, Timing
     from netdsl.training.run import Run
     from netdsl.verification import Agreement
     from netdsl.weights.initial import Array
@@ -198,16 +203,30 @@ class Network:
         with _values(weights, self.graph, training=True, key=key) as (graph, source):
             return lower(graph, source)
 
-    def to_torch_source(self) -> str:
-        """Return a Python file with the net as a torch.nn.Module; it needs PyTorch, but not netdsl.
+    def to_torch_source(self, path: str | os.PathLike[str] | None = None) -> str:
+        """Return the source of a Python file with the net as a torch.nn.Module; it needs PyTorch, but not netdsl.
 
         Blocks become classes with the same parameters as in the `.net` file. The keys and shapes of the module's
         `state_dict` are those of `to_torch`, and with the same weights it computes the same.
 
+        Args:
+            path: the file to write the source to; None only returns it.
+
         Raises:
             NetdslError: a name in the net is a Python keyword, or an attribute of every torch.nn.Module (E0910);
-                PyTorch is not installed (E0907); the net is nested too deep (E0702).
+                PyTorch is not installed (E0907); the net is nested too deep (E0702); the file cannot be written, is
+                one that was read, or has a name that says something else (E0902, E0903).
         """
+        with self._inputs_kept(None):
+            if path is not None:
+                claim(Path(path), "Python source")
+            text = self._torch_source()
+            if path is not None:
+                with whole_file(Path(path)) as file:
+                    file.write(text.encode())
+            return text
+
+    def _torch_source(self) -> str:
         need("torch", "writing a PyTorch module")
         from netdsl.backends.torch_source.module import eject  # noqa: PLC0415 - only who asks for torch waits for it
 
@@ -244,6 +263,27 @@ class Network:
             return verify_graph(self.graph, None, **options)
         with _values(weights, self.graph, loaded, training=False, key=key) as (graph, source):
             return verify_graph(graph, source, **options)
+
+    def bench(self, device: str = "cpu", plan: Plan | None = None) -> Timing:
+        """Compile the net with initial weights, and measure it on random inputs.
+
+        Args:
+            device: the device: `cpu`, `cuda`, `cuda:N`, `tensorrt` or `tensorrt:N`.
+            plan: the settings; None takes the defaults of `netdsl.runtime.bench.Plan`.
+
+        Raises:
+            NetdslError: a package is missing (E0907), the device is not available (E0904), onnxruntime cannot run the
+                net (E0905), or a size is missing or does not fit (E0906).
+        """
+        from netdsl.runtime.bench import Plan, bench  # noqa: PLC0415 - it takes numpy
+
+        plan = Plan() if plan is None else plan
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / f"{self.name}.onnx"
+            self.to_onnx(path, batch=plan.batch)
+            timing = bench(path, device, plan)
+        known = symbols(self.macs) <= set(plan.sizes)
+        return replace(timing, macs=evaluate(self.macs, plan.sizes)) if known else timing
 
     def train(
         self,
