@@ -315,7 +315,7 @@ class Network:
         """
         from netdsl.training import need_packages  # noqa: PLC0415 - only training needs it
 
-        need_packages()
+        need_packages(Path(folder), resume=bool(options.get("resume")))
         from netdsl.runtime import Device  # noqa: PLC0415 - likewise
         from netdsl.training.machine import Machine  # noqa: PLC0415 - likewise
         from netdsl.training.start import train_by_recipe  # noqa: PLC0415 - likewise

@@ -80,6 +80,9 @@ _onnx: tuple[Damage, ...] = (onnx_lies.field, onnx_lies.field, onnx_lies.text)
 _zip: tuple[Damage, ...] = (containers.archive,)
 _checkpoint: tuple[Damage, ...] = (containers.archive, containers.archive, checkpoint_lies.odd)
 
+RESUME = "train table.net --data d.csv -o run --resume --quiet"
+"""The command that resumes a run of one epoch, which is finished."""
+
 READERS: dict[str, Reader] = {
     ".net": Reader((fixtures.net,), ("n.net",), (source,), ("check n.net", "summary n.net")),
     "ONNX, run": Reader(_models, ("m.onnx",), _onnx, ("run m.onnx x.npy",)),
@@ -189,13 +192,13 @@ READERS: dict[str, Reader] = {
         (fixtures.run,),
         ("run/run.json",),
         (lies.json_value,),
-        ("train table.net --data d.csv -o run --resume --quiet",),
+        (RESUME, f"{RESUME} --set train.epochs=2"),
     ),
     "run, last.ckpt": Reader(
         (fixtures.run,),
         ("run/last.ckpt",),
         _checkpoint,
-        ("train table.net --data d.csv -o run --resume --quiet", "weights run/last.ckpt -o out.npz"),
+        (RESUME, f"{RESUME} --set train.epochs=2", "weights run/last.ckpt -o out.npz"),
     ),
 }
 """All readers by name; a new reader is a new entry."""
