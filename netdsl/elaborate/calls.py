@@ -9,7 +9,7 @@ from netdsl.base.diagnostics import NetdslError, fail
 from netdsl.elaborate.binding import Callee, match, require
 from netdsl.elaborate.errors import CALL
 from netdsl.elaborate.place import Place, Tensor
-from netdsl.elaborate.suggestions import suggestion
+from netdsl.elaborate.suggestions import composed, suggestion
 from netdsl.elaborate.values import BlockValue, LayerValue, TensorValue, Unknown, Value
 from netdsl.layers.arguments import describe
 from netdsl.layers.base import LAYERS, Layer
@@ -64,14 +64,17 @@ def target_of(
         span,
         help=f"write `@{name}` for the tensor"
         if name in place.names.labels()
-        else suggestion(name, {*place.module.blocks, *LAYERS, "skip"}, _known_as()) or remedy,
+        else composed(name) or suggestion(name, {*place.module.blocks, *LAYERS, "skip"}, _known_as()) or remedy,
     )
 
 
 @cache
 def _known_as() -> dict[str, str]:
     """The layers by the names that other frameworks give them."""
-    return {name: kind for kind, layer in LAYERS.items() for name in layer.known_as} | {"residual": "skip"}
+    return {name: kind for kind, layer in LAYERS.items() for name in layer.known_as} | {
+        "residual": "skip",
+        "residual_connection": "skip",
+    }
 
 
 def kind_of(place: Place, item: tree.Item) -> str:

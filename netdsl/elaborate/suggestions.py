@@ -23,20 +23,57 @@ ARGUMENTS_ELSEWHERE = {
 }  # fmt: skip
 """Names of arguments of layers in other frameworks."""
 
+COMPOSED = {
+    "glu": "`mul { split 2 0 ; split 2 1 -> sigmoid }`",
+    "swiglu": "`mul { split 2 0 -> silu ; split 2 1 }`",
+    "geglu": "`mul { split 2 0 -> gelu ; split 2 1 }`",
+    "sepconv": "`depthwise k3 p1 -> conv 64 k1`, with the channels that you need",
+    "separable_conv": "`depthwise k3 p1 -> conv 64 k1`, with the channels that you need",
+    "se": "`squeeze_excitation`, and `use squeeze_excitation` at the top of the file",
+    "se_block": "`squeeze_excitation`, and `use squeeze_excitation` at the top of the file",
+    "squeeze_excite": "`squeeze_excitation`, and `use squeeze_excitation` at the top of the file",
+    "squeeze_and_excitation": "`squeeze_excitation`, and `use squeeze_excitation` at the top of the file",
+    "residual_block": "`skip { conv 64 k3 p1 -> relu }`, with the layers around which it leads",
+    "transformer_encoder_layer": "`transformer_layer 8`, and `use transformer` at the top of the file",
+    "activation": "the function itself: `relu`, `gelu`, `sigmoid`, ...",
+    "pixel_unshuffle": "`conv 64 k2 s2`, which learns such a step: no layer only moves pixels to channels",
+    "rope": "`positions 512`, which learns positions: there are no rotary ones",
+    "rotary": "`positions 512`, which learns positions: there are no rotary ones",
+}
+"""What to write for names of other frameworks that no single layer stands for."""
+
 CLOSE = 0.66
 """The least similarity of two names, from 0 to 1: a third of the letters may differ."""
 
 
 def suggestion(name: str, known: Iterable[str], elsewhere: Mapping[str, str] | None = None) -> str | None:
-    """A help line for a misspelt name, or for a name from another framework (`elsewhere`)."""
-    own_names = list(known)
-    if len(own_names) > MAX_NAMES_COMPARED:
+    """Return a help line for a misspelled name, or for a name from another framework.
+
+    Names are compared without case and underscores, then without the `2d` of PyTorch's names, then by their letters.
+
+    Args:
+        name: the unknown name.
+        known: the names that can be used.
+        elsewhere: names of other frameworks, with the name here.
+    """
+    own = sorted(set(known))
+    if len(own) > MAX_NAMES_COMPARED:
         return None
-    names = {_plain(own): own for own in own_names}
-    foreign = {_plain(theirs): own for theirs, own in (elsewhere or {}).items() if own in names.values()}
-    meant = {**foreign, **names}
+    foreign = {theirs: ours for theirs, ours in (elsewhere or {}).items() if ours in own}
+    meant: dict[str, str] = {}
+    for spelled in (_letters, _plain):
+        for word, ours in (*((word, word) for word in own), *foreign.items()):
+            meant.setdefault(spelled(word), ours)
+        if spelled(name) in meant:
+            return f"did you mean `{meant[spelled(name)]}`?"
     close = get_close_matches(_plain(name), meant, 1, CLOSE)
     return f"did you mean `{meant[close[0]]}`?" if close else None
+
+
+def composed(name: str) -> str | None:
+    """Return a help line for what other frameworks have as one layer, and netdsl writes otherwise."""
+    found = {_plain(word): line for word, line in COMPOSED.items()}.get(_plain(name))
+    return None if found is None else f"write {found}"
 
 
 def listed(names: Iterable[str], most: int = 12) -> str:
@@ -45,6 +82,11 @@ def listed(names: Iterable[str], most: int = 12) -> str:
     return ", ".join(f"`{name}`" for name in known[:most]) + (", ..." if len(known) > most else "")
 
 
+def _letters(name: str) -> str:
+    """A name without case and underscores: `MaxPool2d` and `max_pool2d` are `maxpool2d`."""
+    return name.lower().replace("_", "")
+
+
 def _plain(name: str) -> str:
     """A name without differences of spelling between frameworks: `BatchNorm2d` and `batch_norm` are `batchnorm`."""
-    return re.sub(r"[123]d$", "", name.lower()).replace("_", "")
+    return re.sub(r"[123]d$", "", _letters(name))

@@ -70,6 +70,8 @@ class LeakyRelu(_Elementwise):
     Source: torch.nn.LeakyReLU; ONNX operator LeakyRelu.
     """
 
+    known_as = ("lrelu",)
+
     bfloat16 = False
 
     slope: Real = 0.01
@@ -238,6 +240,8 @@ class HardSwish(_Elementwise):
     formula before opset 14.
     """
 
+    known_as = ("h_swish",)
+
     opset = 14
     bfloat16 = False
 
@@ -257,6 +261,8 @@ class HardSigmoid(_Elementwise):
 
     Source: torch.nn.Hardsigmoid; ONNX operator HardSigmoid.
     """
+
+    known_as = ("h_sigmoid",)
 
     gives = Gives.YES_PROBABILITIES
 

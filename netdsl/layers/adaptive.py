@@ -32,7 +32,7 @@ class GlobalAvgPool(_Global):
     operator GlobalAveragePool.
     """
 
-    known_as = ("global_average_pooling",)
+    known_as = ("global_average_pooling", "gap")
 
     def to_onnx(self, o: Lowering, *inputs: str) -> str:
         return o.op("GlobalAveragePool", inputs[0])
@@ -50,7 +50,7 @@ class GlobalMaxPool(_Global):
     operator GlobalMaxPool.
     """
 
-    known_as = ("global_max_pooling",)
+    known_as = ("global_max_pooling", "gmp")
 
     def to_onnx(self, o: Lowering, *inputs: str) -> str:
         return o.op("GlobalMaxPool", inputs[0])
@@ -144,6 +144,8 @@ class AdaptiveAvgPool(_Adaptive):
     torch.nn.AdaptiveAvgPool2d; ONNX operators AveragePool or GlobalAveragePool, and for bins of unequal sizes Gather
     and ReduceSum.
     """
+
+    known_as = ("adaptive_average_pooling",)
 
     pool = "AvgPool"
     operator = "AveragePool"

@@ -28,7 +28,7 @@ class Attention(Layer):
     "Attention is all you need" (2017); torch.nn.MultiheadAttention; ONNX operators MatMul and Softmax.
     """
 
-    known_as = ("multihead_attention", "self_attention")
+    known_as = ("multihead_attention", "multi_head_attention", "self_attention", "mha", "mhsa")
 
     heads: Count
     causal: Flag = False

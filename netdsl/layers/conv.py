@@ -157,7 +157,7 @@ class Depthwise(_Convolution):
     Source: torch.nn.Conv2d with groups=in_channels; ONNX operator Conv.
     """
 
-    known_as = ("depthwise_conv",)
+    known_as = ("depthwise_conv", "dwconv", "dw_conv")
     weight_axis = 0
 
     k: Size
@@ -181,7 +181,7 @@ class Deconv(Layer):
     C x out/g x k, bias out. Source: torch.nn.ConvTranspose2d; ONNX operator ConvTranspose.
     """
 
-    known_as = ("conv_transpose",)
+    known_as = ("conv_transpose", "transposed_conv", "up_conv", "deconvolution")
     weight_axis = 1
 
     out: Count

@@ -26,6 +26,8 @@ class Embedding(Layer):
     the output embedding to improve language models" (2017); ONNX operators Gather, and MatMul or Gemm.
     """
 
+    known_as = ("embed", "lookup")
+
     count: Count
     dim: Count
     std: Positive = 1.0
@@ -88,7 +90,7 @@ class Positions(Layer):
     Slice and Add.
     """
 
-    known_as = ("positional_embedding", "position_embedding")
+    known_as = ("positional_embedding", "position_embedding", "positional_encoding", "pos_embed")
 
     most: Count
 

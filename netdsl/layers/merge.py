@@ -115,6 +115,8 @@ class Add(_Elementwise):
     Source: He et al., "Deep residual learning for image recognition" (2015); ONNX operators Add and Sum.
     """
 
+    known_as = ("sum", "plus", "residual_add")
+
     def to_onnx(self, o: Lowering, *inputs: str) -> str:
         return _sum(o, inputs)
 
@@ -131,7 +133,7 @@ class Mul(_Elementwise):
     other join broadcasts. Source: Hu et al., "Squeeze-and-excitation networks" (2017); ONNX operator Mul.
     """
 
-    known_as = ("multiply",)
+    known_as = ("multiply", "product")
 
     def infer(self, *inputs: TensorType) -> TensorType:
         self.need_one_type(inputs)
@@ -174,6 +176,8 @@ class Max(_Elementwise):
     Source: Goodfellow et al., "Maxout networks" (2013); torch.maximum; ONNX operator Max.
     """
 
+    known_as = ("maximum",)
+
     def to_onnx(self, o: Lowering, *inputs: str) -> str:
         return inputs[0] if len(inputs) == 1 else o.op("Max", *inputs)
 
@@ -188,6 +192,8 @@ class Mean(_Elementwise):
 
     Source: torch.mean over stacked branches; ONNX operators Sum and Div.
     """
+
+    known_as = ("average",)
 
     averages = True
     dtypes = FLOATS

@@ -41,7 +41,7 @@ class BatchNorm(ChannelAffine):
     BatchNormalization, whose running variance, unlike PyTorch's, is not corrected for the size of the batch.
     """
 
-    known_as = ("batch_norm", "batch_normalization")
+    known_as = ("batch_norm", "batch_normalization", "sync_batch_norm")
     batch_statistics = True
 
     eps: AboveZero = 1e-5
@@ -215,6 +215,8 @@ class RmsNorm(_OverLastAxes):
     ReduceMean, Sqrt and Div.
     """
 
+    known_as = ("rms_norm", "root_mean_square_norm")
+
     dims: Count = 1
     eps: OptionalAboveZero = None
 
@@ -291,6 +293,8 @@ class InstanceNorm(Layer):
     PyTorch.
     """
 
+    known_as = ("instance_normalization",)
+
     eps: AboveZero = 1e-5
     affine: Flag = False
 
@@ -335,7 +339,7 @@ class LocalResponseNorm(Layer):
     AveragePool along the channels.
     """
 
-    known_as = ("local_response_norm",)
+    known_as = ("local_response_norm", "local_response_normalization")
 
     size: Count
     alpha: AboveZero = 1e-4

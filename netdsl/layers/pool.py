@@ -68,7 +68,7 @@ class MaxPool(_Pool):
     torch.nn.MaxPool2d; ONNX operator MaxPool.
     """
 
-    known_as = ("max_pooling",)
+    known_as = ("max_pooling", "pool", "pooling")
 
     k: Size
     s: OptionalSize = None

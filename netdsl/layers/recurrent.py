@@ -184,7 +184,7 @@ class Rnn(_Recurrent):
     `relu`. Source: Elman, "Finding structure in time" (1990); torch.nn.RNN with batch_first; ONNX operator RNN.
     """
 
-    known_as = ("simple_rnn",)
+    known_as = ("simple_rnn", "vanilla_rnn")
     order = (0,)
 
     act: Annotated[str, choice("tanh", "relu")] = "tanh"

@@ -71,6 +71,8 @@ class Dropout2d(_DropWhole):
     dimensions; ONNX operators RandomUniformLike, Less, Where and Mul.
     """
 
+    known_as = ("spatial_dropout",)
+
     p: Probability = 0.5
 
     def infer(self, *inputs: TensorType) -> TensorType:
@@ -95,6 +97,8 @@ class DropPath(_DropWhole):
     networks with stochastic depth" (2016); torchvision.ops.StochasticDepth(mode="row"); ONNX operators
     RandomUniformLike, Less, Where and Mul.
     """
+
+    known_as = ("stochastic_depth",)
 
     p: Probability
 

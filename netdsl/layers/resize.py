@@ -25,7 +25,7 @@ class Pad(Layer):
     one for each side in the order (top, left, bottom, right). Source: torch.nn.functional.pad; ONNX operator Pad.
     """
 
-    known_as = ("zero_padding",)
+    known_as = ("zero_padding", "zero_pad", "constant_pad", "reflection_pad", "replication_pad")
 
     p: Margins
     mode: Annotated[str, choice("constant", "reflect", "replicate")] = "constant"
@@ -93,6 +93,8 @@ class Crop(Layer):
     operator Slice.
     """
 
+    known_as = ("cropping", "center_crop")
+
     rearranges = True
 
     p: Margins
@@ -140,6 +142,8 @@ class Upsample(Layer):
     `align_corners`, the centres of its outermost positions. Source: torch.nn.functional.interpolate; ONNX operator
     Resize, with cubic_coeff_a = -0.75.
     """
+
+    known_as = ("up_sampling", "interpolate", "resize", "resizing")
 
     scale: Size = 2
     mode: Annotated[str, choice("nearest", *SPATIAL)] = "nearest"

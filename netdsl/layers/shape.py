@@ -30,6 +30,8 @@ class Identity(Layer):
     Source: torch.nn.Identity; it adds nothing to an ONNX model.
     """
 
+    known_as = ("no_op", "pass_through")
+
     keeps_order = True
     rearranges = True
 
@@ -81,6 +83,8 @@ class Reshape(Layer):
 
     The batch is not counted. Source: torch.reshape; ONNX operator Reshape.
     """
+
+    known_as = ("view", "squeeze", "unsqueeze", "unflatten")
 
     keeps_order = True
     rearranges = True
@@ -136,6 +140,8 @@ class Transpose(Layer):
     The batch stays first and is not counted, so `transpose (1, 0)` turns T x C to C x T. Source: torch.permute; ONNX
     operator Transpose.
     """
+
+    known_as = ("permute", "swapaxes", "rearrange")
 
     rearranges = True
 
@@ -214,6 +220,8 @@ class PixelShuffle(Layer):
     using an efficient sub-pixel convolutional neural network" (2016); torch.nn.PixelShuffle; ONNX operator
     DepthToSpace in mode CRD.
     """
+
+    known_as = ("depth_to_space", "sub_pixel")
 
     rearranges = True
 

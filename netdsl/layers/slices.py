@@ -38,6 +38,8 @@ class Select(Layer):
     Negative positions count from the end; the batch is not counted. Source: torch.index_select; ONNX operator Gather.
     """
 
+    known_as = ("index_select", "gather")
+
     rearranges = True
 
     maps: Integers
@@ -91,6 +93,8 @@ class SliceLayer(Layer):
     is (stop - start) / step, rounded up; positions outside are cut off, but an empty result is an error. For a symbolic
     size, a position that may be inside must be inside for all sizes. Source: ONNX operator Slice.
     """
+
+    known_as = ("narrow",)
 
     rearranges = True
 
@@ -150,6 +154,8 @@ class Split(Layer):
 
     The size must be divisible by `parts`; the batch is not counted. Source: torch.chunk; ONNX operator Slice.
     """
+
+    known_as = ("chunk",)
 
     rearranges = True
 
