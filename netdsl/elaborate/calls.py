@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import TYPE_CHECKING
 
 from netdsl.base.diagnostics import NetdslError, fail
 from netdsl.elaborate.binding import Callee, match, require
 from netdsl.elaborate.errors import CALL
 from netdsl.elaborate.place import Place, Tensor
-from netdsl.elaborate.suggestions import composed, suggestion
+from netdsl.elaborate.suggestions import composed, layers_elsewhere, suggestion
 from netdsl.elaborate.values import BlockValue, LayerValue, TensorValue, Unknown, Value
 from netdsl.layers.arguments import describe
 from netdsl.layers.base import LAYERS, Layer
@@ -24,6 +23,8 @@ if TYPE_CHECKING:
     from netdsl.elaborate.names import Names
     from netdsl.elaborate.place import Defaults
 
+SKIPS = {"residual": "skip", "residual_connection": "skip"}
+"""Names of other frameworks for `skip`, which is no layer."""
 MADE_BY_STATEMENTS = ("input", "param")
 """Layers that statements make, and that cannot be called."""
 
@@ -64,17 +65,10 @@ def target_of(
         span,
         help=f"write `@{name}` for the tensor"
         if name in place.names.labels()
-        else composed(name) or suggestion(name, {*place.module.blocks, *LAYERS, "skip"}, _known_as()) or remedy,
+        else composed(name)
+        or suggestion(name, {*place.module.blocks, *LAYERS, "skip"}, {**layers_elsewhere(), **SKIPS})
+        or remedy,
     )
-
-
-@cache
-def _known_as() -> dict[str, str]:
-    """The layers by the names that other frameworks give them."""
-    return {name: kind for kind, layer in LAYERS.items() for name in layer.known_as} | {
-        "residual": "skip",
-        "residual_connection": "skip",
-    }
 
 
 def kind_of(place: Place, item: tree.Item) -> str:

@@ -12,6 +12,7 @@ from netdsl.base.resources import library
 from netdsl.elaborate.control import unpacked
 from netdsl.elaborate.errors import MAX_STEPS
 from netdsl.elaborate.expressions import Evaluator
+from netdsl.elaborate.foreign import explained
 from netdsl.elaborate.module import BlockDefinition, LetDefinition, Module, VariantDefinition
 from netdsl.elaborate.suggestions import listed, suggestion
 from netdsl.elaborate.values import UNKNOWN
@@ -61,7 +62,10 @@ class _Loader:
     steps: int = MAX_STEPS
 
     def load(self, source: Source, home: Path, path: Path | None, open_files: tuple[Path, ...]) -> Module:
-        module = Module(parse(source, self.tokens))
+        try:
+            module = Module(parse(source, self.tokens))
+        except NetdslError as error:
+            raise explained(error, source) from None
         self.characters += len(source.text)
         self.tokens += module.file.size
         errors: list[Diagnostic] = []

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 from difflib import get_close_matches
+from functools import cache
 from typing import TYPE_CHECKING
+
+from netdsl.layers.base import LAYERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -49,8 +52,6 @@ CLOSE = 0.66
 def suggestion(name: str, known: Iterable[str], elsewhere: Mapping[str, str] | None = None) -> str | None:
     """Return a help line for a misspelled name, or for a name from another framework.
 
-    Names are compared without case and underscores, then without the `2d` of PyTorch's names, then by their letters.
-
     Args:
         name: the unknown name.
         known: the names that can be used.
@@ -64,10 +65,26 @@ def suggestion(name: str, known: Iterable[str], elsewhere: Mapping[str, str] | N
     for spelled in (_letters, _plain):
         for word, ours in (*((word, word) for word in own), *foreign.items()):
             meant.setdefault(spelled(word), ours)
-        if spelled(name) in meant:
-            return f"did you mean `{meant[spelled(name)]}`?"
-    close = get_close_matches(_plain(name), meant, 1, CLOSE)
-    return f"did you mean `{meant[close[0]]}`?" if close else None
+    found = meant.get(_letters(name)) or meant.get(_plain(name))
+    if found is None:
+        close = get_close_matches(_plain(name), meant, 1, CLOSE)
+        found = meant[close[0]] if close else None
+    return None if found is None else f"did you mean `{found}`?"
+
+
+@cache
+def layers_elsewhere() -> dict[str, str]:
+    """The layers by the names that other frameworks give them."""
+    return {name: kind for kind, layer in LAYERS.items() for name in layer.known_as}
+
+
+def layer_called(name: str) -> str | None:
+    """Return the layer that another framework calls by this name, without regard to case and underscores."""
+    for spelled in (_letters, _plain):
+        for word, kind in (*zip(LAYERS, LAYERS, strict=True), *layers_elsewhere().items()):
+            if spelled(word) == spelled(name):
+                return kind
+    return None
 
 
 def composed(name: str) -> str | None:

@@ -92,6 +92,8 @@ class PRelu(_Elementwise):
     al., "Delving deep into rectifiers" (2015); torch.nn.PReLU; ONNX operator PRelu.
     """
 
+    torch_order = ()
+
     bfloat16 = False
 
     shared: Flag = True
@@ -180,6 +182,8 @@ class Gelu(_Elementwise):
     With `approx=tanh`: y = x/2 * (1 + tanh(sqrt(2/pi) * (x + 0.044715 x^3))). Source: Hendrycks and Gimpel, "Gaussian
     error linear units" (2016); torch.nn.GELU; ONNX operator Gelu, or its formula before opset 20.
     """
+
+    torch_order = ()
 
     opset = 20
 
@@ -386,6 +390,8 @@ class Softmax(_AlongAxis):
     PyTorch). For a sequence of vectors, use `axis=-1`. Source: torch.nn.Softmax; ONNX operator Softmax.
     """
 
+    torch_order = ()
+
     gives = Gives.PROBABILITIES
 
     axis: Integer = 0
@@ -404,6 +410,8 @@ class LogSoftmax(_AlongAxis):
 
     The axis is counted as for `softmax`. Source: torch.nn.LogSoftmax; ONNX operator LogSoftmax.
     """
+
+    torch_order = ()
 
     gives = Gives.LOG_PROBABILITIES
 

@@ -33,6 +33,7 @@ class GlobalAvgPool(_Global):
     """
 
     known_as = ("global_average_pooling", "gap")
+    torch_order = ()
 
     def to_onnx(self, o: Lowering, *inputs: str) -> str:
         return o.op("GlobalAveragePool", inputs[0])
@@ -51,6 +52,7 @@ class GlobalMaxPool(_Global):
     """
 
     known_as = ("global_max_pooling", "gmp")
+    torch_order = ()
 
     def to_onnx(self, o: Lowering, *inputs: str) -> str:
         return o.op("GlobalMaxPool", inputs[0])

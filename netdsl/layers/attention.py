@@ -29,6 +29,7 @@ class Attention(Layer):
     """
 
     known_as = ("multihead_attention", "multi_head_attention", "self_attention", "mha", "mhsa")
+    torch_order = (None, "heads", "dropout", "bias")
 
     heads: Count
     causal: Flag = False

@@ -160,6 +160,11 @@ class Layer:
     """The axis of its weight that stands for the output channels; None where it does not multiply by one weight."""
     known_as: ClassVar[tuple[str, ...]] = ()
     """Its names in PyTorch, Keras and others, for suggestions in errors; without digits for dimensions."""
+    torch_order: ClassVar[tuple[str | None, ...] | None] = None
+    """The positional arguments of PyTorch's module by their names here; None for a size that is inferred here.
+
+    Without it, they are the arguments here.
+    """
     opset: ClassVar[int] = 13
     """The smallest opset of its best lowering; another lowering may support a smaller one."""
 

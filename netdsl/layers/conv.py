@@ -134,6 +134,7 @@ class Conv(_Convolution):
     """
 
     known_as = ("convolution",)
+    torch_order = (None, "out", "k", "s", "p", "d", "g", "bias")
     weight_axis = 0
 
     out: Count
@@ -182,6 +183,7 @@ class Deconv(Layer):
     """
 
     known_as = ("conv_transpose", "transposed_conv", "up_conv", "deconvolution")
+    torch_order = (None, "out", "k", "s", "p", "out_pad", "g", "bias", "d")
     weight_axis = 1
 
     out: Count

@@ -55,6 +55,7 @@ class Dense(_OnVectors):
     """
 
     known_as = ("linear", "fc", "fully_connected", "inner_product")
+    torch_order = (None, "out", "bias")
     weight_axis = 0
 
     out: Count

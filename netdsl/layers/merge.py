@@ -51,6 +51,7 @@ class Concat(_Join):
     """
 
     known_as = ("concatenate", "cat")
+    torch_order = ()
     rearranges = True
 
     axis: Integer = 0

@@ -42,6 +42,7 @@ class BatchNorm(ChannelAffine):
     """
 
     known_as = ("batch_norm", "batch_normalization", "sync_batch_norm")
+    torch_order = (None, "eps", "momentum", "affine")
     batch_statistics = True
 
     eps: AboveZero = 1e-5
@@ -144,6 +145,7 @@ class LayerNorm(_OverLastAxes):
     """
 
     known_as = ("layer_norm", "layer_normalization")
+    torch_order = (None, "eps")
     opset = 17
 
     dims: Count = 1
@@ -175,6 +177,7 @@ class ChannelNorm(Layer):
     """
 
     known_as = ("layer_norm_2d", "ln2d")
+    torch_order = (None, "eps", "bias")
     opset = LayerNorm.opset
 
     eps: AboveZero = 1e-5
@@ -216,6 +219,7 @@ class RmsNorm(_OverLastAxes):
     """
 
     known_as = ("rms_norm", "root_mean_square_norm")
+    torch_order = (None, "eps")
 
     dims: Count = 1
     eps: OptionalAboveZero = None
@@ -244,6 +248,7 @@ class GroupNorm(Layer):
     """
 
     known_as = ("group_norm", "group_normalization")
+    torch_order = ("groups", None, "eps", "affine")
 
     groups: Count
     eps: AboveZero = 1e-5
@@ -294,6 +299,7 @@ class InstanceNorm(Layer):
     """
 
     known_as = ("instance_normalization",)
+    torch_order = (None, "eps")
 
     eps: AboveZero = 1e-5
     affine: Flag = False

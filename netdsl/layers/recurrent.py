@@ -185,6 +185,7 @@ class Rnn(_Recurrent):
     """
 
     known_as = ("simple_rnn", "vanilla_rnn")
+    torch_order = (None, "hidden", "layers", "act", "bias")
     order = (0,)
 
     act: Annotated[str, choice("tanh", "relu")] = "tanh"
@@ -207,6 +208,8 @@ class Lstm(_Recurrent):
     torch.nn.LSTM with batch_first; ONNX operator LSTM, whose gates have another order.
     """
 
+    torch_order = (None, "hidden", "layers", "bias")
+
     order = (0, 3, 1, 2)
 
     def torch_state(self, t: TorchLowering, state: Any) -> Any:
@@ -223,6 +226,8 @@ class Gru(_Recurrent):
     Cho et al., "Learning phrase representations using RNN encoder-decoder" (2014), where r is applied to h[t-1] itself;
     torch.nn.GRU with batch_first; ONNX operator GRU, whose gates have another order.
     """
+
+    torch_order = (None, "hidden", "layers", "bias")
 
     order = (1, 0, 2)
 

@@ -144,6 +144,7 @@ class Upsample(Layer):
     """
 
     known_as = ("up_sampling", "interpolate", "resize", "resizing")
+    torch_order = (None, "scale", "mode", "align_corners")
 
     scale: Size = 2
     mode: Annotated[str, choice("nearest", *SPATIAL)] = "nearest"

@@ -51,6 +51,8 @@ class Flatten(Layer):
     more; ONNX operators Flatten and Reshape.
     """
 
+    torch_order = ()
+
     keeps_order = True
     rearranges = True
 
