@@ -6,6 +6,7 @@ from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from netdsl.base.diagnostics import Diagnostic, NetdslError, fail
+from netdsl.elaborate.habits import remedied
 from netdsl.elaborate.suggestions import ARGUMENTS_ELSEWHERE, listed, suggestion
 from netdsl.elaborate.values import UNKNOWN, BlockValue, LayerValue, Unknown, Value
 from netdsl.layers.arguments import ArgumentError
@@ -101,7 +102,7 @@ def match(callee: Callee, arguments: Sequence[tree.Argument], evaluator: Evaluat
     bound: dict[str, Bound] = {}
     errors: list[Diagnostic] = []
     position = 0
-    for argument in arguments:
+    for number, argument in enumerate(arguments):
         try:
             if argument.key is None:
                 position += 1
@@ -121,7 +122,7 @@ def match(callee: Callee, arguments: Sequence[tree.Argument], evaluator: Evaluat
                 )
             bound[formal.name] = Bound(_value(callee, formal, argument, evaluator), argument.value.span)
         except NetdslError as error:
-            errors += error.diagnostics
+            errors += remedied(error, callee, arguments, number, evaluator).diagnostics
     if errors:
         raise NetdslError(errors)
     return bound

@@ -258,18 +258,13 @@ class BodyElaborator(Elaboration):
         target = target_of(place, call.name, call.name_span)
         if isinstance(target, Unknown):
             return target
+        if isinstance(target, type) and target.joins():
+            raise joins.without_body(place, call)
         bound = place.defaults.get(target, {})
         if call.arguments:
             callee = Callee.of_target(call.name, target)
             bound = {**bound, **match(callee, call.arguments, self.evaluator(place, current))}
         if isinstance(target, type):
-            if target.joins():
-                raise fail(
-                    "E0505",
-                    f"`{call.name}` joins branches, and has no body",
-                    call.name_span,
-                    help=f"write `{call.name} {{ ... }}`, a branch on each line, and the `{{` on the line of the name",
-                )
             layer = make_layer(target, bound, call.span)
             node = need(current, call.span)
             if isinstance(layer, Unknown) or isinstance(node, Unknown):

@@ -165,4 +165,6 @@ def _remedy(constraint: tree.Expression) -> str | None:
             return f"write `{name} <= {number - 1}`"
         case tree.Binary(operator="==", left=tree.Name(id=name), right=tree.Constant(value=int(number))):
             return f"write {number} instead of `{name}` in the shape"
+        case tree.Binary(operator="and", left=left, right=right):
+            return f"write `{left.span.text}, {right.span.text}`"
     return None

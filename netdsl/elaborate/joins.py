@@ -48,6 +48,20 @@ def join_layer(place: Place, item: tree.Join | tree.Skip) -> type[Layer] | Unkno
     )
 
 
+def without_body(place: Place, call: tree.Call) -> NetdslError:
+    """The error of a join that is called like a layer: `concat(e1)` and `add [a, b]`, which are `add { @a ; @b }`."""
+    remedy = f"write `{call.name} {{ ... }}`, a branch on each line, and the `{{` on the line of the name"
+    values = [argument.value for argument in call.arguments if argument.key is None]
+    named = values[0].items if len(values) == 1 and isinstance(values[0], tree.List) else values
+    words = [value.id for value in named if isinstance(value, tree.Name)]
+    words += [value.span.text.removeprefix("@") for value in named if isinstance(value, tree.Reference)]
+    if words and len(words) == len(named) and {*words} <= {*place.names.labels(), "identity"}:
+        both = words if len(words) > 1 else ["identity", *words]
+        inner = " ; ".join(word if word == "identity" else f"@{word}" for word in both)
+        remedy = f"write `{call.name} {{ {inner} }}`"
+    return fail("E0505", f"`{call.name}` joins branches, and has no body", call.span, help=remedy)
+
+
 def branches(
     elaboration: Elaboration, place: Place, names: Names, item: tree.Join | tree.Skip, current: Tensor
 ) -> list[Tensor]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from netdsl.base.diagnostics import Diagnostic
 from netdsl.syntax.mistakes.spot import BEGINS, Spot, shorten
+from netdsl.syntax.scanner import BRACES
 
 if TYPE_CHECKING:
     from netdsl.base.source import Span
@@ -30,9 +31,18 @@ def call_in_parentheses(spot: Spot) -> Diagnostic | None:
     else:
         return None
     name = spot.tokens[opener - 1]
-    if not spot.types(opener - 1 - spot.at, "NAME", "LPAR|OPEN_CALL") or spot.tokens[opener - 2].type not in BEGINS:
+    if not spot.types(opener - 1 - spot.at, "NAME", "LPAR|OPEN_CALL"):
+        return None
+    if spot.tokens[opener - 2].type not in BEGINS and not _in_recipe(spot, opener):
         return None
     return parenthesised_arguments(name.span, spot.tokens[opener].span)
+
+
+def _in_recipe(spot: Spot, opener: int) -> bool:
+    """Whether a bracket follows a word of a recipe, as in `train { optimizer Adam(lr=0.01) }`."""
+    return spot.tokens[opener - 2].type == "NAME" and spot.tokens[opener - 3].type in BEGINS and any(
+        token.type == "TRAIN" for token in spot.tokens[:opener]
+    )  # fmt: skip
 
 
 def comma(spot: Spot) -> Diagnostic | None:
@@ -42,8 +52,33 @@ def comma(spot: Spot) -> Diagnostic | None:
     if spot.statement and spot.statement[0].type == "LABELS":
         return spot.error("the labels are one list", 'write `labels ["a", "b"]`')
     if "_ARROW" in spot.accepts:
-        return spot.error("arguments are separated by spaces", "remove the comma; between layers write `->`")
+        return spot.error("arguments are separated by spaces", _branches(spot) or "remove the comma; between layers "
+                          "write `->`")  # fmt: skip
     return None
+
+
+def _branches(spot: Spot) -> str | None:
+    """The remedy for `add { a, b }`: branches are separated by `;`."""
+    opener = spot.opener
+    if not opener or spot.tokens[opener].type not in BRACES or not spot.types(opener - 1 - spot.at, "NAME"):
+        return None
+    text = spot.token.source.text
+    inner = re.match(r"([^{}()\n]*)\}", text[spot.tokens[opener].end :])
+    if inner is None:
+        return None
+    branches = [branch.strip() for branch in inner[1].split(",")]
+    labels = [re.search(rf"\b{branch}\s*:", text) if re.fullmatch(r"\w+", branch) else None for branch in branches]
+    shown = [f"@{branch}" if label else branch for branch, label in zip(branches, labels, strict=True)]
+    return f"write `{spot.tokens[opener - 1].text} {{ {' ; '.join(shown)} }}`"
+
+
+def percent(spot: Spot) -> Diagnostic | None:
+    """`dropout 50%`."""
+    if not spot.types(-2, "INT|FLOAT", "OPERATOR") or spot.near(-1).text != "%" or not spot.ends_line:
+        return None
+    number = spot.near(-2)
+    written = f"{float(number.text) / 100:g}"
+    return spot.error("`%` is the remainder of a division", f"write `{written}`", number.span.to(spot.near(-1).span))
 
 
 def value_missing(spot: Spot) -> Diagnostic | None:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from netdsl.base.naming import is_name
+from netdsl.base.source import Span
+
 if TYPE_CHECKING:
     from netdsl.base.diagnostics import Diagnostic
     from netdsl.syntax.mistakes.spot import Spot
@@ -32,6 +35,8 @@ def declaration_expected(spot: Spot) -> Diagnostic | None:
     text = spot.token.text
     if text in _OTHER_LANGUAGES:
         return spot.error(f"`{text}` is not a word of the language", _OTHER_LANGUAGES[text])
+    if text.lower() in ("net", "block", "use", "let", "default"):
+        return spot.error(f"`{text}` begins no declaration", f"write `{text.lower()}`")
     if spot.token.type == "NAME" or spot.is_word(spot.token):
         return spot.error(
             f"`{text}` stands outside of every `net` and `block`", "write `net name { ... }` around the layers"
@@ -40,6 +45,17 @@ def declaration_expected(spot: Spot) -> Diagnostic | None:
         f"expected {spot.expected}, got {spot.found}",
         "a file is a list of declarations; layers stand inside a `net`",
     )
+
+
+def hyphen(spot: Spot) -> Diagnostic | None:
+    """`net my-net { ... }`."""
+    if not spot.types(-2, "NET|BLOCK", "NAME", "SIGN") or spot.token.text != "-":
+        return None
+    name = re.match(r"[\w-]+", spot.token.source.text[spot.near(-1).start :])
+    if name is None or not is_name(name[0].replace("-", "_")):
+        return None
+    span = Span(spot.token.source, spot.near(-1).start, spot.near(-1).start + name.end())
+    return spot.error("a name has no `-`", f"write `{name[0].replace('-', '_')}`", span)
 
 
 def nested_declaration(spot: Spot) -> Diagnostic | None:

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
 from netdsl.base.diagnostics import Diagnostic
+from netdsl.base.source import Span
 from netdsl.syntax.mistakes.spot import BEGINS, Spot
-
-if TYPE_CHECKING:
-    from netdsl.base.source import Span
 
 _NAMED = {
     "NET": "net name { ... }",
@@ -23,6 +20,39 @@ _NAMED = {
     "REUSE": "reuse label",
     "FOR": "for n in [1, 2, 3] { ... }",
 }
+
+
+def input_without_name(spot: Spot) -> Diagnostic | None:
+    """`input: 3x32x32`, `Input: 3x32x32`, `Input image: 3x32x32`."""
+    if spot.types(-2, "INPUT|NAME", "COLON", "SHAPE|LSQB") and spot.near(-2).text.lower() == "input":
+        shape = _rest_of_line(spot, spot.token.start)
+        return spot.error(
+            "`input` needs a name", f"write `input image: {shape}`", _line_span(spot, spot.near(-2).start)
+        )
+    if spot.types(0, "COLON", "SHAPE|LSQB") and spot.near(-1).text.lower() == "input":
+        shape = _rest_of_line(spot, spot.near(1).start)
+        return spot.error(
+            "`input` needs a name", f"write `input image: {shape}`", _line_span(spot, spot.near(-1).start)
+        )
+    return None
+
+
+def output_as_label(spot: Spot) -> Diagnostic | None:
+    """`output: dense 10`."""
+    if spot.types(-1, "OUTPUT", "COLON") and not spot.types(1, "_END"):
+        chain = _rest_of_line(spot, spot.near(1).start)
+        remedy = f"write `{chain} -> output result`"
+        return spot.error("`output` marks a tensor, and labels none", remedy, _line_span(spot, spot.near(-1).start))
+    return None
+
+
+def _rest_of_line(spot: Spot, start: int) -> str:
+    found = re.match(r"[^\n#;}]*", spot.token.source.text[start : start + 200])
+    return found[0].rstrip() if found else ""
+
+
+def _line_span(spot: Spot, start: int) -> Span:
+    return Span(spot.token.source, start, start + len(_rest_of_line(spot, start)))
 
 
 def name_reserved(spot: Spot) -> Diagnostic | None:
