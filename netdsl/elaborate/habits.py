@@ -46,6 +46,10 @@ def _behind(callee: Callee, arguments: Sequence[tree.Argument], position: int, e
         return None
     before = " ".join([callee.name, *(other.span.text for other in arguments[:position])])
     after = [other.span.text for other in arguments[position + 1 :]]
+    others = arguments[:position] if argument.key is None else [*arguments[:position], *arguments[position + 1 :]]
+    bare = [formal.name for formal in callee.formals][: sum(other.key is None for other in others)]
+    if not {*callee.required} <= {*bare, *(other.key for other in others)}:
+        return None
     if argument.key is None:
         return f"{before} -> {' '.join([argument.value.id, *after])}"
     return f"{' '.join([before, *after])} -> {argument.value.id}"
