@@ -50,7 +50,7 @@ def _plain(value: Fraction) -> Value:
 
 
 def _too_large(span: Span) -> NetdslError:
-    return fail("E0703", f"the result is beyond {MAX_NUMBER:.1e}", span)
+    return fail("E0703", f"the result is beyond {MAX_NUMBER:.1e}", span, help="numbers go from -9.2e18 to 9.2e18")
 
 
 def is_number(value: object) -> bool:

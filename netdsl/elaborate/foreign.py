@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from dataclasses import fields
 from typing import TYPE_CHECKING
 
@@ -58,20 +59,29 @@ def translated(line: str) -> str:
     """
     if len(line) > MAX_LINE or "(" not in line:
         raise NotTranslatedError
+    sequence = re.fullmatch(r"(?:(?:self\.)?(\w+)\s*[=:]\s*)?(?:\w+\.)*Sequential\s*\(\[?(.*?)\]?\)", line)
+    if sequence is not None and "(" not in sequence[2] and "," in sequence[2]:
+        return _labelled(sequence[1], [item.strip() for item in sequence[2].split(",")])
     try:
         (statement,) = ast.parse(line).body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         raise NotTranslatedError from None
-    label = ""
+    label = None
     match statement:
-        case ast.Assign(targets=[ast.Name(id=name) | ast.Attribute(attr=name)], value=value):
-            label = f"{name}: " if is_name(name) and name not in ("x", "y", "out", "h", "model", "net") else ""
+        case ast.Assign(targets=[ast.Name(id=label) | ast.Attribute(attr=label)], value=value):
+            pass
         case ast.Expr(value=value) | ast.Return(value=ast.expr() as value):
             pass
         case _:
             raise NotTranslatedError
-    chain = " -> ".join(_chain(value))
-    return f"{label}[ {chain} ]" if label and " -> " in chain else label + chain
+    return _labelled(label, [*_chain(value)])
+
+
+def _labelled(label: str | None, layers: list[str]) -> str:
+    chain = " -> ".join(layers)
+    if label is None or not is_name(label) or label in TENSORS:
+        return chain
+    return f"{label}: [ {chain} ]" if len(layers) > 1 else f"{label}: {chain}"
 
 
 def _chain(value: ast.expr) -> Iterator[str]:

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from netdsl.ir.graph import Graph, Node
 
 
+RATES = ("lr", "learning_rate", "rate")
+"""Names of the learning rate, which is an argument of the optimizer."""
+
+
 def check_recipe(train: tree.Train, evaluator: Evaluator) -> Recipe:
     """Evaluate a `train` block to a recipe.
 
@@ -113,9 +117,19 @@ def read_entry(entry: tree.TrainEntry, evaluator: Evaluator) -> tuple[Any, ...]:
     if entry.key in NUMBERS:
         if len(entry.items) != 1:
             raise fail("E0802", f"`{entry.key}` expected one number, got {len(entry.items)}", entry.span)
+        if len(entry.items[0].arguments) > 1:
+            raise fail("E0802", f"`{entry.key}` expected one number, got more", entry.span, help=_entries(entry))
         return (_make(entry.key, NUMBERS[entry.key], entry.items[0].arguments, entry.items[0], evaluator),)
     if entry.key not in WORDS:
         known = [*WORDS, *NUMBERS]
+        if entry.key in RATES and len(entry.items) == 1:
+            value = entry.items[0].span.text
+            raise fail(
+                "E0801",
+                "the learning rate is an argument of the optimizer",
+                entry.span,
+                help=f"write `optimizer sgd lr={value}`",
+            )
         raise fail(
             "E0801",
             f"a recipe has no entry `{entry.key}`",
@@ -127,6 +141,15 @@ def read_entry(entry: tree.TrainEntry, evaluator: Evaluator) -> tuple[Any, ...]:
     if len(entry.items) > 1 and entry.key != "augment":
         raise fail("E0802", f"`{entry.key}` expected one choice, got {len(entry.items)}", entry.span)
     return tuple(_item(entry.key, item, evaluator) for item in entry.items)
+
+
+def _entries(entry: tree.TrainEntry) -> str:
+    """The remedy for entries in a line without `;`: `epochs 5 lr 0.01`."""
+    texts = [argument.span.text for argument in entry.items[0].arguments]
+    written = f"{entry.key} {texts[0]}"
+    for word, value in zip(texts[1::2], texts[2::2], strict=False):
+        written += f"; {'optimizer sgd lr=' if word in RATES else f'{word} '}{value}"
+    return f"write `{written}`"
 
 
 def _item(key: str, item: tree.TrainItem, evaluator: Evaluator) -> Any:

@@ -182,6 +182,21 @@ class _Parse:
             self.errors.append(replace(error, message=_cut(error.message), help=error.help and _cut(error.help)))
             self.line = line
 
+    def unindented(self, at: int) -> int:
+        """Return the index of the end of the lines indented below `block unit(width):`; `at` for other lines."""
+        text, end = self.tokens[at].source.text, self.end_of_line(at)
+        if self.tokens[end - 1].type != "COLON":
+            return at
+        while self.tokens[end].type != "$END" and text[self.tokens[end + 1].start - 1] in " \t":
+            end = self.end_of_line(end + 1)
+        return end
+
+    def end_of_line(self, at: int) -> int:
+        """Return the index of the end of a line, or of the text."""
+        while self.tokens[at].type not in ("_END", "$END"):
+            at += 1
+        return at
+
     def recover(self, at: int) -> int:
         """Skip the statement around the token `at`; the index of the token that follows it."""
         table = self.state.parse_conf.parse_table.states
@@ -193,6 +208,8 @@ class _Parse:
             if isinstance(value, Token):
                 inside += (value.type in OPENERS) - (value.type in CLOSERS)
         rule = next(rule for rule in _RESTARTS if rule in table[states[-1]])
+        if rule == "declaration":
+            at = self.unindented(at)
         states.append(table[states[-1]][rule][1])
         values.append(None)
         while True:

@@ -33,9 +33,11 @@ def call_in_parentheses(spot: Spot) -> Diagnostic | None:
     name = spot.tokens[opener - 1]
     if not spot.types(opener - 1 - spot.at, "NAME", "LPAR|OPEN_CALL"):
         return None
-    if spot.tokens[opener - 2].type not in BEGINS and not _in_recipe(spot, opener):
-        return None
-    return parenthesised_arguments(name.span, spot.tokens[opener].span)
+    if spot.tokens[opener - 2].type in BEGINS:
+        return parenthesised_arguments(name.span, spot.tokens[opener].span)
+    return (
+        parenthesised_arguments(name.span, spot.tokens[opener].span, lower=True) if _in_recipe(spot, opener) else None
+    )
 
 
 def _in_recipe(spot: Spot, opener: int) -> bool:
@@ -157,13 +159,17 @@ def shape_as_value(spot: Spot) -> Diagnostic | None:
     return None
 
 
-def parenthesised_arguments(name: Span, opener: Span) -> Diagnostic:
-    """The error of a call with parentheses, as other languages write it, with the corrected call."""
+def parenthesised_arguments(name: Span, opener: Span, *, lower: bool = False) -> Diagnostic:
+    """The error of a call with parentheses, as other languages write it, with the corrected call.
+
+    With `lower`, the name is that of a class of PyTorch, such as `Adam`.
+    """
+    called = name.text.lower() if lower else name.text
     inner = re.match(r"\(([^()\n]*)\)", opener.source.text[opener.start : opener.start + 200])
     rewritten = re.sub(r"\s*=\s*", "=", inner[1].replace(",", " ")).split() if inner else ["..."]
     return Diagnostic(
         "E0101",
         f"the arguments of `{name.text}` stand in parentheses",
         opener,
-        help=f"arguments follow the name, with spaces between: `{' '.join([name.text, *rewritten])}`",
+        help=f"arguments follow the name, with spaces between: `{' '.join([called, *rewritten])}`",
     )
