@@ -45,6 +45,14 @@ HOMES = {
 """The module of each command, in the order of the help."""
 
 
+COMMANDS_ELSEWHERE = {
+    "build": "compile", "export": "compile", "convert": "compile", "lint": "check", "validate": "check",
+    "info": "summary", "describe": "summary", "fit": "train", "predict": "run", "infer": "run", "evaluate": "test",
+    "eval": "test", "benchmark": "bench", "help": "explain", "list": "nets", "models": "nets",
+}  # fmt: skip
+"""The names that other tools give to commands."""
+
+
 class Program(click.Group):
     """The group of all commands; errors in them are turned into a message and an exit code here."""
 
@@ -58,6 +66,17 @@ class Program(click.Group):
             return None
         command: click.Command = getattr(import_module(f"netdsl.cli.{HOMES[cmd_name]}"), cmd_name)
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that the first argument names; for a misspelled one, suggest another."""
+        if args and args[0] not in HOMES and not args[0].startswith("-"):
+            from netdsl.layers.suggestions import suggestion
+
+            remedy = suggestion(args[0], HOMES, COMMANDS_ELSEWHERE) or "`netdsl --help` lists them"
+            raise click.UsageError(f"No such command '{args[0]}'; {remedy}", ctx)
+        return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Call the command, which cannot overwrite a file that it reads; with `--format json` errors are JSON, too."""

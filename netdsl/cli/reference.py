@@ -103,6 +103,7 @@ def explain(code: str | None) -> None:
     if code is None:
         say_text("\n".join(f"{known}  {entry.title}" for known, entry in CODES.items()))
         return
+    code = f"E{code:0>4}" if code.isdigit() else code
     found = CODES.get(code.upper())
     if found is None:
         near = " or ".join(f"`{known}`" for known in get_close_matches(code.upper(), CODES, 2))

@@ -45,7 +45,28 @@ def _device(ctx: click.Context, param: click.Parameter, text: str) -> str:
     return text
 
 
-@click.command()
+class _TrainCommand(click.Command):
+    """The command, whose unknown options may be entries of the recipe."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse the options; for `--epochs 3`, show `--set train.epochs=3`."""
+        given = list(args)
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            from netdsl.recipe.words import NUMBERS, WORDS
+
+            name = error.option_name.lstrip("-").replace("-", "_")
+            name = {"learning_rate": "lr", "batch_size": "batch"}.get(name, name)
+            if name not in {*WORDS, *NUMBERS, "lr", "momentum", "decay"}:
+                raise
+            at = next(i for i, word in enumerate(given) if word.partition("=")[0] == error.option_name)
+            value = given[at].partition("=")[2] or next(iter(given[at + 1 :]), "...")
+            message = f"No such option '{error.option_name}': write `--set train.{name}={value}`."
+            raise click.UsageError(message, ctx) from None
+
+
+@click.command(cls=_TrainCommand)
 @click.argument("net", shell_complete=complete_net)
 @click.option("--data", required=True, metavar="DATA", help="digits, or a file or directory of training data.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="The run's folder; the default is runs/NET.")

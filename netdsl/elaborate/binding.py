@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from netdsl.base.diagnostics import Diagnostic, NetdslError, fail
 from netdsl.elaborate.habits import remedied
-from netdsl.elaborate.suggestions import ARGUMENTS_ELSEWHERE, listed, suggestion
 from netdsl.elaborate.values import UNKNOWN, BlockValue, LayerValue, Unknown, Value
 from netdsl.layers.arguments import ArgumentError
 from netdsl.layers.base import Layer, signature
+from netdsl.layers.suggestions import ARGUMENTS_ELSEWHERE, listed, suggestion
 from netdsl.syntax import tree
 
 if TYPE_CHECKING:

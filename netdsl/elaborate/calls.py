@@ -8,10 +8,10 @@ from netdsl.base.diagnostics import NetdslError, fail
 from netdsl.elaborate.binding import Callee, match, require
 from netdsl.elaborate.errors import CALL
 from netdsl.elaborate.place import Place, Tensor
-from netdsl.elaborate.suggestions import composed, layers_elsewhere, suggestion
 from netdsl.elaborate.values import BlockValue, LayerValue, TensorValue, Unknown, Value
 from netdsl.layers.arguments import describe
 from netdsl.layers.base import LAYERS, Layer
+from netdsl.layers.suggestions import composed, layers_elsewhere, suggestion
 from netdsl.syntax import tree
 
 if TYPE_CHECKING:

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 from netdsl.base.diagnostics import NetdslError, fail
 from netdsl.elaborate.arithmetic import arithmetic, checked, exact, is_number
 from netdsl.elaborate.functions import FUNCTIONS, TooLong, extent
-from netdsl.elaborate.suggestions import listed, suggestion
 from netdsl.elaborate.values import UNKNOWN, BlockValue, LayerValue, TensorValue, Unknown, Value
 from netdsl.ir.bounds import order_constraint
 from netdsl.ir.dim import DimError, Symbolic, equality_constraint, lower_bound, symbols, upper_bound
 from netdsl.layers.arguments import ArgumentError, describe, integer, real
 from netdsl.layers.base import LAYERS
+from netdsl.layers.suggestions import listed, suggestion
 from netdsl.syntax import tree
 
 if TYPE_CHECKING:

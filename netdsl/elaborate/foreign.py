@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from netdsl.base.diagnostics import Diagnostic, NetdslError
 from netdsl.base.naming import is_name
-from netdsl.elaborate.suggestions import ARGUMENTS_ELSEWHERE, layer_called
+from netdsl.base.source import Span
 from netdsl.layers.base import LAYERS
+from netdsl.layers.suggestions import ARGUMENTS_ELSEWHERE, layer_called
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,16 +37,19 @@ class NotTranslatedError(Exception):
 def explained(error: NetdslError, source: Source) -> NetdslError:
     """Return syntax errors with those in lines of Python replaced by the line to write."""
     found: list[Diagnostic] = []
-    lines = source.text.splitlines(keepends=True)
+    text = source.text
     for wrong in error.diagnostics:
-        number = source.position(wrong.span.start)[0] if wrong.span is not None else 0
-        line = lines[number - 1] if 0 < number <= len(lines) else ""
+        at = wrong.span.start if wrong.span is not None else 0
+        start, end = text.rfind("\n", 0, at) + 1, text.find("\n", at)
+        line = text[start : end if end >= 0 else len(text)]
         try:
             written = translated(line.strip())
         except NotTranslatedError:
             found.append(wrong)
         else:
-            found.append(Diagnostic("E0101", "this is a line of Python", wrong.span, help=f"write `{written}`"))
+            start += len(line) - len(line.lstrip())
+            span = Span(source, start, start + len(line.strip()))
+            found.append(Diagnostic("E0101", "this is a line of Python", span, help=f"write `{written}`"))
     return NetdslError(found)
 
 
@@ -86,16 +90,29 @@ def _labelled(label: str | None, layers: list[str]) -> str:
 
 def _chain(value: ast.expr) -> Iterator[str]:
     """Yield the layers of an expression, in the order of the data."""
+    if isinstance(value, ast.Call) and isinstance(value.func, ast.Call):  # `Dense(10)(x)`
+        value = value.func
     if not isinstance(value, ast.Call):
         raise NotTranslatedError
     name = _last(value.func)
+    if name == "add" and len(value.args) == 1:  # `model.add(Dense(10))`
+        yield from _chain(value.args[0])
+        return
     if name == "Sequential":
         first = value.args[0] if len(value.args) == 1 else None
         for item in first.elts if isinstance(first, ast.List) else value.args:
             yield from _chain(item)
         return
     kind = layer_called(name)
-    if kind is None or (kind == name and not isinstance(value.func, ast.Attribute)) or LAYERS[kind].joins():
+    if kind is not None and LAYERS[kind].joins():
+        first = value.args[0] if value.args else None
+        named = first.elts if isinstance(first, ast.List | ast.Tuple) else value.args
+        words = [str(_plain_value(item)) for item in named if isinstance(item, ast.Name)]
+        if len(words) != len(named) or len(words) < 2:
+            raise NotTranslatedError
+        yield f"{kind} {{ {' ; '.join(f'@{word}' for word in words)} }}"
+        return
+    if kind is None or (kind == name and not isinstance(value.func, ast.Attribute)):
         raise NotTranslatedError
     keras = name[-2:] in ("1D", "2D", "3D") or name == "Dense"
     layer = LAYERS[kind]

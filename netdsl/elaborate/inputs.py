@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 from netdsl.base.diagnostics import Diagnostic, NetdslError, fail
 from netdsl.elaborate.nodes import MemberSpot
-from netdsl.elaborate.suggestions import suggestion
 from netdsl.elaborate.values import UNKNOWN, Unknown
 from netdsl.ir.constraint import Allowed, Constraint
 from netdsl.ir.dim import DimError, Symbolic, symbol
 from netdsl.ir.types import DType
 from netdsl.layers.base import signature
 from netdsl.layers.ends import InputLayer
+from netdsl.layers.suggestions import suggestion
 from netdsl.syntax import tree
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from netdsl.base.diagnostics import fail
-from netdsl.elaborate.suggestions import listed, suggestion
 from netdsl.ir.graph import Node, Scope
+from netdsl.layers.suggestions import listed, suggestion
 
 if TYPE_CHECKING:
     from collections.abc import Callable

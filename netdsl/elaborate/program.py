@@ -14,9 +14,9 @@ from netdsl.elaborate.errors import MAX_STEPS
 from netdsl.elaborate.expressions import Evaluator
 from netdsl.elaborate.foreign import explained
 from netdsl.elaborate.module import BlockDefinition, LetDefinition, Module, VariantDefinition
-from netdsl.elaborate.suggestions import listed, suggestion
 from netdsl.elaborate.values import UNKNOWN
 from netdsl.layers.base import LAYERS
+from netdsl.layers.suggestions import listed, suggestion
 from netdsl.syntax import tree
 from netdsl.syntax.parser import MAX_FILE_BYTES, MAX_SYNTAX_ERRORS, parse, read_source
 

@@ -12,7 +12,7 @@ from netdsl.base.diagnostics import NetdslError, fail
 from netdsl.base.show import show
 from netdsl.elaborate.environment import Environment
 from netdsl.elaborate.expressions import Evaluator
-from netdsl.elaborate.suggestions import listed, suggestion
+from netdsl.layers.suggestions import listed, suggestion
 from netdsl.syntax import tree
 
 if TYPE_CHECKING:

@@ -7,22 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 from netdsl.base.diagnostics import Diagnostic, NetdslError, fail
 from netdsl.elaborate.binding import Callee, match, require
-from netdsl.elaborate.suggestions import listed, suggestion
 from netdsl.ir import dim
 from netdsl.ir.bounds import Need
 from netdsl.ir.deciding import ending
 from netdsl.ir.graph import needed
 from netdsl.ir.meaning import Gives
-from netdsl.recipe.words import NUMBERS, WORDS, BinaryCrossEntropy, CrossEntropy, NegativeLogLikelihood, Recipe
+from netdsl.layers.suggestions import listed, suggestion
+from netdsl.recipe.words import NUMBERS, RATES, WORDS, BinaryCrossEntropy, CrossEntropy, NegativeLogLikelihood, Recipe
 from netdsl.syntax import tree
 
 if TYPE_CHECKING:
     from netdsl.elaborate.expressions import Evaluator
     from netdsl.ir.graph import Graph, Node
-
-
-RATES = ("lr", "learning_rate", "rate")
-"""Names of the learning rate, which is an argument of the optimizer."""
 
 
 def check_recipe(train: tree.Train, evaluator: Evaluator) -> Recipe:

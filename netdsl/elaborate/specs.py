@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from netdsl.base.diagnostics import fail
 from netdsl.base.files import is_standard_input
 from netdsl.base.resources import shipped
-from netdsl.elaborate.suggestions import listed, suggestion
+from netdsl.layers.suggestions import listed, suggestion
 
 if TYPE_CHECKING:
     from netdsl.elaborate.module import Module

@@ -13,10 +13,11 @@ from netdsl.elaborate.expressions import Evaluator
 from netdsl.elaborate.functions import TooLong, extent
 from netdsl.elaborate.module import BlockDefinition, NetDefinition, VariantDefinition
 from netdsl.elaborate.said import Said
-from netdsl.elaborate.suggestions import suggestion
 from netdsl.elaborate.values import BlockValue, LayerValue, Value
 from netdsl.ir.graph import Scope
 from netdsl.layers.base import LAYERS
+from netdsl.layers.suggestions import suggestion
+from netdsl.recipe.words import NUMBERS, RATES, WORDS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -82,9 +83,16 @@ def given(name: str, base: BlockDefinition, arguments: Mapping[str, object]) -> 
                 "E0301",
                 f"the net `{name}` has no parameter `{key}`",
                 value.key if isinstance(value, Said) else base.declaration.name_span,
-                help=suggestion(key, known) or callee.usage(),
+                help=_entry(key, value) or suggestion(key, known) or callee.usage(),
             )
     return {key: _value(key, value, base) for key, value in arguments.items()}
+
+
+def _entry(key: str, value: object) -> str | None:
+    """The remedy for an entry of the recipe that is given like a parameter: `--set epochs=3`."""
+    if key not in {*WORDS, *NUMBERS, *RATES} or not isinstance(value, Said):
+        return None
+    return f"write `train.{value.key.source.text}`, which belongs to the recipe"
 
 
 def _value(key: str, value: object, base: BlockDefinition) -> Value:

@@ -36,6 +36,9 @@ def read_metrics(path: Path) -> list[Row]:
     if not file.exists() and not is_standard_input(file):
         raise fail("E0901", f"cannot read `{file}`: there is no such file",
                               help="give the folder of a run, in which `netdsl train` writes its metrics")  # fmt: skip
+    if file.suffix in (".net", ".onnx"):
+        raise fail("E1002", f"expected the folder of a run, got `{file}`",
+                   help="`netdsl train` writes such a folder; the metrics of its epochs are drawn")  # fmt: skip
     text = read_file(file, MAX_METRICS_BYTES)
     try:
         rows = list(csv.DictReader(StringIO(text.decode(), newline="")))

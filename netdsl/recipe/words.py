@@ -370,3 +370,7 @@ class Recipe:
 
     entries: dict[str, tuple[Any, ...]] = field(default_factory=dict)
     spans: "dict[str, Span]" = field(default_factory=dict, compare=False, repr=False)
+
+
+RATES = ("lr", "learning_rate", "rate")
+"""Names of the learning rate, which is an argument of the optimizer and no entry of its own."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from netdsl.base.diagnostics import fail
 from netdsl.base.show import show
 from netdsl.layers.base import LAYERS, signature
+from netdsl.layers.suggestions import composed, layer_called
 from netdsl.layers.written import usage, written
 from netdsl.recipe.settings import Settings
 from netdsl.recipe.words import NUMBERS, PURPOSES, WORDS
@@ -85,8 +86,12 @@ def find(command: str, name: str) -> Entry:
         return known[name]
     other = next((other for other in REFERENCES if name in {entry.name for entry in REFERENCES[other]()}), None)
     near = get_close_matches(name, known, n=3)
+    if command == "layers" and (kind := layer_called(name)) is not None:
+        near = [kind]
     if other is not None:
         remedy = f"`netdsl {other} {name}` describes it"
+    elif command == "layers" and (line := composed(name)) is not None:
+        remedy = line
     elif near:
         remedy = f"did you mean {' or '.join(f'`{word}`' for word in near)}?"
     else:

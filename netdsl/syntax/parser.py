@@ -32,6 +32,12 @@ MAX_TOKENS = 150_000
 MAX_SYNTAX_ERRORS = 20
 """The number of errors after which the rest of a file is skipped."""
 
+_OTHERS = {
+    ".onnx": "an ONNX model", ".pt": "a PyTorch checkpoint", ".pth": "a PyTorch checkpoint",
+    ".ckpt": "a PyTorch checkpoint", ".safetensors": "a file of weights", ".npz": "a file of arrays",
+    ".npy": "an array", ".py": "a Python program",
+}  # fmt: skip
+"""What files of other kinds are, by their suffix."""
 _RESTARTS = ("statement", "entry", "declaration")
 """The rules after which the parser can continue when one of them contains an error."""
 
@@ -43,6 +49,9 @@ def read_source(path: Path, name: str | None = None) -> Source:
         NetdslError: the file cannot be read (E0901), is larger than `MAX_FILE_BYTES` (E0106) or is not UTF-8 (E0105).
     """
     name = str(path) if name is None else name
+    if path.suffix in _OTHERS and path.is_file():
+        remedy = "`netdsl inspect` shows a model at work, `netdsl test` tests it; `check` and `summary` take nets"
+        raise fail("E0105", f"expected a net, got {_OTHERS[path.suffix]}, `{name}`", help=remedy)
     with open_file(path, name) as file:
         data = file.read(MAX_FILE_BYTES + 1)
     if len(data) > MAX_FILE_BYTES:

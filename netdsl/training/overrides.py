@@ -10,9 +10,9 @@ from netdsl.base.show import show
 from netdsl.base.source import Source
 from netdsl.elaborate.recipe import check_loss, loss_of, read_entry
 from netdsl.elaborate.said import Said
-from netdsl.elaborate.suggestions import listed, suggestion
 from netdsl.layers.arguments import ArgumentError
 from netdsl.layers.base import signature
+from netdsl.layers.suggestions import listed, suggestion
 from netdsl.recipe.settings import Settings
 from netdsl.recipe.words import NUMBERS, WORDS, Recipe
 

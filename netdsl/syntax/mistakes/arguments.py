@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
 from netdsl.base.diagnostics import Diagnostic
+from netdsl.base.source import Span
 from netdsl.syntax.mistakes.spot import BEGINS, Spot, shorten
 from netdsl.syntax.scanner import BRACES
-
-if TYPE_CHECKING:
-    from netdsl.base.source import Span
 
 _VALUED = {
     "REPEAT": "repeat 3 { ... }",
@@ -54,13 +51,14 @@ def comma(spot: Spot) -> Diagnostic | None:
     if spot.statement and spot.statement[0].type == "LABELS":
         return spot.error("the labels are one list", 'write `labels ["a", "b"]`')
     if "_ARROW" in spot.accepts:
-        return spot.error("arguments are separated by spaces", _branches(spot) or "remove the comma; between layers "
-                          "write `->`")  # fmt: skip
+        return _branches(spot) or spot.error(
+            "arguments are separated by spaces", "remove the comma; between layers write `->`"
+        )
     return None
 
 
-def _branches(spot: Spot) -> str | None:
-    """The remedy for `add { a, b }`: branches are separated by `;`."""
+def _branches(spot: Spot) -> Diagnostic | None:
+    """`add { a, b }`."""
     opener = spot.opener
     if not opener or spot.tokens[opener].type not in BRACES or not spot.types(opener - 1 - spot.at, "NAME"):
         return None
@@ -71,7 +69,9 @@ def _branches(spot: Spot) -> str | None:
     branches = [branch.strip() for branch in inner[1].split(",")]
     labels = [re.search(rf"\b{branch}\s*:", text) if re.fullmatch(r"\w+", branch) else None for branch in branches]
     shown = [f"@{branch}" if label else branch for branch, label in zip(branches, labels, strict=True)]
-    return f"write `{spot.tokens[opener - 1].text} {{ {' ; '.join(shown)} }}`"
+    name, start = spot.tokens[opener - 1], spot.tokens[opener].end
+    span = Span(spot.token.source, name.start, start + inner.end())
+    return spot.error("branches are separated by `;`", f"write `{name.text} {{ {' ; '.join(shown)} }}`", span)
 
 
 def percent(spot: Spot) -> Diagnostic | None:
@@ -125,6 +125,7 @@ def train_entry(spot: Spot) -> Diagnostic | None:
         return spot.error(
             f"`{spot.near(-1).text}` is followed by its value at once",
             f"write `{spot.near(-1).text} {spot.near(1).text}`",
+            spot.near(-1).span.to(spot.near(1).span),
         )
     return None
 
@@ -170,6 +171,6 @@ def parenthesised_arguments(name: Span, opener: Span, *, lower: bool = False) ->
     return Diagnostic(
         "E0101",
         f"the arguments of `{name.text}` stand in parentheses",
-        opener,
+        Span(opener.source, name.start, opener.start + inner.end()) if inner else opener,
         help=f"arguments follow the name, with spaces between: `{' '.join([called, *rewritten])}`",
     )

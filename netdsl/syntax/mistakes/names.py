@@ -106,9 +106,11 @@ def assignment(spot: Spot) -> Diagnostic | None:
                 return reserved_name(spot.near(-1).span)
             return spot.error(f"`{name}` needs a name, got {spot.found}", f"it looks like `{example}`")
         if value.type == "NAME" or spot.is_word(value):
+            rest = _rest_of_line(spot, value.start)
             return spot.error(
                 "a layer is labelled with `:`, not with `=`",
-                f"write `{name}: {value.text} ...`; to name a number, `let {name} = ...`",
+                f"write `{name}: {rest}`; to name a number, `let {name} = ...`",
+                _line_span(spot, spot.near(-1).start),
             )
         return spot.error("`=` gives a value to arguments and in a `let` only", f"write `let {name} = {value.text}`")
     return None
