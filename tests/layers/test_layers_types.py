@@ -11,55 +11,36 @@ from refusals import refused
 
 from netdsl.backends.onnx.lower import OPSETS, lower
 from netdsl.backends.onnx.proto import set_value_info
+from netdsl.compiler import check_text
 from netdsl.ir.types import DType, TensorType
-from netdsl.layers.activation import (
-    Celu,
-    Elu,
-    Gelu,
-    HardSigmoid,
-    HardSwish,
-    LeakyRelu,
-    LogSoftmax,
-    Maxout,
-    Mish,
-    PRelu,
-    Relu,
-    Relu6,
-    ScaledTanh,
-    Selu,
-    Sigmoid,
-    Silu,
-    Softmax,
-    Softplus,
-    Softsign,
-    Tanh,
-)
-from netdsl.layers.affine import Affine, Normalize, Scale
-from netdsl.layers.norm import BatchNorm, ChannelNorm, GroupNorm, InstanceNorm, LayerNorm, LocalResponseNorm, RmsNorm
-from netdsl.layers.regularise import Dropout, Dropout2d, DropPath
 
 if TYPE_CHECKING:
     from netdsl.layers.base import Layer
 
 FLOATS = (DType.FLOAT32, DType.FLOAT16, DType.BFLOAT16, DType.FLOAT64)
-WITHOUT_BFLOAT16 = [
-    Relu6(), LeakyRelu(), PRelu(), PRelu(shared=False), Elu(), Selu(), Celu(), Mish(), HardSwish(), HardSigmoid(),
-    Softsign(),
-    BatchNorm(), GroupNorm(2), InstanceNorm(), LocalResponseNorm(4), Dropout2d(), DropPath(0.2),
-]  # fmt: skip
-WITH_BFLOAT16 = [
-    Relu(), Gelu(), Gelu("tanh"), Silu(), Softplus(), Softplus(2.0, 1.0), Sigmoid(), Tanh(), ScaledTanh(),
-    Softmax(), LogSoftmax(), Maxout(2), Affine(), Normalize((0.5,), (2.0,)), Scale(0.1), LayerNorm(),
-    LayerNorm(2, bias=False), ChannelNorm(), RmsNorm(), Dropout(),
-]  # fmt: skip
+WITHOUT_BFLOAT16 = (
+    "relu6", "leaky_relu", "prelu", "prelu shared=no", "elu", "selu", "celu", "mish", "hardswish", "hardsigmoid",
+    "softsign", "bn", "gn 2", "instance_norm", "lrn 4", "dropout2d", "drop_path 0.2",
+)  # fmt: skip
+WITH_BFLOAT16 = (
+    "relu", "gelu", "gelu tanh", "silu", "softplus", "softplus 2 1", "sigmoid", "tanh", "scaled_tanh", "softmax",
+    "log_softmax", "maxout 2", "affine", "normalize 0.5 2", "scale 0.1", "ln", "ln 2 bias=no", "channel_ln", "rmsnorm",
+    "dropout",
+)  # fmt: skip
+
+
+def layer_of(call: str) -> Layer:
+    """The layer that a call makes."""
+    return check_text(f"net n {{ input x: 4x3; {call} }}").graph.nodes[1].layer
 
 
 @pytest.mark.parametrize("training", [False, True])
-@pytest.mark.parametrize("layer", WITH_BFLOAT16 + WITHOUT_BFLOAT16, ids=str)
-def test_onnx_accepts_the_element_types_that_the_layer_accepts(layer: Layer, training: bool) -> None:
+@pytest.mark.parametrize("call", WITH_BFLOAT16 + WITHOUT_BFLOAT16)
+def test_onnx_accepts_the_element_types_that_the_layer_accepts(call: str, training: bool) -> None:
+    layer = layer_of(call)
     for dtype in FLOATS:
         type_ = TensorType((4, 3), dtype)
-        if dtype is DType.BFLOAT16 and layer in WITHOUT_BFLOAT16:
+        if dtype is DType.BFLOAT16 and call in WITHOUT_BFLOAT16:
             assert refused(layer, type_).code == "E0409"
             continue
         for opset in OPSETS:
