@@ -311,7 +311,7 @@ class Network:
         """
         from netdsl.training import need_packages  # noqa: PLC0415 - only who trains waits for it
 
-        need_packages()
+        need_packages(Path(folder), resume=bool(options.get("resume")))
         from netdsl.runtime import Device  # noqa: PLC0415 - likewise
         from netdsl.training.machine import Machine  # noqa: PLC0415 - likewise
         from netdsl.training.start import train_by_recipe  # noqa: PLC0415 - likewise

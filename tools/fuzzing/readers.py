@@ -80,6 +80,8 @@ _onnx: tuple[Damage, ...] = (onnx_lies.field, onnx_lies.field, onnx_lies.text)
 _zip: tuple[Damage, ...] = (containers.archive,)
 _checkpoint: tuple[Damage, ...] = (containers.archive, containers.archive, checkpoint_lies.odd)
 
+RESUME = "train table.net --data d.csv -o run --resume --quiet"
+"""Resume a run of one epoch, which is finished."""
 READERS: dict[str, Reader] = {
     ".net": Reader((fixtures.net,), ("n.net",), (source,), ("check n.net", "summary n.net")),
     "ONNX, run": Reader(_models, ("m.onnx",), _onnx, ("run m.onnx x.npy",)),
@@ -189,13 +191,13 @@ READERS: dict[str, Reader] = {
         (fixtures.run,),
         ("run/run.json",),
         (lies.json_value,),
-        ("train table.net --data d.csv -o run --resume --quiet",),
+        (RESUME, f"{RESUME} --set train.epochs=2"),
     ),
     "run, last.ckpt": Reader(
         (fixtures.run,),
         ("run/last.ckpt",),
         _checkpoint,
-        ("train table.net --data d.csv -o run --resume --quiet", "weights run/last.ckpt -o out.npz"),
+        (RESUME, f"{RESUME} --set train.epochs=2", "weights run/last.ckpt -o out.npz"),
     ),
 }
 """Every reader of files by its name; a new one is one entry more."""
