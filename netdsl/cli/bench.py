@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,7 +19,7 @@ from netdsl.cli.common import (
 )
 
 if TYPE_CHECKING:
-    from netdsl.runtime.bench import Plan, Timing
+    from netdsl.runtime.bench import Timing
 
 
 @click.command()
@@ -66,7 +64,13 @@ def bench(
     from netdsl.runtime.bench import bench as measure
 
     plan = Plan(batch, sizes, runs, warmup, on_device, tf32, cuda_graph)
-    timing = measure(Path(model), device, plan) if compiled else _of_net(model, arguments, device, plan)
+    if compiled:
+        timing = measure(Path(model), device, plan)
+    else:
+        from netdsl.api import Network
+        from netdsl.compiler import check
+
+        timing = Network(check(model, arguments)).bench(device, plan)
     if form == "json":
         echo_json({"model": model, **timing.as_json()})
     else:
@@ -81,22 +85,6 @@ def _is_model(model: str) -> bool:
         return model.endswith(".onnx")
     with open_file(model) as file:
         return file.read(1) == b"\x08"
-
-
-def _of_net(net: str, arguments: dict[str, object], device: str, plan: Plan) -> Timing:
-    """Compile a net to a temporary file, and measure it."""
-    from netdsl.api import Network
-    from netdsl.compiler import check
-    from netdsl.ir.dim import evaluate, symbols
-    from netdsl.runtime.bench import bench as measure
-
-    network = Network(check(net, arguments))
-    with tempfile.TemporaryDirectory() as directory:
-        path = Path(directory) / f"{network.name}.onnx"
-        network.to_onnx(path, batch=plan.batch)
-        timing = measure(path, device, plan)
-    known = symbols(network.macs) <= set(plan.sizes)
-    return replace(timing, macs=evaluate(network.macs, plan.sizes)) if known else timing
 
 
 def _text(model: str, timing: Timing) -> str:

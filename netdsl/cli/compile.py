@@ -182,23 +182,16 @@ def _write_source(
 ) -> None:
     """Write a net as Python source, and report it unless `start` is None."""
     from netdsl.api import Network
-    from netdsl.base.files import whole_file
-    from netdsl.base.outputs import claim
     from netdsl.compiler import check
 
     network = Network(check(net, arguments))
     path = output if output is not None else Path(f"{network.name}.py")
-    if path != PRINTED:
-        claim(path, "Python source")
     if start is not None:
         show_warnings(network.warnings, allowed)
-    text = network.to_torch_source()
+    text = network.to_torch_source(None if path == PRINTED else path)
     if path == PRINTED:
         say_text(text.removesuffix("\n"))
-        return
-    with whole_file(path) as file:
-        file.write(text.encode())
-    if start is not None:
+    elif start is not None:
         say(f"{path}: {len(text.splitlines())} lines, {perf_counter() - start:.2f} s")
 
 

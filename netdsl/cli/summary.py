@@ -19,13 +19,13 @@ def summary(
     net: str, depth: int | None, neurons: bool, arguments: dict[str, object], allowed: frozenset[str], form: str
 ) -> None:
     """Show shapes, parameters and MACs of NET, layer by layer."""
-    from netdsl.analysis.summarize import summarize
     from netdsl.analysis.summary import render
+    from netdsl.api import Network
     from netdsl.compiler import check
 
-    checked = check(net, arguments)
-    show_warnings(checked.warnings, allowed)
-    made = summarize(checked.graph)
+    network = Network(check(net, arguments))
+    show_warnings(network.warnings, allowed)
+    made = network.summary()
     if form == "json":
         echo_json(made.as_json(depth))
     else:

@@ -114,14 +114,11 @@ def train(
         raise click.UsageError("--precision 16-mixed goes with --device cuda; a CPU computes in bf16-mixed")
     from netdsl.compiler import check
     from netdsl.training import need_packages
-    from netdsl.training.record import need_description
 
     changes = {name.removeprefix("train."): arguments.pop(name) for name in [*arguments] if name.startswith("train.")}
     checked = check(net, arguments)
     folder = output if output is not None else Path("runs") / checked.graph.name
-    if resume:
-        need_description(folder)
-    need_packages(tensorboard=tensorboard)
+    need_packages(folder, resume=resume, tensorboard=tensorboard)
     from netdsl.runtime import Device
     from netdsl.training.claim import LAST
     from netdsl.training.machine import Machine
@@ -164,12 +161,12 @@ def train(
 
 def _processes(processes: int | None, machines: int | None) -> tuple[int, int, bool]:
     """Return the processes per machine, the machines, and whether another program starts them."""
-    from netdsl.training.machine import launched
+    from netdsl.training.machine import first_process, launched
 
     try:
-        outside = launched()
+        outside, _ = launched(), first_process()
     except ValueError as error:
-        raise click.UsageError(f"WORLD_SIZE, LOCAL_WORLD_SIZE: {error}") from None
+        raise click.UsageError(f"WORLD_SIZE, LOCAL_WORLD_SIZE, RANK, LOCAL_RANK: {error}") from None
     if outside is None or outside == (1, 1):
         return processes or 1, machines or 1, False
     for name, requested, there in zip(("--processes", "--machines"), (processes, machines), outside, strict=True):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -20,7 +21,6 @@ from netdsl.cli.common import (
 )
 
 if TYPE_CHECKING:
-    from netdsl.base.diagnostics import Diagnostic
     from netdsl.weights.checkpoint import Checkpoint
     from netdsl.weights.comparison import Fit
 
@@ -60,51 +60,33 @@ def weights(
         raise click.UsageError("--set and --training belong to --net")
     if output is not None:
         claim_output(output, "weights", [file])
-    fit_json, difference = None, None
     if net is None:
+        fit = None
         checkpoint = open_checkpoint(file, key).renamed(renamed)
-        notes = checkpoint.notes
     else:
         fit = fitted(file, check(net, arguments).graph, key=key, rename=renamed, training=training)
-        checkpoint, notes = fit.checkpoint, fit.taken
-        fit_json, difference = _fit_as_json(fit)
-    if output is not None and difference is None:
+        checkpoint = replace(fit.checkpoint, notes=fit.taken)
+    fits = fit is None or fit.whole
+    if output is not None and fits:
         write_checkpoint(checkpoint, output)
     if form == "json":
-        echo_json(_as_json(checkpoint, notes) | ({} if net is None else {"fit": fit_json}))
+        echo_json(checkpoint.as_json() | ({} if fit is None else {"fit": fit.as_json()}))
     else:
-        say_text(_text(checkpoint, notes))
-        if difference is not None:
-            show_diagnostics([difference])
-        elif fit_json is not None:
-            say(f"fit      {fit_json['net']}: {fit_json['matched']} of {fit_json['matched']} parameters")
-    return 0 if difference is None else 1
+        say_text(_text(checkpoint))
+        if fit is not None:
+            _show_fit(fit)
+    return 0 if fits else 1
 
 
-def _fit_as_json(fit: Fit) -> tuple[dict[str, Any], Diagnostic | None]:
-    """Return how the file fits a net, as JSON, and the difference if there is one."""
-    fit_json: dict[str, Any] = {
-        "net": fit.graph.name,
-        "matched": len(fit.fitting),
-        "missing": [param.name for param in fit.missing],
-        "unexpected": list(fit.unexpected),
-        "wrong": [param.name for param, _ in fit.wrong],
-    }
-    difference = None if fit.whole else fit.as_error()
-    return fit_json | {"diagnostics": [difference.as_json()] if difference else []}, difference
+def _show_fit(fit: Fit) -> None:
+    """Print how the file fits the net."""
+    if fit.whole:
+        say(f"fit      {fit.graph.name}: {len(fit.fitting)} of {len(fit.fitting)} parameters")
+    else:
+        show_diagnostics([fit.as_error()])
 
 
-def _as_json(checkpoint: Checkpoint, notes: tuple[str, ...]) -> dict[str, Any]:
-    tensors = [
-        {"name": name, "shape": list(tensor.shape), "type": tensor.dtype, "bytes": tensor.bytes}
-        for name, tensor in checkpoint.tensors.items()
-    ]
-    totals = {"tensors": len(tensors), "elements": _elements(checkpoint), "bytes": _bytes(checkpoint)}
-    kind = {"file": str(checkpoint.path), "kind": checkpoint.kind, "notes": list(notes)}
-    return kind | {"tensors": tensors, "totals": totals}
-
-
-def _text(checkpoint: Checkpoint, notes: tuple[str, ...]) -> str:
+def _text(checkpoint: Checkpoint) -> str:
     from netdsl.base.diagnostics import visible
     from netdsl.base.table import Table, exact, size
     from netdsl.ir.types import format_shape
@@ -114,14 +96,6 @@ def _text(checkpoint: Checkpoint, notes: tuple[str, ...]) -> str:
         for name, tensor in checkpoint.tensors.items()
     ]
     count = f"{len(rows):,} ({checkpoint.kind})"
-    totals = [f"tensors  {count}", f"values   {exact(_elements(checkpoint))} ({size(_bytes(checkpoint))})"]
-    note_lines = [f"note     {visible(note)}" for note in notes]
+    totals = [f"tensors  {count}", f"values   {exact(checkpoint.elements)} ({size(checkpoint.bytes)})"]
+    note_lines = [f"note     {visible(note)}" for note in checkpoint.notes]
     return f"{Table(['name', '>shape', 'type', '>size'], rows).text()}\n\n" + "\n".join([*totals, *note_lines])
-
-
-def _elements(checkpoint: Checkpoint) -> int:
-    return sum(tensor.elements for tensor in checkpoint.tensors.values())
-
-
-def _bytes(checkpoint: Checkpoint) -> int:
-    return sum(tensor.bytes for tensor in checkpoint.tensors.values())

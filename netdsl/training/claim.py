@@ -6,10 +6,9 @@ import os
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from pytorch_lightning.utilities import rank_zero_only
-
 from netdsl.base.diagnostics import fail
 from netdsl.base.files import unwritable
+from netdsl.training.machine import first_process
 from netdsl.training.record import DESCRIPTION
 
 try:
@@ -25,6 +24,8 @@ LOCK = "run.lock"
 """The file that a process locks while it trains into a folder; the lock ends with the process, however that ends."""
 LAST = "last.ckpt"
 """The checkpoint after the latest complete epoch, or from before the first."""
+BEST = "best.ckpt"
+"""The checkpoint after the epoch with the lowest validation loss."""
 
 _LOCKS: set[int] = set()
 
@@ -42,7 +43,7 @@ def claimed(folder: Path, *, resume: bool) -> Iterator[None]:
     Raises:
         NetdslError: another process trains into it (E1107), it holds a run (E1101), or no run to resume (E1102).
     """
-    if rank_zero_only.rank != 0:  # type: ignore[attr-defined] # Lightning sets it
+    if not first_process():
         yield
         return
     made = [path for path in (folder, *folder.parents) if not path.exists()]

@@ -15,7 +15,6 @@ from netdsl.base.outputs import replaceable
 from netdsl.base.version import __version__
 from netdsl.ir.printer import print_graph
 from netdsl.recipe import words as recipe
-from netdsl.training.claim import LAST
 from netdsl.training.record import DESCRIPTION, FORMAT, START_AGAIN, read_description
 
 if TYPE_CHECKING:
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
 
     from torch import nn
 
-    from netdsl.base.diagnostics import NetdslError
     from netdsl.ir.graph import Graph
     from netdsl.recipe.settings import Settings
     from netdsl.training.samples.opening import Data
@@ -79,7 +77,7 @@ def need_same(folder: Path, description: Mapping[str, Any]) -> None:
     again.
 
     Raises:
-        NetdslError: something differs, or a file is damaged (E1102); a weight of the checkpoint is not finite (E1105).
+        NetdslError: something differs, or the description is damaged (E1102).
     """
     known = read_description(folder, "E1102", START_AGAIN)
     now: dict[str, Any] = json.loads(json.dumps(description))
@@ -89,33 +87,6 @@ def need_same(folder: Path, description: Mapping[str, Any]) -> None:
         notes = [f"it was {was}, and is now {new}" for was, new in different.values() if was]
         raise fail("E1102", f"the run in `{folder}` differs in {', '.join(different)}", notes=tuple(notes),
                           help=f"resume it with the original settings, or {START_AGAIN}")  # fmt: skip
-    path = folder / LAST
-    with replaceable(), reading(path, "E1102", "a whole checkpoint", START_AGAIN):
-        checkpoint = torch.load(path, weights_only=True, mmap=True)
-        state, _ = checkpoint["state_dict"], (checkpoint["history"], checkpoint["optimizer_states"])
-        name = not_finite(state)
-    if name is not None:
-        raise _no_start(f"`{path}`", name.removeprefix("net."))
-
-
-def need_finite(net: nn.Module) -> None:
-    """Refuse initial weights that are NaN or infinite (E1105)."""
-    name = not_finite(net.state_dict())
-    if name is not None:
-        raise _no_start("the initial weights", name)
-
-
-def not_finite(state: Mapping[str, torch.Tensor]) -> str | None:
-    """Return the name of the first tensor that holds NaN or infinity."""
-    floats = {name: value for name, value in state.items() if value.is_floating_point()}
-    if not floats or bool(torch.stack([value.isfinite().all() for value in floats.values()]).all()):
-        return None  # this waits for a device only once
-    return next(name for name, value in floats.items() if not value.isfinite().all())
-
-
-def _no_start(what: str, name: str) -> NetdslError:
-    return fail("E1105", f"{what}: `{name}` is not finite, and every loss would be nan",
-                            help="use weights from before the training diverged")  # fmt: skip
 
 
 def _differences(known: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[tuple[str, tuple[str, str]]]:

@@ -20,8 +20,9 @@ from pytorch_lightning.plugins.io import TorchCheckpointIO
 
 from netdsl.base.diagnostics import fail
 from netdsl.base.files import whole_file
+from netdsl.plots.curves import METRICS
 from netdsl.training.bar import Bar
-from netdsl.training.claim import LAST
+from netdsl.training.claim import BEST, LAST
 from netdsl.training.history import write_history
 from netdsl.training.samples.batches import counted, shuffled, smallest
 from netdsl.training.task import DivergedError
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
     from netdsl.training.samples.opening import Source
     from netdsl.training.task import Task
 
-BEST = "best.ckpt"
-"""The checkpoint after the epoch with the lowest validation loss."""
 WATCHED = "val_loss"
 
 
@@ -223,7 +222,7 @@ class _Kept(Checkpoint):
 
     def _write(self, trainer: Trainer, history: list[Row]) -> None:
         if trainer.is_global_zero:
-            write_history(history, self.folder / "metrics.csv")
+            write_history(history, self.folder / METRICS)
 
 
 @contextmanager

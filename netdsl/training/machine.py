@@ -59,3 +59,13 @@ def launched() -> tuple[int, int] | None:
     world = int(os.environ["WORLD_SIZE"])
     local = int(os.environ.get("LOCAL_WORLD_SIZE", world))
     return local, world // local
+
+
+def first_process() -> bool:
+    """Whether this process is the first of a run, which alone writes files.
+
+    The rank stands in the environment of all processes that torchrun, Lightning, Slurm or jsrun start; Lightning looks
+    for it under these names, in this order.
+    """
+    names = ("RANK", "LOCAL_RANK", "SLURM_PROCID", "JSM_NAMESPACE_RANK")
+    return int(next((os.environ[name] for name in names if name in os.environ), 0)) == 0

@@ -8,16 +8,15 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
-from pytorch_lightning.utilities import rank_zero_only
 from safetensors.torch import save
 from torch import nn
 
 from netdsl.backends.onnx.file import write
 from netdsl.backends.torch.lower import lower as lower_to_torch
 from netdsl.base.diagnostics import Diagnostic, fail
-from netdsl.base.files import reading, whole_file
-from netdsl.base.outputs import need_unread, replaceable
-from netdsl.base.packages import works
+from netdsl.base.files import whole_file
+from netdsl.base.outputs import need_unread
+from netdsl.base.packages import need, works
 from netdsl.base.version import __version__
 from netdsl.compiler import compile_graph
 from netdsl.ir.deciding import described, normalization
@@ -28,25 +27,26 @@ from netdsl.plots.curves import METRICS, draw_curves
 from netdsl.plots.drawing import save as save_picture
 from netdsl.recipe import words as recipe
 from netdsl.training.augment import make_augment
-from netdsl.training.claim import LAST, need_fitting
-from netdsl.training.description import describe, need_finite, need_same
-from netdsl.training.loop import BEST, fit
-from netdsl.training.machine import ONE_CPU, Machine
+from netdsl.training.claim import BEST, LAST, need_fitting
+from netdsl.training.description import describe, need_same
+from netdsl.training.history import write_history
+from netdsl.training.last import need_finite, read_last, read_weights
+from netdsl.training.machine import ONE_CPU, Machine, first_process
 from netdsl.training.plan import plan
 from netdsl.training.record import DESCRIPTION
 from netdsl.training.samples.batches import smallest
 from netdsl.training.samples.targets import need_one_class
-from netdsl.training.task import Task
 from netdsl.weights.initial import Initializer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from netdsl.ir.graph import Graph
     from netdsl.ir.params import Param
     from netdsl.recipe.settings import Settings
     from netdsl.training.history import Row
+    from netdsl.training.last import Last
     from netdsl.training.samples.opening import Data
     from netdsl.weights.initial import Array
 
@@ -97,7 +97,6 @@ def train(  # noqa: PLR0913 - each of them is a choice of its own
     freeze: tuple[str, ...] = (),
     export: str | None = None,
     resume: bool = False,
-    report: Callable[[Row], None] = lambda _: None,
     announce: Callable[[Mapping[str, str]], None] = lambda _: None,
     warn: Callable[[Diagnostic], None] = lambda _: None,
     **options: Any,
@@ -115,10 +114,9 @@ def train(  # noqa: PLR0913 - each of them is a choice of its own
         export: the epoch that becomes the model: `best`, by its validation loss, or `last`; None takes the best, unless
             the test data serve for validation.
         resume: continue from the folder's last checkpoint.
-        report: called with the metrics of each epoch.
         announce: called before the first epoch with a summary of the run, in words.
         warn: called with each warning.
-        options: `tensorboard` and `bar` of `netdsl.training.loop.fit`.
+        options: `report`, `tensorboard` and `bar` of `netdsl.training.loop.fit`.
 
     Returns:
         The files that were written; None in all processes but the first.
@@ -137,46 +135,80 @@ def train(  # noqa: PLR0913 - each of them is a choice of its own
     frozen = _freeze(net, freeze)
     least = 2 if _needs_two(graph, data, net, frozen) else 1
     skipped = _need_batches(data, settings, machine.processes, least)
-    if rank_zero_only.rank == 0:  # type: ignore[attr-defined] # Lightning sets it
-        description = describe(graph, settings, data, net, precision=machine.precision, processes=machine.processes,
-                               given=weights is not None)  # fmt: skip
+    last = _begin(graph, settings, data, net, folder, machine, given=weights is not None, resume=resume)
+    if first_process():
+        for warning in skipped:
+            warn(warning)
+        announce(plan(graph, settings, data, net, machine, folder))
+    choosing = data.held != "test"
+    if last is not None and len(last.history) >= settings.epochs:
+        history, values = last.history, last.weights
+        if first_process():
+            write_history(history, folder / METRICS)  # a run that was killed may not have written its last metrics
+    else:
+        history = _fit(net, graph, settings, data, folder, machine, frozen, least=least, choosing=choosing,
+                       resume=resume, **options)  # fmt: skip
+        values = net.state_dict()
+    if not first_process():
+        return None
+    losses = [row["val_loss"] for row in history]
+    best = losses.index(min(losses)) + 1 if choosing else None
+    exported = len(losses) if best is None or export == "last" else best
+    if exported != len(losses):
+        values = read_weights(folder / BEST, net)
+    saved, model = _export(graph, values, history, folder)
+    return Run(folder, tuple(history), saved, model, exported, best)
+
+
+def _begin(
+    graph: Graph, settings: Settings, data: Data, net: nn.Module, folder: Path, machine: Machine, *, given: bool,
+    resume: bool,
+) -> Last | None:  # fmt: skip
+    """Write the description of a new run; of a run to resume, compare it, and return the last checkpoint."""
+    if first_process():
+        description = describe(
+            graph, settings, data, net, precision=machine.precision, processes=machine.processes, given=given
+        )
         if resume:
             need_same(folder, description)
         else:
             folder.mkdir(parents=True, exist_ok=True)
             with whole_file(folder / DESCRIPTION) as file:
                 file.write(json.dumps(description, indent=2).encode())
-        for warning in skipped:
-            warn(warning)
-        announce(plan(graph, settings, data, net, machine, folder))
+    return read_last(folder, net) if resume else None
+
+
+def _fit(
+    net: nn.Module, graph: Graph, settings: Settings, data: Data, folder: Path, machine: Machine,
+    frozen: tuple[nn.Module, ...], **options: Any,
+) -> list[Row]:  # fmt: skip
+    """Train the net in place; return the metrics of each epoch."""
+    need("pytorch_lightning", "training")
+    from netdsl.training.loop import fit  # noqa: PLC0415 - Lightning takes seconds, which a finished run saves
+    from netdsl.training.task import Task  # noqa: PLC0415 - likewise
+
     if machine.channels_last:
         net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # its stub lacks it
     if machine.compile:
         net.compile()
     task = Task(net, graph, settings, make_augment(settings.augment, graph.inputs[0].type), frozen)
     chosen = {key: value for key, value in asdict(machine).items() if key not in ("compile", "channels_last")}
-    choosing = data.held != "test"
-    trainer = fit(
-        task, data.train, data.val, folder, least=least, choosing=choosing, resume=resume, report=report, **chosen,
-        **options,
-    )  # fmt: skip
-    if not trainer.is_global_zero:
-        return None
-    losses = [row["val_loss"] for row in task.history]
-    best = losses.index(min(losses)) + 1 if choosing else None
-    exported = len(losses) if best is None or export == "last" else best
-    if exported != len(losses):
-        with replaceable(), reading(folder / BEST, "E1102", "whole, as the run left it", "train again"):
-            state_dict = torch.load(folder / BEST, weights_only=True)["state_dict"]
-        task.load_state_dict(state_dict)
-    state = {key: value.detach().cpu().contiguous() for key, value in net.state_dict().items()}
+    fit(task, data.train, data.val, folder, **chosen, **options)
+    return task.history
+
+
+def _export(
+    graph: Graph, values: Mapping[str, torch.Tensor], history: Sequence[Row], folder: Path
+) -> tuple[Path, Path]:
+    """Write the weights, the model and, if matplotlib is installed, the plot of the metrics."""
+    state = {key: value.detach().cpu().contiguous() for key, value in values.items()}
     saved, model = folder / WEIGHTS, folder / f"{graph.name}.onnx"
     with whole_file(saved) as file:
         file.write(save(state, {"net": graph.name, "netdsl": __version__, **described(graph).as_metadata()}))
     write(compile_graph(graph), model, lambda param: state[param.name].numpy())
     if works("matplotlib.figure"):
-        save_picture(draw_curves(task.history, graph.name), folder / CURVES)
-    return Run(folder, tuple(task.history), saved, model, exported, best)
+        save_picture(draw_curves(history, graph.name), folder / CURVES)
+    return saved, model
 
 
 def initializer(settings: Settings) -> Initializer:

@@ -12,7 +12,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from netdsl.base.diagnostics import Diagnostic, NetdslError, fail
 from netdsl.ir.deciding import described, taught
 from netdsl.training.claim import LAST
-from netdsl.training.description import not_finite
+from netdsl.training.last import not_finite
 from netdsl.training.losses import make_loss, right_answers
 from netdsl.training.optimizers import make_optimizer, make_schedule
 from netdsl.training.samples.batches import stream

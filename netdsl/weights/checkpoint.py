@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from math import prod
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import ml_dtypes  # noqa: F401 - registers the names `bfloat16`, `float8_e4m3fn`, ... in numpy
 import numpy as np
@@ -92,6 +92,29 @@ class Checkpoint:
                 cut = ", ".join(map(str, shape[:8])) + (", ..." if len(shape) > 8 else "")
                 problem = f"`{name}` has the shape ({cut}), which no array has"
                 raise unusable(self.path, problem, "write or download it again")
+
+    @property
+    def elements(self) -> int:
+        """The number of elements of all tensors."""
+        return sum(tensor.elements for tensor in self.tensors.values())
+
+    @property
+    def bytes(self) -> int:
+        """The size of all tensors in memory, in bytes."""
+        return sum(tensor.bytes for tensor in self.tensors.values())
+
+    def as_json(self) -> dict[str, Any]:
+        """Return a JSON object with all names, shapes and element types, and the totals."""
+        return {
+            "file": str(self.path),
+            "kind": self.kind,
+            "notes": list(self.notes),
+            "tensors": [
+                {"name": name, "shape": list(tensor.shape), "type": tensor.dtype, "bytes": tensor.bytes}
+                for name, tensor in self.tensors.items()
+            ],
+            "totals": {"tensors": len(self.tensors), "elements": self.elements, "bytes": self.bytes},
+        }
 
     def under(self, key: str, *, below: bool = False) -> Checkpoint:
         """Return the tensors under dotted keys, named without these keys.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from netdsl.base.diagnostics import Diagnostic
 from netdsl.ir.graph import needed
@@ -52,6 +52,17 @@ class Fit:
     def whole(self) -> bool:
         """Whether there is no difference."""
         return not (self.missing or self.unexpected or self.wrong)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return a JSON object with the names that differ, and the error that describes the difference."""
+        return {
+            "net": self.graph.name,
+            "matched": len(self.fitting),
+            "missing": [param.name for param in self.missing],
+            "unexpected": list(self.unexpected),
+            "wrong": [param.name for param, _ in self.wrong],
+            "diagnostics": [] if self.whole else [self.as_error().as_json()],
+        }
 
     def as_error(self) -> Diagnostic:
         """Return E0912, at the first layer of the net that gets no weights."""

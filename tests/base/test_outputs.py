@@ -67,6 +67,16 @@ def test_python_may_write_what_it_has_read_but_not_what_it_reads():
     assert Path("src").read_text() == NET
 
 
+def test_python_source_is_no_input_and_has_its_ending():
+    Path("src").write_text(NET)
+    net = netdsl.load("./src")
+    assert net.to_torch_source("m.py") == Path("m.py").read_text() == net.to_torch_source()
+    assert "`src`" in problem("E0902", lambda: net.to_torch_source("src"))
+    assert "must end in" in problem("E0902", lambda: net.to_torch_source("m.onnx"))
+    assert Path("src").read_text() == NET
+    assert not Path("m.onnx").exists()
+
+
 def test_a_block_remembers_what_it_read_by_any_name():
     os.link("x.npy", "y.npy")
     with inputs_kept():

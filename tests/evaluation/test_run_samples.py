@@ -26,12 +26,12 @@ from netdsl.training.samples.opening import open_data
 @pytest.fixture(autouse=True)
 def held(tmp_path, monkeypatch):
     """The samples that each run is judged by, as the trainer has them."""
-    from netdsl.training.run import fit
+    from netdsl.training.loop import fit
 
     seen = []
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("netdsl.training.run.works", lambda _: False)  # curves take longer than these runs
-    monkeypatch.setattr("netdsl.training.run.fit", lambda task, train, val, *rest, **options: (
+    monkeypatch.setattr("netdsl.training.loop.fit", lambda task, train, val, *rest, **options: (
         seen.append(val), fit(task, train, val, *rest, **options))[1])  # fmt: skip
     return seen
 

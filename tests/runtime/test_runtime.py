@@ -18,6 +18,7 @@ from hypothesis import given
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
+import netdsl
 from netdsl.base.diagnostics import NetdslError
 from netdsl.ir.dim import evaluate
 from netdsl.ir.meaning import Gives
@@ -714,6 +715,14 @@ def test_bench(tmp_path, binding):
     assert timing.flops == pytest.approx(2 * 1000 * 4 / timing.percentile(50))
     assert timing.percentile(50) <= timing.percentile(90) <= timing.percentile(99)
     assert not list(Path.cwd().glob("profile*.json"))
+
+
+def test_bench_of_a_net():
+    net = netdsl.loads("net n { input x: 3xHx4; conv 2 k1 }")
+    timing = net.bench(plan=Plan(2, {"H": 8}, runs=3, warmup=0))
+    assert (timing.batch, len(timing.seconds), timing.macs) == (2, 3, 2 * 3 * 8 * 4)
+    with pytest.raises(NetdslError, match="--size H=224"):
+        net.bench()
 
 
 def test_bench_needs_every_size(tmp_path):

@@ -63,3 +63,10 @@ def same(first, second):
 
 def description(output):
     return json.loads(Path(output, "run.json").read_text())
+
+
+def files(output):
+    """The files of a run by their names, but for pictures and for weights, whose metadata have no order."""
+    return {
+        path.name: path.read_bytes() for path in Path(output).iterdir() if path.suffix not in (".png", ".safetensors")
+    }

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from commands import run
+from commands import python, run
 from safetensors.torch import save_file
-from small_runs import changed, description, numbers, rows, same, weights
+from small_runs import changed, description, files, numbers, rows, same, weights
 from torch.nn import functional
 
 import netdsl
@@ -275,6 +275,57 @@ def test_a_checkpoint_of_another_form_is_a_clear_error():
     for content in ({"a": 1}, [1], {"state_dict": {}, "history": []}):
         torch.save(content, "a/last.ckpt")
         assert "error[E1102]: `a/last.ckpt` is not a whole checkpoint" in numbers("a", "--resume", code=1)[1]
+
+
+@pytest.mark.parametrize("damage", [
+    "an epoch", "a loss", "another column", "a name", "a size", "a type", "no optimizer",
+])  # fmt: skip
+def test_a_checkpoint_that_does_not_fit_is_refused_without_lightning(damage, monkeypatch):
+    numbers("a")
+    checkpoint = torch.load("a/last.ckpt", weights_only=True)
+    state, history = checkpoint["state_dict"], checkpoint["history"]
+    bias = state["net.dense2.bias"]
+    match damage:
+        case "an epoch":
+            history[1]["epoch"] = 3
+        case "a loss":
+            history[0]["val_loss"] = "0.5"
+        case "another column":
+            history[0]["x"] = 0.5
+        case "a name":
+            state["net.dense3.bias"] = state.pop("net.dense2.bias")
+        case "a size":
+            state["net.dense2.bias"] = bias[:3]
+        case "a type":
+            state["net.dense2.bias"] = bias.int()
+        case "no optimizer":
+            del checkpoint["optimizer_states"]
+    torch.save(checkpoint, "a/last.ckpt")
+    monkeypatch.setattr("netdsl.training.run._fit", lambda *_, **__: pytest.fail("Lightning was asked"))
+    kept = files("a")
+    assert "error[E1102]: `a/last.ckpt` is not " in numbers("a", "--resume", "--set", "train.epochs=9", code=1)[1]
+    assert files("a") == kept
+
+
+@pytest.mark.parametrize("export", ["best", "last"])
+def test_a_run_that_is_complete_is_resumed_without_lightning(export):
+    numbers("a", "--set", "train.epochs=6", "--set", "train.lr=2", "--export", export)
+    trained, written = weights("a"), files("a")
+    for name in ("metrics.csv", "weights.safetensors", "numbers.onnx"):  # as if it had been killed at its end
+        Path("a", name).unlink()
+    printed = python(
+        f"""
+import sys
+from netdsl.cli import main
+words = ["--resume", "--export", {export!r}, "--set", "train.epochs=6", "--set", "train.lr=2"]
+main(["train", "numbers.net", "--data", "points.npz", "-o", "a", *words], standalone_mode=False)
+print("pytorch_lightning" in sys.modules, "torch._dynamo" in sys.modules)
+"""
+    )
+    assert printed.endswith("False False\n")
+    assert "epoch 6/6" not in printed
+    assert files("a") == written
+    assert same(weights("a"), trained)
 
 
 @pytest.mark.parametrize("damage", ["a key", "a value that is no number", "an epoch too many", "a part of an epoch"])
