@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 
 class Network:
-    """A net without errors. Made by `load` and `loads`.
+    """A net without errors, made by `load` and `loads`.
 
     Attributes:
         graph: its typed graph.
@@ -65,16 +65,16 @@ class Network:
 
     @cached_property
     def params(self) -> int:
-        """The number of trainable parameters, with those of auxiliary heads; shared ones count once."""
+        """The number of trainable parameters, including those of auxiliary heads; shared ones count once."""
         return count_params(self.graph)
 
     @cached_property
     def macs(self) -> Dim:
-        """Multiply-accumulates per sample; symbolic if sizes are."""
+        """The number of multiply-accumulates per sample, as a formula if sizes are open."""
         return count_macs(self.graph)
 
     def summary(self) -> Summary:
-        """Return shapes, parameters, MACs, memory and receptive field of every layer; printed as a table."""
+        """Return shapes, parameters, MACs, memory and receptive field of every layer; they print as a table."""
         return summarize(self.graph)
 
     @overload
@@ -119,28 +119,29 @@ class Network:
         """Write the net as an ONNX model.
 
         Args:
-            path: the file; None returns the model instead.
+            path: the file to write; None returns the model instead.
             level: 0 writes the layers as they are in the file, 1 optimizes for inference.
             training: keep dropout and batch norm in training mode, and the auxiliary outputs.
-            opset: from 13 to 21; None takes the lowest in which every layer has its best form.
+            opset: the opset, from 13 to 21; None takes the lowest in which every layer has its best form.
             batch: a fixed batch size; None leaves it open.
-            weights: returns the array of a parameter, or is the path of a checkpoint (its warnings become a
-                Python warning); None draws initial values as PyTorch does, from seed 0. A checkpoint of netdsl's also
-                gives the net what it was trained with: mean and deviation of its input, and the names of the classes.
-            key: where in the checkpoint the weights are (`ema.state_dict`; `.` for the outermost); None for the only
-                place that fits.
-            external: keep the weights in a second file; None does so for models of 2 GB or more, which need it.
+            weights: a function that returns the array of a parameter, or the path of a checkpoint, whose warnings
+                become Python warnings; None draws initial values as PyTorch does, from seed 0. A checkpoint of netdsl
+                also contains the mean and deviation of the net's input and the names of the classes, which are
+                restored.
+            key: the key of the weights in the checkpoint (`ema.state_dict`; `.` for the outermost); None takes the
+                only place that fits.
+            external: write the weights to a second file; None does so for models of 2 GB or more, which need it.
 
         Raises:
             NetdslError: the opset is out of range (E0908), a layer has no form in it (E0909), the file cannot be
-                written, is one that was read, or has a name that says something else (E0902, E0903), or the checkpoint
-                cannot be read or does not fit (E0901, E0911, E0912, E0918).
+                written, was read before, or has the ending of another format (E0902, E0903), or the checkpoint cannot
+                be read or does not fit (E0901, E0911, E0912, E0918).
         """
         options = Options(level=level, training=training, opset=opset, batch=batch)
         if path is not None:
             self.write_onnx(path, options, weights, external=external, key=key)
             return None
-        from netdsl.backends.onnx.file import assemble  # noqa: PLC0415 - onnx is for who writes it
+        from netdsl.backends.onnx.file import assemble  # noqa: PLC0415 - only writing needs onnx
 
         with self._inputs_kept(weights), _values(weights, self.graph, training=training, key=key) as (graph, source):
             return assemble(build(graph, "onnx", options), source)
@@ -156,18 +157,21 @@ class Network:
         loaded: Callable[[CheckpointWeights], None] | None = None,
         **taking: Any,
     ) -> tuple[Graph, tuple[Path, ...]]:
-        """Write the net as an ONNX model, as `to_onnx` does, and return the graph that was compiled and the files.
+        """Write the net as an ONNX model, as `to_onnx` does; return the compiled graph and the files.
 
         Args:
             path: the file.
             options: `level`, `training`, `opset` and `batch`.
-            weights: as `to_onnx` takes them.
-            external: as `to_onnx` takes it.
-            watch: is entered while weights are written, with what gives them and the graph, and gives them in its turn.
-            loaded: is called with what was read of a checkpoint; None makes Python warnings of its diagnostics.
-            taking: how it is read: `key`, `rename`, `partial` and `initial` of `netdsl.weights.loading.weights_from`.
+            weights: as in `to_onnx`.
+            external: as in `to_onnx`.
+            watch: returns a context for writing the weights, given the function that returns them and the graph; the
+                context returns the function that is used instead, for example to show progress.
+            loaded: called with the weights that were read from a checkpoint; None turns their diagnostics into Python
+                warnings.
+            taking: how a checkpoint is read: `key`, `rename`, `partial` and `initial` of
+                `netdsl.weights.loading.weights_from`.
         """
-        from netdsl.backends.onnx.file import claim_model, write  # noqa: PLC0415 - onnx is for who writes it
+        from netdsl.backends.onnx.file import claim_model, write  # noqa: PLC0415 - only writing needs onnx
 
         with self._inputs_kept(weights):
             claim_model(Path(path), external=external)
@@ -177,7 +181,7 @@ class Network:
                     return graph, write(lowered, Path(path), values, external=external)
 
     def _inputs_kept(self, weights: Weights | str | os.PathLike[str] | None) -> AbstractContextManager[object]:
-        """A block in which neither the net's files nor a checkpoint are replaced."""
+        """Return a context in which neither the net's files nor a checkpoint are overwritten."""
         file = [weights] if isinstance(weights, str | os.PathLike) else []
         return inputs_kept([*self.checked.files, *file])
 
@@ -198,7 +202,7 @@ class Network:
                 read or does not fit (E0901, E0911, E0912, E0918), or PyTorch is not installed (E0907).
         """
         need("torch", "a PyTorch module")
-        from netdsl.backends.torch.lower import lower  # noqa: PLC0415 - only who asks for torch waits for it
+        from netdsl.backends.torch.lower import lower  # noqa: PLC0415 - importing torch takes seconds
 
         with _values(weights, self.graph, training=True, key=key) as (graph, source):
             return lower(graph, source)
@@ -214,8 +218,8 @@ class Network:
 
         Raises:
             NetdslError: a name in the net is a Python keyword, or an attribute of every torch.nn.Module (E0910);
-                PyTorch is not installed (E0907); the net is nested too deep (E0702); the file cannot be written, is
-                one that was read, or has a name that says something else (E0902, E0903).
+                PyTorch is not installed (E0907); the net is nested too deep (E0702); the file cannot be written, was
+                read before, or has the ending of another format (E0902, E0903).
         """
         with self._inputs_kept(None):
             if path is not None:
@@ -228,7 +232,7 @@ class Network:
 
     def _torch_source(self) -> str:
         need("torch", "writing a PyTorch module")
-        from netdsl.backends.torch_source.module import eject  # noqa: PLC0415 - only who asks for torch waits for it
+        from netdsl.backends.torch_source.module import eject  # noqa: PLC0415 - importing torch takes seconds
 
         try:
             return eject(self.checked.module, self.name, self.checked.arguments)
@@ -245,19 +249,19 @@ class Network:
         loaded: Callable[[CheckpointWeights], None] | None = None,
         **options: Any,
     ) -> Agreement:
-        """Compare PyTorch and onnxruntime with PyTorch in float64; the result is printed as a table.
+        """Compare PyTorch and onnxruntime with PyTorch in float64; the result prints as a table.
 
         Args:
             weights: as in `to_onnx`; None draws random ones under which every parameter matters.
             key: as in `to_onnx`.
-            loaded: as `write_onnx` takes it.
-            options: inputs, sizes, device and tolerance, as `netdsl.verification.verify` takes them.
+            loaded: as in `write_onnx`.
+            options: inputs, sizes, device and tolerance, as in `netdsl.verification.verify`.
 
         Raises:
             NetdslError: a package is missing (E0907), the device is not available (E0904), the inputs or sizes do not
                 fit (E0906), or PyTorch cannot run the net (E0915).
         """
-        from netdsl.verification import verify as verify_graph  # noqa: PLC0415 - it takes onnxruntime and torch
+        from netdsl.verification import verify as verify_graph  # noqa: PLC0415 - it imports onnxruntime and torch
 
         if weights is None:
             return verify_graph(self.graph, None, **options)
@@ -275,7 +279,7 @@ class Network:
             NetdslError: a package is missing (E0907), the device is not available (E0904), onnxruntime cannot run the
                 net (E0905), or a size is missing or does not fit (E0906).
         """
-        from netdsl.runtime.bench import Plan, bench  # noqa: PLC0415 - it takes numpy
+        from netdsl.runtime.bench import Plan, bench  # noqa: PLC0415 - it imports numpy
 
         plan = Plan() if plan is None else plan
         with tempfile.TemporaryDirectory() as folder:
@@ -294,22 +298,22 @@ class Network:
         device: str = "cpu",
         **options: Any,
     ) -> Run:
-        """Train the net by its recipe, as `netdsl train` does, and write weights, figures and an ONNX model.
+        """Train the net by its recipe, as `netdsl train` does, and write weights, metrics and an ONNX model.
 
         Args:
             data: `digits`, or a file or directory of data.
             folder: the folder to write to, created if necessary.
-            changes: of the recipe: `{"lr": 0.05, "optimizer": "adam"}`, as `--set train.lr=0.05` makes them.
+            changes: changes of the recipe: `{"lr": 0.05, "optimizer": "adam"}`, as in `--set train.lr=0.05`.
             device: the device: `cpu`, `cuda` or `cuda:N`.
-            options: `weights`, `freeze`, `export`, `resume`, `report` of `netdsl.training.run.train`; `weights` may be
-                the path of a checkpoint, as for `to_onnx`.
+            options: `weights`, `freeze`, `export`, `resume` and `report` of `netdsl.training.run.train`; `weights` may
+                be the path of a checkpoint, as in `to_onnx`.
 
         Raises:
             NetdslError: a package is missing (E0907), the device is not available (E0904), a change is unknown or does
-                not fit (E0801, E0803), the data do not (E1001 to E1009), the folder holds a run
-                (E1101) or one to go on from is not there (E1102), or the run cannot be (E1103 to E1108).
+                not fit (E0801, E0803), the data do not fit (E1001 to E1009), the folder contains a run already
+                (E1101), there is no run to resume (E1102), or the run fails (E1103 to E1108).
         """
-        from netdsl.training import need_packages  # noqa: PLC0415 - only who trains waits for it
+        from netdsl.training import need_packages  # noqa: PLC0415 - only training needs it
 
         need_packages(Path(folder), resume=bool(options.get("resume")))
         from netdsl.runtime import Device  # noqa: PLC0415 - likewise
@@ -319,7 +323,7 @@ class Network:
         with inputs_kept(self.checked.files):
             machine = Machine.on(Device.parse(device))
             run = train_by_recipe(self.graph, data, folder, machine=machine, changes=changes, **options)
-        assert run is not None  # noqa: S101 - there is one process
+        assert run is not None  # noqa: S101 - None is for other processes than the first
         return run
 
     def __repr__(self) -> str:
@@ -344,7 +348,13 @@ def load(spec: str, **arguments: Any) -> Network:
 
 
 def loads(text: str, name: str = "<string>", net: str | None = None, **arguments: Any) -> Network:
-    """Load a net from a string, which errors show under `name`; `net` chooses one of several.
+    """Load a net from a string.
+
+    Args:
+        text: the program.
+        name: the name of the program in errors.
+        net: the net to load; None takes the only one.
+        arguments: values for the net's parameters (`classes=10`).
 
     Raises:
         NetdslError: all errors found.
@@ -352,7 +362,7 @@ def loads(text: str, name: str = "<string>", net: str | None = None, **arguments
     return Network(check_text(text, name, net, arguments))
 
 
-def compile(spec: str, path: str | os.PathLike[str], **options: Any) -> None:  # noqa: A001 - it is what it does
+def compile(spec: str, path: str | os.PathLike[str], **options: Any) -> None:  # noqa: A001 - `netdsl.compile` reads well
     """Write a net as an ONNX file; `options` are those of `Network.to_onnx`."""
     load(spec).to_onnx(path, **options)
 
@@ -367,18 +377,18 @@ def _values(
     key: str | None = None,
     **taking: Any,
 ) -> Iterator[tuple[Graph, Weights]]:
-    """The net as a checkpoint says that it was trained, and what gives the array of a parameter.
+    """A context with the net, restored as it was trained, and a function that returns the array of a parameter.
 
-    `loaded` is called at the end, when the values were read: only then it is known whether they are finite.
+    `loaded` is called at the end, when the values were read: only then is it known whether they are finite.
     """
-    from netdsl.weights.initial import Initializer  # noqa: PLC0415 - a net can be looked at without numpy
+    from netdsl.weights.initial import Initializer  # noqa: PLC0415 - inspecting a net needs no numpy
 
     if weights is None or callable(weights):
         if key is not None:
             raise TypeError("`key` belongs to a checkpoint, and `weights` is none")
         yield graph, Initializer() if weights is None else weights
     else:
-        from netdsl.weights.trained import load_trained  # noqa: PLC0415 - for who has a checkpoint
+        from netdsl.weights.trained import load_trained  # noqa: PLC0415 - only checkpoints need it
 
         trained, found = load_trained(weights, graph, key=key, training=training, **taking)
         yield trained, found

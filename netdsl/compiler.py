@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 Stage: TypeAlias = Literal["tree", "graph", "optimized", "onnx"]
 Start: TypeAlias = Path | Source | Module
-"""Where the pipeline begins: a file, a text, or a parsed program."""
+"""The start of the pipeline: a file, a text, or a parsed program."""
 
 
 @dataclass(frozen=True)
@@ -58,13 +58,13 @@ class Checked:
 
 @dataclass(frozen=True)
 class Options:
-    """What is compiled, and how.
+    """The options of the pipeline.
 
     Attributes:
         net: the net of a program; None takes its only one.
         arguments: values for the net's parameters (`{"classes": 10}`).
         budget: limits the work of elaboration; None gives a fresh one.
-        observer: is called for everything that elaboration carries out.
+        observer: called for every step of elaboration.
         level: 0 leaves the layers as written, 1 optimizes them for inference.
         last_pass: the name of the pass after which to stop; None runs all.
         training: keep the graph for training, with its auxiliary outputs; no pass runs.
@@ -102,10 +102,10 @@ def build(start: Start | Graph, stop: Stage, options: Options = DEFAULTS) -> Mod
     With NETDSL_DEBUG=1 in the environment, the graph is checked against its invariants after every stage.
 
     Args:
-        start: where to begin; a graph is one that is checked already.
-        stop: the last stage. `tree` makes the program, `graph` the checked net, `optimized` the graph after the passes
-            and `onnx` the model without its weights.
-        options: what is compiled, and how.
+        start: the file, text or program to begin with, or a checked graph.
+        stop: the last stage. `tree` returns the program, `graph` the checked net, `optimized` the graph after the
+            passes and `onnx` the model without its weights.
+        options: the options.
 
     Raises:
         NetdslError: all errors found in the first stage that has any.
@@ -122,19 +122,19 @@ def build(start: Start | Graph, stop: Stage, options: Options = DEFAULTS) -> Mod
             return Checked(graph, lint(graph, module.file), module, arguments)
 
     if not options.training:
-        from netdsl.passes import optimize  # noqa: PLC0415 - `check` goes without the passes
+        from netdsl.passes import optimize  # noqa: PLC0415 - `check` does not need the passes
 
         graph = optimize(graph, options.level, options.last_pass)
     if stop == "optimized":
         return graph
 
-    from netdsl.backends.onnx.lower import lower  # noqa: PLC0415 - the earlier stages go without onnx
+    from netdsl.backends.onnx.lower import lower  # noqa: PLC0415 - the earlier stages do not need onnx
 
     return lower(graph, opset=options.opset, training=options.training, batch=options.batch)
 
 
 def read_program(start: Start) -> Module:
-    """The program in a file or a text, with all the files that it uses."""
+    """Read the program in a file or a text, with all the files that it uses."""
     if isinstance(start, Module):
         return start
     if isinstance(start, Source):
@@ -146,7 +146,7 @@ def read_program(start: Start) -> Module:
 
 
 def check(spec: str, arguments: Mapping[str, object] | None = None) -> Checked:
-    """Check a net: everything up to the graph, shapes and promises included.
+    """Check a net: all stages up to the graph, with shapes and promises.
 
     Args:
         spec: `file.net`, `file.net:name`, or the name of a shipped net (`resnet50`); `-` is standard input.
@@ -176,7 +176,7 @@ def compile_graph(
 
 
 AFTER = "after:"
-"""The prefix of a pass's name in the stage that is the graph after it."""
+"""The prefix of stages that are the graph after one pass, followed by the name of the pass."""
 
 
 def emit(spec: str, stage: str, arguments: Mapping[str, object] | None = None, **options: Any) -> str:
@@ -184,8 +184,8 @@ def emit(spec: str, stage: str, arguments: Mapping[str, object] | None = None, *
 
     Args:
         spec: as for `check`.
-        stage: `tree` is what was read, `graph` the typed layers, `optimized` the graph after the passes, `after:PASS`
-            the graph after one of them, and `onnx` the model without its weights, as onnx prints it.
+        stage: `tree` is the parsed file, `graph` the graph of typed layers, `optimized` the graph after the passes,
+            `after:PASS` the graph after one of them, and `onnx` the model without its weights, as onnx prints it.
         arguments: values for the net's parameters.
         options: `level`, `training`, `opset` and `batch` of `Options`.
 
@@ -200,7 +200,7 @@ def emit(spec: str, stage: str, arguments: Mapping[str, object] | None = None, *
     if stage == "graph":
         return print_graph(build(path, "graph", chosen_options).graph)
     if stage == "onnx":
-        from onnx import printer  # noqa: PLC0415 - the earlier stages go without onnx
+        from onnx import printer  # noqa: PLC0415 - the earlier stages do not need onnx
 
         return str(printer.to_text(build(path, "onnx", chosen_options).proto))
     return print_graph(build(path, "optimized", chosen_options))
@@ -225,7 +225,7 @@ class FileReport:
 
 
 def check_file(path: Path) -> FileReport:
-    """Check every net of a file that needs no arguments; the others are checked through their variants."""
+    """Check every net of a file that needs no arguments; other nets are checked through their variants."""
     try:
         module = build(path, "tree")
     except NetdslError as error:
@@ -257,8 +257,8 @@ def check_file(path: Path) -> FileReport:
 
 
 def check_files(paths: Sequence[Path]) -> list[FileReport]:
-    """Check files side by side; their reports come without the graphs."""
-    from netdsl.base.processes import side_by_side  # noqa: PLC0415 - who checks one file needs no processes
+    """Check files in parallel; the reports have no graphs."""
+    from netdsl.base.processes import side_by_side  # noqa: PLC0415 - checking one file needs no processes
 
     return side_by_side(_report, paths)
 
@@ -268,10 +268,10 @@ def _report(path: Path) -> FileReport:
 
 
 def check_spec(spec: str, arguments: Mapping[str, object] | None = None) -> FileReport:
-    """Check what a spec means: every net of a `file.net`, or the one net of a `file.net:name` or a bare name.
+    """Check every net of a spec `file.net`, or the one net of `file.net:name` or of a shipped name.
 
     Raises:
-        NetdslError: no file or net is called that, and so there is nothing to report on.
+        NetdslError: there is no such file or net.
     """
     if (spec.endswith(".net") or is_standard_input(spec)) and not arguments:
         return check_file(Path(spec))

@@ -25,7 +25,7 @@ ROOMS = (
 
 
 def tree() -> str:
-    """The tree, a line for each room."""
+    """Return the tree, with one line for each room."""
     return "".join(_lines())
 
 
@@ -43,7 +43,7 @@ def _first_line(path: Path) -> str:
 
 
 def with_tree(page: str) -> str:
-    """A page with the current tree in the place of its own."""
+    """Return a page with its tree replaced by the current one."""
     before, mark, rest = page.partition(FIRST)
     return f"{before}{mark}{tree()}{LAST}{rest.partition(LAST)[2]}"
 

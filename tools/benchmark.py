@@ -1,4 +1,4 @@
-"""What compiling costs: whole processes against PyTorch's exporters, stage by stage, and as nets grow.
+"""The cost of compiling: whole processes compared with PyTorch's exporters, stage by stage, and for growing nets.
 
 `python tools/benchmark.py` prints every table; `--markdown docs/benchmarks.md` writes the page of the documentation.
 Every process builds a net with its initial weights and writes it as ONNX with a free batch size.
@@ -27,49 +27,50 @@ if TYPE_CHECKING:
 
 NETS = ("lenet5", "resnet50", "resnet152", "vgg16", "googlenet")
 TIMES_FASTER = {net: 4 if net == "vgg16" else 10 for net in NETS}
-"""The aim against the dynamo exporter; VGG-16's time is mostly that of drawing and writing half a gigabyte."""
+"""How many times faster than the dynamo exporter; VGG-16 mostly takes the time to draw and write half a gigabyte."""
 CHECK_TO_IMPORT = {"resnet152": 0.35 / 0.8, "nets": 3 / 1.5}
-"""The aims for checking ResNet-152, and the whole zoo, against importing torch."""
+"""The largest ratios of the time to check ResNet-152, and the whole zoo, to that of importing torch."""
 BUILDING = 1.0
-"""The aim for ResNet-152 as a module against the hand-written classes; both draw all initial values."""
+"""The largest ratio to the hand-written classes of the time to build ResNet-152; both draw all initial values."""
 TRAINING = 1.02
-"""The aim for a step of training against the hand-written module."""
+"""The largest ratio to the hand-written module of the time of a training step."""
 GROWTH = 2.3
-"""The aim for twice the layers."""
+"""The largest ratio of the time of a chain to that of a chain half as long."""
 CHAIN = 10_000
-"""Layers of the shorter chain."""
+"""The number of layers of the shorter chain."""
 
 WEIGHTS_TO_COPY = 2
-"""The aim for the time of compiling with a checkpoint, against copying it."""
+"""The largest ratio of the time to compile with a checkpoint to that of copying it."""
 WEIGHTS_TO_FILE, WEIGHTS_BESIDE = 1.6, 150
-"""The aim for its peak memory: times the checkpoint's size, and MB."""
+"""The largest peak memory of that: this many times the checkpoint's size, plus this many MB."""
 
 COMPILING = """\
 Seconds of wall time for `netdsl compile NET` and for `torch.onnx.export` of the same net in plain PyTorch
-(`tools/peers.py`), traced by dynamo and by TorchScript: whole processes, taken in turn, medians of {repeat}."""
+(`tools/peers.py`), traced by dynamo and by TorchScript: whole processes, run in turn, medians of {repeat}."""
 MEMORY = """\
-Resident MB at the peak of the same processes. The aim is 1.6 times the file that is written, and 150 MB."""
+The peak resident memory of the same processes in MB. The aim is 1.6 times the size of the file plus 150 MB."""
 CHECKING = """\
 Seconds of wall time for `netdsl check` of ResNet-152 and of all the zoo (`nets`), and for `python -c "import torch"`,
-with which every tool built on PyTorch begins: whole processes, taken in turn, medians of {repeat}."""
+which every tool built on PyTorch does first: whole processes, run in turn, medians of {repeat}."""
 MODULES = """\
-Seconds inside one process (`tools/modules.py`) for `to_torch` of ResNet-152 and for its classes in plain PyTorch, and
-for a step of training of ResNet-50, a batch of {batch} images of {size}x{size}: taken in turn, medians of {repeat}."""
+Seconds inside one process (`tools/modules.py`) to build ResNet-152 by `to_torch` and from its classes in plain PyTorch,
+and for a training step of ResNet-50 on a batch of {batch} images of {size}x{size}: run in turn, medians of {repeat}."""
 STAGES = """\
-Milliseconds of every stage of a compilation inside one process (`tools/stages.py`), medians of {repeat} processes.
-To time drawing and writing apart, all weights are held in memory here; `netdsl compile` holds one tensor at a time."""
+Milliseconds for every stage of a compilation inside one process (`tools/stages.py`), medians of {repeat} processes.
+Here all weights are kept in memory, so that drawing and writing are timed apart; `netdsl compile` keeps one tensor at a
+time."""
 WEIGHTS = """\
-`netdsl compile vgg16 --weights FILE` for a checkpoint in safetensors, and a copy of that file which appears whole, as
-the model does (`cp FILE A && sync A && mv A B`): whole processes, taken in turn, medians of {repeat}. Seconds of wall
-time, resident MB at the peak, and MB of the file; the aims are 2 times the copy's time, and 1.6 times the file and
-150 MB."""
+`netdsl compile vgg16 --weights FILE` for a safetensors checkpoint, compared with copying that file whole or not at all,
+as the model is written (`cp FILE A && sync A && mv A B`): whole processes, run in turn, medians of {repeat}. Times are
+seconds of wall time, sizes and peak resident memory are in MB. The aims are 2 times the time of the copy, and 1.6 times
+the size of the file plus 150 MB."""
 GROWING = """\
-Seconds of wall time for a chain of convolutions and activations and for one twice as long, as a `repeat` and as text
-with a line for every two layers: whole processes, taken in turn, medians of {repeat}."""
+Seconds of wall time for a chain of convolutions and activations and for one twice as long, written as a `repeat` and
+with one line for every two layers: whole processes, run in turn, medians of {repeat}."""
 
 
 def compiling(repeat: int) -> list[Figures]:
-    """Compile time and peak memory beside PyTorch's two exporters."""
+    """Compare compile time and peak memory with PyTorch's two exporters."""
     times, memory = [], []
     for net in NETS:
         with tempfile.TemporaryDirectory() as folder:
@@ -93,7 +94,7 @@ MEMORY_HEADINGS = ["net", ">file", ">netdsl", ">aim", ">dynamo", ">TorchScript"]
 
 
 def time_row(net: str, costs: dict[str, Cost]) -> list[str]:
-    """A row under `TIME_HEADINGS`."""
+    """Return a row of the table with `TIME_HEADINGS`."""
     ours, dynamo, script = (costs[name].seconds for name in ("netdsl", "dynamo", "torchscript"))
     aim = TIMES_FASTER[net]
     met = verdict(dynamo >= aim * ours)
@@ -102,14 +103,14 @@ def time_row(net: str, costs: dict[str, Cost]) -> list[str]:
 
 
 def memory_row(net: str, costs: dict[str, Cost], file: float) -> list[str]:
-    """A row under `MEMORY_HEADINGS`."""
+    """Return a row of the table with `MEMORY_HEADINGS`."""
     ours, dynamo, script = (costs[name].megabytes for name in ("netdsl", "dynamo", "torchscript"))
     aim = 1.6 * file + 150
     return [net, f"{file:.1f}", f"{ours:.0f}", f"{aim:.0f} {verdict(ours <= aim)}", f"{dynamo:.0f}", f"{script:.0f}"]
 
 
 def checking(repeat: int) -> list[Figures]:
-    """Checks of a large net and of all nets beside the import of torch."""
+    """Compare checking a large net, and all nets, with importing torch."""
     commands = {what: netdsl("check", what) for what in CHECK_TO_IMPORT}
     costs = compare({**commands, "import": [sys.executable, "-c", "import torch"]}, repeat)
     import_ = costs["import"].seconds
@@ -123,7 +124,7 @@ def checking(repeat: int) -> list[Figures]:
 
 
 def modules(repeat: int, batch: int = 4, size: int = 64) -> list[Figures]:
-    """A net as a PyTorch module beside the same net written by hand."""
+    """Compare a net as a PyTorch module with the same net written by hand."""
     rounds = 4 * repeat  # they are short
     options = {"--repeat": rounds, "--batch": batch, "--size": size}
     words = [word for name, value in options.items() for word in (name, str(value))]
@@ -138,7 +139,7 @@ def modules(repeat: int, batch: int = 4, size: int = 64) -> list[Figures]:
 
 
 def stages(repeat: int) -> list[Figures]:
-    """Where the time of a compilation goes."""
+    """Time the stages of a compilation."""
     rows = []
     columns: list[str] = []
     for net in NETS:
@@ -151,7 +152,7 @@ def stages(repeat: int) -> list[Figures]:
 
 
 def weights(repeat: int) -> list[Figures]:
-    """A checkpoint into a model, beside a copy of it."""
+    """Compare compiling with a checkpoint with copying the checkpoint."""
     with tempfile.TemporaryDirectory() as folder:
         model, file, copy = f"{folder}/vgg16.onnx", f"{folder}/vgg16.safetensors", f"{folder}/copy"
         measure(netdsl("compile", "vgg16", "-o", model))
@@ -171,7 +172,7 @@ WEIGHTS_HEADINGS = [">compile", ">copy", ">time ratio", ">time aim", ">file", ">
 
 
 def weights_row(costs: dict[str, Cost], file: float) -> list[str]:
-    """The row under `WEIGHTS_HEADINGS`; the second aim is given as a ratio to the file."""
+    """Return the row of the table with `WEIGHTS_HEADINGS`; the aim for memory is a ratio to the size of the file."""
     ours, copy = costs["compile"], costs["copy"].seconds
     slower, larger = ours.seconds / copy, ours.megabytes / file
     most = WEIGHTS_TO_FILE + WEIGHTS_BESIDE / file
@@ -184,7 +185,7 @@ def weights_row(costs: dict[str, Cost], file: float) -> list[str]:
 
 
 def growth(repeat: int) -> list[Figures]:
-    """How time grows with the number of layers."""
+    """Measure how time grows with the number of layers."""
     rows = []
     for kind, chain in (("repeat", repeated_chain), ("written out", written_chain)):
         with tempfile.TemporaryDirectory() as folder:
@@ -204,22 +205,22 @@ def growth(repeat: int) -> list[Figures]:
 
 
 def repeated_chain(layers: int) -> str:
-    """A net of `layers` layers in one statement."""
+    """Return a net of `layers` layers in one statement."""
     return f"net chain {{\n    input x: 4x8x8\n    repeat {layers // 2} {{ conv 4 k3 p1 -> relu }}\n}}\n"
 
 
 def written_chain(layers: int) -> str:
-    """The same net with every layer written."""
+    """Return the same net with every layer written out."""
     return "net chain {\n    input x: 4x8x8\n" + "    conv 4 k3 p1 -> relu\n" * (layers // 2) + "}\n"
 
 
 def netdsl(*arguments: str) -> list[str]:
-    """The command line of netdsl in this interpreter."""
+    """Return the command line that runs netdsl in this interpreter."""
     return [sys.executable, "-m", "netdsl", *arguments]
 
 
 def verdict(met: bool) -> str:
-    """Whether an aim is met."""
+    """Return the word for whether an aim is met."""
     return "met" if met else "missed"
 
 

@@ -1,4 +1,4 @@
-"""Write the parser's table beside the grammar whenever hatchling builds netdsl, for a wheel or an editable install."""
+"""A hook of hatchling that writes the parser's table beside the grammar, for a wheel or an editable install."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 
 class GrammarTable(BuildHookInterface[Any]):
-    """Hatchling calls `initialize` before it collects the files."""
+    """The hook; hatchling calls `initialize` before it collects the files."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:  # noqa: ARG002 - hatchling's signature
         """Write `grammars/netdsl.table.json`, whole or not at all."""

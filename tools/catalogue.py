@@ -1,6 +1,6 @@
-"""The pages of reference: `docs/layers.md`, `docs/recipes.md` and `docs/zoo.md`, written from what they list.
+"""The reference pages `docs/layers.md`, `docs/recipes.md` and `docs/zoo.md`, written from the layers, words and nets.
 
-`python tools/catalogue.py` writes them anew; it takes some seconds, and a test holds them current.
+`python tools/catalogue.py` writes them in a few seconds; a test fails when they are out of date.
 """
 
 from __future__ import annotations
@@ -16,27 +16,28 @@ from netdsl.reference import zoo
 
 COMMAND = "python tools/catalogue.py"
 LAYERS = """\
-Every layer of the language stands here with its arguments
-and their defaults. `netdsl layers NAME` says more of one: its formula, shapes, parameters, MACs and source."""
+It lists every layer of the language with its arguments
+and their defaults. `netdsl layers NAME` describes one: its formula, shapes, parameters, MACs and source."""
 RECIPES = """\
-What a `train` block can say stands here:
+It lists what a `train` block can contain:
 its entries, the words that they begin with, and their arguments with the defaults, which are those of the class in
-brackets. An argument without one must be given. `netdsl recipe WORD` says what values an argument takes;
-`--set train.batch=7`, `--set train.lr=0.5` and `--set "train.optimizer=adam lr=1e-3"` change a recipe from outside."""
+brackets. An argument without a default must be given. `netdsl recipe WORD` shows the values that an argument takes;
+on the command line, `--set train.batch=7`, `--set train.lr=0.5` and `--set "train.optimizer=adam lr=1e-3"` change a
+recipe."""
 ZOO = """\
 These nets come with netdsl and are known by name
-in any folder: `netdsl compile resnet50`. MACs are multiply-accumulates of one sample; a letter is a size left open."""
+in any folder: `netdsl compile resnet50`. MACs are multiply-accumulates per sample; a letter stands for an open size."""
 
 
 def main(folder: Path = Path(__file__).parents[1] / "docs") -> None:
-    """Write the pages into a folder."""
+    """Write the pages to a folder."""
     write_page(folder / "layers.md", "Layers", COMMAND, LAYERS, described("layer", reference.layers()))
     write_page(folder / "recipes.md", "Recipes", COMMAND, RECIPES, described("entry or word", reference.words()))
     write_page(folder / "zoo.md", "The zoo", COMMAND, ZOO, nets())
 
 
 def described(what: str, entries: list[reference.Entry]) -> list[Figures]:
-    """A table for each family."""
+    """Return a table for each family."""
     sections = []
     for family, members in groupby(entries, lambda entry: entry.family):
         rows = [[f"`{entry.call}`", _cell(entry.first)] for entry in members]
@@ -45,7 +46,7 @@ def described(what: str, entries: list[reference.Entry]) -> list[Figures]:
 
 
 def nets() -> list[Figures]:
-    """A table for each file."""
+    """Return a table for each file."""
     sections = []
     for path, members in groupby(zoo.entries(), lambda entry: entry.path):
         known = list(members)
@@ -60,7 +61,7 @@ def nets() -> list[Figures]:
 
 
 def _cell(text: str) -> str:
-    """A text within a table of Markdown."""
+    """Return a text as a cell of a Markdown table."""
     return text.replace("|", r"\|").replace("*", r"\*")
 
 

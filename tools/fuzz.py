@@ -1,7 +1,7 @@
-"""Programs and files in disorder: `python tools/fuzz.py programs`, `files`, `commands` or `all`.
+"""Tests with mutated programs and damaged files: `python tools/fuzz.py programs`, `files`, `commands` or `all`.
 
-Every input is made of a seed and its number, so that `--only NUMBER` tries one again. What is wrong is kept in a folder
-(`--findings`) with the command that shows it, and makes the exit code 1.
+Every input is made from a seed and its number, so that `--only NUMBER` repeats one. Inputs that reveal a fault are
+called findings. They are written to a folder (`--findings`) with the command that repeats them, and the exit code is 1.
 """
 
 from __future__ import annotations
@@ -31,23 +31,22 @@ if TYPE_CHECKING:
 
 PACKAGES = ["netdsl", "numpy", "onnx", "onnxruntime", "pillow", "safetensors", "torch"]
 MODULES = {"programs": "fuzzing.backends", "files": "fuzzing.files", "commands": "fuzzing.commands"}
-"""What makes and tries the inputs of each part."""
+"""The module that makes and tries the inputs of each part."""
 COUNTS = {"programs": 20_000, "files": 3_000, "commands": 100}
-"""Inputs of the whole series: programs, and damaged files for each reader."""
+"""The number of inputs of the whole series: programs, and damaged files or commands for each reader."""
 PATIENCE = {"programs": HANGS_AFTER, "files": HANGS_AFTER, "commands": 90.0}
-SHOWN = 15
-"""Kinds of findings that are printed at most, and kept in the folder."""
+"""The wall time in seconds after which an input of each part counts as hung."""
 
 
 @dataclass
 class Tally:
-    """What came of a series of inputs.
+    """The results of a series of inputs.
 
     Attributes:
-        verdicts: how many inputs came to each.
-        findings: by what is wrong, the numbers of the inputs.
-        seconds: the most processor time that one took.
-        megabytes: the most memory that one took, in MB of 10^6 bytes.
+        verdicts: the number of inputs with each verdict.
+        findings: the numbers of the inputs with each fault.
+        seconds: the largest processor time of an input.
+        megabytes: the largest memory of an input, in MB of 10^6 bytes.
     """
 
     verdicts: Counter[str] = field(default_factory=Counter)
@@ -64,18 +63,18 @@ class Tally:
 
     @property
     def wrong(self) -> int:
-        """How many inputs are findings."""
+        """The number of inputs that are findings."""
         return sum(map(len, self.findings.values()))
 
 
 class Series:
-    """One part with a seed: tries its inputs, keeps what is wrong, and sums up.
+    """One part with one seed: tries the inputs, keeps the findings, and makes the table.
 
     Args:
         part: `programs`, `files` or `commands`.
-        names: the readers; of programs, their part's own name.
-        seed: another one makes other inputs.
-        findings: the folder where what is wrong is kept.
+        names: the readers; for programs, only the name of the part.
+        seed: the seed that the inputs are made from.
+        findings: the folder in which findings are kept.
     """
 
     def __init__(self, part: str, names: Sequence[str], seed: int, findings: Path) -> None:
@@ -84,13 +83,13 @@ class Series:
         self.minutes = 0.0
 
     def run(self, indices: Sequence[int], workers: int) -> None:
-        """Try the inputs of these numbers, of each name."""
+        """Try the inputs with these numbers for each name."""
         start = perf_counter()
         jobs = [Job(MODULES[self.part], name, self.seed, index) for name in self.names for index in indices]
-        told = start
+        reported = start
         for number, (job, outcome) in enumerate(try_all(jobs, workers, PATIENCE[self.part]), start=1):
-            if perf_counter() > told + 60:
-                told = perf_counter()
+            if perf_counter() > reported + 60:
+                reported = perf_counter()
                 print(f"{self.part}: {number:,} of {len(jobs):,}, {self.wrong:,} findings", file=sys.stderr)
             tally = self.tallies[job.name]
             tally.add(job.index, outcome)
@@ -99,7 +98,7 @@ class Series:
         self.minutes = (perf_counter() - start) / 60
 
     def _keep(self, job: Job, outcome: Outcome) -> None:
-        """Write an input, what is wrong with it, and the command that tries it again."""
+        """Write an input, its fault, and the command that tries it again."""
         folder = self.findings / f"{self.part}-{job.name}-{job.seed}-{job.index}".replace(" ", "_").replace("/", "_")
         folder.mkdir(parents=True, exist_ok=True)
         again = ["python", "tools/fuzz.py", self.part, "--seed", str(job.seed), "--only", str(job.index)]
@@ -110,7 +109,7 @@ class Series:
         import_module(job.module).keep(job.name, job.seed, job.index, folder)
 
     def troubles(self) -> str:
-        """The findings, those of one kind in a line; empty where there are none."""
+        """Return the findings as text, one line for each kind; empty if there are none."""
         lines = []
         for name, tally in self.tallies.items():
             for what, indices in sorted(tally.findings.items(), key=lambda item: -len(item[1])):
@@ -120,11 +119,11 @@ class Series:
 
     @property
     def wrong(self) -> int:
-        """How many inputs are findings."""
+        """The number of inputs that are findings."""
         return sum(tally.wrong for tally in self.tallies.values())
 
     def figures(self) -> Figures:
-        """The series as a table."""
+        """Return the table of the series."""
         return {"programs": self._programs, "files": self._files, "commands": self._commands}[self.part]()
 
     def _programs(self) -> Figures:
@@ -134,13 +133,14 @@ class Series:
         note = (
             "Programs of tests/support/programs.py, single layers, the smaller nets of nets/ and the examples of "
             "docs/language.md, each changed up to four times: numbers, tokens, lines, kinds, arguments, "
-            "computed labels, open sizes, element types, parts of the tree. What `check` accepts goes through "
-            "ONNX at -O0 and -O1, onnx's full checker and its strict inference, onnxruntime, and PyTorch in "
-            "the net's own types and in float64, with sizes as small as the net allows, and larger ones. A "
-            "value differs where onnxruntime is further from float64 than verification allows and than "
-            f"{FACTOR} times what PyTorch's own rounding makes. Seed {self.seed}, {self.minutes:.1f} minutes."
+            "computed labels, open sizes, element types, parts of the tree. A program that `check` accepts is "
+            "compiled to ONNX at -O0 and -O1, checked by onnx's full checker and its strict inference, and run in "
+            "onnxruntime and in PyTorch, there in the net's own types and in float64, once with the smallest sizes "
+            "that the net allows and once with larger ones. A value counts as different if onnxruntime is further "
+            f"from float64 than verification allows, and further than {FACTOR} times the rounding error of PyTorch. "
+            f"Seed {self.seed}, {self.minutes:.1f} minutes."
         )
-        return Figures("Programs", fill(note, 118), Table(["what became of them", ">programs"], rows))
+        return Figures("Programs", fill(note, 118), Table(["result", ">programs"], rows))
 
     def _files(self) -> Figures:
         rows = [
@@ -149,12 +149,12 @@ class Series:
         ]
         headings = ["reader", ">files", ">read", ">refused", ">findings", ">slowest (s)", ">largest (MB)"]
         note = (
-            "Files that are cut, changed in bits, bytes and numbers, that lie in their headers, sizes, names, "
-            "checksums and packed streams, and pipes, devices and folders in their place, read by the "
-            "functions of the commands in processes that are watched. A finding is everything but a result or "
-            f"a diagnostic: another exception, more than {MAX_SECONDS:g} s of the processor, "
-            f"{MAX_MEGABYTES:,} MB beside what the process has, a death, a file left behind. Seed "
-            f"{self.seed}, {self.minutes:.1f} minutes."
+            "Files that are cut off, that have changed bits, bytes and numbers, or wrong headers, sizes, names, "
+            "checksums and compressed streams, and pipes, devices and folders in the place of a file. The functions "
+            "of the commands read them in watched processes. Everything but a result or a diagnostic is a finding: "
+            f"another exception, more than {MAX_SECONDS:g} s of processor time, more than {MAX_MEGABYTES:,} MB of "
+            "additional memory, the death of the process, a file left behind. "
+            f"Seed {self.seed}, {self.minutes:.1f} minutes."
         )
         return Figures("Damaged files", fill(note, 118), Table(headings, rows))
 
@@ -170,28 +170,28 @@ class Series:
         ]
         headings = ["reader", "command", ">exit 0", ">exit 1", ">exit 2", ">findings", ">slowest (s)", ">largest (MB)"]
         note = (
-            "Such files read by whole commands, start and imports included. A finding is an exit code other "
-            f"than 0, 1 and 2, a traceback, a control character, more than {MAX_SECONDS:g} s of the "
-            f"processor, or more than {MAX_MEGABYTES:,} MB. Seed {self.seed}, {self.minutes:.1f} minutes."
+            "Such files read by whole commands, with start-up and imports. A finding is an exit code other "
+            f"than 0, 1 and 2, a traceback, a control character, more than {MAX_SECONDS:g} s of processor "
+            f"time, or more than {MAX_MEGABYTES:,} MB. Seed {self.seed}, {self.minutes:.1f} minutes."
         )
         return Figures("Damaged files as whole commands", fill(note, 118), Table(headings, rows))
 
 
 PROGRAM_ROWS = {
-    "refused": "refused by `check`, each with a place and on one screen",
-    "too large": "accepted, and too large to be tried",
-    "no kernel": "accepted; onnxruntime or PyTorch has no kernel for an element type other than float32 on a CPU",
-    "not finite": "run, with shapes and types that agree; float64 itself gives no finite numbers",
+    "refused": "refused by `check`, with a place, on one screen",
+    "too large": "accepted, but too large to be tried",
+    "no kernel": "accepted, but onnxruntime or PyTorch lacks a CPU kernel for an element type other than float32",
+    "not finite": "run, with equal shapes and types; not even float64 gives finite numbers",
     "compared": "run, and compared in shape, type and value",
     "internal error": "internal errors",
-    "not run": "accepted, and refused by a backend",
-    "type": "disagreements of type",
-    "shape": "disagreements of shape",
-    "value": "disagreements of value",
+    "not run": "accepted, but refused by a backend",
+    "type": "different types",
+    "shape": "different shapes",
+    "value": "different values",
     "slow": f"more than {MAX_SECONDS:g} s",
     "memory": f"more than {MAX_MEGABYTES:,} MB",
-    "hung": "without an end",
-    "died": "deaths of a process",
+    "hung": "hung",
+    "died": "died",
 }
 
 
@@ -200,15 +200,15 @@ def _costs(tally: Tally) -> list[str]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Try, print, and write the page if asked to; gives the exit code."""
+    """Try, print, and write the page if asked to; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("part", choices=[*MODULES, "all"])
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--count", type=int, help="inputs, of each reader; the whole series unless given")
+    parser.add_argument("--count", type=int, help="the number of inputs for each reader; the whole series by default")
     parser.add_argument("--only", type=int, action="append", help="the number of an input; repeat it for several")
     parser.add_argument("--reader", action="append", choices=[*READERS], metavar="READER", help="; ".join(READERS))
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--findings", type=Path, default=Path("fuzz-findings"), help="where to keep what is wrong")
+    parser.add_argument("--findings", type=Path, default=Path("fuzz-findings"), help="the folder for findings")
     parser.add_argument("--markdown", type=Path, help="write the page here")
     given = parser.parse_args(arguments)
     series = []

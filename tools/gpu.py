@@ -1,4 +1,4 @@
-"""The zoo on a GPU: does CUDA compute what the CPU does, and how fast is it beside PyTorch?
+"""The zoo on a GPU: whether CUDA computes what the CPU computes, and how fast netdsl is compared with PyTorch.
 
 On a machine with an NVIDIA GPU, after `pip install -e '.[gpu,train]'`, `python tools/gpu.py` prints every table;
 `--markdown docs/gpu_figures.md` writes them as a page. `--device cpu` is a rehearsal that needs no GPU.
@@ -37,31 +37,32 @@ if TYPE_CHECKING:
     Model = Callable[[torch.Tensor], Any]
 
 AGREEMENT = """\
-Every shipped net with its initial weights and a random batch of {batch}, on the CPU and on the device: the largest
-difference of any output, and the same divided by the output's largest value. TF32 lets CUDA multiply with ten bits of
-mantissa."""
+Every shipped net with initial weights and a random batch of {batch}, on the CPU and on the device: the largest
+difference of any output, and the same divided by the output's largest value. With TF32, CUDA multiplies numbers with
+ten bits of mantissa."""
 VERIFIED = """\
-What `netdsl verify --half` finds of every shipped net with random weights and a batch of {batch}: the largest
+The results of `netdsl verify --half` for every shipped net with random weights and a batch of {batch}: the largest
 difference from PyTorch in float64, relative to the output's largest value, without TF32, and whether it is allowed."""
 TRAINED = """\
-Milliseconds at the median of {runs} steps of training {net}, forward, backward and SGD with momentum, on a batch of
-{batch} random images, channels last, under bfloat16 autocast; the two modules in turn."""
+The median time in milliseconds of {runs} training steps of {net}: forward, backward and SGD with momentum, on a batch
+of {batch} random images, channels last, under bfloat16 autocast. The two modules run in turn."""
 SPEED = """\
-Milliseconds at the median of {runs} runs, inputs and outputs kept on the device, TF32 allowed throughout. PyTorch runs
-the same net in plain PyTorch (`tools/peers.py`) with channels last. The last column is PyTorch's best by ours."""
+The median time in milliseconds of {runs} runs, with inputs and outputs on the device and TF32 allowed. PyTorch runs
+the same net in plain PyTorch (`tools/peers.py`) with channels last. The last column is PyTorch's best time divided by
+the best time of netdsl."""
 TOLERANCE = {False: 1e-4, True: 1e-2}
 """The relative difference that is allowed without and with TF32: rounding over some hundred layers."""
 MIN_LARGEST = 1e-30
-"""What a relative difference is taken of where an output is 0 throughout."""
+"""The divisor of a relative difference for an output that is 0 everywhere."""
 OPEN_SIZE = 64
-"""What a size that a net leaves open is given."""
+"""The value of a size that a net leaves open."""
 WARMUP = 10
-"""Runs before those that are timed."""
+"""The number of runs before the timed ones."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """What was asked for."""
+    """The options of the command line."""
 
     device: str
     nets: list[str]
@@ -73,14 +74,14 @@ class Job:
 
     @property
     def on_gpu(self) -> bool:
-        """Whether this is more than a rehearsal."""
+        """Whether a GPU is measured."""
         return self.device != "cpu"
 
 
 def difference(result: Arrays, reference: Arrays) -> tuple[float, float]:
-    """The largest difference of any output: as it is, and relative to that output's largest value.
+    """Return the largest absolute difference of any output, and the largest relative to the output's largest value.
 
-    A result that is not finite where the reference is differs infinitely.
+    The difference is infinite if any value is not finite.
     """
     absolute = relative = 0.0
     for name, expected in reference.items():
@@ -92,7 +93,7 @@ def difference(result: Arrays, reference: Arrays) -> tuple[float, float]:
 
 
 def agreement(job: Job, batch: int = 2) -> Figures:
-    """Compare the device with the CPU, net by net."""
+    """Compare every net on the device with the same net on the CPU."""
     rows = []
     for net in job.nets:
         with tempfile.TemporaryDirectory() as folder:
@@ -115,7 +116,7 @@ def agreement(job: Job, batch: int = 2) -> Figures:
 
 
 def verified(job: Job, batch: int = 2) -> Figures:
-    """Hold PyTorch and onnxruntime on the device to PyTorch in float64, net by net."""
+    """Compare PyTorch and onnxruntime on the device with PyTorch in float64, for every net."""
     rows = []
     columns: list[str] = []
     for net in job.nets:
@@ -132,7 +133,7 @@ def verified(job: Job, batch: int = 2) -> Figures:
 
 
 def training(job: Job) -> Figures:
-    """Time a step of training of the module that netdsl makes, and of the hand-written one."""
+    """Time a training step of the module from `to_torch`, and of the hand-written one."""
     shape = (job.train_batch, *SHAPES[job.train])
     images = torch.rand(shape).to(job.device, memory_format=torch.channels_last)
     classes = torch.randint(0, 10, (job.train_batch,)).to(job.device)
@@ -157,7 +158,7 @@ def training(job: Job) -> Figures:
 def training_step(
     module: torch.nn.Module, images: torch.Tensor, classes: torch.Tensor, *, compiled: bool
 ) -> Callable[[], None]:
-    """A step of training under bfloat16 autocast, to be called again and again; it ends when the device has ended."""
+    """Return a function that makes a training step under bfloat16 autocast, and waits until the device has finished."""
     module.to(images.device, memory_format=torch.channels_last)  # type: ignore[call-overload] # as above
     optimizer = torch.optim.SGD(module.parameters(), lr=1e-3, momentum=0.9)
     forward: Model = torch.compile(module) if compiled else module
@@ -175,7 +176,7 @@ def training_step(
 
 
 def speed(job: Job) -> Figures:
-    """Time the nets that have a peer in PyTorch."""
+    """Time the nets that `tools/peers.py` has in plain PyTorch."""
     rows = []
     for net in [net for net in job.nets if net in PEERS]:
         for batch in job.batches:
@@ -193,7 +194,7 @@ VARIANTS = ["onnxruntime", "with CUDA graph", "PyTorch", "torch.compile", "with 
 
 
 def onnxruntime_times(job: Job, net: str, batch: int) -> dict[str, float]:
-    """Median seconds by variant; a CUDA graph is recorded for one batch size, so the model is compiled for it."""
+    """Return the median seconds of each variant; the model has a fixed batch size, which a CUDA graph needs."""
     with tempfile.TemporaryDirectory() as folder:
         model = Path(folder, "net.onnx")
         netdsl.compile(net, model, batch=batch)
@@ -206,7 +207,7 @@ def onnxruntime_times(job: Job, net: str, batch: int) -> dict[str, float]:
 
 
 def torch_times(job: Job, net: str, batch: int) -> dict[str, float]:
-    """Median seconds by variant."""
+    """Return the median seconds of each variant."""
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
     images = torch.rand(batch, *SHAPES[net]).to(job.device, memory_format=torch.channels_last)
     eager = PEERS[net]().eval().to(job.device)
@@ -228,7 +229,7 @@ def torch_times(job: Job, net: str, batch: int) -> dict[str, float]:
 
 
 def seconds(model: Model, images: torch.Tensor) -> float:
-    """How long PyTorch takes for a batch, until the device has ended."""
+    """Return the seconds that PyTorch takes for a batch, until the device has finished."""
     start = perf_counter()
     model(images)
     if images.is_cuda:
@@ -237,12 +238,16 @@ def seconds(model: Model, images: torch.Tensor) -> float:
 
 
 def milliseconds(time: float | None) -> str:
-    """A time as a cell; a variant that the device does not have is a dash."""
+    """Return a time as a cell, or a dash for a variant that does not run on the device."""
     return "-" if time is None else f"{1000 * time:.3f}"
 
 
 def device_facts(device: str) -> str:
-    """The device in a sentence, or why there is none (SystemExit)."""
+    """Describe the device in a sentence.
+
+    Raises:
+        SystemExit: there is no such device.
+    """
     if device == "cpu":
         return "This is a rehearsal on the CPU: it says nothing about a GPU."
     if not torch.cuda.is_available():
@@ -260,7 +265,7 @@ def main(words: list[str] | None = None) -> None:
     parser.add_argument("--runs", type=int, default=50, help="timed runs of each (50)")
     parser.add_argument("--no-torch-compile", action="store_true", help="leave torch.compile out")
     parser.add_argument("--train", choices=PEERS, default="resnet50", help="the net to train (resnet50)")
-    parser.add_argument("--train-batch", type=int, default=128, help="images of a step of training (128)")
+    parser.add_argument("--train-batch", type=int, default=128, help="the number of images of a training step (128)")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the tables as a page of the documentation")
     given = parser.parse_args(words)
     device = device_facts(given.device)

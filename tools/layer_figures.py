@@ -1,6 +1,6 @@
-"""How near onnxruntime and PyTorch come to each other: `python tools/layer_figures.py [--markdown FILE]`.
+"""How closely onnxruntime and PyTorch agree: `python tools/layer_figures.py [--markdown FILE]`.
 
-It runs the tests of the layers and sums up, family by family, what they found.
+It runs the tests of the layers and shows the largest differences that they found for each family.
 """
 
 from __future__ import annotations
@@ -24,7 +24,11 @@ HEADINGS = ["family", ">layers", ">cases", ">ONNX", ">of the largest", ">PyTorch
 
 
 def records() -> list[Any]:
-    """What `conform` found in each of its calls (tests/support/conformance.py); RuntimeError if a test fails."""
+    """Run the tests of the layers, and return what each call of `conform` found (tests/support/conformance.py).
+
+    Raises:
+        RuntimeError: a test fails.
+    """
     import pytest
 
     paths = sorted(map(str, (ROOT / "tests" / "layers").glob("test_layers_*.py")))
@@ -34,7 +38,7 @@ def records() -> list[Any]:
 
 
 def figures(found: Iterable[Any]) -> Figures:
-    """The table of families, which are the files of netdsl/layers."""
+    """Return the table of families, which are the files of netdsl/layers."""
     singles = sorted((record for record in found if record.dtype == "float32"), key=_family)
     rows = []
     for family, group in groupby(singles, _family):
@@ -45,11 +49,11 @@ def figures(found: Iterable[Any]) -> Figures:
         counts = [f"{len(kinds)}", f"{len(members)}"]
         rows.append([family, *counts, *(f"{number:.1e}" if number else "0" for number in apart)])
     note = (
-        "A case is a layer with its arguments on random inputs in float32, at batch sizes 1 and 3, in one of the\n"
-        "opsets 13 to 21. `ONNX` is the largest difference of onnxruntime's result from the PyTorch module's,\n"
-        "`PyTorch` that of the module's from the function of PyTorch that the layer is to equal; each is also given\n"
-        "as a share of the largest number in its result. `conform` in tests/support/conformance.py compares them,\n"
-        "also in float16 and float64."
+        "A case is a layer with arguments and random inputs in float32, at batch sizes 1 and 3, in one of the\n"
+        "opsets 13 to 21. `ONNX` is the largest difference between the results of onnxruntime and of the PyTorch\n"
+        "module, and `PyTorch` the largest between those of the module and of the PyTorch function that defines the\n"
+        "layer. Each is also given relative to the largest number in the result. `conform` in\n"
+        "tests/support/conformance.py compares them, also in float16 and float64."
     )
     return Figures("Layers", note, Table(HEADINGS, rows))
 

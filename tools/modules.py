@@ -1,7 +1,7 @@
-"""What a net costs as a PyTorch module: `python tools/modules.py` prints seconds beside the hand-written one as JSON.
+"""The time to build and train a PyTorch module: `python tools/modules.py` prints seconds, also of hand-written classes.
 
-Both are built and trained in one process, in turn: building draws all initial values, and a step of training is a
-forward and a backward pass and an update by SGD with momentum.
+Both are built and trained in turn, in one process. Building draws all initial values; a training step is a forward
+pass, a backward pass and an update by SGD with momentum. The output is JSON.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def in_turn(actions: Mapping[str, Callable[[], object]], repeat: int) -> dict[str, float]:
-    """The median seconds of each action: one round to warm up, then `repeat` rounds of each in turn."""
+    """Return the median seconds of each action, run in turn: one round to warm up, then `repeat` timed rounds."""
     seconds: dict[str, list[float]] = {name: [] for name in actions}
     for _ in range(repeat + 1):
         for name, action in actions.items():
@@ -33,13 +33,13 @@ def in_turn(actions: Mapping[str, Callable[[], object]], repeat: int) -> dict[st
 
 
 def building(net: str, repeat: int) -> dict[str, float]:
-    """Seconds for `to_torch` of a net that is checked already, and for the classes of `tools/peers.py`."""
+    """Return the seconds for `to_torch` of a checked net, and for the classes of `tools/peers.py`."""
     loaded = netdsl.load(net)
     return in_turn({"netdsl": loaded.to_torch, "PyTorch": PEERS[net]}, repeat)
 
 
 def training(net: str, batch: int, size: int, repeat: int) -> dict[str, float]:
-    """Seconds for a step of training on random images of `size` x `size`."""
+    """Return the seconds for a training step on random images of `size` x `size`."""
     channels = SHAPES[net][0]
     images, classes = torch.rand(batch, channels, size, size), torch.randint(0, 10, (batch,))
     modules = {"netdsl": netdsl.load(net).to_torch(), "PyTorch": PEERS[net]()}
@@ -63,9 +63,9 @@ def main(words: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--build", choices=PEERS, default="resnet152", help="the net to build (resnet152)")
     parser.add_argument("--train", choices=PEERS, default="resnet50", help="the net to train (resnet50)")
-    parser.add_argument("--batch", type=int, default=4, help="images of a step of training (4)")
+    parser.add_argument("--batch", type=int, default=4, help="the number of images of a training step (4)")
     parser.add_argument("--size", type=int, default=64, help="their height and width (64)")
-    parser.add_argument("--repeat", type=int, default=20, help="rounds that are timed (20)")
+    parser.add_argument("--repeat", type=int, default=20, help="the number of timed rounds (20)")
     given = parser.parse_args(words)
     built = building(given.build, given.repeat)
     trained = training(given.train, given.batch, given.size, given.repeat)

@@ -18,18 +18,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Figures:
-    """One table of a page; the note, where there is one, says what was measured and how."""
+    """One table of a page; the note says what was measured and how, and may be empty."""
 
     title: str
     note: str
     table: Table
 
     def text(self) -> str:
-        """For the terminal."""
+        """Return the text for the terminal."""
         return f"{self.title}\n{self.note}\n\n{self.table.text()}\n"
 
     def markdown(self) -> str:
-        """For the documentation."""
+        """Return Markdown for the documentation."""
         headings = [heading.removeprefix(">") for heading in self.table.headings]
         sides = ["---:" if heading.startswith(">") else "---" for heading in self.table.headings]
         lines = [f"| {' | '.join(cells)} |" for cells in (headings, sides, *self.table.rows)]
@@ -38,7 +38,7 @@ class Figures:
 
 
 def environment(packages: Iterable[str]) -> str:
-    """When and with what figures were measured, in one sentence."""
+    """Describe in one sentence when and with which versions figures were measured."""
     found = [f"{package} {installed}" for package in packages if (installed := _version(package))]
     return (
         f"Measured on {datetime.now(UTC):%Y-%m-%d} with Python {platform.python_version()}, {', '.join(found)} "
@@ -47,7 +47,7 @@ def environment(packages: Iterable[str]) -> str:
 
 
 def write_page(path: Path, title: str, command: str, facts: str, sections: Sequence[Figures]) -> None:
-    """Write a page of figures; `command` is what measures them again."""
+    """Write a page of figures; `command` is the command that writes it."""
     parts = [f"# {title}\n", f"`{command}` writes this page. {facts}\n", *(section.markdown() for section in sections)]
     path.write_text("\n".join(parts), encoding="utf-8")
 

@@ -1,7 +1,7 @@
-"""The zoo's classics in plain PyTorch, as a user would write them: what netdsl is measured against.
+"""Nets of the zoo in plain PyTorch, as a user would write them; netdsl is compared with them.
 
-`python tools/peers.py NAME FILE.onnx --exporter dynamo` is the whole job that `netdsl compile NAME` does: build the
-net with its initial weights and write it as ONNX. Modules are called as torchvision calls them, so that the keys of a
+`python tools/peers.py NAME FILE.onnx --exporter dynamo` does the same as `netdsl compile NAME`: it builds the net with
+initial weights and writes it as ONNX. Modules have the names that torchvision gives them, so that the keys of a
 `state_dict` agree with those of the nets in `nets/`.
 """
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class LeNet5(nn.Module):
-    """LeNet-5 as it is taught: ReLU and max pooling."""
+    """LeNet-5 as it is taught, with ReLU and max pooling."""
 
     def __init__(self, classes: int = 10) -> None:
         super().__init__()
@@ -31,7 +31,7 @@ class LeNet5(nn.Module):
         self.pool = nn.MaxPool2d(2)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Logits of 1x28x28 images."""
+        """Return the logits of 1x28x28 images."""
         x = self.pool(self.conv1(x).relu())
         x = self.pool(self.conv2(x).relu())
         x = self.conv3(x).relu().flatten(1)
@@ -58,7 +58,7 @@ class VGG16(nn.Module):
         )  # fmt: skip
 
     def forward(self, x: Tensor) -> Tensor:
-        """Logits of 3x224x224 images."""
+        """Return the logits of 3x224x224 images."""
         return self.classifier(self.features(x).flatten(1))  # type: ignore[no-any-return] # a Module's call is untyped
 
 
@@ -81,7 +81,7 @@ class Bottleneck(nn.Module):
             )
 
     def forward(self, x: Tensor) -> Tensor:
-        """The block's output, with the input or its projection added."""
+        """Return the block's output, with the input or its projection added."""
         y = self.relu(self.bn1(self.conv1(x)))
         y = self.relu(self.bn2(self.conv2(y)))
         y = self.bn3(self.conv3(y))
@@ -89,7 +89,7 @@ class Bottleneck(nn.Module):
 
 
 class ResNet(nn.Module):
-    """A residual net of bottlenecks."""
+    """A residual net made of bottlenecks."""
 
     def __init__(self, depths: tuple[int, int, int, int], classes: int = 1000) -> None:
         super().__init__()
@@ -110,7 +110,7 @@ class ResNet(nn.Module):
         self.fc = nn.Linear(channels, classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Logits of 3x224x224 images."""
+        """Return the logits of 3x224x224 images."""
         x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
         for stage in (self.layer1, self.layer2, self.layer3, self.layer4):
             x = stage(x)
@@ -126,7 +126,7 @@ class ConvBN(nn.Module):
         self.bn = nn.BatchNorm2d(out, eps=0.001)
 
     def forward(self, x: Tensor) -> Tensor:
-        """The activated feature maps."""
+        """Return the activated feature maps."""
         return self.bn(self.conv(x)).relu()  # type: ignore[no-any-return] # a Module's call is untyped
 
 
@@ -142,7 +142,7 @@ class Inception(nn.Module):
         self.branch4 = nn.Sequential(nn.MaxPool2d(3, 1, padding=1), ConvBN(channels, pool, 1))
 
     def forward(self, x: Tensor) -> Tensor:
-        """The branches' feature maps, one after the other."""
+        """Return the concatenated feature maps of the branches."""
         return torch.cat([self.branch1(x), self.branch2(x), self.branch3(x), self.branch4(x)], 1)
 
 
@@ -172,7 +172,7 @@ class GoogLeNet(nn.Module):
         self.fc = nn.Linear(1024, classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Logits of 3x224x224 images."""
+        """Return the logits of 3x224x224 images."""
         x = self.pool2(self.conv3(self.conv2(self.pool1(self.conv1(x)))))
         x = self.pool3(self.inception3b(self.inception3a(x)))
         x = self.inception4c(self.inception4b(self.inception4a(x)))
@@ -188,10 +188,10 @@ PEERS: dict[str, Callable[[], nn.Module]] = {
     "vgg16": VGG16,
     "googlenet": GoogLeNet,
 }
-"""The nets by the names that `nets/` gives them."""
+"""The nets by their names in `nets/`."""
 
 SHAPES = {name: (1, 28, 28) if name == "lenet5" else (3, 224, 224) for name in PEERS}
-"""Input shapes, the batch not counted."""
+"""The shapes of the inputs, without the batch."""
 
 PARAMETERS = {
     "lenet5": 61_706,
@@ -200,7 +200,7 @@ PARAMETERS = {
     "vgg16": 138_357_544,
     "googlenet": 6_624_904,
 }
-"""Trainable parameters, as the literature (LeNet-5) and torchvision (the others) count them."""
+"""The numbers of trainable parameters, as the literature (LeNet-5) and torchvision (the others) give them."""
 
 
 def export(name: str, path: str, *, dynamo: bool) -> None:

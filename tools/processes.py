@@ -1,4 +1,4 @@
-"""What a command costs as a whole process: wall time and peak memory, medians of interleaved runs."""
+"""The cost of a command as a whole process: wall time and peak memory, medians of interleaved runs."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ ROOT = Path(__file__).parents[1]
 ENVIRONMENT = {
     name: value
     for name, value in os.environ.items()
-    if name not in ("PYTHONDONTWRITEBYTECODE", "OPENBLAS_CORETYPE")  # they make a user's second run look like the first
+    if name not in ("PYTHONDONTWRITEBYTECODE", "OPENBLAS_CORETYPE")  # with them, a second run is as slow as the first
 }
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What a process used: seconds of wall time, and its peak memory in MB of 10^6 bytes."""
+    """The cost of a process: seconds of wall time, and peak memory in MB of 10^6 bytes."""
 
     seconds: float
     megabytes: float
 
 
 def measure(command: Sequence[str]) -> Cost:
-    """Run a command to its end at the top of the checkout.
+    """Run a command in the root of the checkout, and wait for its end.
 
-    The peak memory of a process counts from its parent's at the time of the fork, so a caller must stay small: no
-    numpy, no torch.
+    The peak memory of a process is at least that of its parent at the fork, so the caller must be small: it must import
+    neither numpy nor torch.
 
     Raises:
-        RuntimeError: the command failed; the message is what it printed.
+        RuntimeError: the command failed; the message contains its output.
     """
     with tempfile.TemporaryFile("w+") as printed:
         start = perf_counter()
@@ -53,7 +53,7 @@ def measure(command: Sequence[str]) -> Cost:
 
 
 def compare(commands: Mapping[str, Sequence[str]], repeat: int) -> dict[str, Cost]:
-    """The median cost of each command: one round to warm up, then `repeat` rounds of each command in turn."""
+    """Return the median cost of each command, run in turn: one round to warm up, then `repeat` measured rounds."""
     for command in commands.values():
         measure(command)
     rounds = [{name: measure(command) for name, command in commands.items()} for _ in range(repeat)]

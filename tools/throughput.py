@@ -1,9 +1,9 @@
-"""What a training run costs beside a loop written by hand: `python tools/throughput.py` prints images a second of both.
+"""The speed of training and of a hand-written loop: `python tools/throughput.py` prints images per second of both.
 
-LeNet-5 learns 28x28 images that lie in memory, by SGD with momentum. Each side is a process of its own, and they take
-turns. An epoch of ours is all that `netdsl train` does: bytes become numbers, the net standardizes them, loss and
-accuracy are counted, a few images are judged, and two checkpoints and the table of figures are written. The loop by
-hand shuffles tensors that are standardized already, and makes steps.
+LeNet-5 is trained on 28x28 images in memory, by SGD with momentum. Both sides run in turn, each in its own process. An
+epoch of netdsl includes all that `netdsl train` does: it converts bytes to numbers and standardizes them, computes loss
+and accuracy, validates a few images, and writes two checkpoints and the table of metrics. The hand-written loop only
+shuffles tensors that are standardized already, and makes training steps.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from netdsl.base.table import Table
 
 SIDES = ("netdsl", "PyTorch")
 JUDGED = 100
-"""Images that an epoch of ours is judged by."""
+"""The number of validation images of netdsl."""
 
 
 def ours(samples: int, batch: int) -> float:
-    """Seconds of the second epoch of a run."""
+    """Return the seconds of the second epoch of a run of netdsl."""
     import torch
 
     from netdsl.compiler import check
@@ -51,7 +51,7 @@ def ours(samples: int, batch: int) -> float:
 
 
 def by_hand(samples: int, batch: int) -> float:
-    """Seconds of the second epoch of a plain loop."""
+    """Return the seconds of the second epoch of a hand-written loop."""
     import torch
     from peers import PEERS
 
@@ -73,7 +73,7 @@ def by_hand(samples: int, batch: int) -> float:
 
 
 def compare(samples: int, batch: int, repeat: int) -> list[tuple[float, float]]:
-    """Seconds of both sides in each of `repeat` rounds."""
+    """Return the seconds of both sides in each of `repeat` rounds."""
     words = [sys.executable, __file__, "--samples", str(samples), "--batch", str(batch), "--side"]
 
     def measured(side: str) -> float:
@@ -86,9 +86,9 @@ def compare(samples: int, batch: int, repeat: int) -> list[tuple[float, float]]:
 def main(words: list[str] | None = None) -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--samples", type=int, default=60_000, help="images of an epoch (60000)")
-    parser.add_argument("--batch", type=int, default=100, help="images of a step (100)")
-    parser.add_argument("--repeat", type=int, default=5, help="rounds (5)")
+    parser.add_argument("--samples", type=int, default=60_000, help="the number of images per epoch (60000)")
+    parser.add_argument("--batch", type=int, default=100, help="the number of images per step (100)")
+    parser.add_argument("--repeat", type=int, default=5, help="the number of rounds (5)")
     parser.add_argument("--side", choices=SIDES, help="measure one side in this process, and print its seconds")
     given = parser.parse_args(words)
     if given.side is not None:
@@ -99,9 +99,9 @@ def main(words: list[str] | None = None) -> None:
         [side, f"{median(seconds):.2f}", f"{given.samples / median(seconds):,.0f}"]
         for side, seconds in zip(SIDES, zip(*rounds, strict=True), strict=True)
     ]
-    print(Table(["", ">seconds an epoch", ">images a second"], rows).text())
+    print(Table(["", ">seconds per epoch", ">images per second"], rows).text())
     ratios = sorted(theirs / own for own, theirs in rounds)
-    print(f"\nthroughput of netdsl to PyTorch's, by round: {', '.join(f'{ratio:.2f}' for ratio in ratios)}")
+    print(f"\nratio of netdsl's throughput to PyTorch's, by round: {', '.join(f'{ratio:.2f}' for ratio in ratios)}")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""How far float32 is from float64 on every net of the zoo: `tools/zoo_differences.csv`, measured net by net.
+"""The differences between float32 and float64 for every net of the zoo: `tools/zoo_differences.csv`.
 
-`python tools/zoo_differences.py` measures all nets, which takes a quarter of an hour; with names, only those anew.
-`docs/zoo_figures.md` shows what stands in the file.
+`python tools/zoo_differences.py` measures all nets, which takes a quarter of an hour; with the names of nets, it
+measures only these. `docs/zoo_figures.md` shows the contents of the file.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ class Measured:
     They are relative to the largest value of the output, over all outputs, batch sizes and open sizes.
 
     Attributes:
-        net: its name.
-        arguments: values of its parameters by which it is small enough to run, as a JSON object.
-        pytorch: that of PyTorch.
-        onnxruntime: that of onnxruntime, at -O1.
-        date: when they were measured, as 2026-01-31.
-        versions: with what.
+        net: the net's name.
+        arguments: the values of its parameters that make it small enough to run, as a JSON object.
+        pytorch: the difference of PyTorch.
+        onnxruntime: the difference of onnxruntime at -O1.
+        date: the date of the measurement, as 2026-01-31.
+        versions: the versions of PyTorch and onnxruntime.
     """
 
     net: str
@@ -46,7 +46,7 @@ class Measured:
 
 
 def measure(net: str) -> Measured:
-    """Run a net on random weights and inputs, one sample and three."""
+    """Run a net with random weights and inputs, for one sample and for three."""
     arguments = SHORTER.get(net, {})
     found = netdsl.load(net, **arguments).verify().comparisons
     pytorch, onnxruntime = (
@@ -58,7 +58,7 @@ def measure(net: str) -> Measured:
 
 
 def known() -> dict[str, Measured]:
-    """What was measured, by net."""
+    """Return the contents of the file by net."""
     with FILE.open(encoding="utf-8", newline="") as file:
         return {row["net"]: Measured(**row) for row in csv.DictReader(file)}
 

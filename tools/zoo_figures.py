@@ -1,7 +1,7 @@
-"""What each net of the zoo is held to, net by net: `docs/zoo_figures.md`.
+"""The page `docs/zoo_figures.md`, which compares the figures of each net of the zoo with published ones.
 
-`python tools/zoo_figures.py` writes it within a minute, and a test holds it current. The differences, which take long
-to measure, are those of `tools/zoo_differences.py`.
+`python tools/zoo_figures.py` writes it within a minute, and a test fails when it is out of date. The differences, which
+take long to measure, are those of `tools/zoo_differences.py`.
 """
 
 from __future__ import annotations
@@ -41,29 +41,29 @@ if TYPE_CHECKING:
 
 COMMAND = "python tools/zoo_figures.py"
 FACTS = """\
-Each net of the zoo stands here
-with what others count for it, beside what netdsl does.
+It compares the figures of netdsl for each net
+of the zoo with those of other sources ("theirs").
 
-- Lines are those that the net needs: its own, those of the net it is a variant of and of the blocks that they name, and
-  the `use` and `default` of their files. Beside them stand those of the file that `netdsl compile NET --to pytorch`
-  writes, and how many times as many they are. On both sides these are lines of code: no comments, docstrings and empty
-  lines, and no promises, labels and recipes, of which the file in PyTorch has none.
-- MACs are multiply-accumulates of one sample; a letter is a size left open.
-- Keys are those of torchvision's checkpoint that ours has, too.
-- Nodes are those of the ONNX model at `-O1`.
-- PyTorch and onnxruntime are the largest differences of what they compute in float32, onnxruntime at `-O1`, from what
-  PyTorch computes in float64, as shares of the output's largest value: on the CPU, with random weights and inputs, one
-  sample and three. Large nets ran smaller, with the arguments beside.
+- Lines are the lines that the net needs: its own, those of the net that it is a variant of and of the blocks that they
+  name, and the `use` and `default` of their files. The next columns have the lines of the file that `netdsl compile NET
+  --to pytorch` writes, and their ratio. Only lines of code count: no comments, docstrings and empty lines, and no
+  promises, labels and recipes, which the file in PyTorch does not have.
+- MACs are multiply-accumulates per sample; a letter stands for an open size.
+- Keys are the keys of torchvision's checkpoint that the net has, too.
+- Nodes are the nodes of the ONNX model at `-O1`.
+- PyTorch and onnxruntime are the largest differences of their float32 results, onnxruntime at `-O1`, from PyTorch in
+  float64, relative to the output's largest value: on the CPU, with random weights and inputs, for one sample and for
+  three. Large nets were made smaller by the arguments in the last column.
 
 `python tools/zoo_differences.py` measured the differences on {dates} with {versions}."""
 SECTIONS: list[tuple[str, str, Collection[str]]] = [
-    ("Counted by torchvision", "Theirs were counted on the modules of torchvision 0.28.", TORCHVISION),
+    ("Counted by torchvision", "Their figures were counted on the modules of torchvision 0.28.", TORCHVISION),
     (
         "Documented by torchvision",
-        "Theirs are what its documentation says, which rounds MACs; keys are there where a class was written down.",
+        "Their figures are from its documentation, which rounds MACs; keys are given for the classes in tests/support.",
         DOCUMENTED,
     ),
-    ("Published", "Theirs were counted by hand from papers, or on the same nets in plain PyTorch.", PUBLISHED),
+    ("Published", "Their figures were counted by hand from papers, or on the same nets in plain PyTorch.", PUBLISHED),
 ]
 HEADINGS = [
     "net", ">lines", ">in PyTorch", ">times", ">parameters", ">theirs", ">MACs", ">theirs", ">keys", ">nodes",
@@ -72,7 +72,7 @@ HEADINGS = [
 
 
 def main(folder: Path = ROOT / "docs") -> None:
-    """Write the page into a folder."""
+    """Write the page to a folder."""
     measured = zoo_differences.known()
     facts = FACTS.format(
         dates=_listed(each.date for each in measured.values()),
@@ -82,7 +82,7 @@ def main(folder: Path = ROOT / "docs") -> None:
 
 
 def sections(measured: Mapping[str, Measured]) -> list[Figures]:
-    """A table for each kind of reference."""
+    """Return a table for each kind of source."""
     keys = _keys()
     return [
         Figures(title, note, Table(HEADINGS, [_row(name, keys, measured[name]) for name in figures]))
@@ -113,14 +113,14 @@ def _row(name: str, keys: Mapping[str, Sequence[str]], measured: Measured) -> li
 
 
 def _params(name: str) -> int:
-    """Trainable parameters, as others count them."""
+    """Return the number of trainable parameters from another source."""
     if name in PUBLISHED:
         return PUBLISHED[name]
     return int(TORCHVISION[name]["trainable_params"] if name in TORCHVISION else DOCUMENTED[name]["params"])
 
 
 def _macs(name: str) -> str:
-    """Multiply-accumulates, as others give them; empty where they do not."""
+    """Return the multiply-accumulates from another source; empty if there is none."""
     if name in TORCHVISION:
         return f"{int(TORCHVISION[name]['conv_linear_macs']):,}"
     if name in DOCUMENTED:
@@ -129,10 +129,8 @@ def _macs(name: str) -> str:
 
 
 def _keys() -> dict[str, list[str]]:
-    """The keys that torchvision's checkpoints of a net have, without the counters of batches."""
-    sys.path.append(
-        str(ROOT / "tests" / "support")
-    )  # which has classes of torchvision's, written down in plain PyTorch
+    """Return the keys of torchvision's checkpoint of each net, without the counters of batches."""
+    sys.path.append(str(ROOT / "tests" / "support"))  # it has classes of torchvision in plain PyTorch
     written: dict[str, Callable[[], Module]] = import_module("zoo_peers.named").NAMED
     with torch.device("meta"):
         states = {name: build().state_dict() for name, build in written.items()}

@@ -1,7 +1,7 @@
-"""How long nets are: the lines of `.net` that one needs, and those of the same net in plain PyTorch.
+"""The length of nets: the lines that a net needs in `.net` files, and those of the same net in plain PyTorch.
 
-Both are lines of what the net computes. Comments, docstrings and empty lines do not count, nor do promises, labels and
-recipes, of which a file in PyTorch has none.
+Only lines that compute something count: no comments, docstrings and empty lines, and no promises, labels and recipes,
+which a file in PyTorch does not have.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ Declared = tree.BlockDeclaration | tree.Variant | tree.Default | tree.Let | tree
 
 
 def net_lines(name: str) -> list[str]:
-    """The lines that a shipped net needs, in its file and in those it uses.
+    """Return the lines that a shipped net needs, in its file and in the files that it uses.
 
-    They are its declaration and that of the net it is a variant of, those of all blocks and `let` that they name, the
-    `default` of the files in which these stand, and the `use` of its own file if it needs another. The files' other
-    nets and blocks do not count.
+    These are its declaration and that of the net that it is a variant of, the declarations of all blocks and `let`s
+    that they name, the `default`s of their files, and the `use` of its own file if it needs another. The other nets and
+    blocks of these files do not count.
     """
     path, _ = locate(name)
     own = read_program(path)
@@ -47,7 +47,7 @@ def net_lines(name: str) -> list[str]:
 
 
 def _meant(module: Module, word: str) -> list[tuple[Declared, Module]]:
-    """The declaration that a word means in a file and the defaults of its file, each with its module."""
+    """Return the declaration of a word and the defaults of its file, each with its module."""
     if word in module.lets:
         target = module.lets[word].target.span
         lets = [each for each in parse(target.source).declarations if isinstance(each, tree.Let)]
@@ -61,7 +61,7 @@ def _meant(module: Module, word: str) -> list[tuple[Declared, Module]]:
 
 
 def _computing(declaration: Declared) -> str:
-    """The text of a declaration without comments and without what computes nothing."""
+    """Return the text of a declaration without comments and without statements that compute nothing."""
     start, text = declaration.span.start, declaration.span.text
     for statement in _silent(declaration):
         first, last = statement.span.start - start, statement.span.end - start
@@ -70,7 +70,7 @@ def _computing(declaration: Declared) -> str:
 
 
 def _silent(declaration: Declared) -> Iterator[tree.Statement]:
-    """The promises, labels and recipes of a net, and the conditions under which it has them."""
+    """Return the promises, labels and recipes of a net, and the conditions around them."""
     body = declaration.body if isinstance(declaration, tree.BlockDeclaration | tree.Variant) else None
     return (statement for statement in (body.statements if body is not None else ()) if _computes_nothing(statement))
 
@@ -83,7 +83,7 @@ def _computes_nothing(statement: tree.Statement) -> bool:
 
 
 def python_lines(source: str) -> list[str]:
-    """The lines of a Python file that are code."""
+    """Return the lines of code of a Python file."""
     lines = source.splitlines()
     for node in ast.walk(ast.parse(source)):
         match node:

@@ -1,4 +1,4 @@
-"""What the nets of the zoo are held to, by tests and by `docs/zoo_figures.md`: counts and keys of others."""
+"""Counts and keys from other sources, with which tests and `docs/zoo_figures.md` compare the nets of the zoo."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ FIGURES = ROOT / "tests" / "figures"
 
 
 def figures(file: str) -> dict[str, dict[str, str]]:
-    """The rows of a table of `tests/figures` by net."""
+    """Return the rows of a table in `tests/figures` by net."""
     with (FIGURES / file).open(encoding="utf-8") as text:
         return {row["model"]: row for row in csv.DictReader(text)}
 
 
 TORCHVISION = figures("torchvision.csv")
-"""What torchvision's own modules have."""
+"""The figures of torchvision's modules."""
 DOCUMENTED = figures("documented.csv")
-"""What torchvision's documentation says of its weights; "GFLOPS" there are multiply-accumulates."""
+"""The figures of torchvision's documentation of weights, whose "GFLOPS" are multiply-accumulates."""
 
 PUBLISHED: dict[str, int] = {
     # counted by hand from the papers' tables; see the headers of the files
@@ -57,7 +57,7 @@ PUBLISHED: dict[str, int] = {
     "se_resnet152": 66_821_848,
     "multilabel": 9 * (3 * 32 + 32 * 64 + 64 * 128 + 128 * 256) + 2 * (32 + 64 + 128 + 256) + 257 * 20,
     "features": 61_706,
-    # the papers round, and give no figures for these nets of ENAS; the digits are those of zoo_peers, in plain PyTorch
+    # the papers round, or give no figures; these were counted on zoo_peers, in plain PyTorch
     "densenet_bc_100_12": 769_162,
     "densenet_bc_250_24": 15_324_406,
     "densenet_bc_190_40": 25_624_430,
@@ -79,7 +79,7 @@ PUBLISHED: dict[str, int] = {
     "mixer_s_16": 18_528_264,
     "mixer_b_32": 60_293_428,
     "mixer_b_16": 59_880_472,
-    # nanoGPT counts 10.65 M without the positions; the others are Hugging Face's
+    # nanoGPT counts 10.65 M without the positions; the others are from Hugging Face
     "gpt": 10_745_088,
     "gpt2": 124_439_808,
     "gpt2_medium": 354_823_168,
@@ -91,10 +91,10 @@ PUBLISHED: dict[str, int] = {
     "char_rnn": 65 * 128 + 2 * 4 * 128 * (256 + 2) + 129 * 65,
     "enas_micro": 3_894_382,
 }
-"""Trainable parameters of the nets that torchvision does not have."""
+"""The numbers of trainable parameters of the nets that torchvision does not have."""
 
 MILLION_MACS = {"mobilenet": 569, "mobilenet_075": 325, "mobilenet_050": 149, "mobilenet_025": 41}
-"""Multiply-accumulates that papers give, in millions: Howard et al., MobileNets, 2017, table 6."""
+"""Multiply-accumulates in millions, from table 6 of Howard et al., MobileNets, 2017."""
 
 SHORTER: dict[str, dict[str, Any]] = {
     "resnext101_32x8d": {"depths": [2, 1, 1, 1]},
@@ -124,16 +124,16 @@ SHORTER: dict[str, dict[str, Any]] = {
     },
     "gpt": {"depth": 2},
 }
-"""Large nets are run on smaller images, or with fewer repetitions of what others have; they are counted in full.
+"""The arguments with which large nets are run: smaller images, or fewer repetitions of the same blocks.
 
-Of the deepest, random weights make functions that no float32 can compute: EfficientNetV2's logits change by half when
-its input changes by a millionth.
+They are counted in full. The deepest nets cannot be compared in float32 with random weights: EfficientNetV2's logits
+change by half when its input changes by a millionth.
 """
 
 # ------------------------------------------------------------------------------------------------ keys
 
 Tensors = list[tuple[str, tuple[int, ...]]]
-"""Key and shape of the tensors of a checkpoint, in order, without the counters of batches."""
+"""The keys and shapes of the tensors of a checkpoint, in order, without the counters of batches."""
 
 BATCH_NORM = "weight {0} bias {0} running_mean {0} running_var {0}"
 
@@ -144,7 +144,7 @@ SAME_CLASS = {
     "wide_resnet50_2": "resnet50",
     "wide_resnet101_2": "resnet101",
 }
-"""Nets that are of the same class in torchvision, and so have the same keys."""
+"""Nets that have the same class, and so the same keys, as another net in torchvision."""
 
 VISION_TRANSFORMERS = {
     "vit_b_16": (16, 12, 768, 3072),
@@ -153,13 +153,13 @@ VISION_TRANSFORMERS = {
     "vit_l_32": (32, 24, 1024, 4096),
     "vit_h_14": (14, 32, 1280, 5120),
 }
-"""Patch, layers, width and hidden width, as torchvision's functions give them to its VisionTransformer."""
+"""The patch size, layers, width and hidden width of torchvision's vision transformers."""
 
 
 def checkpoint(name: str) -> Tensors:
-    """The tensors of a checkpoint of torchvision 0.28.
+    """Return the tensors of a checkpoint of torchvision 0.28.
 
-    A line of its file has a module and its tensors; `bn C` stands for the four of a batch norm.
+    Each line of its file has a module and its tensors; `bn C` stands for the four tensors of a batch norm.
     """
     tensors: Tensors = []
     for line in (FIGURES / "state_dicts" / f"{name}.txt").read_text(encoding="utf-8").splitlines():
@@ -171,7 +171,7 @@ def checkpoint(name: str) -> Tensors:
 
 
 def vision_transformer(name: str) -> Tensors:
-    """Written down from torchvision's class, whose order is that of its modules, a module's own tensors first."""
+    """Return the tensors of torchvision's class, in the order of its modules, the tensors of a module first."""
     patch, layers, width, hidden = VISION_TRANSFORMERS[name]
 
     def affine(module: str, *shape: int) -> Tensors:

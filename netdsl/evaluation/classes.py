@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 
 
 MAX_CLASSES_SHOWN = 20
-"""With more classes, no confusion matrix is printed, and only the worst classes are listed."""
+"""The largest number of classes for which all classes and the confusion matrix are printed."""
 MAX_PAIRS_SHOWN = 10
+"""The largest number of confused pairs of classes that are printed."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class ClassFigures:
     Attributes:
         name: its name, or its number if it has none.
         samples: the number of samples of this class.
-        right: how many of them are predicted as this class.
+        right: the number of them that are predicted as this class.
         recall: `right` divided by `samples`; also called the accuracy of the class.
         precision: `right` divided by the number of samples predicted as this class.
         f1: the harmonic mean of the two.
@@ -179,7 +180,7 @@ class ClassEvaluation(Answers):
         }
 
     def text(self, top: int = 5) -> str:
-        """The figures as text; `top` is how many classes the second accuracy allows."""
+        """Return the metrics as text; `top` is the number of classes of the second accuracy."""
         return _text(self, top)
 
     def __str__(self) -> str:
@@ -187,7 +188,7 @@ class ClassEvaluation(Answers):
 
 
 def _text(found: ClassEvaluation, top: int) -> str:
-    """The figures, those of each class, and what is confused with what."""
+    """Return the metrics, the metrics of each class, and the confused classes, as text."""
     rows = [("accuracy", f"{percent(found.accuracy)}  ({found.right:,} of {len(found.targets):,})")]
     if found.classes > top:
         rows.append((f"top-{top} accuracy", percent(found.top(top))))

@@ -81,7 +81,7 @@ class LabelEvaluation(Answers):
             for number in range(self.targets.shape[1])
         )
 
-    def as_json(self, top: int = 5) -> dict[str, Any]:  # noqa: ARG002 - as `ClassEvaluation` has it
+    def as_json(self, top: int = 5) -> dict[str, Any]:  # noqa: ARG002 - the signature of `ClassEvaluation`
         """Return a JSON object."""
         return {
             **self.common_json(),
@@ -94,8 +94,8 @@ class LabelEvaluation(Answers):
             "members": [member.as_json() for member in self.members],
         }
 
-    def text(self, top: int = 5) -> str:  # noqa: ARG002 - as `ClassEvaluation` has it
-        """The figures as text."""
+    def text(self, top: int = 5) -> str:  # noqa: ARG002 - the signature of `ClassEvaluation`
+        """Return the metrics as text."""
         return _text(self)
 
     def __str__(self) -> str:
@@ -103,7 +103,7 @@ class LabelEvaluation(Answers):
 
 
 def _text(found: LabelEvaluation) -> str:
-    """The figures, and those of each label."""
+    """Return the metrics, and the metrics of each label, as text."""
     parts = [
         ("accuracy", f"{percent(found.accuracy)}  of all answers"),
         ("all labels right", percent(found.exact)),

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from netdsl.data.parts import Found
 
 SPLITS = {"test": "test", "val": "validation", "train": "training"}
-"""The splits of a data set: the word for the command line, and the one in messages."""
+"""The splits of a data set: their names on the command line, and in messages."""
 DIGITS = "digits"
 _CODE = "E1109"
 
@@ -32,7 +32,7 @@ class TrainedRun:
     Attributes:
         folder: the folder.
         model: its ONNX model.
-        named: whether the user named the folder, and not the model in it.
+        named: whether the user named the folder, not the model in it.
         data: the data set: `digits`, or an absolute path.
         held: the source of the validation samples: the data set's `validation` or `test` data, or `part` of the
             training data.
@@ -56,11 +56,11 @@ class TrainedRun:
 
     @property
     def split(self) -> str:
-        """The word for the split that served for validation."""
+        """The name of the split that was used for validation."""
         return "test" if self.held == "test" else "val"
 
     def divided(self, found: Found, split: str) -> Found | None:
-        """Return a data set split as in the run, without samples that the run left out; None if the data differ.
+        """Split a data set as in the run, and remove the samples that the run left out; return None if the data differ.
 
         Args:
             found: a data set as it was read.
@@ -68,7 +68,7 @@ class TrainedRun:
         """
         try:
             own = with_validation(found, self.fraction, self.seed, classes=self.classes)
-        except NetdslError:  # a set too small to be the run's
+        except NetdslError:  # the data are too few to be those of the run
             return None
         if self.held == "test":  # the test data are also its validation data
             own = replace(own, test=own.val)

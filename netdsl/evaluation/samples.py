@@ -1,4 +1,4 @@
-"""The samples of a data set in batches, converted to what a model takes."""
+"""The samples of a data set in batches, converted to the inputs of a model."""
 
 from __future__ import annotations
 
@@ -56,13 +56,13 @@ class JudgedSamples:
 def open_split(data: str | Path | None, split: str | None, runs: Sequence[TrainedRun | None] = ()) -> JudgedSamples:
     """Return the samples on which models are evaluated.
 
-    The data of a run whose folder was named are split as in the run, all other data as they are. If a model lies in the
-    folder of a run and the data have no held-out samples, those of the run are taken, too.
+    If the user named the folder of a run, its data are split as in the run; other data keep their own splits. The split
+    of a run is also taken if a model lies in its folder and the data have no held-out samples.
 
     Args:
-        data: a data set as in `netdsl.data.reading.read_data`; None takes that of the runs.
+        data: a data set, as in `netdsl.data.reading.read_data`; None takes the data of the runs.
         split: `test`, `val` or `train`; None takes the validation samples of the runs, or else `test`, or else `val`.
-        runs: the run of each model, None for a model that belongs to none.
+        runs: the run of each model; None for a model that belongs to no run.
 
     Raises:
         NetdslError: there is no such data set or no such split (E1001), it has no samples (E1006), it cannot be used,

@@ -35,7 +35,7 @@ def need_same_classes(session: Session, found: Found) -> None:
 
 @dataclass(frozen=True)
 class Question:
-    """What a data set asks of a model.
+    """The targets of a data set, in the form that fits a model.
 
     Attributes:
         gives: the kind of the model's scores.
@@ -52,8 +52,8 @@ class Question:
 def question(session: Session, found: Found, part: Part, scores: Array) -> Question:
     """Convert the targets of a split to the form that fits a model's scores.
 
-    The model says what its scores are. If it does not, as a model of another program that ends in a dense layer, they
-    are taken as logits of what the data need: classes, or yes and no.
+    If nothing in the model describes its scores, as in a model of another program that ends in a dense layer, they are
+    taken as the logits that the data need: of classes, or of yes and no.
 
     Args:
         session: the model.

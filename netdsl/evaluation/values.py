@@ -45,7 +45,7 @@ class ValueEvaluation(Answers):
         variance = float(np.square(self.targets - self.targets.mean(0)).mean())
         return 1 - self.loss / variance if variance else None
 
-    def as_json(self, top: int = 5) -> dict[str, Any]:  # noqa: ARG002 - as `ClassEvaluation` has it
+    def as_json(self, top: int = 5) -> dict[str, Any]:  # noqa: ARG002 - the signature of `ClassEvaluation`
         """Return a JSON object."""
         return {
             **self.common_json(),
@@ -57,8 +57,8 @@ class ValueEvaluation(Answers):
             "members": [member.as_json() for member in self.members],
         }
 
-    def text(self, top: int = 5) -> str:  # noqa: ARG002 - as `ClassEvaluation` has it
-        """The figures as text."""
+    def text(self, top: int = 5) -> str:  # noqa: ARG002 - the signature of `ClassEvaluation`
+        """Return the metrics as text."""
         return _text(self)
 
     def __str__(self) -> str:
@@ -66,7 +66,7 @@ class ValueEvaluation(Answers):
 
 
 def _text(found: ValueEvaluation) -> str:
-    """The errors."""
+    """Return the errors as text."""
     explained = "-" if found.explained is None else f"{found.explained:.4f}"
     rows = [
         ("mean squared error", f"{found.loss:.6g}"),

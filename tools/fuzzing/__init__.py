@@ -1,1 +1,1 @@
-"""What `tools/fuzz.py` is made of: programs and files in disorder, tried in processes that are watched."""
+"""The parts of `tools/fuzz.py`: mutated programs and damaged files, tried in watched processes."""

@@ -1,4 +1,4 @@
-"""Mutated programs: checked, and what passes computed by every backend, which must agree."""
+"""Mutated programs: those that `check` accepts are run on every backend, and the backends must agree."""
 
 from __future__ import annotations
 
@@ -38,22 +38,22 @@ if TYPE_CHECKING:
     Arrays = Mapping[str, Array]
 
 VERDICTS = ("refused", "too large", "no kernel", "not finite", "compared")
-"""What may become of a program: `check` refuses it, it is too large to be tried, a backend has no kernel on the CPU
-for an element type other than float32, float64 itself gives no finite numbers, or all backends agree."""
+"""The results of a program that are no findings: `check` refuses it, it is too large to be tried, a backend has no CPU
+kernel for an element type other than float32, not even float64 gives finite numbers, or all backends agree."""
 MAX_NUMBERS = 300_000
-"""Elements of all tensors of a run, and of all parameters, at most; larger nets are checked only."""
+"""The largest number of elements of all tensors of a run and of all parameters; larger nets are only checked."""
 MAX_MACS = 20_000_000
 EPSILONS = {DType.FLOAT64: 2.0**-52, DType.FLOAT32: 2.0**-23, DType.FLOAT16: 2.0**-10, DType.BFLOAT16: 2.0**-7}
 LEFT_TO_BACKENDS = ("E0909", "E0910")
-"""Refusals that belong to a backend: a layer without a form in an opset, a name that PyTorch has taken."""
+"""The errors that backends may report: a layer has no form in an opset, PyTorch reserves a name."""
 
 
 class _WrongError(Exception):
-    """A finding: its verdict and what is wrong."""
+    """A finding: its verdict, the fault, and a report."""
 
 
-def prepare(name: str) -> None:  # noqa: ARG001 - as of all series
-    """Have the process ready."""
+def prepare(name: str) -> None:  # noqa: ARG001 - the signature of all series
+    """Prepare the process."""
     import torch
 
     torch.set_num_threads(1)
@@ -62,17 +62,17 @@ def prepare(name: str) -> None:  # noqa: ARG001 - as of all series
 
 
 def program(seed: int, index: int) -> str:
-    """The text of a program."""
+    """Return the text of a program."""
     return mutated(Random(f"{seed}/programs/{index}"))
 
 
-def attempt(name: str, seed: int, index: int) -> Outcome:  # noqa: ARG001 - as of all series
+def attempt(name: str, seed: int, index: int) -> Outcome:  # noqa: ARG001 - the signature of all series
     """Try a program."""
     return tried(program(seed, index))
 
 
 def tried(text: str) -> Outcome:
-    """What becomes of a program."""
+    """Check a program, and compare the backends on it; return the outcome."""
     try:
         checked = check_text(text, "program.net", chosen_net(text))
     except NetdslError as error:
@@ -96,7 +96,7 @@ def tried(text: str) -> Outcome:
 
 
 def _cases(graph: Graph) -> Iterator[Case]:
-    """One sample with open sizes as small as they may be, and three with larger ones; none where that is too much."""
+    """Yield one sample with the smallest open sizes, and three with larger ones; leave out cases that are too large."""
     atoms = {
         atom
         for node in graph.inputs
@@ -116,7 +116,7 @@ def _cases(graph: Graph) -> Iterator[Case]:
 
 
 def _numbers(graph: Graph, sizes: Mapping[str, int]) -> int:
-    """Elements of all tensors and parameters for one sample; more than the most where there are too many products."""
+    """Return the elements of all tensors and parameters for one sample, or too many if there are too many MACs."""
     results = sum(prod(evaluate(dim, sizes) for dim in node.type.shape) for node in graph.nodes)
     macs = sum(
         evaluate(node.layer.macs(node.type, *node.input_types), sizes)
@@ -131,7 +131,7 @@ def _numbers(graph: Graph, sizes: Mapping[str, int]) -> int:
 
 
 def _compare(graph: Graph, cases: Sequence[Case]) -> str:
-    """Compute a net on all backends and compare them; gives the verdict."""
+    """Compute a net on all backends and compare the results; return the verdict."""
     weights = _Remembered(TrainedLike())
     narrow, wide = (TorchRun(graph, weights, Device("cpu"), dtype) for dtype in (None, "float64"))
     try:
@@ -159,12 +159,12 @@ def _compare(graph: Graph, cases: Sequence[Case]) -> str:
 def _run(graph: Graph, session: Any, case: Case, level: int) -> dict[str, Array]:
     try:
         return dict(zip(graph.outputs, session.run([*graph.outputs], dict(case.feeds)), strict=True))
-    except Exception as error:  # onnxruntime's exceptions have no base of their own
+    except Exception as error:  # onnxruntime's exceptions have no common base class
         raise _WrongError("not run", f"onnxruntime -O{level} fails: {_general(str(error))}", str(error)) from error
 
 
 class _Remembered:
-    """Weights that are drawn once."""
+    """Weights that are drawn only once."""
 
     def __init__(self, draw: Callable[[Param], Array]) -> None:
         self.draw, self.known = draw, dict[str, Any]()
@@ -177,7 +177,7 @@ class _Remembered:
 
 
 def _session(graph: Graph, level: int, weights: Callable[[Param], Array], *, symbolic: bool) -> Any:
-    """The model in onnxruntime, after what onnx's checker and its inference say of it; None where it has no kernel."""
+    """Return the model in onnxruntime, checked by onnx's checker and inference; None if a kernel is missing."""
     verify(optimize(graph, level))
     model = assemble(compile_graph(graph, level=level), weights)
     try:
@@ -192,10 +192,10 @@ def _session(graph: Graph, level: int, weights: Callable[[Param], Array], *, sym
     if level == 0:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     if any(node.type.dtype is DType.BFLOAT16 for node in (*graph.inputs, *graph.outputs.values())):
-        return None  # numpy has no such type, and so nothing to feed
+        return None  # numpy has no such type for the inputs
     try:
         return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime's exceptions have no base of their own
+    except Exception as error:  # onnxruntime's exceptions have no common base class
         if "NOT_IMPLEMENTED" in str(error) and _has_rare_type(graph):
             return None
         raise _WrongError(
@@ -204,12 +204,12 @@ def _session(graph: Graph, level: int, weights: Callable[[Param], Array], *, sym
 
 
 def _has_rare_type(graph: Graph) -> bool:
-    """Whether a net computes with numbers for which backends lack kernels on the CPU."""
+    """Whether a net has an element type for which backends may lack CPU kernels."""
     return any(node.type.dtype is not DType.FLOAT32 for node in graph.nodes)
 
 
 def _same_inference(model: onnx.ModelProto, level: int, *, symbolic: bool) -> None:
-    """Onnx's strict inference with propagated data finds the types and shapes that netdsl wrote, on every value."""
+    """Check that onnx's strict inference with propagated data finds the types and shapes of every value."""
     ours = {value.name: value.type.tensor_type.elem_type for value in (*model.graph.value_info, *model.graph.output)}
     try:
         inferred = onnx.shape_inference.infer_shapes(model, check_type=True, strict_mode=True, data_prop=True).graph
@@ -223,11 +223,11 @@ def _same_inference(model: onnx.ModelProto, level: int, *, symbolic: bool) -> No
     try:
         import_test("models").same_shapes(model, symbolic=symbolic)
     except AssertionError as error:
-        raise _WrongError("shape", f"onnx infers other shapes of -O{level}", str(error)) from error
+        raise _WrongError("shape", f"onnx infers other shapes for -O{level}", str(error)) from error
 
 
 def _same_as_inferred(graph: Graph, case: Case, computed: Arrays) -> None:
-    """Every layer gives in PyTorch what netdsl has inferred."""
+    """Check that every layer has in PyTorch the shape and type that netdsl infers."""
     for node in graph.nodes:
         if node.name not in computed:
             continue
@@ -242,7 +242,7 @@ def _same_as_inferred(graph: Graph, case: Case, computed: Arrays) -> None:
 
 
 def _without_batch(node: Any, got: tuple[int, ...], due: tuple[int, ...]) -> bool:
-    """Whether a learned tensor is the same for all samples."""
+    """Whether this is a learned tensor, which may have no batch axis."""
     return node.layer.arity == (0, 0) and got in (due[1:], (1, *due[1:]))
 
 
@@ -257,7 +257,7 @@ def _same_types(graph: Graph, case: Case, given: Arrays, run: str) -> None:
 
 
 def _same_values(graph: Graph, case: Case, given: Arrays, own: Arrays, due: Arrays, level: int) -> bool:
-    """Hold the outputs of onnxruntime to float64; False where there is nothing finite to hold them to."""
+    """Compare the outputs of onnxruntime with float64; return False if some outputs in float64 are not finite."""
     kind = coarsest(node.type.dtype for node in graph.nodes)
     allowed = TOLERANCES[kind] if kind is not None else 0.0
     finite = True
@@ -279,7 +279,7 @@ def _same_values(graph: Graph, case: Case, given: Arrays, own: Arrays, due: Arra
 
 
 def _sensitivity(graph: Graph, case: Case, name: str, truth: Array) -> float:
-    """How far an output moves in float64 when inputs and weights are rounded anew, at most of three times."""
+    """Return how far an output moves in float64 when inputs and weights are rounded; the largest of three draws."""
     coarsest = max((EPSILONS[n.type.dtype] for n in graph.nodes if n.type.dtype.is_float), default=0.0)
     random = np.random.default_rng(0)
 
@@ -298,11 +298,11 @@ def _sensitivity(graph: Graph, case: Case, name: str, truth: Array) -> float:
 
 
 def _general(message: str) -> str:
-    """A message without what differs from net to net."""
+    """Return a message without names and numbers, so that it is the same for different nets."""
     line = " ".join(message.split())
     return re.sub(r"`[^`]*`|\([^()]*\)|'[^']*'|\d+", "_", line)[:140]
 
 
-def keep(name: str, seed: int, index: int, folder: Any) -> None:  # noqa: ARG001 - as of all series
-    """Write the input into a folder."""
+def keep(name: str, seed: int, index: int, folder: Any) -> None:  # noqa: ARG001 - the signature of all series
+    """Write the input to a folder."""
     (folder / "program.net").write_text(program(seed, index), errors="backslashreplace")

@@ -1,4 +1,4 @@
-"""PyTorch's checkpoints that are whole, and hold something else than weights as people have them."""
+"""Valid PyTorch checkpoints with unusual contents."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ if TYPE_CHECKING:
 
 
 def odd(random: Random, data: bytes) -> bytes:
-    """Another checkpoint altogether, in the form that the file has."""
+    """Return another checkpoint, in the format of the file."""
     import torch
 
     written, zipped = io.BytesIO(), data[:2] == b"PK"
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of what is deprecated, and still in people's files
+        warnings.simplefilter("ignore")  # about deprecated types that still occur in files
         made = random.choice(OBJECTS if zipped else [one for one in OBJECTS if one is not _sparse])()
     torch.save(made, written, _use_new_zipfile_serialization=zipped)
-    # Legacy files call a storage by its address, and have several in that order: so there is one, called by zeros.
+    # Legacy files name a storage by its address, which differs between processes: replace it by zeros.
     return re.sub(rb"(X.\0\0\0)(\d{12,16})(?!\d)", lambda found: found[1] + b"0" * len(found[2]), written.getvalue())
 
 
@@ -51,7 +51,7 @@ def _deep(depth: int) -> Any:
 
 
 def _sparse() -> Any:
-    """Two storages: places and values."""
+    """Return a tensor with two storages: indices and values."""
     return {"w": _tensor().to_sparse()}
 
 
@@ -91,4 +91,4 @@ OBJECTS: tuple[Callable[[], Any], ...] = (
     lambda: {f"w{number}": _tensor() for number in range(2000)},
     lambda: {"pytorch-lightning_version": "9.9", "state_dict": {}, "loops": 3, "optimizer_states": [{}]},
 )
-"""What else may be in a checkpoint."""
+"""Makers of the contents of a checkpoint."""

@@ -1,4 +1,4 @@
-"""Damaged files, read by whole commands in processes of their own."""
+"""Damaged files, read by whole commands, each in its own process."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["attempt", "keep", "prepare"]
 
 PATIENCE = 60
-"""Seconds of wall time after which a command is ended."""
+"""The wall time in seconds after which a command is killed."""
 MEASURE = """
 import json, os, resource, subprocess, sys
 def limit():
@@ -37,15 +37,15 @@ with open(sys.argv[1], "wb") as out:
 _, status, usage = os.wait4(process.pid, 0)
 print(json.dumps([os.waitstatus_to_exitcode(status), usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024 / 1e6]))
 """
-"""The peak memory of a process counts from its parent's at the fork, so that the parent is this small one."""
+"""A small program that starts a command: the peak memory of a process is at least that of its parent at the fork."""
 
 
 def prepare(name: str) -> None:
-    """Have a reader's whole files ready, and see that the command reads them."""
+    """Make a reader's valid files, and check that the command reads them."""
     whole, command = READERS[name].make[0], READERS[name].commands[0]
     found = _commanded(command, lambda folder: put(whole(), None, folder))
     if found.verdict != "0":
-        raise RuntimeError(f"{name}: {command} does not read whole files: {found.report}")
+        raise RuntimeError(f"{name}: {command} does not read valid files: {found.report}")
 
 
 def attempt(name: str, seed: int, index: int) -> Outcome:

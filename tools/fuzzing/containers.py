@@ -1,4 +1,4 @@
-"""Damage to zip archives, as npz files and PyTorch's checkpoints are, and to the pickles in them."""
+"""Damage to zip archives, such as npz files and PyTorch's checkpoints, and to the pickles in them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ GLOBALS = (
 
 
 def archive(random: Random, data: bytes) -> bytes:
-    """A zip archive with other entries, or with entries in another form."""
+    """Return a zip archive with other entries, or with entries in another form."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as found:
             entries = [(info.filename, found.read(info)) for info in found.infolist()]
@@ -68,14 +68,14 @@ def archive(random: Random, data: bytes) -> bytes:
 def _packed(entries: list[tuple[str, bytes]], method: int) -> bytes:
     written = io.BytesIO()
     with warnings.catch_warnings(), zipfile.ZipFile(written, "w", method, compresslevel=1) as made:
-        warnings.simplefilter("ignore")  # of two entries of one name
+        warnings.simplefilter("ignore")  # about two entries with the same name
         for name, content in entries:
             made.writestr(zipfile.ZipInfo(name), content, method)
     return written.getvalue()
 
 
 def _headers(random: Random, data: bytes) -> bytes:
-    """A lie in the headers of entries: flags, method, checksum, sizes, offsets."""
+    """Write a wrong value to a header: flags, method, checksum, sizes or offsets."""
     places = [found.start() for found in re.finditer(rb"PK\x01\x02|PK\x03\x04|PK\x05\x06", data)]
     at = random.choice(places) + random.choice([4, 6, 8, 10, 14, 16, 18, 20, 22, 24, 26, 28, 30, 42])
     number = random.choice([0, 1, 8, 12, 14, 99, 2**15, 2**16 - 1, 2**31, 2**32 - 1])
@@ -84,7 +84,7 @@ def _headers(random: Random, data: bytes) -> bytes:
 
 
 def pickle_global(random: Random, data: bytes) -> bytes:
-    """A pickle that calls for another function or type, or has other numbers in it."""
+    """Return a pickle that names another function or type, or has other numbers."""
     found = [*re.finditer(rb"c([\w.]+\n\w+)\n", data)]
     if not found or random.random() < 0.3:
         return damaged(random, data)

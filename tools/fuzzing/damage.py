@@ -1,4 +1,4 @@
-"""Damage to bytes that knows nothing of what they mean, or only that they are text."""
+"""Damage to any bytes, or to any text, whatever they mean."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PIECES = (
 
 
 def damaged(random: Random, data: bytes, *lies: Damage) -> bytes:
-    """Bytes after one to three damages; the first is mostly one of `lies`, which know what the bytes mean."""
+    """Damage bytes one to three times, the first time mostly by one of `lies`, which know what the bytes mean."""
     for turn in range(random.choice([1, 1, 1, 2, 3])):
         own = lies and turn == 0 and random.random() < 0.65
         data = random.choice(lies if own else ANYWHERE)(random, data)
@@ -29,14 +29,14 @@ def damaged(random: Random, data: bytes, *lies: Damage) -> bytes:
 
 
 def cut(random: Random, data: bytes) -> bytes:
-    """Bytes that are cut short, often near the beginning or the end."""
+    """Cut bytes off, often near the beginning or the end."""
     near = random.choice([64, 16, len(data)])
     return data[: random.choice([min(near, len(data)), max(0, len(data) - random.randrange(near + 1)),
                                  random.randrange(len(data) + 1)])]  # fmt: skip
 
 
 def flipped(random: Random, data: bytes) -> bytes:
-    """One to eight bits that are others; the beginning is where headers are."""
+    """Flip one to eight bits, often near the beginning, where headers are."""
     changed = bytearray(data)
     for _ in range(random.choice([1, 1, 2, 8])):
         if changed:
@@ -46,26 +46,26 @@ def flipped(random: Random, data: bytes) -> bytes:
 
 
 def inserted(random: Random, data: bytes) -> bytes:
-    """Bytes between the others."""
+    """Insert bytes."""
     at = random.randrange(len(data) + 1)
     return data[:at] + random.choice([*PIECES, random.randbytes(9), bytes(4096)]) + data[at:]
 
 
 def removed(random: Random, data: bytes) -> bytes:
-    """Some bytes that are missing in the middle."""
+    """Remove bytes from the middle."""
     at = random.randrange(len(data) + 1)
     return data[:at] + data[at + random.choice([1, 1, 4, 100]) :]
 
 
 def repeated(random: Random, data: bytes) -> bytes:
-    """A piece that stands there twice, or in another place."""
+    """Repeat a piece in another place."""
     a, b = sorted(random.randrange(len(data) + 1) for _ in range(2))
     at = random.randrange(len(data) + 1)
     return data[:at] + data[a:b] + data[at:]
 
 
 def extreme(random: Random, data: bytes) -> bytes:
-    """A number of two, four or eight bytes that is very large or very small, mostly in the beginning."""
+    """Write a very large or very small number of two, four or eight bytes, mostly near the beginning."""
     size = random.choice([2, 4, 8])
     at = random.randrange(max(1, random.choice([len(data), min(256, len(data))]) - size + 1))
     number = random.choice(EXTREMES) % (1 << 8 * size)
@@ -73,7 +73,7 @@ def extreme(random: Random, data: bytes) -> bytes:
 
 
 def written_number(random: Random, data: bytes) -> bytes:
-    """A number in digits that is another."""
+    """Replace a number written in digits."""
     found = [*re.finditer(rb"-?\d+(?:\.\d+)?", data)]
     if not found:
         return inserted(random, data)
@@ -82,7 +82,7 @@ def written_number(random: Random, data: bytes) -> bytes:
 
 
 def filled(random: Random, data: bytes) -> bytes:
-    """Other bytes altogether: none, zeros, noise, a page of the web, a pointer of Git LFS, nothing but brackets."""
+    """Replace all bytes: by none, zeros, noise, a web page, a pointer of Git LFS, or brackets."""
     others = [
         b"",
         bytes(len(data)),

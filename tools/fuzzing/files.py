@@ -1,4 +1,4 @@
-"""Damaged files, read in this process by what the commands call; and the same as whole commands."""
+"""Damaged files, read in this process by the functions of the commands."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ if TYPE_CHECKING:
     from fuzzing.readers import Reader
 
 SPECIAL = ("pipe", "device", "folder", "loop", "nothing")
-"""What may be there in the place of a file."""
+"""What may take the place of a file."""
 ONE_IN = 60
-"""So seldom is a file not damaged, but something else."""
+"""One of so many files is replaced by something else instead of being damaged."""
 MAX_BYTES = 2**28
-"""Bytes of the largest file that is written."""
+"""The size of the largest file that is written, in bytes."""
 
 HOME = Path.cwd()
 
 
 def prepare(name: str) -> None:
-    """Import what a reader needs, and read the first of its whole files, which must go well."""
+    """Import what a reader needs, and check that it reads its first valid files."""
     import resource
 
     resource.setrlimit(resource.RLIMIT_FSIZE, (MAX_BYTES, MAX_BYTES))
@@ -41,7 +41,7 @@ def prepare(name: str) -> None:
     for way in ways:
         found = _tried(dict(reader.make[0]()), None, way)
         if found.verdict != "read" or found.wrong:
-            raise RuntimeError(f"{name}: {way} does not read whole files: {found.report}")
+            raise RuntimeError(f"{name}: {way} does not read valid files: {found.report}")
 
 
 def attempt(name: str, seed: int, index: int) -> Outcome:
@@ -54,7 +54,7 @@ def attempt(name: str, seed: int, index: int) -> Outcome:
 
 
 def spoilt(reader: Reader, random: Random) -> tuple[Files, tuple[str, str] | None]:
-    """Files of which one is damaged; or the name of one, and what is there in its place."""
+    """Return files of which one is damaged, or the name of a file and what takes its place."""
     files = reader.files(random)
     if reader.special and random.randrange(ONE_IN) == 0:
         return files, (random.choice(reader.targets(files)), random.choice(SPECIAL))
@@ -63,7 +63,7 @@ def spoilt(reader: Reader, random: Random) -> tuple[Files, tuple[str, str] | Non
 
 
 def put(files: Files, special: tuple[str, str] | None, folder: Path) -> None:
-    """Lay files into a folder, and what is none."""
+    """Write files to a folder, and put something else in the place of a file."""
     lay(files, folder)
     if special is None:
         return
@@ -103,7 +103,7 @@ def _tried(files: Files, special: tuple[str, str] | None, way: object) -> Outcom
 
 
 def _called(way: object) -> int:
-    """Call a command in this process, or a function; gives the exit code."""
+    """Call a command in this process, or a function; return the exit code."""
     if callable(way):
         way()
         return 0
@@ -118,7 +118,7 @@ def _listed(folder: Path) -> set[str]:
 
 
 def _left(folder: Path, before: set[str], way: object) -> str:
-    """What a command that has failed left behind, in words; `train` may leave a run that can be resumed."""
+    """Describe what a failed command left behind; `train` may leave a run that can be resumed."""
     if isinstance(way, str) and way.startswith("train"):
         return ""
     more = sorted(_listed(folder) - before)
@@ -126,7 +126,7 @@ def _left(folder: Path, before: set[str], way: object) -> str:
 
 
 def keep(name: str, seed: int, index: int, folder: Path) -> None:
-    """Write the input into a folder."""
+    """Write the input to a folder."""
     put(*spoilt(READERS[name], Random(f"{seed}/{name}/{index}")), folder)
     with suppress(OSError):
         (folder / "commands.txt").write_text("\n".join(f"netdsl {way}" for way in READERS[name].commands) + "\n")

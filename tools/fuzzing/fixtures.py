@@ -1,4 +1,4 @@
-"""Whole files of every form that netdsl reads, small and made anew by each process."""
+"""Small valid files of every format that netdsl reads, made anew in each process."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 Files = dict[str, bytes]
-"""Contents by path, as they lie in a folder."""
+"""The contents of files by their paths in a folder."""
 
 NET = """net n {
     input x: 3xHxW where H >= 4, W % 2 == 0
@@ -36,13 +36,13 @@ TABLE_NET = """net n {
 
 @cache
 def net() -> Files:
-    """The net that the others belong to."""
+    """Return the net that the other files belong to."""
     return {"n.net": NET.encode()}
 
 
 @cache
 def model() -> Files:
-    """A model of pixels with metadata, and a sample."""
+    """Return a model of images with metadata, and a sample."""
     import netdsl
 
     proto = netdsl.loads(NET).to_onnx(level=0)
@@ -51,7 +51,7 @@ def model() -> Files:
 
 @cache
 def foreign_model() -> Files:
-    """A model that another program could have written: every input has a name, and values stand in typed fields."""
+    """Return a model as other programs write them: nodes have names, and values are in typed fields."""
     from onnx import TensorProto, helper
 
     weight = helper.make_tensor("w", TensorProto.FLOAT, [4, 3, 3, 3], _random(4, 3, 3, 3).ravel().tolist())
@@ -69,7 +69,7 @@ def foreign_model() -> Files:
 
 @cache
 def external_model() -> Files:
-    """A model with its weights in a second file."""
+    """Return a model with its weights in a second file, and a sample."""
     import netdsl
 
     with TemporaryDirectory() as folder:
@@ -78,14 +78,14 @@ def external_model() -> Files:
 
 
 def array(values: np.ndarray[Any, Any]) -> bytes:
-    """An `.npy`."""
+    """Return the bytes of an `.npy` file."""
     written = io.BytesIO()
     np.save(written, values)
     return written.getvalue()
 
 
 def archive(**arrays: np.ndarray[Any, Any]) -> bytes:
-    """An `.npz`."""
+    """Return the bytes of an `.npz` file."""
     written = io.BytesIO()
     np.savez(written, allow_pickle=False, **arrays)
     return written.getvalue()
@@ -93,7 +93,7 @@ def archive(**arrays: np.ndarray[Any, Any]) -> bytes:
 
 @cache
 def weights() -> Mapping[str, np.ndarray[Any, Any]]:
-    """The parameters of `NET`, by name."""
+    """Return the parameters of `NET` by name."""
     import netdsl
 
     return {key: tensor.numpy() for key, tensor in netdsl.loads(NET).to_torch().state_dict().items()}
@@ -101,13 +101,13 @@ def weights() -> Mapping[str, np.ndarray[Any, Any]]:
 
 @cache
 def npz_weights() -> Files:
-    """The weights of the net as numpy's archive."""
+    """Return the weights of the net as an archive of numpy."""
     return net() | {"w.npz": archive(**weights())}
 
 
 @cache
 def safetensors_weights() -> Files:
-    """The weights of the net as safetensors."""
+    """Return the weights of the net as safetensors."""
     from safetensors.numpy import save
 
     return net() | {"w.safetensors": save(dict(weights()), {"format": "pt"})}
@@ -115,7 +115,7 @@ def safetensors_weights() -> Files:
 
 @cache
 def pytorch_weights(wrapper: str | None = None) -> Files:
-    """The weights of the net as PyTorch saves them; under a key, beside other things, where there is a `wrapper`."""
+    """Return the weights of the net as PyTorch saves them; with `wrapper`, under this key, beside other entries."""
     import torch
 
     written = io.BytesIO()
@@ -126,10 +126,10 @@ def pytorch_weights(wrapper: str | None = None) -> Files:
 
 @cache
 def legacy_weights() -> Files:
-    """The same as PyTorch saved them before version 1.6.
+    """Return the weights of the net as PyTorch saved them before version 1.6.
 
-    Such a file has its storages in the order of their addresses, by which they are called; with one of them, called by
-    a number, it is the same in every process.
+    Such a file names its storages by their addresses, and has them in this order. To make the same file in every
+    process, there is only one storage, and its address is replaced by zeros.
     """
     import torch
 
@@ -148,7 +148,7 @@ def legacy_weights() -> Files:
 
 @cache
 def sharded(kind: str) -> Files:
-    """The weights in two files with an index, as Hugging Face keeps them; `kind` is `safetensors` or `pytorch`."""
+    """Return the weights in two files with an index, as Hugging Face has them; `kind` is `safetensors` or `pytorch`."""
     import torch
     from safetensors.numpy import save
 
@@ -170,7 +170,7 @@ def sharded(kind: str) -> Files:
 
 @cache
 def image(form: str, mode: str) -> bytes:
-    """An image of noise in one of Pillow's modes."""
+    """Return an image of noise in one of Pillow's modes."""
     from PIL import Image
 
     noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (12, 10, 3), np.uint8))
@@ -183,14 +183,14 @@ def image(form: str, mode: str) -> bytes:
 
 
 def pictured(form: str, *modes: str) -> tuple[Callable[[], Files], ...]:
-    """Images of one form in several modes, each beside a model that takes it."""
+    """Return makers of images of one format in several modes, each with a model that takes it."""
     ending = {"JPEG": "jpg", "TIFF": "tif"}.get(form, form.lower())
     return tuple(lambda mode=mode: model() | {f"x.{ending}": image(form, mode)} for mode in modes)
 
 
 @cache
 def image_model() -> Files:
-    """Models of images with 3 classes and with 10, and of numbers."""
+    """Return models of images with 3 and 10 classes, and a model of numbers."""
     import netdsl
 
     nets = {"n.net": NET, "ten.net": "net n { input x: 3x8x8; conv 4 k3 -> relu -> flatten -> dense 10 }",
@@ -203,7 +203,7 @@ def image_model() -> Files:
 
 @cache
 def idx(ending: str = "") -> Files:
-    """MNIST's four files, plain or gzipped."""
+    """Return MNIST's four files, plain or gzipped, and models."""
     files = {}
     for split, count in (("train", 12), ("t10k", 6)):
         pixels, labels = _random_bytes(count * 36), bytes(i % 3 for i in range(count))
@@ -214,7 +214,7 @@ def idx(ending: str = "") -> Files:
 
 @cache
 def cifar(classes: int) -> Files:
-    """CIFAR-10 or CIFAR-100 in their binary form."""
+    """Return CIFAR-10 or CIFAR-100 in their binary format, and models."""
     head = [[i % 10] if classes == 10 else [0, i % 10] for i in range(10)]
     batch = b"".join(bytes(labels) + _random_bytes(3072) for labels in head)
     names = "\n".join(f"class {i}" for i in range(10)).encode()
@@ -230,21 +230,21 @@ def cifar(classes: int) -> Files:
 
 @cache
 def npz_data() -> Files:
-    """Images and classes as Keras names them."""
+    """Return images and classes with the names of Keras, and models."""
     x, y = np.frombuffer(_random_bytes(12 * 192), np.uint8).reshape(12, 8, 8, 3), np.arange(12) % 3
     return image_model() | {"d.npz": archive(x_train=x, y_train=y, x_test=x, y_test=y)}
 
 
 @cache
 def table() -> Files:
-    """A table with a head."""
+    """Return a table with a header, and models."""
     rows = [f"{i}.5,{-i},1e-3,{i % 2},{i % 3}" for i in range(15)]
     return image_model() | {"d.csv": "\n".join(["a,b,c,d,label", *rows, ""]).encode()}
 
 
 @cache
 def folders() -> Files:
-    """Images in a folder for each class."""
+    """Return images in a folder for each class, and models."""
     forms = [("PNG", "RGB", "png"), ("JPEG", "L", "jpg"), ("BMP", "RGB", "bmp")]
     files = {f"d/{label}/{i}.{end}": image(form, mode) for label in "abc" for i, (form, mode, end) in enumerate(forms)}
     return image_model() | files
@@ -252,7 +252,7 @@ def folders() -> Files:
 
 @cache
 def run() -> Files:
-    """The folder of a run of one epoch, and what it has learned from."""
+    """Return the folder of a run of one epoch, with its net and its data."""
     from netdsl.cli import main
 
     files = table()
@@ -269,7 +269,7 @@ def _read(folder: Path) -> Files:
 
 
 def random_image() -> np.ndarray[Any, Any]:
-    """A sample of the models."""
+    """Return a sample for the models."""
     return _random(1, 3, 8, 8)
 
 

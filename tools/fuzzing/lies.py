@@ -1,4 +1,4 @@
-"""Damage that knows what bytes mean: headers of arrays, JSON, tables, MNIST's files, images."""
+"""Damage that depends on the meaning of bytes: headers of arrays, JSON, tables, MNIST's files, images."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ ELEMENTS = (
 
 
 def array_header(random: Random, data: bytes) -> bytes:
-    """A lie in the header of an `.npy`."""
+    """Write wrong values to the header of an `.npy` file."""
     if data[:6] != b"\x93NUMPY" or len(data) < 12:
         return extreme(random, data)
     wide = 4 if data[6] > 1 else 2
@@ -76,7 +76,7 @@ TEXTS = (
 
 
 def json_value(random: Random, data: bytes) -> bytes:
-    """JSON with another value somewhere, or none of its sense."""
+    """Return JSON with one value changed, or other text."""
     try:
         found = json.loads(data)
     except ValueError:
@@ -109,7 +109,7 @@ def _places(found: Any) -> Any:
 
 
 def safetensors_header(random: Random, data: bytes) -> bytes:
-    """A lie in the header of a safetensors file."""
+    """Write wrong values to the header of a safetensors file."""
     size = int.from_bytes(data[:8], "little")
     header, body = data[8 : 8 + size], data[8 + size :]
     due = None
@@ -122,7 +122,7 @@ def safetensors_header(random: Random, data: bytes) -> bytes:
             entry = table[random.choice([name for name in table if name != "__metadata__"])]
         except (ValueError, IndexError):
             return extreme(random, data)
-        if form == "shape" and random.random() < 0.5:  # a tensor without bytes leaves all others right
+        if form == "shape" and random.random() < 0.5:  # a tensor without bytes does not move the others
             shape = random.choice([[0, 2**62], [2**62, 0], [0, -1], [0] * 100, [10**30, 0], [0, 2**63, 2**63]])
             table["more"] = {"dtype": "F32", "shape": shape, "data_offsets": [len(body)] * 2}
         elif form == "shape":
@@ -148,7 +148,7 @@ CELLS = (
 
 
 def table_cell(random: Random, data: bytes) -> bytes:
-    """A table with another cell, row or mark between the cells."""
+    """Return a table with another cell, row or separator."""
     rows = [row.split(",") for row in data.decode("utf-8", "replace").splitlines()]
     if not rows:
         return inserted(random, data)
@@ -175,7 +175,7 @@ def table_cell(random: Random, data: bytes) -> bytes:
 
 
 def idx_header(random: Random, data: bytes) -> bytes:
-    """A lie in the header of a file of MNIST's form."""
+    """Write wrong values to the header of a file of MNIST's format."""
     changed = bytearray(data)
     for _ in range(random.choice([1, 1, 2])):
         at = random.choice([0, 4, 4, 8, 12])
@@ -187,7 +187,7 @@ def idx_header(random: Random, data: bytes) -> bytes:
 
 
 def gzipped(random: Random, data: bytes) -> bytes:
-    """A gzipped file with damage inside, around, or more in it than there should be."""
+    """Return a gzipped file with damage inside or outside, or with too much in it."""
     try:
         inner = gzip.decompress(data)
     except (OSError, EOFError, zlib.error):
@@ -207,7 +207,7 @@ def gzipped(random: Random, data: bytes) -> bytes:
 
 @cache
 def _long_gzip() -> bytes:
-    """A gigabyte and a half of zeros, gzipped: many short members, as a stream may have them."""
+    """Return a gigabyte and a half of zeros, gzipped as many short members."""
     return gzip.compress(bytes(2**24), 1, mtime=0) * 90
 
 
@@ -215,7 +215,7 @@ def _long_gzip() -> bytes:
 
 
 def png_chunk(random: Random, data: bytes) -> bytes:
-    """A PNG with a wrong chunk whose checksum is right."""
+    """Return a PNG with a wrong chunk whose checksum is right."""
     chunks, at = [], 8
     while at + 12 <= len(data):
         size = int.from_bytes(data[at : at + 4], "big")
@@ -247,7 +247,7 @@ def png_chunk(random: Random, data: bytes) -> bytes:
 
 @cache
 def _long_stream() -> bytes:
-    """A gigabyte and a half of zeros as zlib packs them."""
+    """Return a gigabyte and a half of zeros, compressed by zlib."""
     packer = zlib.compressobj(1)
     piece = packer.compress(bytes(2**24)) + packer.flush(zlib.Z_FULL_FLUSH)
     packer = zlib.compressobj(1, wbits=-15)

@@ -1,4 +1,4 @@
-"""Programs changed here and there: by their characters, their tokens and lines, and their trees."""
+"""Mutations of programs: of their characters, tokens, lines and trees."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     Mutation = Callable[[Random, str], str]
 
 MAX_TEXT = 20_000
-"""Characters of a program at most."""
+"""The largest number of characters of a program."""
 TAKEN_BACK = 0.6
-"""The share of changes that must leave a program right."""
+"""The probability that a change is undone if `check` refuses the changed program."""
 TOKEN = re.compile(r'"[^"\n]*"|[A-Za-z_]\w*|\d+(?:\.\d+)?(?:e-?\d+)?|->|\*\*|//|[=!<>]=|\.\.|\n|[^\s\w]')
 NUMBER = re.compile(r"(?<![\w.])\d+(?:\.\d+)?(?![\w.])|(?<=[a-zx])\d+\b")
 HUGE = (
@@ -83,7 +83,7 @@ EXTRA = (
 
 
 def mutated(random: Random) -> str:
-    """A program after a few changes; most of those by which it would be refused are taken back."""
+    """Return a program after a few changes; most changes that make `check` refuse it are undone."""
     written = _accepted(random, lambda: text(random), tries=4)
     for _ in range(random.choices([0, 1, 2, 4], [3, 8, 5, 3])[0]):
         before, change = written, random.choices(*zip(*MUTATIONS, strict=True))[0]
@@ -94,18 +94,18 @@ def mutated(random: Random) -> str:
 
 
 def refused(written: str) -> bool:
-    """Whether `check` refuses a program; what it fails at is not refused."""
+    """Whether `check` refuses a program; if `check` fails otherwise, it does not refuse it."""
     try:
         check_text(written, "program.net", chosen_net(written))
     except NetdslError:
         return True
-    except Exception:  # noqa: BLE001 - a finding, which is to be tried
+    except Exception:  # noqa: BLE001 - a finding, which must be tried
         return False
     return False
 
 
 def chosen_net(written: str) -> str | None:
-    """The net of a program that is tried: the last of several."""
+    """Return the net of a program that is tried: the last one if there are several."""
     names = re.findall(r"^net (\w+)", written, re.MULTILINE)
     return names[-1] if len(names) > 1 else None
 
@@ -123,7 +123,7 @@ def _accepted(random: Random, draw: Callable[[], str], tries: int) -> str:
 
 
 def character(random: Random, written: str) -> str:
-    """A character that is taken away, doubled, or another one."""
+    """Remove, double or replace a character."""
     if not written:
         return written
     at = random.randrange(len(written))
@@ -132,7 +132,7 @@ def character(random: Random, written: str) -> str:
 
 
 def cut(random: Random, written: str) -> str:
-    """A program that is cut short."""
+    """Cut a program off."""
     return written[: random.randrange(len(written) + 1)]
 
 
@@ -140,7 +140,7 @@ def cut(random: Random, written: str) -> str:
 
 
 def number(random: Random, written: str) -> str:
-    """A number in the place of another, mostly one near to it."""
+    """Replace a number, mostly by one near it."""
 
     def other(old: str) -> str:
         near = str(max(0, int(float(old)) + random.choice([-2, -1, 1, 2])))
@@ -150,7 +150,7 @@ def number(random: Random, written: str) -> str:
 
 
 def tokens(random: Random, written: str) -> str:
-    """A token that is taken away, doubled, or exchanged with the next; or one more."""
+    """Remove or double a token, exchange it with the next, or insert one."""
     found = [*TOKEN.finditer(written)]
     if len(found) < 2:
         return written
@@ -169,7 +169,7 @@ def tokens(random: Random, written: str) -> str:
 
 
 def lines(random: Random, written: str) -> str:
-    """A line that is taken away, doubled or exchanged with another."""
+    """Remove or double a line, or exchange it with another."""
     rows = written.splitlines()
     if len(rows) < 3:
         return written
@@ -185,13 +185,13 @@ def lines(random: Random, written: str) -> str:
 
 
 def kind(random: Random, written: str) -> str:
-    """Another kind of layer."""
+    """Replace the kind of a layer."""
     names = re.compile(rf"\b(?:{'|'.join(sorted(LAYERS, key=len, reverse=True))})\b")
     return _replaced(random, written, names, lambda _: random.choice(sorted(LAYERS)))
 
 
 def argument(random: Random, written: str) -> str:
-    """The value of an argument, or an argument more."""
+    """Replace the value of an argument, or add an argument."""
     if random.random() < 0.5:
         return _replaced(random, written, re.compile(r"(?<==)[\w.]+"), lambda _: value(random))
     names = re.compile(rf"\b(?:{'|'.join(sorted(LAYERS, key=len, reverse=True))})\b[^\n>;}}]*")
@@ -205,14 +205,14 @@ def argument(random: Random, written: str) -> str:
 
 
 def label(random: Random, written: str) -> str:
-    """A computed label, in the place of one that is there or before a layer."""
+    """Replace a label by a computed one, or put a computed label before a layer."""
     if re.search(r"\b[a-z]\w*:(?! *\S*x)", written) and random.random() < 0.6:
         return _replaced(random, written, re.compile(r"(?<=\w)(?=: [a-z{\[])"), lambda _: random.choice(LABELS))
     return _replaced(random, written, re.compile(r"(?<=-> )(?=[a-z])"), lambda _: f"a{random.choice(LABELS)}: ")
 
 
 def open_size(random: Random, written: str) -> str:
-    """A size of an input that is left open, or one that is no longer."""
+    """Make a size of an input open, or an open one fixed."""
     shape = re.compile(r"(?<=: )[\w]+(?:x\w+)+")
 
     def other(old: str) -> str:
@@ -227,13 +227,13 @@ def open_size(random: Random, written: str) -> str:
 
 
 def element_type(random: Random, written: str) -> str:
-    """An element type of an input."""
+    """Give an input an element type."""
     return re.sub(r"(input \w+: [\w\[\], ]+?)(?=\n| where)", lambda found: found[0] + random.choice(TYPES), written,
                   count=1)  # fmt: skip
 
 
 def more_layers(random: Random, written: str) -> str:
-    """A layer more in a chain."""
+    """Add a layer to a chain."""
     return _replaced(random, written, re.compile(r" -> |\n"), lambda old: f"{old}{layer(random)}{old}")
 
 
@@ -241,7 +241,7 @@ def more_layers(random: Random, written: str) -> str:
 
 
 def subtree(random: Random, written: str) -> str:
-    """A part of the program in the place of another of the same kind, of this program or another."""
+    """Replace a part of the program by another of the same kind, from this program or another."""
     parts = spans(written)
     if not parts:
         return written
@@ -252,7 +252,7 @@ def subtree(random: Random, written: str) -> str:
 
 
 def around(random: Random, written: str) -> str:
-    """A chain inside of something."""
+    """Put a chain inside another construct."""
     chains = [(start, end) for name, start, end in spans(written) if name in ("Chain", "Element")]
     if not chains:
         return written
@@ -265,7 +265,7 @@ def around(random: Random, written: str) -> str:
 
 
 def spans(written: str) -> list[tuple[str, int, int]]:
-    """The parts of a program that can be parsed: what each is, and where it begins and ends; else none."""
+    """Return the kind, start and end of each part of a program; nothing if it cannot be parsed."""
     try:
         file = parse(Source("program", written))
     except NetdslError:
@@ -284,7 +284,7 @@ def _nodes(found: Any) -> Iterator[Tree]:
 
 
 def _replaced(random: Random, written: str, pattern: re.Pattern[str], other: Callable[[str], str]) -> str:
-    """A text with one match of a pattern changed."""
+    """Return a text with one match of a pattern replaced."""
     found = [*pattern.finditer(written)]
     if not found:
         return written
@@ -296,4 +296,4 @@ MUTATIONS: tuple[tuple[Mutation, int], ...] = (
     (character, 2), (cut, 1), (number, 12), (tokens, 4), (lines, 3), (kind, 8), (argument, 8), (label, 4),
     (open_size, 5), (element_type, 3), (more_layers, 5), (subtree, 8), (around, 6),
 )  # fmt: skip
-"""All changes, and how often each is taken."""
+"""All mutations, with their weights in the draw."""

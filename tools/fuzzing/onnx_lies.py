@@ -1,4 +1,4 @@
-"""Damage to ONNX models that knows what their fields mean."""
+"""Damage to ONNX models that depends on the meaning of their fields."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ SIZES = (-1, 0, 2**31, 2**62, 2**63 - 1, 40_000, 3, 1)
 
 
 def field(random: Random, data: bytes) -> bytes:
-    """A model with a field that lies."""
+    """Write wrong values to fields of a model."""
     model = onnx.ModelProto()
     try:
         model.ParseFromString(data)
@@ -47,7 +47,7 @@ def field(random: Random, data: bytes) -> bytes:
 
 
 def text(random: Random, data: bytes) -> bytes:
-    """A name or another text that is not UTF-8."""
+    """Replace a name or another text by bytes that are not UTF-8."""
     model = onnx.ModelProto()
     try:
         model.ParseFromString(data)
@@ -62,7 +62,7 @@ def text(random: Random, data: bytes) -> bytes:
 
 
 def _ports(random: Random, model: onnx.ModelProto) -> None:
-    """Inputs and outputs: no shape, no type, other sizes, other types, none at all, two of one name."""
+    """Change inputs or outputs: no shape, no type, other sizes or types, none at all, two with one name."""
     ports = random.choice([model.graph.input, model.graph.input, model.graph.output])
     if not ports:
         return
@@ -95,7 +95,7 @@ def _ports(random: Random, model: onnx.ModelProto) -> None:
 
 
 def _tensor(random: Random, model: onnx.ModelProto) -> None:
-    """Initializers: sizes, types, values, places, names."""
+    """Change initializers: sizes, types, values, locations, names."""
     if not model.graph.initializer:
         return
     tensor = random.choice(model.graph.initializer)
@@ -128,7 +128,7 @@ def _tensor(random: Random, model: onnx.ModelProto) -> None:
 
 
 def _place(random: Random, model: onnx.ModelProto) -> None:
-    """Where external data are said to be."""
+    """Change the location of external data."""
     tensors = [tensor for tensor in model.graph.initializer if tensor.external_data]
     if tensors:
         entry = random.choice(random.choice(tensors).external_data)
@@ -136,7 +136,7 @@ def _place(random: Random, model: onnx.ModelProto) -> None:
 
 
 def _node(random: Random, model: onnx.ModelProto) -> None:
-    """Nodes: operators, domains, attributes, inputs, order."""
+    """Change nodes: operators, domains, attributes, inputs, order."""
     if not model.graph.node:
         return
     node = random.choice(model.graph.node)
@@ -163,7 +163,7 @@ def _node(random: Random, model: onnx.ModelProto) -> None:
 
 
 def _metadata(random: Random, model: onnx.ModelProto) -> None:
-    """What netdsl keeps in a model's metadata."""
+    """Change the metadata that netdsl writes to a model."""
     for entry in model.metadata_props:
         if random.random() < 0.5:
             entry.value = random.choice(METADATA)
@@ -178,7 +178,7 @@ def _metadata(random: Random, model: onnx.ModelProto) -> None:
 
 
 def _whole(random: Random, model: onnx.ModelProto) -> None:
-    """The model itself: versions, producer, an empty graph."""
+    """Change the model itself: versions, producer, an empty graph."""
     match random.randrange(6):
         case 0:
             model.ir_version = random.choice([0, 3, 99, 2**62, -1])

@@ -1,4 +1,4 @@
-"""What came of one input, and the text by which equal faults are known."""
+"""The outcome of an input, and descriptions of faults that are the same for the same fault."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from pathlib import Path
 from unicodedata import category
 
 FACTOR = 10
-"""How many times as far from float64 as PyTorch in the net's own types onnxruntime may be, beyond the tolerance."""
+"""The largest ratio of onnxruntime's error to that of PyTorch in the net's own types, for errors over the tolerance."""
 MAX_LINES = 40
-"""Lines of a diagnostic at most: a screen."""
+"""The largest number of lines of a diagnostic: a screen."""
 MAX_ERRORS = 20
 MAX_CHARACTERS = 6000
-"""Errors, and characters of all of them together, that are shown of one input at most."""
+"""The largest number of errors for one input, and of characters of all of them together."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of an input.
+    """The outcome of an input.
 
     Attributes:
-        verdict: one word or a few, a column of the tables.
-        detail: what is wrong, in a line that is the same for the same fault; empty where nothing is.
-        report: what a person needs to look into it: a traceback, or figures.
-        seconds: processor time.
+        verdict: the result in a few words.
+        detail: the fault, in a line that is the same for the same fault; empty if there is none.
+        report: details for debugging: a traceback, or figures.
+        seconds: the processor time.
         megabytes: by how much the peak memory of the process grew, in MB of 10^6 bytes.
     """
 
@@ -41,7 +41,7 @@ class Outcome:
 
 
 def raised(error: BaseException) -> tuple[str, str]:
-    """An exception in a line, with the last place in netdsl, and its traceback."""
+    """Describe an exception in a line, with its last place in netdsl, and return also its traceback."""
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if "/netdsl/" in frame.filename] or frames
     place = f" in {'/'.join(Path(own[-1].filename).parts[-2:])}:{own[-1].name}" if own else ""
@@ -50,11 +50,11 @@ def raised(error: BaseException) -> tuple[str, str]:
 
 
 def refusal_fault(text: str, places: list[bool]) -> str:
-    """What is wrong with how an input is refused; empty where nothing is.
+    """Describe the fault in how an input is refused; empty if there is none.
 
     Args:
-        text: the diagnostics as they are printed, an empty line between them.
-        places: of each diagnostic, whether it has a place, or needs none.
+        text: the diagnostics as they are printed, with empty lines between them.
+        places: whether each diagnostic has a place, or needs none.
     """
     if not all(places):
         return "a refusal without a place"
@@ -66,7 +66,7 @@ def refusal_fault(text: str, places: list[bool]) -> str:
 
 
 def control_character(text: str) -> str:
-    """Says that there is a character in a text that does something to a terminal; empty where there is none."""
+    """Name a character of a text that would control a terminal; empty if there is none."""
     turns = range(0x202A, 0x202F), range(0x2066, 0x206A)
     for character in text:
         if (category(character) == "Cc" and character not in "\n\t") or any(ord(character) in some for some in turns):

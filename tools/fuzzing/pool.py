@@ -1,4 +1,4 @@
-"""Processes that try inputs one after the other, watched from outside: one that dies or hangs is a finding."""
+"""Processes that try inputs one after the other, and are watched: the death of a process is a finding, as is a hang."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
 MAX_SECONDS = 5.0
-"""Processor time of one input."""
+"""The largest processor time of an input, in seconds."""
 MAX_MEGABYTES = 1000
-"""Memory of one input, beyond what the process takes without any."""
+"""The largest memory of an input in MB, in addition to that of the process before."""
 HANGS_AFTER = 20.0
-"""Seconds of wall time after which a worker is ended: with the processor shared, it takes longer than its own time."""
+"""The wall time in seconds after which a worker is killed; longer than the processor time, which workers share."""
 
 PREPARES = 120.0
-"""Seconds more for the first input of a series, before which packages are imported and whole files made."""
+"""Additional seconds for the first input of a series, which imports packages and makes valid files."""
 
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 @dataclass(frozen=True)
 class Job:
-    """One input: the module of this name makes and tries the input `index` of the series `name` and `seed`."""
+    """An input: `module` makes and tries the input `index` of the series `name` with `seed`."""
 
     module: str
     name: str
@@ -41,7 +41,7 @@ class Job:
 
 
 def try_all(jobs: Sequence[Job], workers: int, hangs_after: float = HANGS_AFTER) -> Iterator[tuple[Job, Outcome]]:
-    """The outcomes of jobs, in the order in which they come."""
+    """Yield jobs with their outcomes, in the order in which they finish."""
     for name in THREADS:
         os.environ.setdefault(name, "1")
     waiting = iter(jobs)
@@ -56,7 +56,7 @@ def try_all(jobs: Sequence[Job], workers: int, hangs_after: float = HANGS_AFTER)
                 assert job is not None  # noqa: S101 - it is busy
                 if worker.pipe in ready:
                     outcome = worker.take()
-                    if outcome is None:  # it was preparing
+                    if outcome is None:  # it has only prepared the series
                         continue
                     yield job, outcome
                 elif time.monotonic() - worker.since >= hangs_after:
@@ -72,7 +72,7 @@ def try_all(jobs: Sequence[Job], workers: int, hangs_after: float = HANGS_AFTER)
 
 
 class _Worker:
-    """A process and the job that it is at, since when."""
+    """A process, its current job, and when the job began."""
 
     def __init__(self) -> None:
         self.job: Job | None = None
@@ -89,7 +89,7 @@ class _Worker:
         self.pipe.recv()  # it has begun
 
     def give(self, job: Job | None) -> bool:
-        """Give it a job; False where there is none."""
+        """Send a job; return False if there is none."""
         self.job, self.since = job, time.monotonic()
         if job is not None:
             self.since += 0 if job.name in self.known else PREPARES
@@ -98,7 +98,7 @@ class _Worker:
         return job is not None
 
     def take(self) -> Outcome | None:
-        """The outcome of its job, that it has died, or None where it begins only now."""
+        """Return the outcome of the job, or that the process died; None if it has only prepared the series."""
         try:
             outcome: Outcome | None = self.pipe.recv()
         except EOFError:
@@ -111,12 +111,12 @@ class _Worker:
         return outcome
 
     def restart(self) -> None:
-        """Another process in the place of this one."""
+        """Replace the process by a new one."""
         self.end()
         self._start()
 
     def end(self) -> None:
-        """End the process."""
+        """Kill the process."""
         self.process.kill()
         self.process.join()
         self.pipe.close()
@@ -133,23 +133,23 @@ def _serve(pipe: Connection[Any, Any]) -> None:
         except EOFError:
             return
         module = import_module(job.module)
-        if job.name not in unready:  # the imports and whole files of a series are no cost of its first input
+        if job.name not in unready:  # its first input does not count imports and valid files
             unready[job.name] = _unready(module, job.name)
             pipe.send(None)
         pipe.send(unready[job.name] or measured(module, job))
 
 
 def _unready(module: Any, name: str) -> Outcome | None:
-    """Prepare for a series; what comes of all its inputs where that fails."""
+    """Prepare a series; return the outcome of all its inputs if that fails, or else None."""
     try:
         module.prepare(name)
     except Exception as error:  # noqa: BLE001 - every exception is a finding
-        return Outcome("internal error", f"not even whole files: {raised(error)[0]}", raised(error)[1])
+        return Outcome("internal error", f"not even valid files: {raised(error)[0]}", raised(error)[1])
     return None
 
 
 def measured(module: Any, job: Job) -> Outcome:
-    """Try a job with limits of time and memory."""
+    """Try a job with limited memory, and measure its time and memory."""
     _limit(MAX_MEGABYTES)
     before, start = _reset_peak(), time.process_time()
     try:
@@ -170,14 +170,14 @@ def measured(module: Any, job: Job) -> Outcome:
 
 
 def _limit(megabytes: int | None) -> None:
-    """Let the process take so much more memory than it has; None takes the limit away."""
+    """Let the process take only this much additional memory; None removes the limit."""
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
     soft = hard if megabytes is None else int((_status("VmData") + megabytes) * 1e6)
     resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
 
 
 def _reset_peak() -> float:
-    """Begin to count the peak memory anew (proc(5), `clear_refs`); gives the memory that is taken now."""
+    """Reset the peak memory (proc(5), `clear_refs`), and return the current memory in MB."""
     with open("/proc/self/clear_refs", "w") as file:  # noqa: PTH123 - a file of the kernel
         file.write("5")
     return _status("VmRSS")
@@ -188,7 +188,7 @@ def _peak() -> float:
 
 
 def _status(name: str) -> float:
-    """A figure of this process in MB, as the kernel has it."""
+    """Return a figure of this process from the kernel, in MB."""
     with open("/proc/self/status") as file:  # noqa: PTH123 - likewise
         line = next(line for line in file if line.startswith(f"{name}:"))
     return int(line.split()[1]) * 1024 / 1e6

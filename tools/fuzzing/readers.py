@@ -1,4 +1,4 @@
-"""What reads files: whole ones to begin with, which of them are damaged and how, and the commands that read them."""
+"""The readers of files: their valid files, which of these are damaged and how, and the commands that read them."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ class Reader:
     """A reader of files.
 
     Attributes:
-        make: each makes whole files; one is drawn.
-        damaged: patterns of the names of those that are damaged.
-        lies: damages that know what the files mean.
-        commands: what reads them, in the folder where they lie; the first is tried as a whole command.
-        also: another reader of the same files, called in their folder.
-        special: whether the file may also be a pipe, a device, a folder, or not be there.
+        make: functions that make valid files; one is drawn.
+        damaged: patterns for the names of the files that are damaged.
+        lies: damages that depend on the meaning of the files.
+        commands: the commands that read the files in their folder; the first is tried as a whole command.
+        also: a function that reads the same files in their folder.
+        special: whether a file may also be a pipe, a device or a folder, or be missing.
     """
 
     make: tuple[Callable[[], Files], ...]
@@ -40,17 +40,17 @@ class Reader:
     special: bool = True
 
     def files(self, random: Random) -> Files:
-        """Whole files."""
+        """Return valid files."""
         return dict(random.choice(self.make)())
 
     def spoil(self, random: Random, files: Files) -> str:
-        """Damage one of the files; gives its name."""
+        """Damage one of the files, and return its name."""
         name = random.choice(self.targets(files))
         files[name] = damaged(random, files[name], *self.lies)
         return name
 
     def targets(self, files: Files) -> list[str]:
-        """The names of those that may be damaged."""
+        """Return the names of the files that may be damaged."""
         return [name for name in files if any(fnmatch(name, pattern) for pattern in self.damaged)]
 
 
@@ -65,7 +65,7 @@ def training_data(net: str, data: str) -> None:
 
 
 def source(random: Random, data: bytes) -> bytes:
-    """A program that is another, and mostly wrong."""
+    """Return another program, mostly a wrong one."""
     return (
         damaged(random, mutations.mutated(random).encode("utf-8", "surrogatepass")) if random.random() < 0.7 else data
     )
@@ -81,7 +81,8 @@ _zip: tuple[Damage, ...] = (containers.archive,)
 _checkpoint: tuple[Damage, ...] = (containers.archive, containers.archive, checkpoint_lies.odd)
 
 RESUME = "train table.net --data d.csv -o run --resume --quiet"
-"""Resume a run of one epoch, which is finished."""
+"""The command that resumes a run of one epoch, which is finished."""
+
 READERS: dict[str, Reader] = {
     ".net": Reader((fixtures.net,), ("n.net",), (source,), ("check n.net", "summary n.net")),
     "ONNX, run": Reader(_models, ("m.onnx",), _onnx, ("run m.onnx x.npy",)),
@@ -200,11 +201,11 @@ READERS: dict[str, Reader] = {
         (RESUME, f"{RESUME} --set train.epochs=2", "weights run/last.ckpt -o out.npz"),
     ),
 }
-"""Every reader of files by its name; a new one is one entry more."""
+"""All readers by name; a new reader is a new entry."""
 
 
 def lay(files: Files, folder: Path) -> None:
-    """Write files into a folder."""
+    """Write files to a folder."""
     for name, data in files.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Programs to begin with: generated ones, single layers, the smaller shipped nets, the examples of the language."""
+"""Programs to mutate: generated ones, single layers, small shipped nets, and the examples in the documentation."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 MAX_BYTES = 1700
-"""Bytes of the longest shipped net that is taken."""
+"""The size of the largest shipped file that is taken, in bytes."""
 
 INPUTS = ("8", "1", "300", "4x8", "1x6", "6x1", "3x6x6", "4x8x8", "6x1x1", "2x1x5", "1x9x7", "2x4x4x4", "TxH", "4xT",
           "3xHxW", "CxHxW", "2xHx5", "T", "2xDxHxW", "4x4x4x4x4")  # fmt: skip
@@ -50,27 +50,27 @@ WORDS = ("yes", "no", "same", "reflect", "replicate", "circular", "bilinear", "l
 
 
 def text(random: Random) -> str:
-    """A program: what kind, too, is drawn."""
+    """Return a program of a random kind."""
     kind = random.choices([generated, probe, shipped, example], [9, 6, 3, 3])[0]
     return kind(random)
 
 
 def generated(random: Random) -> str:
-    """A well-typed program of `tests/support/programs.py`."""
+    """Return a well-typed program of `tests/support/programs.py`."""
     writer = import_test("programs").Writer(random.randbytes(random.choice([15, 30, 60, 120])))
     written: str = writer.program().text
     return written
 
 
 def probe(random: Random) -> str:
-    """One to three layers, with arguments that need not fit."""
+    """Return a net of one to three layers, whose arguments may be wrong."""
     where = random.choice(WHERE) if random.random() < 0.3 else ""
     layers = " -> ".join(layer(random) for _ in range(random.choice([1, 1, 2, 3])))
     return f"net n {{\ninput x: {random.choice(INPUTS)}{random.choice(TYPES)}{where}\n{layers}\n}}\n"
 
 
 def layer(random: Random) -> str:
-    """A call of any layer: the arguments that it needs, and some others."""
+    """Return a call of a random layer with its required arguments, and some others."""
     kind = random.choice(sorted(LAYERS.keys() - {"input", "param"}))
     words = [kind]
     fields: tuple[Any, ...] = signature(LAYERS[kind])  # type: ignore[arg-type] # a class has a hash
@@ -83,17 +83,17 @@ def layer(random: Random) -> str:
 
 
 def value(random: Random) -> str:
-    """A value of an argument."""
+    """Return a value for an argument."""
     return random.choice(NUMBERS if random.random() < 0.75 else WORDS)
 
 
 def shipped(random: Random) -> str:
-    """A net of the zoo, made small: large numbers are divided, and its promises left out."""
+    """Return a shipped file made small: large numbers are divided, and promises left out."""
     return small(random.choice(_shipped()), random.choice([2, 4, 8]))
 
 
 def example(random: Random) -> str:
-    """An example of docs/language.md."""
+    """Return an example of docs/language.md."""
     return small(random.choice(_examples()), 8)
 
 
@@ -110,14 +110,14 @@ def _examples() -> list[str]:
 
 
 def wrapped(fragment: str) -> str:
-    """A part of a net as a net, its blocks before it."""
+    """Return a fragment of a program as a program with a net."""
     if re.match(r"block |use |default ", fragment):
         return f"{fragment}\nnet n {{\ninput x: 4x8x8\nrelu\n}}\n"
     return f"net n {{\n{'' if 'input ' in fragment else 'input x: 4x8x8'}\n{fragment}\n}}\n"
 
 
 def small(written: str, divisor: int) -> str:
-    """A program with its larger numbers divided, and without promises."""
+    """Return a program with its large numbers divided, and without promises."""
     kept = [re.sub(r"\{ assert [^}]* \}", "", line) for line in written.splitlines()]
     kept = [line for line in kept if not re.match(r"\s*(assert|expect|#)", line)]
     return re.sub(r"\b\d{2,8}\b", lambda found: _divided(found[0], divisor), "\n".join(kept)) + "\n"
@@ -128,7 +128,7 @@ def _divided(number: str, divisor: int) -> str:
 
 
 def import_test(name: str) -> Any:
-    """A module of the tests."""
+    """Import a module of `tests/support`."""
     path = str(ROOT / "tests" / "support")
     if path not in sys.path:
         sys.path.append(path)

@@ -1,7 +1,7 @@
-"""The few layers that torch.nn lacks, as modules.
+"""Modules for the layers that torch.nn does not have.
 
-Each class needs only torch, so that its source can be copied into a generated file. No line of a class is longer than
-88 characters, the default of formatters; the formatter of this project, which allows 120, leaves this file alone.
+Each class needs only torch, so that its source can be copied into a generated file. Lines have at most 88 characters,
+the default of formatters; the formatter of this project, which allows 120, is not used for this file.
 """
 
 import torch
@@ -12,20 +12,20 @@ class BatchNorm(nn.BatchNorm1d):
     """Batch normalization of tensors with any number of dimensions."""
 
     def _check_input_dim(self, x: torch.Tensor) -> None:
-        """Every number of dimensions will do."""
+        """Accept any number of dimensions."""
 
 
 class InstanceNorm(nn.InstanceNorm1d):
     """Instance normalization of tensors with any number of spatial dimensions."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """N x C x spatial."""
+        """Normalize a tensor of shape N x C x spatial."""
         weight, bias = self.weight, self.bias
         return nn.functional.instance_norm(x, weight=weight, bias=bias, eps=self.eps)
 
 
 class ChannelAffine(nn.Module):
-    """y[c] = weight[c] * x[c] + bias[c]; `scale` and `bias` say what of it there is."""
+    """y[c] = weight[c] * x[c] + bias[c]; `scale` and `bias` turn the two terms on."""
 
     def __init__(self, channels: int, *, scale: bool = True, bias: bool = True) -> None:
         super().__init__()
@@ -33,7 +33,7 @@ class ChannelAffine(nn.Module):
         self.bias = nn.Parameter(torch.zeros(channels)) if bias else None
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """N x C x anything."""
+        """Scale and shift a tensor of shape N x C x ..."""
         shape = [-1] + [1] * (x.ndim - 2)
         if self.weight is not None:
             x = x * self.weight.reshape(shape)
@@ -46,12 +46,12 @@ class ChannelNorm(nn.LayerNorm):
     """Layer normalization of the channels at each position."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """N x C x anything."""
+        """Normalize a tensor of shape N x C x ..."""
         return super().forward(x.movedim(1, -1)).movedim(-1, 1)
 
 
 class Normalize(nn.Module):
-    """y[c] = (x[c] - mean[c]) / std[c], constants for each channel or for all."""
+    """y[c] = (x[c] - mean[c]) / std[c], with constants per channel, or for all."""
 
     mean: torch.Tensor
     std: torch.Tensor
@@ -68,13 +68,13 @@ class Normalize(nn.Module):
             )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """N x C x anything."""
+        """Standardize a tensor of shape N x C x ..."""
         shape = [-1] + [1] * (x.ndim - 2)
         return (x - self.mean.reshape(shape)) / self.std.reshape(shape)
 
 
 class Select(nn.Module):
-    """Some positions along dimension `dim`, from the end if negative."""
+    """Selects positions along dimension `dim`; negative ones count from the end."""
 
     positions: torch.Tensor
 
@@ -84,7 +84,7 @@ class Select(nn.Module):
         self.register_buffer("positions", torch.tensor(positions), persistent=False)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Any shape."""
+        """Select from a tensor of any shape."""
         return x[(slice(None),) * self.dim + (self.positions,)]
 
 
@@ -96,7 +96,7 @@ class ScaledTanh(nn.Module):
         self.a, self.s = a, s
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Any shape."""
+        """Apply the function to a tensor of any shape."""
         return self.a * torch.tanh(self.s * x)
 
 
@@ -108,7 +108,7 @@ class Maxout(nn.Module):
         self.pieces = pieces
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """N x C x anything to N x C/pieces x the same."""
+        """Map a tensor of shape N x C x ... to N x C/pieces x ..."""
         pieces: torch.Tensor = x.reshape(x.shape[0], -1, self.pieces, *x.shape[2:])
         return pieces.amax(2)
 
@@ -123,7 +123,7 @@ class RadialBasis(nn.Module):
         self.register_buffer("centres", torch.zeros(out, size))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """... x size to ... x out."""
+        """Map a tensor of shape ... x size to ... x out."""
         return (x.unsqueeze(-2) - self.centres).square().sum(-1)
 
 
@@ -135,19 +135,19 @@ class ChannelDropout(nn.Module):
         self.p = p
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """N x C x spatial."""
+        """Drop channels of a tensor of shape N x C x spatial."""
         return torch.feature_dropout(x, self.p, self.training)
 
 
 class DropPath(nn.Module):
-    """In training, whole samples become 0 with probability `p`, others x / (1 - p)."""
+    """In training, samples become 0 with probability `p`, and others x / (1 - p)."""
 
     def __init__(self, p: float) -> None:
         super().__init__()
         self.p = p
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Any shape."""
+        """Drop samples of a tensor of any shape."""
         if not self.training:
             return x
         if self.p == 1:
@@ -173,7 +173,7 @@ class SelfAttention(nn.Module):
             nn.init.zeros_(self.out_proj.bias)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """N x T x size to the same."""
+        """Map a tensor of shape N x T x size to the same shape."""
         batch, steps, size = x.shape
         together = nn.functional.linear(x, self.in_proj_weight, self.in_proj_bias)
         q, k, v = together.reshape(
