@@ -12,6 +12,7 @@ from netdsl.cli.common import F, claim_output, data_options, device_option, need
 from netdsl.cli.images import image_options
 
 if TYPE_CHECKING:
+    from netdsl.evaluation import ClassEvaluation
     from netdsl.runtime.preparation import Preparation
 
 
@@ -40,6 +41,17 @@ def _save(figure: Any, path: Path) -> None:
     say(str(path))
 
 
+def _evaluated(
+    model: Path, data: str | None, split: str | None, preparation: Preparation, device: str
+) -> ClassEvaluation:
+    """Evaluate a model that gives classes."""
+    from netdsl.evaluation import evaluate
+    from netdsl.pages.gathering import need_classes
+
+    need_data([model], data)
+    return need_classes(evaluate(model, data, split=split, preparation=preparation, device=device))
+
+
 @plot.command()
 @click.argument("run", type=click.Path(path_type=Path))
 @output_option
@@ -64,13 +76,9 @@ def confusion(
     *, model: Path, data: str | None, split: str | None, preparation: Preparation, output: Path, device: str
 ) -> None:
     """Draw the confusion matrix of MODEL on a data set."""
-    from netdsl.evaluation import evaluate
-    from netdsl.pages.gathering import need_classes
     from netdsl.plots.confusion import draw_confusion
 
-    need_data([model], data)
-    found = need_classes(evaluate(model, data, split=split, preparation=preparation, device=device))
-    _save(draw_confusion(found), output)
+    _save(draw_confusion(_evaluated(model, data, split, preparation, device)), output)
 
 
 @plot.command()
@@ -86,12 +94,10 @@ def errors(
 
     The most confident mistakes come first; at most 40 are drawn.
     """
-    from netdsl.evaluation import evaluate
-    from netdsl.pages.gathering import mistaken_pictures, need_classes
+    from netdsl.pages.gathering import mistaken_pictures
     from netdsl.plots.examples import draw_mistakes
 
-    need_data([model], data)
-    found = need_classes(evaluate(model, data, split=split, preparation=preparation, device=device))
+    found = _evaluated(model, data, split, preparation, device)
     pictures = mistaken_pictures(model, found, data, split, preparation)
     _save(draw_mistakes(found, pictures), output)
 

@@ -32,7 +32,7 @@ def fitted(
     Args:
         path: what `open_checkpoint` reads.
         graph: the net.
-        key: where in the file the weights are; None for any place.
+        key: the key of the weights in the file, as in `open_checkpoint`; None takes the only place that fits.
         rename: names in the file to names in the net, as in `Checkpoint.renamed`.
         partial: accept a set that fits in part, if it is the only one.
         training: compare with the training graph.

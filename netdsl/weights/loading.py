@@ -44,8 +44,8 @@ def weights_from(
     Args:
         path: what `open_checkpoint` reads.
         graph: the net's graph before optimization; the optimizer derives its parameters from those of this graph.
-        key: where in the file the weights are, as in `open_checkpoint`; None for the only place that fits.
-        rename: names in the file to names in the net, as in `Checkpoint.renamed`.
+        key: as in `fitted`.
+        rename: as in `fitted`.
         partial: take what fits, and give the other parameters initial values, with a warning (W0109).
         training: load the training graph.
         initial: returns initial values for `partial`; None draws them as PyTorch does.

