@@ -12,6 +12,7 @@ BESIDE = {
     "nets": "the zoo",
     "support": "what several files share",
     "tools": "what a maintainer runs",
+    "words": "first attempts, and the lines that their messages give",
 }
 """The folders of tests/ that are no room of netdsl, and what they are for."""
 

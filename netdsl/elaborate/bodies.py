@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 from netdsl.base.diagnostics import NetdslError, fail
 from netdsl.base.naming import MAX_NAME_LENGTH
 from netdsl.elaborate import joins, statements
-from netdsl.elaborate.binding import Callee, make_layer, match
+from netdsl.elaborate.binding import make_layer, match
+from netdsl.elaborate.callee import Callee
 from netdsl.elaborate.calls import block_place, kind_of, set_default, target_of
 from netdsl.elaborate.control import chosen, turns, unpacked
 from netdsl.elaborate.elaboration import Elaboration

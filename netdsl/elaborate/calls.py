@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from netdsl.base.diagnostics import NetdslError, fail
-from netdsl.elaborate.binding import Callee, match, require
+from netdsl.elaborate.binding import match, require
+from netdsl.elaborate.callee import Callee
 from netdsl.elaborate.errors import CALL
 from netdsl.elaborate.place import Place, Tensor
 from netdsl.elaborate.values import BlockValue, LayerValue, TensorValue, Unknown, Value

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from netdsl.base.source import Span
-    from netdsl.elaborate.binding import Bound
+    from netdsl.elaborate.callee import Bound
     from netdsl.elaborate.module import Module
     from netdsl.elaborate.names import Member, Names
     from netdsl.elaborate.nodes import MemberSpot

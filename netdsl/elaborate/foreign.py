@@ -70,10 +70,10 @@ def translated(line: str) -> str:
         (statement,) = ast.parse(line).body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         raise NotTranslatedError from None
-    label = None
+    label: str | None = None
     match statement:
-        case ast.Assign(targets=[ast.Name(id=label) | ast.Attribute(attr=label)], value=value):
-            pass
+        case ast.Assign(targets=[ast.Name(id=str(name)) | ast.Attribute(attr=str(name))], value=value):
+            label = name
         case ast.Expr(value=value) | ast.Return(value=ast.expr() as value):
             pass
         case _:

@@ -13,7 +13,7 @@ from netdsl.syntax import tree
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from netdsl.elaborate.binding import Callee
+    from netdsl.elaborate.callee import Callee
     from netdsl.elaborate.expressions import Evaluator
 
 FUNCTION_KEYS = ("activation", "act", "nonlinearity", "norm", "normalizer")

@@ -6,7 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from netdsl.base.diagnostics import NetdslError, fail
-from netdsl.elaborate.binding import Callee, make_layer, match
+from netdsl.elaborate.binding import make_layer, match
+from netdsl.elaborate.callee import Callee
 from netdsl.elaborate.calls import target_of
 from netdsl.elaborate.control import chosen, turns
 from netdsl.elaborate.nodes import IDENTITY, MemberSpot

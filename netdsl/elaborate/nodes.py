@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from typing import Literal
 
     from netdsl.base.source import Span
-    from netdsl.elaborate.binding import Bound
+    from netdsl.elaborate.callee import Bound
     from netdsl.elaborate.names import Names
     from netdsl.ir.params import ParamSpec
     from netdsl.ir.types import TensorType

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from netdsl.base.source import Span
-    from netdsl.elaborate.binding import Bound
+    from netdsl.elaborate.callee import Bound
     from netdsl.elaborate.module import BlockDefinition, Module
     from netdsl.elaborate.names import Names
     from netdsl.layers.base import Layer

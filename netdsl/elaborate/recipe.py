@@ -6,7 +6,8 @@ from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from netdsl.base.diagnostics import Diagnostic, NetdslError, fail
-from netdsl.elaborate.binding import Callee, match, require
+from netdsl.elaborate.binding import match, require
+from netdsl.elaborate.callee import Callee
 from netdsl.ir import dim
 from netdsl.ir.bounds import Need
 from netdsl.ir.deciding import ending

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from netdsl.base.diagnostics import fail
 from netdsl.elaborate.arithmetic import exact
-from netdsl.elaborate.binding import Bound, Callee, match
+from netdsl.elaborate.binding import match
+from netdsl.elaborate.callee import Bound, Callee
 from netdsl.elaborate.errors import MAX_BLOCK_DEPTH, Errors
 from netdsl.elaborate.expressions import Evaluator
 from netdsl.elaborate.functions import TooLong, extent
