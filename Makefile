@@ -2,7 +2,7 @@
 # make test            every check: ruff, mypy, pytest
 # make coverage        the tests, and the lines of netdsl that none of them reaches
 # make test-versions   the tests that need no PyTorch, on every Python found and on the oldest packages
-# make test-long       what takes an hour or two: programs and files in disorder, and the tests marked `long`
+# make test-long       mutated programs, damaged files and the tests marked `long`, which takes an hour or two
 
 PYTHON := $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin

@@ -114,6 +114,29 @@ CASES = {
          f: [ for i, w in enumerate([4, 6, 8]) { conv w k3 p1 -> relu
          if i > 0 { maxpool k2 } else { bn } } ] }
     """,
+    "an operation in a reused label": """
+        net n { input x: 4x4
+         a: { dense 4 -> transpose (1, 0) } -> reuse a
+         b: { skip { dense 4 } } -> reuse b
+         c: { dense 4 -> scale 2 } -> reuse c
+         d: { slice 0 4 axis=0 -> dense 4 } -> reuse d
+         e: { dense 4 -> reshape (4, 4) } -> reuse e
+         f: { positions 4 -> add { identity ; dense 4 } } -> reuse f }
+    """,
+    "only the second of two arguments": """
+        net n { input x: 4
+         dense 4 -> softplus threshold=2 -> dense 4 -> softplus beta=2 threshold=3 }
+    """,
+    "five conditions": """
+        block b(a, c, d, e, f) { conv 4 k1
+         skip if a { conv 4 k1 }
+         skip if c { conv 4 k3 p1 }
+         skip if d { conv 4 k1 }
+         skip if e { conv 4 k3 p1 }
+         skip if f { conv 4 k1 } }
+        net n { input x: 3x4x4
+         b yes yes yes yes yes -> b no yes no yes no }
+    """,
     "chars": r"""
         # a "quoted" title × – with \ signs
         # and more

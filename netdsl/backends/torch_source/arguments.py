@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 from dataclasses import fields
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 from netdsl.backends.torch import modules as torch_modules
@@ -103,8 +104,8 @@ class Arguments:
                 continue
             made[name] = scope.expression(values, candidates, name)
         scope.follow(row, [made[name] for name in RESULTS if name in made])
-        positional = list(form.arguments)[: form.positional]
-        args = [made[name] for name in positional if name in made]
+        positional = list(takewhile(made.__contains__, list(form.arguments)[: form.positional]))
+        args = [made[name] for name in positional]
         keywords = [ast.keyword(name, value) for name, value in made.items() if name not in positional]
         call: ast.expr = ast.Call(_dotted(form.name), args, keywords)
         dtype = {param.spec.dtype for param in row[0].node.params.values()}

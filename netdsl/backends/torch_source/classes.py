@@ -149,13 +149,22 @@ class ClassWriter:
                 built.append((forms[0].path, self.arguments.module(forms, self.scope)))
             else:
                 self.scope.follow(forms)
+        elif boxes[0].first is not None:
+            self._follow_reuse(boxes, boxes[0].first)
+            built = []
         else:
-            made = self._box(boxes, self.scope)
-            built = [(boxes[0].path, made)] if boxes[0].first is None else []
+            built = [(boxes[0].path, self._box(boxes, self.scope))]
             self.built |= {path for path, _ in built}
         self._flush()
         for path, value in built:
             self._set(path, value)
+
+    def _follow_reuse(self, row: Sequence[Box], first: Box) -> None:
+        """Set the sizes of the results of a `reuse`, whose modules are those of its first application."""
+        before = [self.scope.sizes_of(target) for target in row[0].inputs[:1]]
+        for number, output in enumerate(first.outputs):
+            nodes = [box.outputs[number] for box in row]
+            self.scope.set_sizes(nodes, [*self.scope.sizes_of(output).values()], before)
 
     def _numbers(self, row: Sequence[Form]) -> None:
         """Turn numbers in `forward` that differ between instances into attributes."""
