@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from netdsl.base.version import __version__
 
 if TYPE_CHECKING:
-    from netdsl.api import Network, compile, load, loads, verify  # noqa: A004 - `netdsl.compile` reads as what it does
+    from netdsl.api import Network, compile, load, loads, nets, verify  # noqa: A004 - `netdsl.compile` reads as what it does
     from netdsl.base.diagnostics import Diagnostic, NetdslError
     from netdsl.compiler import check, check_text
     from netdsl.evaluation import evaluate
@@ -31,6 +31,7 @@ __all__ = [
     "evaluate",
     "load",
     "loads",
+    "nets",
     "verify",
 ]
 
@@ -44,6 +45,7 @@ _HOMES = {
     "evaluate": "netdsl.evaluation",
     "load": "netdsl.api",
     "loads": "netdsl.api",
+    "nets": "netdsl.api",
     "verify": "netdsl.api",
     "Session": "netdsl.runtime",
     "Initializer": "netdsl.weights.initial",
@@ -58,4 +60,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted(__all__)

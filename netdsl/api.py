@@ -19,6 +19,7 @@ from netdsl.base.diagnostics import fail, render
 from netdsl.base.files import whole_file
 from netdsl.base.outputs import claim, inputs_kept
 from netdsl.base.packages import need
+from netdsl.base.resources import shipped
 from netdsl.base.table import exact, short
 from netdsl.compiler import Options, build, check, check_text
 from netdsl.ir.dim import evaluate, symbols
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
     from netdsl.ir.dim import Dim
     from netdsl.ir.graph import Graph
     from netdsl.ir.params import Param
+    from netdsl.ir.types import TensorType
+    from netdsl.layers.base import Layer
     from netdsl.runtime.bench import Plan, Timing
     from netdsl.training.run import Run
     from netdsl.verification import Agreement
@@ -62,6 +65,21 @@ class Network:
     def name(self) -> str:
         """The net's name."""
         return self.graph.name
+
+    @property
+    def inputs(self) -> dict[str, TensorType]:
+        """The types of the inputs by name, without the batch."""
+        return {node.name: node.type for node in self.graph.inputs}
+
+    @property
+    def outputs(self) -> dict[str, TensorType]:
+        """The types of the outputs by name, without the batch."""
+        return {name: node.type for name, node in self.graph.outputs.items()}
+
+    @property
+    def layers(self) -> dict[str, Layer]:
+        """The layers by their path, in the order of computation."""
+        return {node.name: node.layer for node in self.graph.nodes if node not in self.graph.inputs}
 
     @cached_property
     def params(self) -> int:
@@ -334,17 +352,22 @@ class Network:
         return f"<b>{escape(self.name)}</b>{self.summary()._repr_html_()}"
 
 
-def load(spec: str, **arguments: Any) -> Network:
+def nets() -> tuple[str, ...]:
+    """Return the names of the shipped nets, which `load` takes."""
+    return tuple(shipped())
+
+
+def load(spec: str | os.PathLike[str], **arguments: Any) -> Network:
     """Load a net.
 
     Args:
-        spec: `file.net`, `file.net:name`, or the name of a shipped net (`resnet50`).
+        spec: `file.net`, `file.net:name`, a path, or the name of a shipped net (`resnet50`).
         arguments: values for the net's parameters (`classes=10`).
 
     Raises:
         NetdslError: all errors found.
     """
-    return Network(check(spec, arguments))
+    return Network(check(os.fspath(spec), arguments))
 
 
 def loads(text: str, name: str = "<string>", net: str | None = None, **arguments: Any) -> Network:
@@ -362,7 +385,7 @@ def loads(text: str, name: str = "<string>", net: str | None = None, **arguments
     return Network(check_text(text, name, net, arguments))
 
 
-def compile(spec: str, path: str | os.PathLike[str], **options: Any) -> None:  # noqa: A001 - `netdsl.compile` reads well
+def compile(spec: str | os.PathLike[str], path: str | os.PathLike[str], **options: Any) -> None:  # noqa: A001 - `netdsl.compile` reads well
     """Write a net as an ONNX file; `options` are those of `Network.to_onnx`."""
     load(spec).to_onnx(path, **options)
 
@@ -399,6 +422,6 @@ def _values(
             warn(render(warning), stacklevel=4)
 
 
-def verify(spec: str, **options: Any) -> Agreement:
+def verify(spec: str | os.PathLike[str], **options: Any) -> Agreement:
     """Compare the backends on a net; `options` are those of `Network.verify`."""
     return load(spec).verify(**options)

@@ -55,6 +55,22 @@ class Diagnostic:
         }
 
 
+def as_annotation(diagnostic: Diagnostic) -> str:
+    """Return a diagnostic as a line that GitHub Actions shows beside the code.
+
+    Source: https://docs.github.com/actions/reference/workflow-commands-for-github-actions
+    """
+    place = _json_place(diagnostic.span) or {}
+    text = "\n".join([diagnostic.message, *diagnostic.notes, *([diagnostic.help] if diagnostic.help else [])])
+    named = {"file": place.get("file"), "line": place.get("line"), "col": place.get("column"), "title": diagnostic.code}
+    values = ",".join(f"{key}={_escaped(str(value), ':,')}" for key, value in named.items() if value is not None)
+    return f"::{diagnostic.severity} {values}::{_escaped(text)}"
+
+
+def _escaped(text: str, more: str = "") -> str:
+    return "".join(f"%{ord(char):02X}" if char in f"%\r\n{more}" else char for char in text)
+
+
 class NetdslError(Exception):
     """The exception that every operation of netdsl raises on bad input: it holds one or more diagnostics."""
 

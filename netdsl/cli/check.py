@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from netdsl.base.terminal import say
-from netdsl.cli.common import allow_option, complete_net, echo_json, format_option, set_option, show_diagnostics
+from netdsl.base.diagnostics import as_annotation
+from netdsl.base.terminal import say, say_text
+from netdsl.cli.common import allow_option, complete_net, echo_json, formats, set_option, show_diagnostics
 
 if TYPE_CHECKING:
     from netdsl.compiler import FileReport
@@ -18,12 +19,12 @@ if TYPE_CHECKING:
 @click.argument("nets", nargs=-1, required=True, shell_complete=complete_net)
 @set_option
 @allow_option
-@format_option
+@formats("text", "json", "github")
 def check(nets: tuple[str, ...], arguments: dict[str, object], allowed: frozenset[str], form: str) -> int:
     """Check nets: names, arguments, shapes, promises.
 
     NETS are nets, files (all nets of each) and directories (all files of each). Every error is shown, and the exit
-    code is 1 if there is any.
+    code is 1 if there is any. `--format github` prints lines that GitHub Actions shows beside the code.
     """
     reports = [report for net in nets for report in _reports(net, arguments)]
     found = [item for report in reports for item in report.diagnostics if item.code not in allowed]
@@ -31,9 +32,13 @@ def check(nets: tuple[str, ...], arguments: dict[str, object], allowed: frozense
     checked = sum(report.nets for report in reports)
     if form == "json":
         echo_json({"nets": checked, "errors": errors, "diagnostics": [item.as_json() for item in found]})
+        return 1 if errors else 0
+    if form == "github":
+        for item in found:
+            say_text(as_annotation(item))
     else:
         show_diagnostics(found)
-        say(f"{_count(checked, 'net')}: {_count(errors, 'error')}, {_count(len(found) - errors, 'warning')}")
+    say(f"{_count(checked, 'net')}: {_count(errors, 'error')}, {_count(len(found) - errors, 'warning')}")
     return 1 if errors else 0
 
 

@@ -42,15 +42,20 @@ def complete_net(ctx: click.Context, param: click.Parameter, incomplete: str) ->
 
 def format_option(command: F) -> F:
     """`--format text|json`."""
+    return formats("text", "json")(command)
+
+
+def formats(*names: str) -> Callable[[F], F]:
+    """`--format` with these formats, of which the first is the default."""
     return click.option(
         "--format",
         "form",
-        type=click.Choice(["text", "json"]),
-        default="text",
+        type=click.Choice(names),
+        default=names[0],
         show_default=True,
         callback=_remember_format,
         help="The format of the result and of errors.",
-    )(command)
+    )
 
 
 def set_option(command: F) -> F:

@@ -10,6 +10,7 @@ import json
 import os
 import re
 from collections import Counter
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
@@ -30,7 +31,7 @@ from netdsl.runtime.sizes import computed, refusal
 from netdsl.runtime.taking import taken
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     import numpy as np
 
@@ -115,8 +116,17 @@ class Session:
         """Return the kind of an output; if it is unknown, logits for a vector, and values for all else."""
         return self.known.get(output.name) or default_gives(output.shape[1:])
 
-    def run(self, feeds: Mapping[str, np.ndarray[Any, Any]]) -> dict[str, np.ndarray[Any, Any]]:
+    def __repr__(self) -> str:
+        ports = (", ".join(map(str, ports)) for ports in (self.inputs, self.outputs))
+        return f"<model {self.path.name} on {self.device}: {' -> '.join(ports)}>"
+
+    def run(
+        self, feeds: Mapping[str, np.ndarray[Any, Any]] | np.ndarray[Any, Any] | None = None, /, **named: Any
+    ) -> dict[str, np.ndarray[Any, Any]]:
         """Run the model on one array for each input, the batch included; return the outputs by name.
+
+        The arrays are given by the names of the inputs, as a dictionary or as keywords (`session.run(image=x)`); a
+        model with one input also takes the array itself.
 
         An array of bytes (uint8) holds images if the input takes pixels, N x height x width with channels last or
         first; otherwise it holds numbers. Other arrays are passed to the model as they are; images among them may have
@@ -127,6 +137,12 @@ class Session:
             MemoryError: the device has not enough memory.
         """
         ports = {port.name: port for port in self.inputs}
+        if feeds is not None and not isinstance(feeds, Mapping):
+            if len(ports) != 1:
+                raise self.input_error(f"expected an array for each of {len(ports)} inputs, got one array",
+                                       "name them: `session.run({'name': array, ...})`")  # fmt: skip
+            feeds = {next(iter(ports)): feeds}
+        feeds = {**(feeds or {}), **named}
         feeds = {name: taken(array, ports[name]) if name in ports else array for name, array in feeds.items()}
         self.need_feeds(feeds)
         try:

@@ -1,0 +1,67 @@
+"""The functions and classes that `import netdsl` offers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from commands import ROOT, error, python, run
+
+import netdsl
+
+LENET = ROOT / "nets" / "lenet5.net"
+TWO = "net two {\n    input a: 2\n    input b: 2\n    concat { @a ; @b } -> dense 3 -> output both\n}"
+
+
+def test_the_module_shows_its_interface_alone():
+    assert dir(netdsl) == sorted(netdsl.__all__)
+    printed = python("import netdsl\nfor name in netdsl.__all__: print(name, bool(getattr(netdsl, name).__doc__))")
+    assert not [line for line in printed.splitlines() if line.endswith("False")]
+
+
+def test_a_net_is_loaded_by_its_path():
+    net = netdsl.load(LENET)
+    assert {name: str(type_) for name, type_ in net.inputs.items()} == {"image": "1x28x28"}
+    assert {name: type_.shape for name, type_ in net.outputs.items()} == {"logits": (10,)}
+    assert [*net.layers][:3] == ["conv1", "relu1", "maxpool1"]
+    assert net.layers["conv1"].out == 6
+
+
+def test_every_shipped_net_has_a_name_that_loads():
+    assert "resnet50" in netdsl.nets()
+    assert netdsl.load(netdsl.nets()[0]).params > 0
+
+
+@pytest.fixture
+def models(tmp_path):
+    netdsl.compile(LENET, tmp_path / "lenet.onnx")
+    netdsl.loads(TWO).to_onnx(tmp_path / "two.onnx")
+    return tmp_path
+
+
+def test_a_model_takes_an_array_keywords_or_a_dictionary(models):
+    session = netdsl.Session(models / "lenet.onnx")
+    assert repr(session) == "<model lenet.onnx on cpu: `image`: float32 [N, 1, 28, 28] -> `logits`: float32 [N, 10]>"
+    images = np.random.default_rng(0).random((2, 1, 28, 28), np.float32)
+    results = [session.run(images), session.run(image=images), session.run({"image": images})]
+    for result in results:
+        assert np.array_equal(result["logits"], results[0]["logits"])
+    assert results[0]["logits"].shape == (2, 10)
+
+
+def test_a_model_with_two_inputs_asks_for_names(models):
+    session = netdsl.Session(models / "two.onnx")
+    x = np.ones((1, 2), np.float32)
+    assert session.run(a=x, b=x)["both"].shape == (1, 3)
+    found = error("E0906", session.run, x)
+    assert "expected an array for each of 2 inputs, got one array" in found.message
+
+
+def test_check_writes_annotations_of_github(tmp_path):
+    (tmp_path / "a,b.net").write_text("net n {\n    input x: 8\n    conv 8 k3\n    dens 4\n}")
+    out, err = run("check", tmp_path / "a,b.net", "--format", "github", code=1)
+    first, second, count = out.splitlines()
+    assert first.startswith(f"::error file={tmp_path}/a%2Cb.net,line=3,col=5,title=E04")
+    assert second.startswith(f"::error file={tmp_path}/a%2Cb.net,line=4,col=5,title=E0201::there is no layer")
+    assert "%0Adid you mean `dense`?" in second
+    assert count == "1 net: 2 errors, no warnings"
+    assert err == ""
