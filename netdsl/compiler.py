@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
 
 import netdsl.layers  # noqa: F401 - fills the table of layers
 from netdsl.analysis.lint import lint
-from netdsl.base.diagnostics import NetdslError
+from netdsl.base.diagnostics import MAX_ERRORS, MAX_ERRORS_COUNTED, NetdslError
 from netdsl.base.files import is_standard_input
 from netdsl.base.outputs import inputs_kept
 from netdsl.base.source import Source
-from netdsl.elaborate.errors import MAX_ERRORS, Budget
+from netdsl.elaborate.errors import Budget
 from netdsl.elaborate.module import Module, needs_arguments
 from netdsl.elaborate.net import elaborate
 from netdsl.elaborate.program import load_program
@@ -217,11 +217,13 @@ class FileReport:
         graphs: the nets without errors.
         nets: the number of nets that were checked.
         diagnostics: errors and warnings; each once, although several nets may share it.
+        more: the number of further errors that were found, and are not shown.
     """
 
     graphs: tuple[Graph, ...]
     nets: int
     diagnostics: tuple[Diagnostic, ...]
+    more: int = 0
 
 
 def check_file(path: Path) -> FileReport:
@@ -229,17 +231,17 @@ def check_file(path: Path) -> FileReport:
     try:
         module = build(path, "tree")
     except NetdslError as error:
-        return FileReport((), 0, error.diagnostics)
+        return FileReport((), 0, error.diagnostics, error.more)
     graphs: list[Graph] = []
     found: dict[tuple[str, str, str], Diagnostic] = {}
-    errors = 0
+    errors = more = 0
     names = [name for name in module.own_nets if not needs_arguments(module.nets[name])]
     budget = Budget()
     if len(names) > 1:
         budget.whose = "the nets of this file together are"
         budget.remedy += f" If not, check net by net: `{path}:{names[0]}`"
     for name in names:
-        if errors >= MAX_ERRORS or budget.left < 0:
+        if errors >= MAX_ERRORS_COUNTED or budget.left < 0:
             break
         diagnostics: tuple[Diagnostic, ...]
         try:
@@ -247,13 +249,18 @@ def check_file(path: Path) -> FileReport:
         except NetdslError as error:
             diagnostics = error.diagnostics
             errors += len(diagnostics)
+            more += error.more
         else:
             graphs.append(checked.graph)
             diagnostics = checked.warnings
         for diagnostic in diagnostics:
             place = diagnostic.span.place if diagnostic.span else ""
             found.setdefault((diagnostic.code, diagnostic.message, place), diagnostic)
-    return FileReport(tuple(graphs), len(names), tuple(found.values()))
+    wrong = [key for key, diagnostic in found.items() if diagnostic.severity == "error"]
+    for key in wrong[MAX_ERRORS:]:
+        del found[key]
+    more += max(len(wrong) - MAX_ERRORS, 0)
+    return FileReport(tuple(graphs), len(names), tuple(found.values()), more)
 
 
 def check_files(paths: Sequence[Path]) -> list[FileReport]:
@@ -278,5 +285,5 @@ def check_spec(spec: str, arguments: Mapping[str, object] | None = None) -> File
     try:
         checked = check(spec, arguments)
     except NetdslError as error:
-        return FileReport((), 1, error.diagnostics)
+        return FileReport((), 1, error.diagnostics, error.more)
     return FileReport((checked.graph,), 1, checked.warnings)

@@ -72,14 +72,33 @@ def _escaped(text: str, more: str = "") -> str:
 
 
 class NetdslError(Exception):
-    """The exception that every operation of netdsl raises on bad input: it holds one or more diagnostics."""
+    """The exception that every operation of netdsl raises on bad input: it holds one or more diagnostics.
 
-    def __init__(self, diagnostics: Sequence[Diagnostic] | Diagnostic) -> None:
+    Attributes:
+        diagnostics: the errors, and possibly warnings.
+        more: the number of further errors that were found, and are not shown.
+    """
+
+    def __init__(self, diagnostics: Sequence[Diagnostic] | Diagnostic, more: int = 0) -> None:
         self.diagnostics = (diagnostics,) if isinstance(diagnostics, Diagnostic) else tuple(diagnostics)
-        super().__init__(self.diagnostics)
+        self.more = more
+        super().__init__(self.diagnostics, more)
 
     def __str__(self) -> str:
-        return "\n\n".join(render(d) for d in self.diagnostics)
+        more = [f"... and {further_errors(self.more)}"] if self.more else []
+        return "\n\n".join([*(render(d) for d in self.diagnostics), *more])
+
+
+MAX_ERRORS = 20
+"""The number of errors of a file, or of a net, that are shown."""
+MAX_ERRORS_COUNTED = 200
+"""The number of errors, repeated ones included, after which the rest of a file or net is skipped."""
+
+
+def further_errors(count: int) -> str:
+    """Return a number of errors beyond those shown, in words."""
+    most = count >= MAX_ERRORS_COUNTED - MAX_ERRORS
+    return f"{'at least ' if most else ''}{count:,} more error{'' if count == 1 else 's'}"
 
 
 def fail(

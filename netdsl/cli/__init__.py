@@ -146,7 +146,7 @@ def _report(error: Exception) -> int:
     """Report an exception on stderr, and return the exit code."""
     match error:
         case NetdslError():
-            show_diagnostics(error.diagnostics)
+            show_diagnostics(error.diagnostics, error.more)
             return _code(error)
         case click.ClickException():
             terminal.show_wrong_usage(error)

@@ -28,17 +28,19 @@ def check(nets: tuple[str, ...], arguments: dict[str, object], allowed: frozense
     """
     reports = [report for net in nets for report in _reports(net, arguments)]
     found = [item for report in reports for item in report.diagnostics if item.code not in allowed]
-    errors = sum(item.severity == "error" for item in found)
+    more = sum(report.more for report in reports)
+    shown = sum(item.severity == "error" for item in found)
+    errors = shown + more
     checked = sum(report.nets for report in reports)
     if form == "json":
-        echo_json({"nets": checked, "errors": errors, "diagnostics": [item.as_json() for item in found]})
+        echo_json({"nets": checked, "errors": errors, "more": more, "diagnostics": [item.as_json() for item in found]})
         return 1 if errors else 0
     if form == "github":
         for item in found:
             say_text(as_annotation(item))
     else:
-        show_diagnostics(found)
-    say(f"{_count(checked, 'net')}: {_count(errors, 'error')}, {_count(len(found) - errors, 'warning')}")
+        show_diagnostics(found, more)
+    say(f"{_count(checked, 'net')}: {_count(errors, 'error')}, {_count(len(found) - shown, 'warning')}")
     return 1 if errors else 0
 
 
@@ -52,7 +54,7 @@ def _reports(net: str, arguments: dict[str, object]) -> list[FileReport]:
             return check_files(net_files(Path(net)))
         return [check_spec(net, arguments)]
     except NetdslError as error:
-        return [FileReport((), 0, error.diagnostics)]
+        return [FileReport((), 0, error.diagnostics, error.more)]
 
 
 def _count(number: int, noun: str) -> str:

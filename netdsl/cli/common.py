@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from click.shell_completion import CompletionItem
 
-from netdsl.base.diagnostics import render
+from netdsl.base.diagnostics import further_errors, render
 from netdsl.base.naming import is_name
 from netdsl.base.terminal import coloured, say, say_json, say_text
 
@@ -45,8 +45,8 @@ def format_option(command: F) -> F:
     return formats("text", "json")(command)
 
 
-def formats(*names: str) -> Callable[[F], F]:
-    """`--format` with these formats, of which the first is the default."""
+def formats(*names: str, expose_value: bool = True) -> Callable[[F], F]:
+    """`--format` with these formats, of which the first is the default; without `expose_value`, see `wants_json`."""
     return click.option(
         "--format",
         "form",
@@ -54,6 +54,7 @@ def formats(*names: str) -> Callable[[F], F]:
         default=names[0],
         show_default=True,
         callback=_remember_format,
+        expose_value=expose_value,
         help="The format of the result and of errors.",
     )
 
@@ -152,13 +153,20 @@ def claim_output(path: Path, content: str, reads: Iterable[Path] = ()) -> None:
     claim(path, content)
 
 
-def show_diagnostics(diagnostics: Iterable[Diagnostic]) -> None:
-    """Print diagnostics on stderr, an empty line after each; then how many are beyond `MAX_DIAGNOSTICS_SHOWN`."""
+def show_diagnostics(diagnostics: Iterable[Diagnostic], more: int = 0) -> None:
+    """Print diagnostics on stderr, an empty line after each; then how many are beyond `MAX_DIAGNOSTICS_SHOWN`.
+
+    Args:
+        diagnostics: what to print.
+        more: the number of further errors that are known only by number.
+    """
     found, colour = list(diagnostics), coloured(sys.stderr)
     for diagnostic in found[:MAX_DIAGNOSTICS_SHOWN]:
         say_text(render(diagnostic, colour=colour) + "\n", err=True, styled=colour)
     if len(found) > MAX_DIAGNOSTICS_SHOWN:
         say_text(f"... and {len(found) - MAX_DIAGNOSTICS_SHOWN:,} more\n", err=True)
+    if more:
+        say_text(f"... and {further_errors(more)}\n", err=True)
 
 
 def show_warnings(warnings: Iterable[Diagnostic], allowed: frozenset[str]) -> None:

@@ -15,6 +15,8 @@ from netdsl.cli.common import (
     MAX_BATCH,
     allow_option,
     complete_net,
+    echo_json,
+    format_option,
     key_option,
     map_option,
     set_option,
@@ -101,6 +103,7 @@ def _stage(ctx: click.Context, param: click.Parameter, text: str | None) -> str 
 @click.option("--quiet", is_flag=True, help="Print errors only.")
 @set_option
 @allow_option
+@format_option
 def compile(  # noqa: A001 - the command's name
     *,
     net: str,
@@ -121,12 +124,16 @@ def compile(  # noqa: A001 - the command's name
     quiet: bool,
     arguments: dict[str, Any],
     allowed: frozenset[str],
+    form: str,
 ) -> None:
     """Compile NET to an ONNX model, or to PyTorch source.
 
     The model has initial weights, or those of a checkpoint: safetensors, .npz, PyTorch's, or another ONNX model.
     """
     start = perf_counter()
+    if form == "json" and (target == "pytorch" or stage is not None):
+        raise click.UsageError("--format json describes a model that is written")
+    quiet = quiet or form == "json"
     if target == "pytorch":
         _need_no_model_options()
         _write_source(net, arguments, output, None if quiet else start, allowed)
@@ -162,7 +169,10 @@ def compile(  # noqa: A001 - the command's name
         loaded=(lambda _: None) if quiet else lambda found: show_loaded(found, allowed),
         **({} if file is None else {"key": key, "rename": renamed, "partial": partial, "initial": drawn}),
     )
-    if not quiet:
+    if form == "json":
+        warnings = [warning.as_json() for warning in network.warnings if warning.code not in allowed]
+        echo_json({**_figures(files, graph, training, perf_counter() - start, file), "diagnostics": warnings})
+    elif not quiet:
         say(_report(files, graph, training, perf_counter() - start, file))
         if restored := restored_text(network.graph, graph):
             say(f"as it was trained: {restored}")
@@ -197,14 +207,31 @@ def _write_source(
 
 def _report(files: Iterable[Path], graph: Graph, training: bool, seconds: float, weights: Path | None) -> str:
     """Describe what was written, with the parameters of its graph: auxiliary heads belong only to training."""
-    from netdsl.analysis.summarize import summarize
     from netdsl.base.table import exact, size
 
-    summary = summarize(graph)
-    params = summary.totals.params + (summary.aux.params if training else 0)
+    params = _params(graph, training)
     written = " and ".join(f"{file} ({size(file.stat().st_size)})" for file in files)
     source = f" from {weights}" if weights is not None else ""
     return f"{written}: {exact(params)} parameters{source}, {seconds:.2f} s"
+
+
+def _figures(
+    files: Iterable[Path], graph: Graph, training: bool, seconds: float, weights: Path | None
+) -> dict[str, Any]:
+    """Return what was written as a JSON object; sizes are in bytes."""
+    return {
+        "files": [{"path": str(file), "bytes": file.stat().st_size} for file in files],
+        "params": _params(graph, training),
+        "weights": None if weights is None else str(weights),
+        "seconds": round(seconds, 3),
+    }
+
+
+def _params(graph: Graph, training: bool) -> int:
+    from netdsl.analysis.summarize import summarize
+
+    summary = summarize(graph)
+    return summary.totals.params + (summary.aux.params if training else 0)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from netdsl.base.terminal import say
-from netdsl.cli.common import F, claim_output, data_options, device_option, need_data
+from netdsl.cli.common import F, claim_output, data_options, device_option, echo_json, formats, need_data, wants_json
 from netdsl.cli.images import image_options
 
 if TYPE_CHECKING:
@@ -22,9 +22,13 @@ def plot() -> None:
 
 
 def output_option(command: F) -> F:
-    """`-o FILE`, given to the command as the path `output`; the default is the command's name with `.png`."""
+    """`-o FILE`, given to the command as the path `output`; the default is the command's name with `.png`.
+
+    And `--format`, which is for `_save` alone.
+    """
     explanation = "The plot, .png or .svg; the default is the command's name with .png."
     path = click.Path(path_type=Path)
+    command = formats("text", "json", expose_value=False)(command)
     return click.option("-o", "--output", type=path, callback=_picture, metavar="FILE", help=explanation)(command)
 
 
@@ -38,7 +42,10 @@ def _save(figure: Any, path: Path) -> None:
     from netdsl.plots.drawing import save
 
     save(figure, path)
-    say(str(path))
+    if wants_json(click.get_current_context()):
+        echo_json({"picture": str(path)})
+    else:
+        say(str(path))
 
 
 def _evaluated(

@@ -94,12 +94,24 @@ def nets(form: str) -> None:
         say_text("\n".join(["", *head, *(line for _, line in members)]))
 
 
+def _complete_code(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Complete the codes of diagnostics."""
+    from netdsl.reference.codes import CODES
+
+    return [CompletionItem(code, help=entry.title) for code, entry in CODES.items()
+            if code.startswith(incomplete.upper())]  # fmt: skip
+
+
 @click.command()
-@click.argument("code", required=False)
-def explain(code: str | None) -> None:
+@click.argument("code", required=False, shell_complete=_complete_code)
+@format_option
+def explain(code: str | None, form: str) -> None:
     """Explain a diagnostic such as E0402, or list all."""
     from netdsl.reference.codes import CODES
 
+    if code is None and form == "json":
+        echo_json([{"code": known, "title": entry.title} for known, entry in CODES.items()])
+        return
     if code is None:
         say_text("\n".join(f"{known}  {entry.title}" for known, entry in CODES.items()))
         return
@@ -108,6 +120,10 @@ def explain(code: str | None) -> None:
     if found is None:
         near = " or ".join(f"`{known}`" for known in get_close_matches(code.upper(), CODES, 2))
         raise click.BadParameter(f"there is no diagnostic `{code}`" + (f"; did you mean {near}?" if near else ""))
+    if form == "json":
+        echo_json({"code": code.upper(), "title": found.title, "explanation": found.explanation,
+                   "example": found.example})  # fmt: skip
+        return
     say_text(f"{code.upper()}: {found.title}\n\n{fill(found.explanation, 88, break_on_hyphens=False)}")
     if found.example:
         say_text("\nFor example:\n\n" + "\n".join(f"    {line}".rstrip() for line in found.example.splitlines()))

@@ -13,6 +13,8 @@ from netdsl.base.terminal import say, say_text, watched
 from netdsl.cli.common import (
     allow_option,
     complete_net,
+    echo_json,
+    format_option,
     key_option,
     set_option,
     show_taken,
@@ -94,6 +96,7 @@ class _TrainCommand(click.Command):
 @click.option("--quiet", is_flag=True, help="Print errors only.")
 @set_option
 @allow_option
+@format_option
 @click.option("--device", default="cpu", callback=_device, metavar="DEVICE", show_default=True,
               help="cpu, cuda or cuda:N; never replaced by another one.")  # fmt: skip
 def train(
@@ -120,6 +123,7 @@ def train(
     quiet: bool,
     arguments: dict[str, Any],
     allowed: frozenset[str],
+    form: str,
     device: str,
 ) -> None:
     """Train NET on data by its recipe.
@@ -150,6 +154,7 @@ def train(
         Device.parse(device), each, num_nodes=nodes, strategy=strategy, precision=precision, compile=compiled,
         channels_last=channels_last, external=external,
     )  # fmt: skip
+    quiet = quiet or form == "json"
     shown = _Quiet() if quiet else _Shown(checked.warnings, allowed)
     try:
         done = train_by_recipe(
@@ -176,7 +181,10 @@ def train(
             raise
         say("interrupted: the same command with `--resume` continues from the last epoch", err=True)
         click.get_current_context().exit(130)
-    if done is not None and not quiet:
+    if done is not None and form == "json":
+        echo_json({"folder": str(done.folder), "model": str(done.model), "weights": str(done.weights),
+                   "best": done.best, "exported": done.exported, "history": [*done.history]})  # fmt: skip
+    elif done is not None and not quiet:
         _conclude(done)
 
 

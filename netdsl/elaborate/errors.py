@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from netdsl.base.diagnostics import Diagnostic, NetdslError, fail
+from netdsl.base.diagnostics import MAX_ERRORS, MAX_ERRORS_COUNTED, Diagnostic, NetdslError, fail
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,9 +18,6 @@ MAX_STEPS = 500_000
 """The limit of the work of one check, in steps: a turn, a statement or an expression is one; about a second."""
 CALL, LAYER, PARAM = 6, 6, 4
 """The steps of a call, of the layer that it makes, and of each of the layer's parameters."""
-MAX_ERRORS = 20
-MAX_ERRORS_MET = 200
-"""The number of errors, repeated ones included, after which the rest of the net is skipped."""
 MAX_BLOCK_DEPTH = 64
 
 
@@ -48,6 +45,8 @@ class Errors:
     def __init__(self, budget: Budget) -> None:
         self.budget = budget
         self.found: list[Diagnostic] = []
+        self.more = 0
+        """The number of errors beyond `MAX_ERRORS`."""
         self.origin: tuple[tuple[str, Span], ...] = ()
         """The variants that lead to the net, innermost first."""
         self._places: set[tuple[str, int, int]] = set()
@@ -71,13 +70,13 @@ class Errors:
             span = diagnostic.span
             place = (diagnostic.code, span.start, id(span.source)) if span else (diagnostic.message, 0, 0)
             self._met += 1
-            if place in self._places:
-                if self._met > MAX_ERRORS_MET:
-                    raise Stop
-                continue
-            self._places.add(place)
-            self.found.append(replace(diagnostic, stack=diagnostic.stack or self._stack(scope, span)))
-            if len(self.found) >= MAX_ERRORS:
+            if place not in self._places:
+                self._places.add(place)
+                if len(self.found) < MAX_ERRORS:
+                    self.found.append(replace(diagnostic, stack=diagnostic.stack or self._stack(scope, span)))
+                else:
+                    self.more += 1
+            if self._met >= MAX_ERRORS_COUNTED:
                 raise Stop
 
     def _stack(self, scope: Scope | None, span: Span | None) -> tuple[tuple[str, Span], ...]:

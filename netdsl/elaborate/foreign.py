@@ -50,7 +50,7 @@ def explained(error: NetdslError, source: Source) -> NetdslError:
             start += len(line) - len(line.lstrip())
             span = Span(source, start, start + len(line.strip()))
             found.append(Diagnostic("E0101", "this is a line of Python", span, help=f"write `{written}`"))
-    return NetdslError(found)
+    return NetdslError(found, error.more)
 
 
 def translated(line: str) -> str:

@@ -82,7 +82,7 @@ class NetElaborator(BodyElaborator):
             except NetdslError as error:
                 self.errors.report(error)
         if graph is None or self.errors.found:
-            raise NetdslError(self.errors.found)
+            raise NetdslError(self.errors.found, self.errors.more)
         return graph
 
     def _carry_out(self, module: Module, arguments: Mapping[str, object]) -> Graph | None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from netdsl.base.diagnostics import Diagnostic, NetdslError, fail
+from netdsl.base.diagnostics import MAX_ERRORS, Diagnostic, NetdslError, fail
 from netdsl.base.interpreter import deep_stack
 from netdsl.base.resources import library
 from netdsl.elaborate.control import unpacked
@@ -18,7 +18,7 @@ from netdsl.elaborate.values import UNKNOWN
 from netdsl.layers.base import LAYERS
 from netdsl.layers.suggestions import listed, suggestion
 from netdsl.syntax import tree
-from netdsl.syntax.parser import MAX_FILE_BYTES, MAX_SYNTAX_ERRORS, parse, read_source
+from netdsl.syntax.parser import MAX_FILE_BYTES, parse, read_source
 
 if TYPE_CHECKING:
     from netdsl.base.source import Source, Span
@@ -70,7 +70,7 @@ class _Loader:
         self.tokens += module.file.size
         errors: list[Diagnostic] = []
         for declaration in module.file.declarations:
-            if len(errors) >= MAX_SYNTAX_ERRORS or self.steps < 0:
+            if len(errors) >= MAX_ERRORS or self.steps < 0:
                 break
             try:
                 if isinstance(declaration, tree.Use):

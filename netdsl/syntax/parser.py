@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from lark.exceptions import UnexpectedToken
 
-from netdsl.base.diagnostics import NetdslError, fail
+from netdsl.base.diagnostics import MAX_ERRORS, MAX_ERRORS_COUNTED, NetdslError, fail
 from netdsl.base.files import open_file
 from netdsl.base.interpreter import without_garbage_collection
 from netdsl.base.source import Source, Span
@@ -29,8 +29,6 @@ MAX_FILE_BYTES = 2_000_000
 """The largest number of bytes of a source file, and of characters of a text."""
 MAX_TOKENS = 150_000
 """The largest number of tokens of a program, in all its files; some 20,000 lines have that many."""
-MAX_SYNTAX_ERRORS = 20
-"""The number of errors after which the rest of a file is skipped."""
 
 _OTHERS = {
     ".onnx": "an ONNX model", ".pt": "a PyTorch checkpoint", ".pth": "a PyTorch checkpoint",
@@ -94,7 +92,7 @@ def _parse(source: Source, others: int) -> tree.File:
         raise _too_large(message, tokens[-1].span if tokens else None)
     if nesting is not None:
         # A string without its end may have swallowed the bracket that is missing.
-        places = islice((at for at, token in enumerate(tokens) if token.type == "MALFORMED"), MAX_SYNTAX_ERRORS)
+        places = islice((at for at, token in enumerate(tokens) if token.type == "MALFORMED"), MAX_ERRORS)
         malformed = [explain(Spot(tokens, at, frozenset(), scanner.words)) for at in places]
         raise NetdslError(malformed or nesting)
     declarations = _Parse(tokens, scanner).run()
@@ -159,14 +157,14 @@ class _Parse:
         self.parser: Any = grammar().parse_interactive(start="file")
         self.state = self.parser.parser_state
         self.errors: list[Diagnostic] = []
-        self.seen = 0
+        self.seen = self.more = 0
         self.line: int | None = None  # the line of the last error
 
     def run(self) -> tuple[tree.Declaration, ...]:
         """Parse the declarations; all errors are raised together."""
         at = 0
         result: Any = None
-        while at < len(self.tokens) and self.seen < MAX_SYNTAX_ERRORS:
+        while at < len(self.tokens) and self.seen < MAX_ERRORS_COUNTED:
             states, values = self.state.state_stack.copy(), self.state.value_stack.copy()
             try:
                 result = self.parser.feed_token(self.tokens[at])
@@ -180,7 +178,7 @@ class _Parse:
                     self.report(explain(Spot(self.tokens, at, self.parser.accepts(), self.scanner.words)))
                 at = self.recover(at)
         if self.errors:
-            raise NetdslError(self.errors)
+            raise NetdslError(self.errors, self.more)
         return cast("tuple[tree.Declaration, ...]", result)
 
     def report(self, error: Diagnostic) -> None:
@@ -188,8 +186,11 @@ class _Parse:
         self.seen += 1
         line = error.span.source.position(error.span.start)[0] if error.span else None
         if line != self.line:
-            self.errors.append(replace(error, message=_cut(error.message), help=error.help and _cut(error.help)))
             self.line = line
+            if len(self.errors) < MAX_ERRORS:
+                self.errors.append(replace(error, message=_cut(error.message), help=error.help and _cut(error.help)))
+            else:
+                self.more += 1
 
     def unindented(self, at: int) -> int:
         """Return the index of the end of the lines indented below `block unit(width):`; `at` for other lines."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from commands import ROOT, error, python, run
@@ -65,3 +67,38 @@ def test_check_writes_annotations_of_github(tmp_path):
     assert "%0Adid you mean `dense`?" in second
     assert count == "1 net: 2 errors, no warnings"
     assert err == ""
+
+
+def test_commands_describe_what_they_wrote_as_json(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    wrote = json.loads(run("compile", LENET, "--format", "json")[0])
+    assert wrote["files"] == [{"path": "lenet5.onnx", "bytes": (tmp_path / "lenet5.onnx").stat().st_size}]
+    assert (wrote["params"], wrote["diagnostics"]) == (61706, [])
+    assert "E0402" in [entry["code"] for entry in json.loads(run("explain", "--format", "json")[0])]
+    assert json.loads(run("explain", "402", "--format", "json")[0])["code"] == "E0402"
+    (tmp_path / "metrics.csv").write_text("epoch,train_loss,val_loss\n1,2.0,2.1\n2,1.5,1.7\n")
+    assert json.loads(run("plot", "curves", "metrics.csv", "--format", "json")[0]) == {"picture": "curves.png"}
+    assert (tmp_path / "curves.png").exists()
+    (tmp_path / "n.net").write_text("net n {\n    input x: 1x8x8\n    flatten -> dense 10\n    train { epochs 2; batch 600 }\n}")
+    done = json.loads(run("train", "n.net", "--data", "digits", "-o", "r", "--format", "json")[0])
+    assert (done["folder"], done["model"], len(done["history"])) == ("r", "r/n.onnx", 2)
+
+
+@pytest.mark.parametrize(
+    ("text", "more"),
+    [
+        ("net n {\n    input x: 8\n" + "    dens 4\n" * 57 + "}", "37 more errors"),
+        ("net n {\n    input x: 8\n" + "    dense 4 =\n" * 21 + "}", "1 more error"),
+        ("".join(f"net n{i} {{ input x: 8 -> ; dens 4 }}\n" for i in range(31)), "11 more errors"),
+        ("".join(f"net n{i} {{ input x: 8; dens 4 }}\n" for i in range(31)), "11 more errors"),
+        ("net n {\n    input x: 8\n" + "    dens 4\n" * 5000 + "}", "at least 180 more errors"),
+    ],
+)
+def test_check_counts_the_errors_that_it_does_not_show(tmp_path, text, more):
+    (tmp_path / "n.net").write_text(text)
+    out, err = run("check", tmp_path / "n.net", code=1)
+    assert err.count("error[E") == 20
+    assert err.rstrip().endswith(f"... and {more}")
+    count = int(more.removeprefix("at least ").split()[0])
+    assert f": {20 + count} errors, no warnings" in out
+    assert json.loads(run("check", tmp_path / "n.net", "--format", "json", code=1)[0])["more"] == count

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netdsl.base.diagnostics import Diagnostic, NetdslError, render
+from netdsl.base.diagnostics import MAX_ERRORS, Diagnostic, NetdslError, render
 from netdsl.base.resources import directory
 from netdsl.base.source import Source
 from netdsl.elaborate.calls import MADE_BY_STATEMENTS
@@ -24,7 +24,7 @@ from netdsl.layers.base import LAYERS
 from netdsl.syntax import grammar as grammar_file
 from netdsl.syntax import tree
 from netdsl.syntax.grammar import grammar
-from netdsl.syntax.parser import MAX_FILE_BYTES, MAX_SYNTAX_ERRORS, never_labels, parse, read_source
+from netdsl.syntax.parser import MAX_FILE_BYTES, never_labels, parse, read_source
 
 GRAMMAR = (directory("grammars") / "netdsl.lark").read_text(encoding="utf-8")
 
@@ -691,7 +691,7 @@ def test_statements_after_an_error_are_read() -> None:
 
 def test_there_are_at_most_twenty_errors() -> None:
     found = diagnostics("net a {\n" + "x = 1\n" * 100 + "}")
-    assert len(found) == MAX_SYNTAX_ERRORS
+    assert len(found) == MAX_ERRORS
 
 
 @pytest.mark.parametrize("text", ["net a { relu }", "net a { relu"])
@@ -728,7 +728,7 @@ def test_any_characters_are_a_tree_or_an_error_with_a_place(text: str) -> None:
 def check_any(text: str) -> None:
     """The parser ends, and what it says has a code, a place and words that a reader knows."""
     found = diagnostics(text)
-    assert len(found) <= MAX_SYNTAX_ERRORS
+    assert len(found) <= MAX_ERRORS
     for diagnostic in found:
         assert diagnostic.code.startswith("E01")
         assert diagnostic.span is not None
