@@ -79,7 +79,7 @@ def test_commands_describe_what_they_wrote_as_json(tmp_path, monkeypatch):
     (tmp_path / "metrics.csv").write_text("epoch,train_loss,val_loss\n1,2.0,2.1\n2,1.5,1.7\n")
     assert json.loads(run("plot", "curves", "metrics.csv", "--format", "json")[0]) == {"picture": "curves.png"}
     assert (tmp_path / "curves.png").exists()
-    (tmp_path / "n.net").write_text("net n {\n    input x: 1x8x8\n    flatten -> dense 10\n    train { epochs 2; batch 600 }\n}")
+    (tmp_path / "n.net").write_text("net n { input x: 1x8x8; flatten -> dense 10; train { epochs 2; batch 600 } }")
     done = json.loads(run("train", "n.net", "--data", "digits", "-o", "r", "--format", "json")[0])
     assert (done["folder"], done["model"], len(done["history"])) == ("r", "r/n.onnx", 2)
 
