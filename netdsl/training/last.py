@@ -103,7 +103,10 @@ def _need_rows(history: list[Any]) -> None:
 
 
 def _weights(path: Path, state: Mapping[str, torch.Tensor], net: nn.Module) -> Mapping[str, torch.Tensor]:
-    """Return the parameters and buffers in a checkpoint, by their names in the net, if they fit it."""
+    """Return copies of the parameters and buffers in a checkpoint, by their names in the net, if they fit it.
+
+    In the file, which is mapped into memory, two of them may share their values.
+    """
     with replaceable(), reading(path, "E1102", "the checkpoint of this run", START_AGAIN):
         found = {name.removeprefix(PREFIX): value for name, value in state.items()}
         like = net.state_dict()
@@ -112,4 +115,4 @@ def _weights(path: Path, state: Mapping[str, torch.Tensor], net: nn.Module) -> M
         for name, value in found.items():  # a run in float64 has other floats than the net
             if value.shape != like[name].shape or value.is_floating_point() != like[name].is_floating_point():
                 raise ValueError(f"`{name}` has another size or type")
-    return found
+        return {name: torch.empty_like(like[name], dtype=value.dtype).copy_(value) for name, value in found.items()}

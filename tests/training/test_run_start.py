@@ -307,6 +307,35 @@ def test_a_checkpoint_that_does_not_fit_is_refused_without_lightning(damage, mon
     assert files("a") == kept
 
 
+def test_weights_that_share_memory_in_a_checkpoint_are_written_apart():
+    numbers("a", "--set", "train.epochs=1")
+    checkpoint = torch.load("a/last.ckpt", weights_only=True)
+    state = checkpoint["state_dict"]
+    state["net.dense1.bias"] = torch.arange(16.0)
+    state["net.dense2.bias"] = state["net.dense1.bias"][:4]
+    torch.save(checkpoint, "a/last.ckpt")
+    numbers("a", "--resume", "--set", "train.epochs=1")
+    assert weights("a")["dense1.bias"].tolist() == [*range(16)]
+    assert weights("a")["dense2.bias"].tolist() == [0, 1, 2, 3]
+
+
+@pytest.mark.filterwarnings("ignore:torch.quantize_per_tensor")
+@pytest.mark.parametrize("form", ["sparse", "meta", "quantized"])
+def test_weights_of_another_form_are_a_clear_error(form):
+    numbers("a", "--set", "train.epochs=1")
+    checkpoint = torch.load("a/last.ckpt", weights_only=True)
+    state, key = checkpoint["state_dict"], "net.dense2.weight"
+    match form:
+        case "sparse":
+            state[key] = state[key].to_sparse()
+        case "meta":
+            state[key] = state[key].to("meta")
+        case "quantized":
+            state[key] = torch.quantize_per_tensor(state[key], 0.1, 3, torch.quint8)
+    torch.save(checkpoint, "a/last.ckpt")
+    assert "error[E1102]: `a/last.ckpt` is not " in numbers("a", "--resume", "--set", "train.epochs=1", code=1)[1]
+
+
 @pytest.mark.parametrize("export", ["best", "last"])
 def test_a_run_that_is_complete_is_resumed_without_lightning(export):
     numbers("a", "--set", "train.epochs=6", "--set", "train.lr=2", "--export", export)
