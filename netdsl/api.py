@@ -79,7 +79,7 @@ class Network:
     @property
     def layers(self) -> dict[str, Layer]:
         """The layers by their path, in the order of computation."""
-        return {node.name: node.layer for node in self.graph.nodes if node not in self.graph.inputs}
+        return {node.name: node.layer for node in self.graph.nodes if node.inputs or node.layer.kind != "input"}
 
     @cached_property
     def params(self) -> int:

@@ -7,6 +7,7 @@ is the type of its result.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from netdsl.ir.meaning import Meaning
@@ -87,7 +88,7 @@ class Node:
         return f"<{self.name}: {self.layer.kind} -> {self.type}>"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Graph:
     """A net: typed nodes in topological order.
 
@@ -111,7 +112,7 @@ class Graph:
     constraints: tuple[Constraint, ...] = ()
     meaning: Meaning = field(default_factory=Meaning)
 
-    @property
+    @cached_property
     def inputs(self) -> tuple[Node, ...]:
         """The input nodes."""
         return tuple(node for node in self.nodes if node.layer.kind == "input")

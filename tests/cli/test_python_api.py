@@ -28,6 +28,11 @@ def test_a_net_is_loaded_by_its_path():
     assert net.layers["conv1"].out == 6
 
 
+def test_the_inputs_of_a_graph_are_found_once():
+    graph = netdsl.load(LENET).graph
+    assert graph.inputs is graph.inputs  # passes and lowering ask for them at every node
+
+
 def test_every_shipped_net_has_a_name_that_loads():
     assert "resnet50" in netdsl.nets()
     assert netdsl.load(netdsl.nets()[0]).params > 0
