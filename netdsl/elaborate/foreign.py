@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import warnings
 from dataclasses import fields
 from typing import TYPE_CHECKING
 
@@ -67,7 +68,9 @@ def translated(line: str) -> str:
     if sequence is not None and "(" not in sequence[2] and "," in sequence[2]:
         return _labelled(sequence[1], [item.strip() for item in sequence[2].split(",")])
     try:
-        (statement,) = ast.parse(line).body
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of Python, about the line: `"\\d"`
+            (statement,) = ast.parse(line).body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         raise NotTranslatedError from None
     label: str | None = None

@@ -217,6 +217,8 @@ TEXTS = {
     "10,000 branches of two shapes": net("concat { for i in range(9999) { pad i % 2 } }"),
     "10,000 branches written out": net("concat {\n" + "relu\n" * DEEP + "conv 1 k3\n}"),
     "many assertions": net("relu\n" + "assert params == 1\n" * 20_000),
+    "branches with commas": net("add { " + "a, " * 40_000 + "a }\n" + "relu\n" * 20_000),
+    "lines of Python": net("x = nn.Linear(((\n" * 100 + 'nn.Conv2d("\\d")\n' * 2000),
     "many outputs": net("relu\n" + "".join(f"output o{i}\n" for i in range(40_000)) + "output o1"),
     "many inputs": "net n {\n" + "".join(f"input x{i}: 3xHxW where H % {i + 2} == 0\n" for i in range(2000)) + "conv 9 k99 }",
     "defaults in many blocks": "default conv bias=no\n" * 2000 + "block a { conv 3 k1 }\n" + net("repeat 30000 { a }"),

@@ -63,13 +63,14 @@ def _branches(spot: Spot) -> Diagnostic | None:
     if not opener or spot.tokens[opener].type not in BRACES or not spot.types(opener - 1 - spot.at, "NAME"):
         return None
     text = spot.token.source.text
-    inner = re.match(r"([^{}()\n]*)\}", text[spot.tokens[opener].end :])
+    start = spot.tokens[opener].end
+    inner = re.match(r"([^{}()\n]*)\}", text[start : start + 200])
     if inner is None:
         return None
     branches = [branch.strip() for branch in inner[1].split(",")]
     labels = [re.search(rf"\b{branch}\s*:", text) if re.fullmatch(r"\w+", branch) else None for branch in branches]
     shown = [f"@{branch}" if label else branch for branch, label in zip(branches, labels, strict=True)]
-    name, start = spot.tokens[opener - 1], spot.tokens[opener].end
+    name = spot.tokens[opener - 1]
     span = Span(spot.token.source, name.start, start + inner.end())
     return spot.error("branches are separated by `;`", f"write `{name.text} {{ {' ; '.join(shown)} }}`", span)
 
